@@ -1,0 +1,62 @@
+// Opening a container, in the order of docs/format.md, section 9.
+#pragma once
+#include <memory>
+#include "container/header.h"
+#include "container/manifest.h"
+#include "container/slots.h"
+#include "memory/region.h"
+#include "payload/payload.h"
+
+namespace mg::container {
+
+struct Trust {
+  std::optional<std::string> name, version;    // the reference asked for
+  std::vector<keys::PublicKey> publishers;     // empty: origin not checked (the caller has accepted that)
+  std::vector<keys::PublicKey> lease_keys;
+  uint64_t now = 0;                            // seconds since 1970, for policies
+};
+
+// Steps 1–3: what needs no key of ours. `header` must already be parsed.
+Status check_origin(const Header& header, const Trust& trust, const crypto::Sha384& core_hash);
+
+struct LoadedFile {
+  std::string path;
+  uint64_t size;
+  Region region;  // whole chunks; bytes past size are zero
+};
+
+class Opened {
+ public:
+  // `small`: header, prefix and whatever payload bytes follow. Steps 1–7.
+  static Result<std::unique_ptr<Opened>> open(View small, const std::vector<std::shared_ptr<const keys::Key>>& identities,
+                                              const Trust& trust);
+
+  const Header& header() const { return header_; }
+  const crypto::Sha384& core_hash() const { return core_hash_; }
+  View data_key() const { return data_key_.reveal(); }
+  const payload::Keys& keys() const { return keys_; }
+  View prefix() const { return View(prefix_); }
+
+  // Step 8: the whole model, each file into a region of its own. `payload` serves payload offsets. With publishers
+  // in the Trust, nothing is returned before the digest is checked.
+  Result<std::vector<LoadedFile>> load(payload::Source& payload, payload::Pool& pool, const payload::Control& control) const;
+
+ private:
+  Header header_;
+  crypto::Sha384 core_hash_{};
+  Secret data_key_;
+  payload::Keys keys_;
+  uint8_t prefix_[payload::kPrefix];
+  bool check_digest_ = false;
+};
+
+// New slots around the same data key; core, digest, publisher's signature and payload stay. POLICY_PRESENT if the slot that
+// opened carries a policy. Returns the new small part: `small` with the new header.
+struct LeaseTerms {
+  Policy policy;
+  std::shared_ptr<const keys::Key> signer;
+};
+Result<Bytes> rewrap(View small, const std::vector<std::shared_ptr<const keys::Key>>& identities, const Trust& trust,
+                     const std::vector<Recipient>& recipients, const std::optional<LeaseTerms>& lease = std::nullopt);
+
+}  // namespace mg::container

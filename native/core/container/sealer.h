@@ -1,0 +1,69 @@
+// Making a container: begin() fixes core, data key and slots; the payload is encrypted once, in batches; finish() signs.
+#pragma once
+#include <memory>
+#include "container/header.h"
+#include "container/manifest.h"
+#include "container/slots.h"
+#include "payload/payload.h"
+
+namespace mg::container {
+
+// One file of the model to be sealed: a path on disk, or memory that outlives the Sealer.
+struct Input {
+  std::string path;     // in the manifest
+  std::string on_disk;  // where it lies, or empty
+  View memory;          // used when on_disk is empty
+};
+
+struct SealRequest {
+  std::string name, version, format, created;
+  std::vector<Input> inputs;
+  std::vector<Recipient> recipients;
+  std::shared_ptr<const keys::Key> signer;  // may be null
+};
+
+class PackedSource;
+
+class Sealer {
+ public:
+  // Opens every input once and notes its size and identity. NAME_INVALID, SOURCE_*, LIMIT_EXCEEDED, INVALID_ARGUMENT.
+  static Result<std::unique_ptr<Sealer>> begin(SealRequest request);
+  ~Sealer();
+
+  const Core& core() const { return core_; }
+  uint64_t plaintext_size() const { return core_.plaintext_size; }
+  uint64_t payload_length() const;
+  size_t header_length() const { return header_length_; }  // known before encryption: no field's size depends on it
+  View prefix() const { return View(prefix_); }            // salt || commitment
+  const payload::Tree& tree() const { return tree_; }
+
+  // Everything to `out`, whose byte 0 is payload byte `out_base` (>= 56). Chunk bytes before out_base are kept
+  // in head(), so that head() is payload bytes [0, out_base).
+  Status encrypt_to(payload::Sink& out, uint64_t out_base, payload::Pool& pool, const payload::Control& control);
+
+  // The same as a stream: the next sealed chunks in order, as many as fit max(1 MiB, max_bytes); empty at the end.
+  Result<Bytes> next(size_t max_bytes, uint64_t out_base, payload::Pool& pool, const payload::Control& control);
+
+  const Bytes& head() const { return head_; }
+  // After the last chunk: checks that no input changed, then digest, signature, mac. SOURCE_CHANGED.
+  Result<Bytes> finish();
+
+ private:
+  Sealer();
+  Core core_;
+  Bytes core_json_;
+  crypto::Sha384 core_hash_{};
+  Secret data_key_;
+  payload::Keys keys_;
+  uint8_t prefix_[payload::kPrefix];
+  std::vector<Slot> slots_;
+  std::shared_ptr<const keys::Key> signer_;
+  std::unique_ptr<PackedSource> source_;
+  payload::Tree tree_{0};
+  Bytes head_;
+  size_t header_length_ = 0;
+  uint64_t next_batch_ = 0;  // a chunk is encrypted once, ever: batches are handed out in order and never again
+  bool finished_ = false;
+};
+
+}  // namespace mg::container

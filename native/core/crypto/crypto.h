@@ -1,0 +1,69 @@
+// Every primitive the project uses, over OpenSSL 3 (Node's own when built as an addon). This room alone names OpenSSL.
+// No function keeps a cipher context or a key beyond its call, except Gcm, whose context lives as long as the object.
+// Functions return false (or a Status) instead of throwing; outputs are wiped on failure.
+#pragma once
+#include <array>
+#include "bytes.h"
+#include "memory/secret.h"
+#include "status.h"
+
+namespace mg::crypto {
+
+// --- random.cc, equal.cc
+Status random_bytes(Span out);
+bool equal(View a, View b);  // constant time in the content; false where sizes differ
+void wipe(Span bytes);       // survives the optimiser
+
+// --- hash.cc
+enum class Hash { sha256, sha384, sha512 };
+size_t hash_size(Hash hash);
+// Digest of the concatenation of parts; out.size must be hash_size(hash).
+Status digest(Hash hash, std::initializer_list<View> parts, Span out);
+Status hmac(Hash hash, View key, std::initializer_list<View> parts, Span out);
+using Sha256 = std::array<uint8_t, 32>;
+using Sha384 = std::array<uint8_t, 48>;
+
+// Many small SHA-256 digests from one thread without a fetch or an allocation each.
+class Sha256Hasher {
+ public:
+  Sha256Hasher();
+  ~Sha256Hasher();
+  Sha256Hasher(const Sha256Hasher&) = delete;
+  Sha256Hasher& operator=(const Sha256Hasher&) = delete;
+  bool hash(std::initializer_list<View> parts, uint8_t out[32]);
+
+ private:
+  void* md_;
+  void* ctx_;
+};
+
+// --- kdf.cc   RFC 5869, RFC 7914
+Status hkdf_extract(Hash hash, View salt, View ikm, Span prk);  // prk.size == hash_size; empty salt = zeros (RFC 5869)
+Status hkdf_expand(Hash hash, View prk, View info, Span out);   // out.size <= 255 * hash_size; any prk length
+Status hkdf(Hash hash, View ikm, View salt, View info, Span out);
+Status scrypt(View passphrase, View salt, unsigned log_n, unsigned r, unsigned p, Span out);
+
+// --- aead.cc   AES-GCM, NIST SP 800-38D, 16-byte tag after the ciphertext
+class Gcm {
+ public:
+  static Result<Gcm> create(View key);  // 16 or 32 bytes
+  Gcm(Gcm&& other) noexcept;
+  Gcm& operator=(Gcm&& other) noexcept;
+  ~Gcm();
+  // nonce: 12 bytes for everything we define (vectors may use other lengths, 1 to 64). out may be in.data (in place).
+  bool seal(View nonce, View aad, View plain, uint8_t* out);  // writes plain.size + 16 bytes
+  bool open(View nonce, View aad, View sealed, uint8_t* out); // writes sealed.size - 16; false, and out wiped, if not authentic
+
+ private:
+  explicit Gcm(void* ctx) : ctx_(ctx) {}
+  void* ctx_;
+};
+
+// --- curve.cc   RFC 7748, RFC 8032. Private keys are 32-byte seeds.
+Status x25519_public(View private_key, Span public_key);
+Status x25519(View private_key, View peer_public, Span shared);  // refuses an all-zero shared secret
+Status ed25519_public(View seed, Span public_key);
+Status ed25519_sign(View seed, View message, Span signature);    // signature.size == 64
+bool ed25519_verify(View public_key, View message, View signature);
+
+}  // namespace mg::crypto

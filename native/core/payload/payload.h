@@ -1,0 +1,60 @@
+// C2SP chunked encryption v1, AES-256-GCM with SHA-512 (Cobblestone-256): https://c2sp.org/chunked-encryption
+// Work goes in batches of 64 chunks that stay in the L2 cache.
+#pragma once
+#include "crypto/crypto.h"
+#include "payload/io.h"
+#include "payload/layout.h"
+#include "payload/pool.h"
+#include "payload/tree.h"
+
+namespace mg::payload {
+
+struct Keys {  // of one message
+  Secret key;  // 32
+  uint8_t base_nonce[12];
+  uint8_t commitment[32];
+};
+Result<Keys> derive(View data_key, View salt, View context);  // data_key 32 bytes, salt 24
+
+void chunk_nonce(const uint8_t base_nonce[12], uint64_t chunk, uint8_t nonce[12]);
+
+// Encrypts batch `index` of a message: reads plaintext from `plain`, writes sealed chunks to `out` at
+// their payload offset minus `out_base`, notes the batch's tree node. `prefix` (salt || commitment, 56 bytes) belongs to
+// leaf 0 and is not written. Runs on the calling thread.
+// encrypt_all() does every batch on the pool.
+Status encrypt_batch(const Keys& keys, View prefix, uint64_t plaintext_size, uint64_t index, Source& plain, Sink& out,
+                     uint64_t out_base, Tree& tree);
+Status encrypt_all(const Keys& keys, View prefix, uint64_t plaintext_size, Source& plain, Sink& out, uint64_t out_base,
+                   Tree& tree, Pool& pool, const Control& control);
+
+// Where decrypted chunks go. at() gives the place for a whole chunk's plaintext (16 KiB, less for the last one).
+class Target {
+ public:
+  virtual ~Target() = default;
+  virtual uint8_t* at(uint64_t chunk) = 0;
+};
+
+// Decrypts chunks [first, first + count) from `sealed` (offsets are payload offsets) straight into `target`; with `tree`,
+// also notes the node of every batch, for which the range must start and end on batch boundaries (or the last chunk).
+// A chunk that is not authentic: INTEGRITY_FAILED; its place in the target is wiped. The caller releases nothing on failure.
+Status decrypt_range(const Keys& keys, uint64_t plaintext_size, uint64_t first, uint64_t count, Source& sealed,
+                     Target& target, Tree* tree, View prefix, Pool& pool, const Control& control);
+
+// Random access to plaintext bytes [offset, offset + out.size): authenticates the last chunk once per Reader first, so a
+// truncated payload is never taken for a whole one. With a verified tree also checks each touched batch against it.
+class Reader {
+ public:
+  Reader(const Keys& keys, View prefix, uint64_t plaintext_size, Source& sealed, const Tree* verified)
+      : keys_(keys), prefix_(prefix.copy()), plaintext_size_(plaintext_size), sealed_(sealed), tree_(verified) {}
+  Status read(uint64_t offset, Span out, Pool& pool, const Control& control);
+
+ private:
+  const Keys& keys_;
+  Bytes prefix_;
+  uint64_t plaintext_size_;
+  Source& sealed_;
+  const Tree* tree_;
+  std::atomic<bool> end_checked_{false};
+};
+
+}  // namespace mg::payload

@@ -1,0 +1,50 @@
+// Threads for the engine. One pool per environment; libuv's threads are left alone.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+#include "status.h"
+
+namespace mg::payload {
+
+// What long work is told from outside. `cancelled` is polled once per batch and thread; `progress` is called from worker
+// threads, one at a time, with the plaintext bytes done so far.
+struct Control {
+  std::atomic<bool> cancelled{false};
+  unsigned threads = 0;  // 0: as many as the pool has
+  std::function<void(uint64_t done)> progress;
+};
+
+unsigned available_threads();  // min(CPU affinity, cgroup cpu.max v1/v2), at least 1
+
+class Pool {
+ public:
+  explicit Pool(unsigned threads = available_threads());
+  ~Pool();  // finishes what runs, drops nothing that was submitted
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  unsigned size() const { return unsigned(threads_.size()); }
+  void submit(std::function<void()> job);
+
+  // Runs task(0 … count-1), in rising order of start, on the calling thread and up to `threads - 1` idle pool threads;
+  // the caller takes part, so it never waits for a busy pool. Stops handing out tasks after the first failure or once
+  // cancelled; returns that failure (the one with the lowest index), or ABORT_ERR. A thread's stack below a task is
+  // wiped after its last task (cipher code leaves copies there).
+  Status parallel(uint64_t count, const Control& control, const std::function<Status(uint64_t index)>& task);
+
+ private:
+  void run();
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> jobs_;
+  std::vector<std::thread> threads_;
+  bool stopping_ = false;
+};
+
+}  // namespace mg::payload

@@ -1,0 +1,44 @@
+// Where the small part ends, and joining (docs/format.md, section 10).
+#pragma once
+#include "container/header.h"
+#include "payload/io.h"
+#include "payload/pool.h"
+#include "payload/tree.h"
+
+namespace mg::split {
+
+constexpr uint64_t kMaxBytes = 3072;
+constexpr double kRatio = 0.3;
+
+struct Rule {
+  uint64_t max_bytes = kMaxBytes;  // 0 to 16 MiB
+  double ratio = kRatio;           // 0 to 0.9
+};
+
+// Container offset of the cut. INVALID_ARGUMENT for a rule out of range.
+Result<uint64_t> cut(size_t header_length, uint64_t payload_length, const Rule& rule);
+
+// What a small part says about its big part.
+struct Parts {
+  container::Header header;
+  uint64_t big_offset;  // payload offset at which the big part begins
+  uint64_t big_size;
+};
+Result<Parts> describe(View small);  // CONTAINER_TRUNCATED if it ends before header + 56, PARTS_MISMATCH if it has no room for a big part
+
+// Do these belong together? Size first, then the digest over both: needs no key. The tree, or PARTS_MISMATCH.
+Result<payload::Tree> check(View small, payload::Source& big, payload::Pool& pool, const payload::Control& control);
+
+// Payload offsets over head (in the small part) and the big part.
+class JoinedSource : public payload::Source {
+ public:
+  JoinedSource(View head, payload::Source& big) : head_(head), big_(big) {}
+  uint64_t size() const override { return head_.size + big_.size(); }
+  Status read(uint64_t offset, Span out) override;
+
+ private:
+  View head_;
+  payload::Source& big_;
+};
+
+}  // namespace mg::split
