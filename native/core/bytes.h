@@ -1,5 +1,6 @@
 // Views of memory that someone else owns, and big-endian integers.
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -18,9 +19,12 @@ struct View {
   View(const uint8_t* d, size_t n) : data(d), size(n) {}
   View(const Bytes& b) : data(b.data()), size(b.size()) {}
   View(std::string_view s) : data(reinterpret_cast<const uint8_t*>(s.data())), size(s.size()) {}
+  View(const char* s) : View(std::string_view(s)) {}
   View(const std::string& s) : View(std::string_view(s)) {}
   template <size_t N>
   View(const uint8_t (&a)[N]) : data(a), size(N) {}
+  template <size_t N>
+  View(const std::array<uint8_t, N>& a) : data(a.data()), size(N) {}
   View sub(size_t offset, size_t n) const { return View(data + offset, n); }
   View from(size_t offset) const { return View(data + offset, size - offset); }
   const uint8_t* begin() const { return data; }

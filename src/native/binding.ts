@@ -85,6 +85,8 @@ export interface NativeSource {
   readonly read?: ((offset: number, length: number) => Promise<Uint8Array>) | undefined;
   /** With `read`: how many bytes there are. */
   readonly size?: number | undefined;
+  /** With `load`: both parts were cut from one container just now, so damage is never blamed on their pairing. */
+  readonly sameContainer?: boolean | undefined;
 }
 
 export interface NativeTrust {

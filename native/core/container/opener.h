@@ -34,20 +34,28 @@ class Opened {
   const Header& header() const { return header_; }
   const crypto::Sha384& core_hash() const { return core_hash_; }
   View data_key() const { return data_key_.reveal(); }
-  const payload::Keys& keys() const { return keys_; }
-  View prefix() const { return View(prefix_); }
+  bool by_policy() const { return by_policy_; }  // the slot that opened carries a policy
 
   // Step 8: the whole model, each file into a region of its own. `payload` serves payload offsets. With publishers
-  // in the Trust, nothing is returned before the digest is checked.
-  Result<std::vector<LoadedFile>> load(payload::Source& payload, payload::Pool& pool, const payload::Control& control) const;
+  // in the Trust, nothing is returned before the digest is checked. Where payload bytes from `big_offset` on came as a part of
+  // their own, and none of its first chunks is authentic, the error is PARTS_MISMATCH.
+  Result<std::vector<LoadedFile>> load(payload::Source& payload, std::optional<uint64_t> big_offset, payload::Pool& pool,
+                                       const payload::Control& control) const;
 
  private:
+  struct Contents;
+  Opened() = default;
+  Status find_data_key(const std::vector<std::shared_ptr<const keys::Key>>& identities, const Trust& trust);
+  Result<Contents> read_manifest(payload::Source& payload, payload::Pool& pool, const payload::Control& control) const;
+  View prefix() const { return View(prefix_); }
+  bool belongs(payload::Source& payload, uint64_t big_offset, payload::Pool& pool) const;
+
   Header header_;
   crypto::Sha384 core_hash_{};
   Secret data_key_;
   payload::Keys keys_;
   uint8_t prefix_[payload::kPrefix];
-  bool check_digest_ = false;
+  bool check_digest_ = false, by_policy_ = false;
 };
 
 // New slots around the same data key; core, digest, publisher's signature and payload stay. POLICY_PRESENT if the slot that

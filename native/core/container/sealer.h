@@ -2,18 +2,11 @@
 #pragma once
 #include <memory>
 #include "container/header.h"
-#include "container/manifest.h"
+#include "container/packed_source.h"
 #include "container/slots.h"
 #include "payload/payload.h"
 
 namespace mg::container {
-
-// One file of the model to be sealed: a path on disk, or memory that outlives the Sealer.
-struct Input {
-  std::string path;     // in the manifest
-  std::string on_disk;  // where it lies, or empty
-  View memory;          // used when on_disk is empty
-};
 
 struct SealRequest {
   std::string name, version, format, created;
@@ -22,13 +15,10 @@ struct SealRequest {
   std::shared_ptr<const keys::Key> signer;  // may be null
 };
 
-class PackedSource;
-
 class Sealer {
  public:
   // Opens every input once and notes its size and identity. NAME_INVALID, SOURCE_*, LIMIT_EXCEEDED, INVALID_ARGUMENT.
   static Result<std::unique_ptr<Sealer>> begin(SealRequest request);
-  ~Sealer();
 
   const Core& core() const { return core_; }
   uint64_t plaintext_size() const { return core_.plaintext_size; }
@@ -41,7 +31,7 @@ class Sealer {
   // in head(), so that head() is payload bytes [0, out_base).
   Status encrypt_to(payload::Sink& out, uint64_t out_base, payload::Pool& pool, const payload::Control& control);
 
-  // The same as a stream: the next sealed chunks in order, as many as fit max(1 MiB, max_bytes); empty at the end.
+  // The same as a stream: the next sealed bytes from out_base on, in order, about max(1 MiB, max_bytes); empty at the end.
   Result<Bytes> next(size_t max_bytes, uint64_t out_base, payload::Pool& pool, const payload::Control& control);
 
   const Bytes& head() const { return head_; }
@@ -49,7 +39,9 @@ class Sealer {
   Result<Bytes> finish();
 
  private:
-  Sealer();
+  Sealer() = default;
+  Status encrypt_batches(uint64_t first, uint64_t count, payload::Sink& out, uint64_t out_base, payload::Pool& pool,
+                         const payload::Control& control);
   Core core_;
   Bytes core_json_;
   crypto::Sha384 core_hash_{};

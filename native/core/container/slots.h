@@ -15,6 +15,10 @@ struct Recipient {
 Result<Slot> wrap(const Recipient& recipient, View data_key, const crypto::Sha384& core_hash,
                   const std::optional<Policy>& policy = std::nullopt);
 
+// A slot for each of 1 to 32 recipients, at most one of them a passphrase.
+Result<std::vector<Slot>> wrap_all(const std::vector<Recipient>& recipients, View data_key, const crypto::Sha384& core_hash,
+                                   const std::optional<Policy>& policy = std::nullopt);
+
 // Could this identity open that slot? A hint from type and key id; unwrap() decides.
 bool matches(const Slot& slot, const keys::Key& identity);
 // The data key, or NO_MATCHING_IDENTITY.

@@ -9,10 +9,11 @@
 
 namespace mg::crypto {
 
-// --- random.cc, equal.cc
+// --- random.cc
 Status random_bytes(Span out);
 bool equal(View a, View b);  // constant time in the content; false where sizes differ
 void wipe(Span bytes);       // survives the optimiser
+void wipe_stack();           // 16 KiB of stack below the caller, where functions it called have left their locals
 
 // --- hash.cc
 enum class Hash { sha256, sha384, sha512 };
@@ -23,7 +24,7 @@ Status hmac(Hash hash, View key, std::initializer_list<View> parts, Span out);
 using Sha256 = std::array<uint8_t, 32>;
 using Sha384 = std::array<uint8_t, 48>;
 
-// Many small SHA-256 digests from one thread without a fetch or an allocation each.
+// Many small SHA-256 digests from one thread without a fetch or a new context each.
 class Sha256Hasher {
  public:
   Sha256Hasher();
@@ -44,15 +45,19 @@ Status hkdf(Hash hash, View ikm, View salt, View info, Span out);
 Status scrypt(View passphrase, View salt, unsigned log_n, unsigned r, unsigned p, Span out);
 
 // --- aead.cc   AES-GCM, NIST SP 800-38D, 16-byte tag after the ciphertext
+// An object is for one thread at a time. While it lives, OpenSSL holds the key schedule, and with it the key, in
+// ordinary heap memory: keep the key in a Secret, and the object only while a piece of work lasts.
 class Gcm {
  public:
+  static constexpr size_t kMaxNonce = 128;  // OpenSSL's limit
   static Result<Gcm> create(View key);  // 16 or 32 bytes
   Gcm(Gcm&& other) noexcept;
   Gcm& operator=(Gcm&& other) noexcept;
   ~Gcm();
-  // nonce: 12 bytes for everything we define (vectors may use other lengths, 1 to 64). out may be in.data (in place).
+  // nonce: 12 bytes for everything we define (vectors may use other lengths). out may be the input's data (in place).
   bool seal(View nonce, View aad, View plain, uint8_t* out);  // writes plain.size + 16 bytes
-  bool open(View nonce, View aad, View sealed, uint8_t* out); // writes sealed.size - 16; false, and out wiped, if not authentic
+  // Writes sealed.size - 16 bytes; false, and out wiped, if not authentic.
+  bool open(View nonce, View aad, View sealed, uint8_t* out);
 
  private:
   explicit Gcm(void* ctx) : ctx_(ctx) {}

@@ -5,6 +5,8 @@
 
 namespace mg {
 
+constexpr size_t kHugePage = size_t(2) << 20;
+
 struct Protection {  // what was truly achieved, nothing more
   bool locked = false;     // no page of it can go to swap
   bool dontdump = false;   // left out of core dumps

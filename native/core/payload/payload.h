@@ -2,6 +2,7 @@
 // Work goes in batches of 64 chunks that stay in the L2 cache.
 #pragma once
 #include "crypto/crypto.h"
+#include "memory/region.h"
 #include "payload/io.h"
 #include "payload/layout.h"
 #include "payload/pool.h"
@@ -18,16 +19,17 @@ Result<Keys> derive(View data_key, View salt, View context);  // data_key 32 byt
 
 void chunk_nonce(const uint8_t base_nonce[12], uint64_t chunk, uint8_t nonce[12]);
 
-// Encrypts batch `index` of a message: reads plaintext from `plain`, writes sealed chunks to `out` at
-// their payload offset minus `out_base`, notes the batch's tree node. `prefix` (salt || commitment, 56 bytes) belongs to
-// leaf 0 and is not written. Runs on the calling thread.
-// encrypt_all() does every batch on the pool.
-Status encrypt_batch(const Keys& keys, View prefix, uint64_t plaintext_size, uint64_t index, Source& plain, Sink& out,
-                     uint64_t out_base, Tree& tree);
-Status encrypt_all(const Keys& keys, View prefix, uint64_t plaintext_size, Source& plain, Sink& out, uint64_t out_base,
-                   Tree& tree, Pool& pool, const Control& control);
+// Encrypts batches [first, first + count) of a message: reads plaintext from `plain`, writes sealed chunks to `out` at their
+// payload offsets, notes each batch's tree node. `prefix` (salt || commitment, 56 bytes) belongs to leaf 0 and is not written.
+// A batch is never encrypted twice under the same keys: that is the caller's to see to.
+Status encrypt_range(const Keys& keys, View prefix, uint64_t plaintext_size, uint64_t first_batch, uint64_t count, Source& plain,
+                     Sink& out, Tree& tree, Pool& pool, const Control& control);
 
-// Where decrypted chunks go. at() gives the place for a whole chunk's plaintext (16 KiB, less for the last one).
+// Notes every node of the tree over the sealed chunks; needs no key. Offsets of `sealed` are payload offsets.
+Status hash_all(View prefix, uint64_t plaintext_size, Source& sealed, Tree& tree, Pool& pool, const Control& control);
+
+// Where decrypted chunks go. at() gives the place for a whole chunk's plaintext (16 KiB, less for the last one); it is called
+// from several threads, once per chunk, and not for an empty last chunk.
 class Target {
  public:
   virtual ~Target() = default;
@@ -41,7 +43,8 @@ Status decrypt_range(const Keys& keys, uint64_t plaintext_size, uint64_t first, 
                      Target& target, Tree* tree, View prefix, Pool& pool, const Control& control);
 
 // Random access to plaintext bytes [offset, offset + out.size): authenticates the last chunk once per Reader first, so a
-// truncated payload is never taken for a whole one. With a verified tree also checks each touched batch against it.
+// truncated payload is never taken for a whole one. With a verified tree also checks each touched batch against it, before
+// any of it is decrypted: DIGEST_MISMATCH. On failure all of `out` is wiped.
 class Reader {
  public:
   Reader(const Keys& keys, View prefix, uint64_t plaintext_size, Source& sealed, const Tree* verified)

@@ -6,7 +6,8 @@
 #include <deque>
 #include <functional>
 #include <mutex>
-#include <thread>
+#include <pthread.h>
+#include <string>
 #include <vector>
 #include "status.h"
 
@@ -22,8 +23,13 @@ struct Control {
 
 unsigned available_threads();  // min(CPU affinity, cgroup cpu.max v1/v2), at least 1
 
+// CPUs that the cgroups of this process allow, rounded up; 0 where nothing limits them. Reads <root>/proc/self/cgroup and
+// <root>/sys/fs/cgroup.
+unsigned cgroup_threads(const std::string& root);
+
 class Pool {
  public:
+  // Where the system grants fewer threads, the pool has fewer; with none, all work is done by its callers.
   explicit Pool(unsigned threads = available_threads());
   ~Pool();  // finishes what runs, drops nothing that was submitted
   Pool(const Pool&) = delete;
@@ -34,16 +40,17 @@ class Pool {
 
   // Runs task(0 … count-1), in rising order of start, on the calling thread and up to `threads - 1` idle pool threads;
   // the caller takes part, so it never waits for a busy pool. Stops handing out tasks after the first failure or once
-  // cancelled; returns that failure (the one with the lowest index), or ABORT_ERR. A thread's stack below a task is
-  // wiped after its last task (cipher code leaves copies there).
+  // cancelled; returns that failure (the one with the lowest index), or ABORT_ERR if a task was withheld. A thread's
+  // stack below a task is wiped after its last task (cipher code leaves copies there).
   Status parallel(uint64_t count, const Control& control, const std::function<Status(uint64_t index)>& task);
 
  private:
+  static void* entry(void* self);
   void run();
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::function<void()>> jobs_;
-  std::vector<std::thread> threads_;
+  std::vector<pthread_t> threads_;
   bool stopping_ = false;
 };
 

@@ -1,6 +1,7 @@
 // The subset of RFC 8785 JSON that containers use: objects, arrays, strings, integers 0 … 2^53-1. Canonical or nothing:
 // parse() refuses any text that write() would not give back byte for byte.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -11,7 +12,9 @@
 namespace mg::json {
 
 constexpr uint64_t kMaxInteger = (uint64_t(1) << 53) - 1;
-constexpr int kMaxDepth = 8;
+constexpr int kMaxDepth = 8;  // arrays and objects around each other
+// The fullest manifest has 40,002 values; the limit keeps 16 MiB of "[0,0,…" from becoming a gigabyte of Value.
+constexpr size_t kMaxValues = 65536;
 
 struct Value {
   enum class Kind { integer, string, array, object } kind = Kind::integer;

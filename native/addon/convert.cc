@@ -1,0 +1,164 @@
+#include "convert.h"
+
+#include "handles.h"
+#include "text/text.h"
+
+namespace mg::addon {
+
+Napi::Object to_js(Napi::Env env, const Status& status) {
+  Napi::Object failure = Napi::Object::New(env);
+  failure.Set("code", code_name(status.code));
+  failure.Set("what", status.what);
+  if (status.sys) failure.Set("errno", status.sys);
+  return failure;
+}
+
+void raise(Napi::Env env, const Status& status) { throw Napi::Error(env, to_js(env, status)); }
+
+void raise_argument(Napi::Env env, const std::string& what) { raise(env, Status(Code::INVALID_ARGUMENT, what)); }
+
+Napi::Uint8Array to_js(Napi::Env env, View bytes) {
+  Napi::Uint8Array array = Napi::Uint8Array::New(env, bytes.size);
+  if (bytes.size) std::memcpy(array.Data(), bytes.data, bytes.size);
+  return array;
+}
+
+Napi::String hex(Napi::Env env, View bytes) { return Napi::String::New(env, text::hex(bytes)); }
+
+namespace {
+
+Napi::Object to_js(Napi::Env env, const container::Policy& policy) {
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("notBefore", double(policy.not_before));
+  out.Set("notAfter", double(policy.not_after));
+  out.Set("offlineUntil", double(policy.offline_until));
+  out.Set("leaseId", hex(env, View(policy.lease_id.data(), policy.lease_id.size())));
+  out.Set("deviceId", hex(env, View(policy.device_id.data(), policy.device_id.size())));
+  return out;
+}
+
+Napi::Object to_js(Napi::Env env, const container::Slot& slot) {
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("type", container::slot_name(slot.type));
+  out.Set("number", double(slot.type));
+  out.Set("critical", (slot.flags & container::kCritical) != 0);
+  out.Set("keyId", hex(env, View(slot.key_id.data(), slot.key_id.size())));
+  if (slot.policy) out.Set("policy", to_js(env, *slot.policy));
+  return out;
+}
+
+}  // namespace
+
+Napi::Object to_js(Napi::Env env, const container::Header& header) {
+  Napi::Object info = Napi::Object::New(env);
+  info.Set("name", header.core.name);
+  info.Set("version", header.core.version);
+  info.Set("format", header.core.format);
+  info.Set("created", header.core.created);
+  info.Set("payloadId", header.core.payload_id);
+  info.Set("plaintextSize", double(header.core.plaintext_size));
+  info.Set("headerLength", double(header.size()));
+  info.Set("payloadLength", double(header.payload_length));
+  info.Set("digest", hex(env, View(header.digest.data(), header.digest.size())));
+  Napi::Array slots = Napi::Array::New(env);
+  for (const auto& slot : header.slots) slots.Set(slots.Length(), to_js(env, slot));
+  info.Set("slots", slots);
+  Napi::Array signatures = Napi::Array::New(env);
+  for (const auto& signature : header.signatures) {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("role", signature.role == container::Role::publisher ? "publisher" : "lease");
+    out.Set("keyId", hex(env, View(signature.key_id.data(), signature.key_id.size())));
+    signatures.Set(signatures.Length(), out);
+  }
+  info.Set("signatures", signatures);
+  return info;
+}
+
+std::string as_string(Napi::Value value, const char* what) {
+  if (!value.IsString()) raise_argument(value.Env(), std::string(what) + " must be a string");
+  return value.As<Napi::String>().Utf8Value();
+}
+
+uint64_t as_integer(Napi::Value value, const char* what) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (!(number >= 0 && number < 9007199254740992.0) || number != double(uint64_t(number)))
+    raise_argument(value.Env(), std::string(what) + " must be a whole number from 0 to 2^53 - 1");
+  return uint64_t(number);
+}
+
+View as_bytes(Napi::Value value, const char* what) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
+    raise_argument(value.Env(), std::string(what) + " must be a Uint8Array");
+  auto array = value.As<Napi::Uint8Array>();
+  return View(array.ByteLength() ? array.Data() : nullptr, array.ByteLength());
+}
+
+Napi::Object as_object(Napi::Value value, const char* what) {
+  if (!value.IsObject()) raise_argument(value.Env(), std::string(what) + " must be an object");
+  return value.As<Napi::Object>();
+}
+
+std::vector<Napi::Value> as_array(Napi::Value value, const char* what) {
+  if (!value.IsArray()) raise_argument(value.Env(), std::string(what) + " must be an array");
+  auto array = value.As<Napi::Array>();
+  std::vector<Napi::Value> items;
+  for (uint32_t i = 0; i < array.Length(); i++) items.push_back(array.Get(i));
+  return items;
+}
+
+bool present(Napi::Object object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  return !value.IsUndefined() && !value.IsNull();
+}
+
+std::optional<std::string> optional_string(Napi::Object object, const char* name) {
+  if (!present(object, name)) return std::nullopt;
+  return as_string(object.Get(name), name);
+}
+
+keys::PublicKey as_public_key(Napi::Value value, const char* what) {
+  const View bytes = as_bytes(value, what);
+  keys::PublicKey key;
+  if (bytes.size != key.size()) raise(value.Env(), Status(Code::KEY_INVALID, std::string(what) + " must have 32 bytes"));
+  std::copy(bytes.begin(), bytes.end(), key.begin());
+  return key;
+}
+
+std::vector<std::shared_ptr<const keys::Key>> as_identities(Napi::Value value) {
+  std::vector<std::shared_ptr<const keys::Key>> identities;
+  for (const auto& item : as_array(value, "identities")) identities.push_back(as_key(item));
+  return identities;
+}
+
+std::vector<container::Recipient> as_recipients(Napi::Value value) {
+  std::vector<container::Recipient> recipients;
+  for (const auto& item : as_array(value, "recipients")) {
+    const Napi::Object object = as_object(item, "a recipient");
+    container::Recipient recipient;
+    if (present(object, "x25519")) recipient.x25519 = as_public_key(object.Get("x25519"), "an X25519 key");
+    else recipient.shared = as_key(object.Get("key"));
+    recipients.push_back(std::move(recipient));
+  }
+  return recipients;
+}
+
+container::Trust as_trust(Napi::Value value) {
+  const Napi::Object object = as_object(value, "trust");
+  container::Trust trust;
+  trust.name = optional_string(object, "name");
+  trust.version = optional_string(object, "version");
+  for (const auto& key : as_array(object.Get("publishers"), "publishers"))
+    trust.publishers.push_back(as_public_key(key, "a publisher's key"));
+  for (const auto& key : as_array(object.Get("leaseKeys"), "leaseKeys")) trust.lease_keys.push_back(as_public_key(key, "a lease key"));
+  trust.now = as_integer(object.Get("now"), "now");
+  return trust;
+}
+
+std::shared_ptr<Work> as_work(Napi::Value value) {
+  const Napi::Object object = as_object(value, "work");
+  std::shared_ptr<Work> work = present(object, "control") ? as_control(object.Get("control")) : std::make_shared<Work>();
+  if (present(object, "threads")) work->control.threads = unsigned(std::min<uint64_t>(as_integer(object.Get("threads"), "threads"), 1024));
+  return work;
+}
+
+}  // namespace mg::addon

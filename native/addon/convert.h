@@ -1,0 +1,46 @@
+// Between JavaScript values and plain data. Runs on the JavaScript thread. Anything unexpected throws INVALID_ARGUMENT.
+#pragma once
+#include <napi.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "container/opener.h"
+#include "container/sealer.h"
+#include "environment.h"
+#include "status.h"
+
+namespace mg::addon {
+
+Napi::Object to_js(Napi::Env env, const Status& status);  // a NativeFailure
+[[noreturn]] void raise(Napi::Env env, const Status& status);
+[[noreturn]] void raise_argument(Napi::Env env, const std::string& what);
+
+Napi::Uint8Array to_js(Napi::Env env, View bytes);  // a copy: public data only
+Napi::String hex(Napi::Env env, View bytes);
+Napi::Object to_js(Napi::Env env, const container::Header& header);  // a NativeHeaderInfo
+
+std::string as_string(Napi::Value value, const char* what);
+uint64_t as_integer(Napi::Value value, const char* what);  // 0 … 2^53 - 1
+View as_bytes(Napi::Value value, const char* what);        // valid while the call runs
+Napi::Object as_object(Napi::Value value, const char* what);
+std::vector<Napi::Value> as_array(Napi::Value value, const char* what);
+std::optional<std::string> optional_string(Napi::Object object, const char* name);
+bool present(Napi::Object object, const char* name);
+
+keys::PublicKey as_public_key(Napi::Value value, const char* what);
+std::vector<std::shared_ptr<const keys::Key>> as_identities(Napi::Value value);
+std::vector<container::Recipient> as_recipients(Napi::Value value);
+container::Trust as_trust(Napi::Value value);
+// The Work behind a NativeWork: that of its control, or a new one; threads set.
+std::shared_ptr<Work> as_work(Napi::Value value);
+
+// Value of a Result, or a throw.
+template <class T>
+T unwrap(Napi::Env env, Result<T> result) {
+  if (!result.ok()) raise(env, result.status());
+  return std::move(*result);
+}
+
+}  // namespace mg::addon

@@ -1,0 +1,151 @@
+#include <cstdlib>
+
+#include "container/manifest.h"
+#include "convert.h"
+#include "crypto/crypto.h"
+#include "handles.h"
+
+namespace mg::addon {
+namespace {
+
+constexpr napi_type_tag kKeyTag = {0x6d672d6b65790001, 0x8d1f2f0a5f4e4b11};
+constexpr napi_type_tag kControlTag = {0x6d672d63746c0001, 0x8d1f2f0a5f4e4b12};
+
+class KeyHandle : public Napi::ObjectWrap<KeyHandle> {
+ public:
+  explicit KeyHandle(const Napi::CallbackInfo& info)
+      : ObjectWrap(info), key(constructed_from<std::shared_ptr<const keys::Key>>(info)) {
+    info.This().As<Napi::Object>().TypeTag(&kKeyTag);
+  }
+  const std::shared_ptr<const keys::Key> key;
+};
+
+class ControlHandle : public Napi::ObjectWrap<ControlHandle> {
+ public:
+  explicit ControlHandle(const Napi::CallbackInfo& info)
+      : ObjectWrap(info), work(constructed_from<std::shared_ptr<Work>>(info)) {
+    info.This().As<Napi::Object>().TypeTag(&kControlTag);
+  }
+  void cancel(const Napi::CallbackInfo&) { work->cancel(); }
+  Napi::Value done(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), double(work->done.load())); }
+  const std::shared_ptr<Work> work;
+};
+
+Napi::Value control(const Napi::CallbackInfo& info) {
+  auto work = std::make_shared<Work>();
+  return construct(info.Env(), Environment::of(info.Env()).control, work);
+}
+
+Napi::Value generate(const Napi::CallbackInfo& info) {
+  const std::string type = as_string(info[0], "type");
+  for (auto t : {keys::Type::master, keys::Type::device, keys::Type::signing})
+    if (type == keys::type_name(t)) return new_key(info.Env(), unwrap(info.Env(), keys::Key::generate(t)));
+  raise_argument(info.Env(), "no key is of type '" + type + "'");
+}
+
+// Either reader, on an engine thread: key files may lie on slow or hanging file systems.
+Napi::Value read_file(const Napi::CallbackInfo& info, Result<keys::FromFile> (*read)(const std::string&)) {
+  auto found = std::make_shared<keys::FromFile>();
+  const std::string path = as_string(info[0], "path");
+  Job job;
+  job.compute = [found, path, read]() -> Status {
+    auto result = read(path);
+    if (!result.ok()) return result.status();
+    *found = std::move(*result);
+    return {};
+  };
+  job.result = [found](Napi::Env env) -> Napi::Value {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("key", new_key(env, found->key));
+    out.Set("tooOpen", found->too_open);
+    return out;
+  };
+  return Environment::of(info.Env()).run(info.Env(), std::move(job));
+}
+
+Napi::Value read_key_file(const Napi::CallbackInfo& info) { return read_file(info, keys::read_key_file); }
+Napi::Value read_passphrase_file(const Napi::CallbackInfo& info) { return read_file(info, keys::read_passphrase_file); }
+
+Napi::Value passphrase_from_environment(const Napi::CallbackInfo& info) {
+  const std::string name = as_string(info[0], "name");
+  const char* value = std::getenv(name.c_str());
+  if (!value) raise(info.Env(), Status(Code::NOT_FOUND, "the environment variable " + name + " is not set"));
+  return new_key(info.Env(), unwrap(info.Env(), keys::Key::from_passphrase(View(std::string_view(value)))));
+}
+
+Napi::Value passphrase_from_bytes(const Napi::CallbackInfo& info) {
+  return new_key(info.Env(), unwrap(info.Env(), keys::Key::from_passphrase(as_bytes(info[0], "passphrase"))));
+}
+
+Napi::Value write_key_file(const Napi::CallbackInfo& info) {
+  Job job;
+  job.compute = [key = as_key(info[0]), path = as_string(info[1], "path")] { return keys::write_key_file(*key, path); };
+  job.result = [](Napi::Env env) { return env.Undefined(); };
+  return Environment::of(info.Env()).run(info.Env(), std::move(job));
+}
+
+Napi::Value key_type(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), keys::type_name(as_key(info[0])->type()));
+}
+
+Napi::Value public_keys(const Napi::CallbackInfo& info) {
+  const auto key = as_key(info[0]);
+  Napi::Object out = Napi::Object::New(info.Env());
+  if (key->type() == keys::Type::device) out.Set("x25519", to_js(info.Env(), View(key->x25519_public().data(), 32)));
+  if (key->type() == keys::Type::device || key->type() == keys::Type::signing)
+    out.Set("ed25519", to_js(info.Env(), View(key->ed25519_public().data(), 32)));
+  return out;
+}
+
+Napi::Value key_id(const Napi::CallbackInfo& info) {
+  const keys::KeyId id = keys::key_id(as_public_key(info[0], "a public key"));
+  return hex(info.Env(), View(id.data(), id.size()));
+}
+
+Napi::Value check_path(const Napi::CallbackInfo& info) {
+  if (auto s = container::check_path(as_string(info[0], "path")); !s.ok()) raise(info.Env(), s);
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+std::shared_ptr<const keys::Key> as_key(Napi::Value value) {
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kKeyTag)) raise_argument(value.Env(), "this is not a key");
+  return KeyHandle::Unwrap(value.As<Napi::Object>())->key;
+}
+
+Napi::Value new_key(Napi::Env env, std::shared_ptr<const keys::Key> key) {
+  return construct(env, Environment::of(env).key, key);
+}
+
+std::shared_ptr<Work> as_control(Napi::Value value) {
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kControlTag)) raise_argument(value.Env(), "this is not a control");
+  return ControlHandle::Unwrap(value.As<Napi::Object>())->work;
+}
+
+void define_key(Napi::Env env, Environment& environment) {
+  environment.key = Napi::Persistent(KeyHandle::DefineClass(env, "Key", {}));
+}
+
+void define_control(Napi::Env env, Environment& environment) {
+  environment.control = Napi::Persistent(ControlHandle::DefineClass(env, "Control", {
+      ControlHandle::InstanceMethod<&ControlHandle::cancel>("cancel"),
+      ControlHandle::InstanceAccessor<&ControlHandle::done>("done"),
+  }));
+}
+
+void export_keys(Napi::Env env, Napi::Object exports) {
+  exports.Set("control", Napi::Function::New<control>(env, "control"));
+  exports.Set("generateKey", Napi::Function::New<generate>(env, "generateKey"));
+  exports.Set("readKeyFile", Napi::Function::New<read_key_file>(env, "readKeyFile"));
+  exports.Set("readPassphraseFile", Napi::Function::New<read_passphrase_file>(env, "readPassphraseFile"));
+  exports.Set("passphraseFromEnvironment", Napi::Function::New<passphrase_from_environment>(env, "passphraseFromEnvironment"));
+  exports.Set("passphraseFromBytes", Napi::Function::New<passphrase_from_bytes>(env, "passphraseFromBytes"));
+  exports.Set("writeKeyFile", Napi::Function::New<write_key_file>(env, "writeKeyFile"));
+  exports.Set("keyType", Napi::Function::New<key_type>(env, "keyType"));
+  exports.Set("publicKeys", Napi::Function::New<public_keys>(env, "publicKeys"));
+  exports.Set("keyId", Napi::Function::New<key_id>(env, "keyId"));
+  exports.Set("checkPath", Napi::Function::New<check_path>(env, "checkPath"));
+}
+
+}  // namespace mg::addon

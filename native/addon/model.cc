@@ -1,0 +1,222 @@
+// A loaded model: arrays over guarded memory, and taking them back.
+#include <algorithm>
+#include <map>
+
+#include "convert.h"
+#include "handles.h"
+
+namespace mg::addon {
+namespace {
+
+constexpr napi_type_tag kModelTag = {0x6d672d6d6f640001, 0x8d1f2f0a5f4e4b13};
+constexpr uint64_t kMaxArray = uint64_t(1) << 32;  // what an ArrayBuffer of Node 20 can hold
+
+void drop(void* keep) { delete static_cast<std::shared_ptr<void>*>(keep); }
+
+// An ArrayBuffer over memory that `keep` owns. The memory is unmapped when V8 has freed the backing store (a detach does that)
+// and the ArrayBuffer itself is collected too: a native reader that holds the object but came late then still reads mapped zeros.
+Napi::ArrayBuffer give(Napi::Env env, uint8_t* data, size_t size, const std::shared_ptr<void>& keep) {
+  if (size == 0) return Napi::ArrayBuffer::New(env, 0);
+  auto store = std::make_unique<std::shared_ptr<void>>(keep);
+  napi_value array;
+  const napi_status created = napi_create_external_arraybuffer(
+      env, data, size, [](napi_env, void*, void* hint) { drop(hint); }, store.get(), &array);
+  if (created != napi_ok) {
+    store.release();  // Node runs the finalizer even when it refuses
+    raise(env, Status(Code::OUT_OF_MEMORY, "this JavaScript runtime cannot show memory of that size without a copy"));
+  }
+  store.release();
+  napi_add_finalizer(env, array, new std::shared_ptr<void>(keep), [](napi_env, void* object, void*) { drop(object); }, nullptr, nullptr);
+  return Napi::ArrayBuffer(env, array);
+}
+
+}  // namespace
+
+void ModelState::leave() {
+  if (--readers_ > 0) return;
+  if (disposed) wipe();
+  if (on_idle) on_idle();
+}
+
+void ModelState::wipe_when_idle() {
+  disposed = true;
+  if (idle()) wipe();
+}
+
+void ModelState::wipe() {
+  for (auto& file : files) file.region.wipe();
+}
+
+namespace {
+
+class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
+ public:
+  explicit ModelHandle(const Napi::CallbackInfo& info)
+      : ObjectWrap(info), state(constructed_from<std::shared_ptr<ModelState>>(info)) {
+    info.This().As<Napi::Object>().TypeTag(&kModelTag);
+    bytes_.resize(state->files.size());
+  }
+
+  Napi::Value files(const Napi::CallbackInfo& info) {
+    Napi::Array out = Napi::Array::New(info.Env());
+    for (const auto& file : state->files) {
+      Napi::Object entry = Napi::Object::New(info.Env());
+      entry.Set("path", file.path);
+      entry.Set("size", double(file.size));
+      out.Set(out.Length(), entry);
+    }
+    return out;
+  }
+
+  Napi::Value bytes(const Napi::CallbackInfo& info) {
+    const size_t index = file_index(info);
+    auto& held = bytes_[index];
+    if (held.IsEmpty()) {
+      auto& file = state->files[index];
+      if (file.size > kMaxArray)
+        raise(info.Env(), Status(Code::LIMIT_EXCEEDED, "'" + file.path + "' has " + std::to_string(file.size) +
+                                                           " bytes; an array holds at most 4 GiB"));
+      const Napi::ArrayBuffer buffer = give(info.Env(), file.region.data(), size_t(file.size), state);
+      held = Napi::Persistent(Napi::Uint8Array::New(info.Env(), size_t(file.size), buffer, 0));
+    }
+    return held.Value();
+  }
+
+  Napi::Value read(const Napi::CallbackInfo& info) {
+    const size_t index = file_index(info);
+    const uint64_t offset = as_integer(info[1], "offset"), length = as_integer(info[2], "length");
+    const auto& file = state->files[index];
+    if (offset > file.size || length > file.size - offset)
+      raise_argument(info.Env(), "bytes " + std::to_string(offset) + " to " + std::to_string(offset + length) + " are not in '" +
+                                     file.path + "', which has " + std::to_string(file.size));
+    if (length > kMaxArray) raise(info.Env(), Status(Code::LIMIT_EXCEEDED, "an array holds at most 4 GiB"));
+    auto copy = std::make_shared<Region>(unwrap(info.Env(), Region::allocate(size_t(length))));
+    auto self = std::make_shared<Napi::ObjectReference>(Napi::Persistent(info.This().As<Napi::Object>()));
+    state->enter();
+    Job job;
+    job.compute = [model = state, copy, index, offset]() -> Status {
+      if (copy->size()) std::memcpy(copy->data(), model->files[index].region.data() + offset, copy->size());
+      return {};
+    };
+    job.settled = [model = state] { model->leave(); };
+    job.result = [this, self, copy](Napi::Env env) -> Napi::Value {
+      if (state->disposed) raise(env, Status(Code::DISPOSED, "the model was disposed of while this read was under way"));
+      const Napi::ArrayBuffer buffer = give(env, copy->data(), copy->size(), copy);
+      remember(buffer, copy);
+      return Napi::Uint8Array::New(env, copy->size(), buffer, 0);
+    };
+    return Environment::of(info.Env()).run(info.Env(), std::move(job));
+  }
+
+  Napi::Value protection(const Napi::CallbackInfo& info) {
+    must_live(info.Env());
+    Protection all{true, true, true, false};
+    bool any = false, any_large = false;
+    for (const auto& file : state->files) {
+      if (!file.region.size()) continue;
+      const Protection one = file.region.protection();
+      any = true;
+      all.locked &= one.locked;
+      all.dontdump &= one.dontdump;
+      if (file.region.size() < kHugePage) continue;  // no file this small can have one
+      any_large = true;
+      all.hugePages &= one.hugePages;
+    }
+    Napi::Object out = Napi::Object::New(info.Env());
+    out.Set("locked", any && all.locked);
+    out.Set("dontdump", any && all.dontdump);
+    out.Set("hugePages", any_large && all.hugePages);
+    out.Set("memfd", all.memfd);
+    return out;
+  }
+
+  void dispose(const Napi::CallbackInfo&) {
+    if (state->disposed) return;
+    for (auto& held : bytes_) {
+      if (held.IsEmpty()) continue;
+      detach(held.Value().ArrayBuffer());
+      held.Reset();
+    }
+    for (auto& [id, copy] : copies_) {
+      const Napi::ArrayBuffer buffer = copy.buffer.Value();
+      if (!buffer.IsEmpty()) detach(buffer);
+      if (auto region = copy.region.lock()) region->wipe();
+    }
+    copies_.clear();
+    state->wipe_when_idle();
+  }
+
+  Napi::Value settled(const Napi::CallbackInfo& info) {
+    const auto deferred = Napi::Promise::Deferred::New(info.Env());
+    if (state->idle()) deferred.Resolve(info.Env().Undefined());
+    else waiting_.push_back(deferred);
+    if (!state->on_idle) {
+      state->on_idle = [this, self = std::make_shared<Napi::ObjectReference>(Napi::Persistent(info.This().As<Napi::Object>()))] {
+        auto waiting = std::move(waiting_);
+        auto keep = self;  // this closure goes with the next line
+        state->on_idle = nullptr;
+        for (const auto& one : waiting) one.Resolve(Env().Undefined());
+      };
+      if (state->idle()) state->on_idle = nullptr;
+    }
+    return deferred.Promise();
+  }
+
+  const std::shared_ptr<ModelState> state;
+
+ private:
+  struct Copy {
+    Napi::Reference<Napi::ArrayBuffer> buffer;  // weak
+    std::weak_ptr<Region> region;
+  };
+
+  static void detach(Napi::ArrayBuffer buffer) {
+    if (!buffer.IsDetached()) buffer.Detach();
+  }
+
+  void must_live(Napi::Env env) const {
+    if (state->disposed) raise(env, Status(Code::DISPOSED, "the model was disposed of"));
+  }
+
+  size_t file_index(const Napi::CallbackInfo& info) const {
+    must_live(info.Env());
+    const uint64_t index = as_integer(info[0], "index");
+    if (index >= state->files.size()) raise_argument(info.Env(), "the model has no such file");
+    return size_t(index);
+  }
+
+  void remember(Napi::ArrayBuffer buffer, const std::shared_ptr<Region>& region) {
+    for (auto it = copies_.begin(); it != copies_.end();) it = it->second.region.expired() ? copies_.erase(it) : std::next(it);
+    if (buffer.ByteLength()) copies_.emplace(next_copy_++, Copy{Napi::Reference<Napi::ArrayBuffer>::New(buffer, 0), region});
+  }
+
+  std::vector<Napi::Reference<Napi::Uint8Array>> bytes_;
+  std::map<uint64_t, Copy> copies_;
+  uint64_t next_copy_ = 0;
+  std::vector<Napi::Promise::Deferred> waiting_;
+};
+
+}  // namespace
+
+Napi::Value new_model(Napi::Env env, std::vector<container::LoadedFile> files) {
+  auto state = std::make_shared<ModelState>(std::move(files));
+  return construct(env, Environment::of(env).model, state);
+}
+
+std::shared_ptr<ModelState> as_model(Napi::Value value) {
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kModelTag)) raise_argument(value.Env(), "this is not a model");
+  return ModelHandle::Unwrap(value.As<Napi::Object>())->state;
+}
+
+void define_model(Napi::Env env, Environment& environment) {
+  environment.model = Napi::Persistent(ModelHandle::DefineClass(env, "Model", {
+      ModelHandle::InstanceAccessor<&ModelHandle::files>("files"),
+      ModelHandle::InstanceMethod<&ModelHandle::bytes>("bytes"),
+      ModelHandle::InstanceMethod<&ModelHandle::read>("read"),
+      ModelHandle::InstanceMethod<&ModelHandle::protection>("protection"),
+      ModelHandle::InstanceMethod<&ModelHandle::dispose>("dispose"),
+      ModelHandle::InstanceMethod<&ModelHandle::settled>("settled"),
+  }));
+}
+
+}  // namespace mg::addon

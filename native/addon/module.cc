@@ -1,0 +1,39 @@
+// Registers the addon; nothing else. The functions are described in src/native/binding.ts.
+#include <napi.h>
+
+#include "convert.h"
+#include "handles.h"
+
+namespace mg::addon {
+namespace {
+
+constexpr const char* kCodes[] = {
+#define X(name) #name,
+    MG_CODES(X)
+#undef X
+};
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  auto* environment = new Environment(env);
+  env.SetInstanceData<Environment>(environment);
+  define_key(env, *environment);
+  define_control(env, *environment);
+  define_sealer(env, *environment);
+  define_opened(env, *environment);
+  define_model(env, *environment);
+  Napi::Array codes = Napi::Array::New(env);
+  for (const char* code : kCodes)
+    if (std::string(code) != "OK") codes.Set(codes.Length(), code);
+  exports.Set("codes", codes);
+  export_keys(env, exports);
+  export_seal(env, exports);
+  export_open(env, exports);
+  export_parts(env, exports);
+  return exports;
+}
+
+}  // namespace
+}  // namespace mg::addon
+
+static Napi::Object model_guard_init(Napi::Env env, Napi::Object exports) { return mg::addon::init(env, exports); }
+NODE_API_MODULE(model_guard, model_guard_init)

@@ -1,0 +1,167 @@
+// NativeSealer: making a container.
+#include "container/sealer.h"
+
+#include "convert.h"
+#include "handles.h"
+
+namespace mg::addon {
+namespace {
+
+// What a sealer reads from memory stays alive, and unwiped, with it.
+struct SealerState {
+  std::unique_ptr<container::Sealer> sealer;
+  std::vector<Region> copies;
+  std::vector<std::shared_ptr<ModelState>> models;
+  bool busy = false;  // JavaScript thread: one call at a time
+
+  ~SealerState() { release_models(); }
+  void release_models() {
+    for (auto& model : models) model->leave();
+    models.clear();
+  }
+};
+
+class SealerHandle : public Napi::ObjectWrap<SealerHandle> {
+ public:
+  explicit SealerHandle(const Napi::CallbackInfo& info)
+      : ObjectWrap(info), state(constructed_from<std::shared_ptr<SealerState>>(info)) {}
+
+  Napi::Value payload_id(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), state->sealer->core().payload_id); }
+  Napi::Value plaintext_size(const Napi::CallbackInfo& info) { return number(info, state->sealer->plaintext_size()); }
+  Napi::Value payload_length(const Napi::CallbackInfo& info) { return number(info, state->sealer->payload_length()); }
+  Napi::Value header_length(const Napi::CallbackInfo& info) { return number(info, state->sealer->header_length()); }
+
+  Napi::Value encrypt_to_file(const Napi::CallbackInfo& info) {
+    const std::string path = as_string(info[0], "path");
+    const uint64_t out_base = as_integer(info[1], "outBase"), file_offset = as_integer(info[2], "fileOffset");
+    auto work = as_work(info[3]);
+    return run(info, work, [s = state, path, out_base, file_offset, work, pool = &Environment::of(info.Env()).pool()]() -> Status {
+      auto sink = payload::FileSink::create(path, file_offset);
+      if (!sink.ok()) return sink.status();
+      if (auto status = s->sealer->encrypt_to(**sink, out_base, *pool, work->control); !status.ok()) return status;
+      return (*sink)->finish();
+    }, [](Napi::Env env) { return env.Undefined(); });
+  }
+
+  Napi::Value next(const Napi::CallbackInfo& info) {
+    const uint64_t max_bytes = as_integer(info[0], "maxBytes"), out_base = as_integer(info[1], "outBase");
+    auto work = as_work(info[2]);
+    auto out = std::make_shared<Bytes>();
+    return run(info, work, [s = state, max_bytes, out_base, work, out, pool = &Environment::of(info.Env()).pool()]() -> Status {
+      auto bytes = s->sealer->next(size_t(max_bytes), out_base, *pool, work->control);
+      if (!bytes.ok()) return bytes.status();
+      *out = std::move(*bytes);
+      return {};
+    }, [out](Napi::Env env) { return to_js(env, View(*out)); });
+  }
+
+  Napi::Value finish(const Napi::CallbackInfo& info) {
+    auto out = std::make_shared<Bytes>();
+    return run(info, std::make_shared<Work>(), [s = state, out]() -> Status {
+      auto header = s->sealer->finish();
+      if (!header.ok()) return header.status();
+      *out = std::move(*header);
+      return {};
+    }, [s = state, out](Napi::Env env) {
+      s->release_models();
+      return to_js(env, View(*out));
+    });
+  }
+
+  Napi::Value head(const Napi::CallbackInfo& info) {
+    refuse_while_busy(info.Env());
+    return to_js(info.Env(), View(state->sealer->head()));
+  }
+  Napi::Value tree(const Napi::CallbackInfo& info) {
+    refuse_while_busy(info.Env());
+    return to_js(info.Env(), View(state->sealer->tree().stored()));
+  }
+
+  const std::shared_ptr<SealerState> state;
+
+ private:
+  static Napi::Value number(const Napi::CallbackInfo& info, uint64_t value) { return Napi::Number::New(info.Env(), double(value)); }
+
+  void refuse_while_busy(Napi::Env env) const {
+    if (state->busy) raise_argument(env, "this sealer is at work");
+  }
+
+  Napi::Value run(const Napi::CallbackInfo& info, std::shared_ptr<Work> work, std::function<Status()> compute,
+                  std::function<Napi::Value(Napi::Env)> result) {
+    refuse_while_busy(info.Env());
+    state->busy = true;
+    Job job;
+    job.work = std::move(work);
+    job.compute = std::move(compute);
+    job.result = std::move(result);
+    job.settled = [s = state] { s->busy = false; };
+    return Environment::of(info.Env()).run(info.Env(), std::move(job));
+  }
+};
+
+container::Input as_input(Napi::Value value, SealerState& state) {
+  const Napi::Object object = as_object(value, "an input");
+  container::Input input;
+  input.path = as_string(object.Get("path"), "path");
+  if (present(object, "onDisk")) {
+    input.on_disk = as_string(object.Get("onDisk"), "onDisk");
+  } else if (present(object, "bytes")) {
+    const View bytes = as_bytes(object.Get("bytes"), "bytes");
+    Region copy = unwrap(value.Env(), Region::allocate(bytes.size));
+    if (bytes.size) std::memcpy(copy.data(), bytes.data, bytes.size);
+    input.memory = View(copy.data(), copy.size());
+    state.copies.push_back(std::move(copy));
+  } else {
+    const Napi::Object from = as_object(object.Get("model"), "model");
+    auto model = as_model(from.Get("handle"));
+    const uint64_t index = as_integer(from.Get("index"), "index");
+    if (model->disposed) raise(value.Env(), Status(Code::DISPOSED, "the model was disposed of"));
+    if (index >= model->files.size()) raise_argument(value.Env(), "the model has no such file");
+    input.memory = View(model->files[index].region.data(), size_t(model->files[index].size));
+    model->enter();
+    state.models.push_back(std::move(model));
+  }
+  return input;
+}
+
+Napi::Value seal(const Napi::CallbackInfo& info) {
+  const Napi::Object object = as_object(info[0], "request");
+  auto state = std::make_shared<SealerState>();
+  auto request = std::make_shared<container::SealRequest>();
+  request->name = as_string(object.Get("name"), "name");
+  request->version = as_string(object.Get("version"), "version");
+  request->format = as_string(object.Get("format"), "format");
+  request->created = as_string(object.Get("created"), "created");
+  for (const auto& input : as_array(object.Get("inputs"), "inputs")) request->inputs.push_back(as_input(input, *state));
+  request->recipients = as_recipients(object.Get("recipients"));
+  if (present(object, "signer")) request->signer = as_key(object.Get("signer"));
+  Job job;
+  job.compute = [state, request]() -> Status {
+    auto sealer = container::Sealer::begin(std::move(*request));
+    if (!sealer.ok()) return sealer.status();
+    state->sealer = std::move(*sealer);
+    return {};
+  };
+  job.result = [state](Napi::Env env) mutable { return construct(env, Environment::of(env).sealer, state); };
+  return Environment::of(info.Env()).run(info.Env(), std::move(job));
+}
+
+}  // namespace
+
+void define_sealer(Napi::Env env, Environment& environment) {
+  environment.sealer = Napi::Persistent(SealerHandle::DefineClass(env, "Sealer", {
+      SealerHandle::InstanceAccessor<&SealerHandle::payload_id>("payloadId"),
+      SealerHandle::InstanceAccessor<&SealerHandle::plaintext_size>("plaintextSize"),
+      SealerHandle::InstanceAccessor<&SealerHandle::payload_length>("payloadLength"),
+      SealerHandle::InstanceAccessor<&SealerHandle::header_length>("headerLength"),
+      SealerHandle::InstanceMethod<&SealerHandle::encrypt_to_file>("encryptToFile"),
+      SealerHandle::InstanceMethod<&SealerHandle::next>("next"),
+      SealerHandle::InstanceMethod<&SealerHandle::finish>("finish"),
+      SealerHandle::InstanceMethod<&SealerHandle::head>("head"),
+      SealerHandle::InstanceMethod<&SealerHandle::tree>("tree"),
+  }));
+}
+
+void export_seal(Napi::Env env, Napi::Object exports) { exports.Set("seal", Napi::Function::New<seal>(env, "seal")); }
+
+}  // namespace mg::addon

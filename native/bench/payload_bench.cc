@@ -1,0 +1,137 @@
+// Payload speed against plain parallel pread into the same kind of memory, all from the page cache or memory.
+//   payload_bench [threads = all] [MiB = 1024] [folder for the file = /tmp]
+// Rounds are interleaved so that a noisy machine harms all rows alike; medians of 5.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <unistd.h>
+
+#include "payload/payload.h"
+
+using namespace mg;
+using namespace mg::payload;
+
+namespace {
+
+constexpr int kRounds = 5;
+
+void need(const Status& status) {
+  if (status.ok()) return;
+  std::fprintf(stderr, "%s: %s\n", code_name(status.code), status.what.c_str());
+  std::exit(1);
+}
+
+template <class T>
+T need(Result<T> result) {
+  need(result.status());
+  return std::move(*result);
+}
+
+struct RegionTarget : Target {
+  Region region;
+  explicit RegionTarget(uint64_t size) : region(need(Region::allocate(size))) {}
+  uint8_t* at(uint64_t chunk) override { return region.data() + chunk * kChunk; }
+};
+
+struct Row {
+  const char* name;
+  std::function<double()> seconds;  // of one round
+  std::vector<double> all;
+  double median() {
+    std::sort(all.begin(), all.end());
+    return all[all.size() / 2];
+  }
+};
+
+double timed(const std::function<void()>& work) {
+  auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+Status read_all(Source& source, uint8_t* to, uint64_t size, Pool& pool, const Control& control) {
+  const uint64_t unit = kBatchChunks * kChunk;
+  return pool.parallel((size + unit - 1) / unit, control, [&](uint64_t i) {
+    return source.read(i * unit, Span(to + i * unit, std::min(unit, size - i * unit)));
+  });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const unsigned threads = argc > 1 && std::atoi(argv[1]) > 0 ? unsigned(std::atoi(argv[1])) : available_threads();
+  const uint64_t size = (argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1024) << 20;
+  const std::string path = std::string(argc > 3 ? argv[3] : "/tmp") + "/mg-payload-bench-" + std::to_string(getpid());
+  Pool pool(threads);
+  Control control;
+  control.threads = threads;
+
+  uint8_t key[32] = {1}, prefix[kPrefix] = {2};
+  const Keys keys = need(derive(View(key), View(prefix).sub(0, kSalt), View(std::string_view("bench"))));
+  std::copy_n(keys.commitment, kCommitment, prefix + kSalt);
+  Region plain = need(Region::allocate(size)), sealed = need(Region::allocate(payload_size(size)));
+  for (uint64_t i = 0; i < size; i += 8) write_be<uint64_t>(plain.data() + i, i * 0x9e3779b97f4a7c15);
+  std::copy_n(prefix, kPrefix, sealed.data());
+  MemorySource plain_source(View(plain.data(), size)), sealed_source(View(sealed.data(), payload_size(size)));
+  MemorySink sealed_sink(Span(sealed.data(), payload_size(size)));
+  Tree tree(size);
+  auto encrypt = [&](Sink& sink) {
+    need(encrypt_range(keys, View(prefix), size, 0, batch_count(size), plain_source, sink, tree, pool, control));
+  };
+  encrypt(sealed_sink);
+  const Node digest = tree.root();
+
+  std::unique_ptr<FileSink> file = need(FileSink::create(path));
+  need(file->write(0, View(sealed.data(), payload_size(size))));
+  need(file->finish());
+  std::unique_ptr<FileSource> file_source = need(FileSource::open(path));
+
+  // Fresh memory for every round, as a load has; wiping it afterwards is no part of the time.
+  std::optional<RegionTarget> target;
+  auto decrypt = [&](Source& source, bool with_digest) {
+    target.reset();
+    return timed([&] {
+      target.emplace(size);
+      Tree seen(size);
+      need(decrypt_range(keys, size, 0, chunk_count(size), source, *target, with_digest ? &seen : nullptr, View(prefix), pool,
+                         control));
+      if (with_digest && seen.root() != digest) std::abort();
+    });
+  };
+  Row rows[] = {
+      {"pread, parallel (the peer)", [&] {
+         target.reset();
+         return timed([&] {
+           target.emplace(size);
+           need(read_all(*file_source, target->region.data(), size, pool, control));
+         });
+       }, {}},
+      {"decrypt file", [&] { return decrypt(*file_source, false); }, {}},
+      {"decrypt file, with digest", [&] { return decrypt(*file_source, true); }, {}},
+      {"decrypt memory", [&] { return decrypt(sealed_source, false); }, {}},
+      {"decrypt memory, with digest", [&] { return decrypt(sealed_source, true); }, {}},
+      {"encrypt memory, with digest", [&] {
+         return timed([&] { encrypt(sealed_sink); });
+       }, {}},
+      {"encrypt to file, with digest", [&] {
+         const std::string out = path + "-out";
+         std::unique_ptr<FileSink> sink = need(FileSink::create(out));
+         return timed([&] { encrypt(*sink); });
+       }, {}},
+      {"digest of a file", [&] {
+         return timed([&] { need(hash_all(View(prefix), size, *file_source, tree, pool, control)); });
+       }, {}},
+  };
+  for (int round = -1; round < kRounds; round++)  // one to warm up
+    for (Row& row : rows) {
+      double seconds = row.seconds();
+      if (round >= 0) row.all.push_back(seconds);
+    }
+  unlink(path.c_str());
+  const double peer = rows[0].median();
+  std::printf("%llu MiB, %u threads, medians of %d\n", static_cast<unsigned long long>(size >> 20), threads, kRounds);
+  for (Row& row : rows)
+    std::printf("%-30s %6.2f GB/s   %.2f of the peer\n", row.name, double(size) / row.median() / 1e9, peer / row.median());
+}

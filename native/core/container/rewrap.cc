@@ -1,0 +1,35 @@
+// New slots around the same data key. The cost does not depend on the model's size: the payload stays.
+#include "container/binding.h"
+#include "container/opener.h"
+
+namespace mg::container {
+
+Result<Bytes> rewrap(View small, const std::vector<std::shared_ptr<const keys::Key>>& identities, const Trust& trust,
+                     const std::vector<Recipient>& recipients, const std::optional<LeaseTerms>& lease) {
+  auto opened = Opened::open(small, identities, trust);
+  if (!opened.ok()) return opened.status();
+  if ((*opened)->by_policy())
+    return Status(Code::POLICY_PRESENT, "this small part is a lease; only the server that issued it may give it to others");
+  const View data_key = (*opened)->data_key();
+  const crypto::Sha384& hash = (*opened)->core_hash();
+  Header header = (*opened)->header();
+  const size_t old_size = header.size();
+
+  auto slots = wrap_all(recipients, data_key, hash, lease ? std::optional<Policy>(lease->policy) : std::nullopt);
+  if (!slots.ok()) return slots.status();
+  header.slots = std::move(*slots);
+  const Signature* publisher = header.signature(Role::publisher);
+  header.signatures = publisher ? std::vector<Signature>{*publisher} : std::vector<Signature>{};
+  if (lease) {
+    if (auto s = sign(header, Role::lease, *lease->signer, hash); !s.ok()) return s;
+  }
+  auto mac = header_mac(data_key, header);
+  if (!mac.ok()) return mac.status();
+  header.mac = *mac;
+  if (header.size() > kMaxHeader) return Status(Code::LIMIT_EXCEEDED, "the header would be larger than 65,536 bytes");
+  Bytes out = header.encode();
+  append(out, small.from(old_size));
+  return out;
+}
+
+}  // namespace mg::container

@@ -1,0 +1,47 @@
+// What the files of this room share of OpenSSL. Private to it: nothing else includes an OpenSSL header.
+#pragma once
+#include <openssl/err.h>
+#include <openssl/evp.h>
+
+#include <memory>
+#include "crypto/crypto.h"
+
+namespace mg::crypto {
+
+// Node shares OpenSSL's per-thread error queue with us; what we leave in it would surface in an unrelated call of
+// node:crypto.
+class ErrorMark {
+ public:
+  ErrorMark() { ERR_set_mark(); }
+  ~ErrorMark() { ERR_pop_to_mark(); }
+  ErrorMark(const ErrorMark&) = delete;
+  ErrorMark& operator=(const ErrorMark&) = delete;
+};
+
+struct Free {
+  void operator()(EVP_PKEY* p) const { EVP_PKEY_free(p); }
+  void operator()(EVP_PKEY_CTX* p) const { EVP_PKEY_CTX_free(p); }
+  void operator()(EVP_MD_CTX* p) const { EVP_MD_CTX_free(p); }
+  void operator()(EVP_MAC_CTX* p) const { EVP_MAC_CTX_free(p); }
+  void operator()(EVP_CIPHER_CTX* p) const { EVP_CIPHER_CTX_free(p); }
+};
+template <class T>
+using Owned = std::unique_ptr<T, Free>;
+
+// Several OpenSSL functions read a null pointer as "not given" even where the size says "empty".
+inline const uint8_t* not_null(View v) {
+  static const uint8_t nothing[1] = {0};
+  return v.size ? v.data : nothing;
+}
+
+inline std::string wrong_size(const char* thing, size_t wanted, size_t got) {
+  return std::string(thing) + " must be " + std::to_string(wanted) + " bytes, not " + std::to_string(got);
+}
+
+// Every failing path of a function that fills `out` ends here.
+inline Status fail(Span out, Code code, std::string what) {
+  wipe(out);
+  return Status(code, std::move(what));
+}
+
+}  // namespace mg::crypto

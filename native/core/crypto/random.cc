@@ -1,0 +1,35 @@
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include "crypto/evp.h"
+
+namespace mg::crypto {
+
+Status random_bytes(Span out) {
+  const ErrorMark mark;
+  for (size_t done = 0; done < out.size;) {
+    const size_t piece = std::min<size_t>(out.size - done, 1 << 20);
+    // The private generator: its state is never shown through numbers that are sent out in the clear.
+    if (RAND_priv_bytes(out.data + done, int(piece)) != 1)
+      return fail(out, Code::INTERNAL, "the random number generator of OpenSSL failed");
+    done += piece;
+  }
+  return {};
+}
+
+bool equal(View a, View b) {
+  return a.size == b.size && CRYPTO_memcmp(not_null(a), not_null(b), a.size) == 0;
+}
+
+void wipe(Span bytes) {
+  if (bytes.size) OPENSSL_cleanse(bytes.data, bytes.size);
+}
+
+// Not inlined, so that its array lies where the frames of earlier callees lay.
+__attribute__((noinline)) void wipe_stack() {
+  uint8_t below[16 * 1024];
+  OPENSSL_cleanse(below, sizeof below);
+}
+
+}  // namespace mg::crypto

@@ -1,0 +1,129 @@
+#include "payload/io.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <limits>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace mg::payload {
+
+namespace {
+
+constexpr uint64_t kMaxOffset = uint64_t(std::numeric_limits<off_t>::max());
+
+bool inside(uint64_t size, uint64_t offset, uint64_t length) { return offset <= size && length <= size - offset; }
+
+Status ended_early(const std::string& path) {
+  return Status(Code::CONTAINER_TRUNCATED, "'" + path + "' ends before the bytes that were asked for");
+}
+
+Status not_regular(const std::string& path) {
+  return Status(Code::SOURCE_UNSUPPORTED, "'" + path + "' is not a regular file");
+}
+
+int open_retrying(const std::string& path, int flags, mode_t mode) {
+  int fd;
+  do fd = ::open(path.c_str(), flags, mode);
+  while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
+}  // namespace
+
+Status MemorySource::read(uint64_t offset, Span out) {
+  if (!inside(bytes_.size, offset, out.size))
+    return Status(Code::CONTAINER_TRUNCATED, "the data end before the bytes that were asked for");
+  if (out.size > 0) std::memcpy(out.data, bytes_.data + offset, out.size);
+  return Status();
+}
+
+Status MemorySink::write(uint64_t offset, View bytes) {
+  if (!inside(bytes_.size, offset, bytes.size)) return Status(Code::INTERNAL, "a write outside the output's memory");
+  if (bytes.size > 0) std::memcpy(bytes_.data + offset, bytes.data, bytes.size);
+  return Status();
+}
+
+Result<std::unique_ptr<FileSource>> FileSource::open(const std::string& path, uint64_t base) {
+  // O_NONBLOCK: a pipe without a writer must be refused, not waited for. It changes nothing for a regular file.
+  int fd = open_retrying(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+  if (fd < 0 && errno == ENXIO) return not_regular(path);  // a socket
+  if (fd < 0) return Status::from_errno(errno, "cannot open", path);
+  struct stat info;
+  if (::fstat(fd, &info) != 0) {
+    Status status = Status::from_errno(errno, "cannot inspect", path);
+    ::close(fd);
+    return status;
+  }
+  if (!S_ISREG(info.st_mode)) {
+    ::close(fd);
+    return not_regular(path);
+  }
+  uint64_t size = uint64_t(info.st_size);
+  if (base > size) {
+    ::close(fd);
+    return ended_early(path);
+  }
+#ifdef __linux__
+  (void)::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+#endif
+  return std::unique_ptr<FileSource>(new FileSource(fd, base, size - base, path));
+}
+
+FileSource::~FileSource() { ::close(fd_); }
+
+Status FileSource::read(uint64_t offset, Span out) {
+  if (!inside(size_, offset, out.size)) return ended_early(path_);
+  for (size_t done = 0; done < out.size;) {
+    ssize_t n = ::pread(fd_, out.data + done, out.size - done, off_t(base_ + offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Status::from_errno(errno, "cannot read", path_);
+    if (n == 0) return ended_early(path_);  // cut short since it was opened
+    done += size_t(n);
+  }
+  return Status();
+}
+
+Result<std::unique_ptr<FileSink>> FileSink::create(const std::string& path, uint64_t base) {
+  int fd = open_retrying(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+  if (fd < 0) return Status::from_errno(errno, "cannot create", path);
+  return std::unique_ptr<FileSink>(new FileSink(fd, base, path));
+}
+
+FileSink::~FileSink() {
+  if (fd_ < 0) return;
+  // Only our own file is removed, not another one that took its name meanwhile.
+  struct stat ours, named;
+  bool same = ::fstat(fd_, &ours) == 0 && ::lstat(path_.c_str(), &named) == 0 && ours.st_dev == named.st_dev &&
+              ours.st_ino == named.st_ino;
+  if (same) ::unlink(path_.c_str());
+  ::close(fd_);
+}
+
+Status FileSink::write(uint64_t offset, View bytes) {
+  if (!inside(kMaxOffset - base_, offset, bytes.size)) return Status(Code::INTERNAL, "a write beyond what a file can hold");
+  if (fd_ < 0) return Status(Code::INTERNAL, "a write to a finished file");
+  for (size_t done = 0; done < bytes.size;) {
+    ssize_t n = ::pwrite(fd_, bytes.data + done, bytes.size - done, off_t(base_ + offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Status::from_errno(errno, "cannot write", path_);
+    if (n == 0) return Status(Code::IO_FAILED, "cannot write '" + path_ + "': the system took no byte");
+    done += size_t(n);
+  }
+  return Status();
+}
+
+Status FileSink::finish() {
+  if (fd_ < 0) return Status(Code::INTERNAL, "the file is already finished");
+  int fd = fd_;
+  fd_ = -1;
+  // EINTR from close leaves the descriptor closed and nothing to repeat; delayed write errors are others.
+  if (::close(fd) != 0 && errno != EINTR) {
+    Status status = Status::from_errno(errno, "cannot finish writing", path_);
+    ::unlink(path_.c_str());
+    return status;
+  }
+  return Status();
+}
+
+}  // namespace mg::payload

@@ -1,0 +1,114 @@
+/**
+ * One error class, one closed union of codes. This file imports nothing, so that everything may import it.
+ * docs/errors.md lists the same codes; test/errors.test.ts keeps them, the native table and this one equal.
+ */
+
+/**
+ * What each code advises, and the exit status that the command line gives it. Native codes stand first, in the order
+ * of native/core/status.h; the last ones exist in the SDK only.
+ */
+export const ERROR_CODES = {
+  ABORT_ERR: { exit: 130, advice: 'Nothing was left behind; run it again when you want the result.' },
+  INVALID_ARGUMENT: { exit: 2, advice: 'Correct the named argument and call again.' },
+  NOT_A_CONTAINER: { exit: 3, advice: 'Give a .mguard container or a small part; this was never one.' },
+  CONTAINER_TRUNCATED: { exit: 3, advice: 'Fetch it again: bytes are missing at the end.' },
+  CONTAINER_MALFORMED: { exit: 3, advice: 'Fetch it again from where it was published; do not repair it by hand.' },
+  VERSION_UNSUPPORTED: { exit: 3, advice: 'Update model-guard: a newer version wrote this.' },
+  CRITICAL_UNSUPPORTED: { exit: 3, advice: 'Update model-guard: it must understand every slot that is marked critical.' },
+  LIMIT_EXCEEDED: { exit: 3, advice: 'Stay below the limits that docs/format.md states, or split the work.' },
+  MANIFEST_INVALID: { exit: 3, advice: 'Ask the publisher to protect the model again; its list of files breaks the format.' },
+  REFERENCE_MISMATCH: { exit: 4, advice: 'Check what the store serves under this name: it is another model or another version.' },
+  PARTS_MISMATCH: { exit: 4, advice: 'Fetch the small and the big part of the same name and version again.' },
+  INTEGRITY_FAILED: { exit: 4, advice: 'Do not use it: it was changed or damaged. Fetch it again from its publisher.' },
+  DIGEST_MISMATCH: { exit: 4, advice: 'Do not use it: the payload is not the one that was signed. Fetch it again from its publisher.' },
+  SIGNATURE_MISSING: { exit: 4, advice: "Have the publisher sign it, or pass unsigned: 'accept' if you trust its origin otherwise." },
+  SIGNATURE_INVALID: { exit: 4, advice: 'Do not use it unless you know that the publisher changed keys; then pin the new key.' },
+  LEASE_UNTRUSTED: { exit: 4, advice: 'Pass the key of the server that issued the lease as leaseKeys, from a source you trust.' },
+  LEASE_NOT_YET_VALID: { exit: 5, advice: 'Check the clock of this machine, or wait until the lease begins.' },
+  LEASE_EXPIRED: { exit: 5, advice: 'Check the clock of this machine, or get a new lease.' },
+  POLICY_PRESENT: { exit: 5, advice: 'Re-wrap from a small part without a policy; a lease cannot be passed on.' },
+  NO_MATCHING_IDENTITY: { exit: 5, advice: 'Give the identity of one of its recipients; `model-guard inspect` shows their key ids.' },
+  KEY_INVALID: { exit: 5, advice: 'Give an unchanged key as `model-guard keygen` wrote or printed it.' },
+  KEY_TYPE_WRONG: { exit: 5, advice: 'Give a key of the type this place asks for.' },
+  PASSPHRASE_INVALID: { exit: 5, advice: 'Give 1 to 1,024 bytes of UTF-8 text.' },
+  NAME_INVALID: { exit: 2, advice: 'Rename it: docs/format.md says what a name may hold.' },
+  SOURCE_UNSUPPORTED: { exit: 6, advice: 'Use regular files and folders only: replace or leave out what the message names.' },
+  SOURCE_EMPTY: { exit: 6, advice: 'Check the path: there is nothing in it to protect.' },
+  SOURCE_CHANGED: { exit: 6, advice: 'Nothing was published; run it again once nobody writes to the source.' },
+  NOT_FOUND: { exit: 6, advice: 'Check the name, the version and the place.' },
+  ALREADY_EXISTS: { exit: 6, advice: 'Choose another name, version or path, or say explicitly that it may be replaced.' },
+  PERMISSION_DENIED: { exit: 6, advice: 'Give this user access to the path that the message names.' },
+  READ_ONLY: { exit: 6, advice: 'Choose a place that can be written to.' },
+  NO_SPACE: { exit: 6, advice: 'Free some space or raise the quota; nothing half-written was left.' },
+  IO_FAILED: { exit: 6, advice: 'Check the disk or the store; the cause says what the system reported.' },
+  OUT_OF_MEMORY: { exit: 1, advice: 'Free some memory, raise the limit, or use a machine with more.' },
+  DISPOSED: { exit: 1, advice: 'Load the model again; a disposed one holds nothing.' },
+  INTERNAL: { exit: 1, advice: 'This is a fault of model-guard: please report it with the stack.' },
+  VERIFIER_REQUIRED: {
+    exit: 2,
+    advice: "Pass the publisher's public key as verifier, or unsigned: 'accept' if you know the origin otherwise.",
+  },
+  NATIVE_UNAVAILABLE: { exit: 1, advice: 'Install it where the native addon can be built or has a prebuilt binary.' },
+} as const satisfies Record<string, { readonly exit: number; readonly advice: string }>;
+
+/** Every code an error of this package may carry; docs/errors.md explains each. */
+export type ModelGuardErrorCode = keyof typeof ERROR_CODES;
+
+/**
+ * The one error of this package. Its message says what happened and what to do; decide by {@link code}, not by the text
+ * and not by `instanceof` (an application may hold both the ESM and the CommonJS copy of this class).
+ *
+ * Stores of your own throw it as well, so that callers see one kind of error.
+ * @example
+ * try { await load('defects@3', options); }
+ * catch (error) { if ((error as ModelGuardError).code === 'NOT_FOUND') …; }
+ */
+export class ModelGuardError extends Error {
+  /** Stable: scripts and callers may rely on it. */
+  readonly code: ModelGuardErrorCode;
+
+  /**
+   * @param code One of the documented codes.
+   * @param what One sentence about this occurrence. The advice for the code is appended.
+   * @param options `cause`: what led to it; `advice` replaces the code's general advice by a more fitting one.
+   */
+  constructor(
+    code: ModelGuardErrorCode,
+    what: string,
+    options: { readonly cause?: unknown; readonly advice?: string | undefined } = {},
+  ) {
+    const sentence = /[.!?]$/.test(what) ? what : `${what}.`;
+    super(
+      `${sentence} ${options.advice ?? ERROR_CODES[code].advice}`,
+      'cause' in options ? { cause: options.cause } : undefined,
+    );
+    this.code = code;
+  }
+
+  static {
+    // On the prototype, so that the first line of every stack names the class.
+    Object.defineProperty(this.prototype, 'name', { value: 'ModelGuardError', configurable: true, writable: true });
+  }
+}
+
+/**
+ * What a cancelled operation rejects with: `name` is `AbortError`, `code` is `ABORT_ERR`, `cause` is `signal.reason`.
+ * @example
+ * try { await load('defects@3', { ...options, signal }); }
+ * catch (error) { if ((error as Error).name !== 'AbortError') throw error; }
+ */
+export class AbortError extends ModelGuardError {
+  /** @param reason The signal's reason, kept as `cause`. */
+  constructor(reason?: unknown) {
+    super('ABORT_ERR', 'The operation was aborted', { cause: reason });
+  }
+
+  static {
+    Object.defineProperty(this.prototype, 'name', { value: 'AbortError', configurable: true, writable: true });
+  }
+}
+
+/** True for an error of this package, whichever copy of the package made it. */
+export function isModelGuardError(error: unknown): error is ModelGuardError {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && Object.hasOwn(ERROR_CODES, error.code);
+}

@@ -1,0 +1,197 @@
+/** Files written whole or not at all, and what the system says about them as codes. Nothing here knows of models. */
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, link, lstat, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from './errors.js';
+
+const SYSTEM_CODES: Readonly<Record<string, ModelGuardErrorCode>> = {
+  ENOSPC: 'NO_SPACE',
+  EDQUOT: 'NO_SPACE',
+  EROFS: 'READ_ONLY',
+  EACCES: 'PERMISSION_DENIED',
+  EPERM: 'PERMISSION_DENIED',
+  ENOENT: 'NOT_FOUND',
+  EEXIST: 'ALREADY_EXISTS',
+  ENOMEM: 'OUT_OF_MEMORY',
+};
+
+/**
+ * The same meaning of errno as `Status::from_errno` in native/core. What no system call reported passes unchanged: it comes
+ * from a stream or a callback. `action` reads like "Cannot read".
+ */
+function fileError(cause: unknown, action: string, path: string): unknown {
+  if (isModelGuardError(cause) || !(cause instanceof Error && 'syscall' in cause && 'code' in cause)) return cause;
+  const system = String(cause.code);
+  return new ModelGuardError(SYSTEM_CODES[system] ?? 'IO_FAILED', `${action} ${path} (${system})`, { cause });
+}
+
+export async function attempt<T>(action: string, path: string, task: () => Promise<T>): Promise<T> {
+  try {
+    return await task();
+  } catch (error) {
+    throw fileError(error, action, path);
+  }
+}
+
+const TEMPORARY = /^\.tmp-[0-9a-f]{24}$/;
+
+/** No model, version or part may have such a name, so that what a crash left is recognised. */
+export const isTemporary = (name: string): boolean => TEMPORARY.test(name);
+
+export const temporaryBeside = (path: string): string =>
+  join(dirname(resolve(path)), `.tmp-${randomBytes(12).toString('hex')}`);
+
+export async function removeQuietly(path: string): Promise<void> {
+  await unlink(path).catch(() => undefined);
+}
+
+export async function syncFolder(folder: string): Promise<void> {
+  await attempt('Cannot sync the folder', folder, () => withHandle(open(folder, 'r'), (handle) => handle.sync()));
+}
+
+export async function syncFile(path: string): Promise<void> {
+  await attempt('Cannot sync', path, () => withHandle(open(path, 'r'), (handle) => handle.sync()));
+}
+
+async function withHandle<T>(opening: Promise<FileHandle>, task: (handle: FileHandle) => Promise<T>): Promise<T> {
+  const handle = await opening;
+  try {
+    return await task(handle);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes a folder and its parents. A new folder survives a power cut only once its parent is synced. */
+export async function makeFolder(path: string): Promise<void> {
+  const folder = resolve(path);
+  const first = await attempt('Cannot make the folder', folder, () => mkdir(folder, { recursive: true }));
+  if (first === undefined) return;
+  const top = dirname(first);
+  for (let parent = dirname(folder); ; parent = dirname(parent)) {
+    await syncFolder(parent);
+    if (parent === top || parent === dirname(parent)) return;
+  }
+}
+
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await attempt('Cannot look up', path, () => lstat(path));
+    return true;
+  } catch (error) {
+    if (isModelGuardError(error) && error.code === 'NOT_FOUND') return false;
+    throw error;
+  }
+}
+
+export async function refuseExisting(path: string): Promise<void> {
+  if (await exists(path)) throw new ModelGuardError('ALREADY_EXISTS', `${path} already exists`);
+}
+
+/**
+ * Gives a synced temporary its name and syncs the folder. Without `overwrite` the name is taken with link(), which fails
+ * atomically when it is there already.
+ */
+export async function place(temporary: string, target: string, overwrite: boolean): Promise<void> {
+  await attempt('Cannot write', target, async () => {
+    if (overwrite) return rename(temporary, target);
+    await link(temporary, target);
+    await unlink(temporary);
+  });
+  await syncFolder(dirname(resolve(target)));
+}
+
+/** Runs `write` on a new file (0600) beside `target`, syncs it, names it. A failure leaves nothing. */
+export async function writeWhole(
+  target: string,
+  write: (handle: FileHandle) => Promise<void>,
+  { overwrite }: { readonly overwrite: boolean },
+): Promise<void> {
+  const temporary = temporaryBeside(target);
+  try {
+    await attempt('Cannot write', target, () =>
+      withHandle(open(temporary, 'wx', 0o600), async (handle) => {
+        await write(handle);
+        await handle.sync();
+      }),
+    );
+    await place(temporary, target, overwrite);
+  } catch (error) {
+    await removeQuietly(temporary);
+    throw error;
+  }
+}
+
+export async function writeAll(handle: FileHandle, bytes: Uint8Array, position?: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const at = position === undefined ? null : position + done;
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at);
+    done += bytesWritten;
+  }
+}
+
+/** Fills `bytes` from `position` or fails with CONTAINER_TRUNCATED. */
+export async function readAll(handle: FileHandle, bytes: Uint8Array, position: number, path: string): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesRead } = await handle.read(bytes, done, bytes.length - done, position + done);
+    if (bytesRead === 0) throw new ModelGuardError('CONTAINER_TRUNCATED', `${path} ends before byte ${position + bytes.length}`);
+    done += bytesRead;
+  }
+}
+
+export interface OpenFile {
+  readonly handle: FileHandle;
+  readonly size: number;
+}
+
+/** Opens a regular file for reading; never waits on a pipe. */
+export async function openRegular(path: string): Promise<OpenFile> {
+  return attempt('Cannot open', path, async () => {
+    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const stat = await handle.stat();
+      if (!stat.isFile()) throw new ModelGuardError('SOURCE_UNSUPPORTED', `${path} is not a regular file`);
+      return { handle, size: stat.size };
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  });
+}
+
+export async function withFile<T>(path: string, task: (file: OpenFile) => Promise<T>): Promise<T> {
+  const file = await openRegular(path);
+  try {
+    return await attempt('Cannot read', path, () => task(file));
+  } finally {
+    await file.handle.close();
+  }
+}
+
+/** The whole of a small file. LIMIT_EXCEEDED, before anything is read, if it is larger than `limit`. */
+export async function readBounded(path: string, limit: number): Promise<Uint8Array> {
+  return withFile(path, async ({ handle, size }) => {
+    if (size > limit) throw new ModelGuardError('LIMIT_EXCEEDED', `${path} holds ${size} bytes; at most ${limit} are read`);
+    const bytes = new Uint8Array(size);
+    await readAll(handle, bytes, 0, path);
+    return bytes;
+  });
+}
+
+const PIECE = 1024 * 1024;
+
+/** The bytes [start, end) in pieces, each a buffer of its own. */
+export async function* readPieces(path: string, start = 0, end?: number): AsyncGenerator<Uint8Array, void, undefined> {
+  const { handle, size } = await openRegular(path);
+  try {
+    const stop = end ?? size;
+    for (let at = start; at < stop; at += PIECE) {
+      const piece = new Uint8Array(Math.min(PIECE, stop - at));
+      await attempt('Cannot read', path, () => readAll(handle, piece, at, path));
+      yield piece;
+    }
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,29 @@
+/** Key files are read and written natively: their bytes never pass through JavaScript (docs/format.md, section 11). */
+import { ModelGuardError } from '../errors.js';
+import type { KeyHandle, NativeKeyType } from '../native/binding.js';
+import { call } from '../native/index.js';
+import { filePath, parse } from '../options.js';
+
+/** The code of the warning that a key file is open to others. */
+export const KEY_PERMISSIONS_WARNING = 'MODEL_GUARD_KEY_PERMISSIONS';
+
+export function warnIfOpen(path: string, tooOpen: boolean): void {
+  if (!tooOpen) return;
+  process.emitWarning(`${path} can be read or written by other users. Run: chmod 600 ${path}`, {
+    type: 'ModelGuardWarning',
+    code: KEY_PERMISSIONS_WARNING,
+  });
+}
+
+export async function readKeyFile(file: string): Promise<{ key: KeyHandle; type: NativeKeyType }> {
+  const path = parse(filePath, file, 'path');
+  const { key, tooOpen } = await call((native) => native.readKeyFile(path));
+  warnIfOpen(path, tooOpen);
+  return { key, type: call((native) => native.keyType(key)) };
+}
+
+export async function readKeyFileOf(wanted: NativeKeyType, path: string): Promise<KeyHandle> {
+  const { key, type } = await readKeyFile(path);
+  if (type !== wanted) throw new ModelGuardError('KEY_TYPE_WRONG', `${path} holds a ${type} key, not a ${wanted} key`);
+  return key;
+}

@@ -1,0 +1,80 @@
+/** What all keys share: the native handle, out of sight, and a face that shows nothing secret. */
+import { ModelGuardError } from '../errors.js';
+import type { KeyHandle, NativeKeyType } from '../native/binding.js';
+import { call } from '../native/index.js';
+
+// Registered symbols, so that the ESM and the CommonJS copy of this package accept each other's keys.
+const HANDLE = Symbol.for('@org/model-guard/key');
+const PUBLIC = Symbol.for('@org/model-guard/public-key');
+const INSPECT = Symbol.for('nodejs.util.inspect.custom');
+
+export type PublicKeyType = 'verifying' | 'device-public';
+
+/** A key whose secret part lives in locked native memory. It cannot be read, printed or serialised from JavaScript. */
+export abstract class SecretKey {
+  /** What kind of key this is. */
+  abstract readonly type: NativeKeyType;
+
+  constructor(handle: KeyHandle) {
+    Object.defineProperty(this, HANDLE, { value: handle });
+  }
+
+  /** The type and, where there is one, the public part. */
+  toJSON(): { type: string; publicKey?: string } {
+    return { type: this.type };
+  }
+
+  [INSPECT](): string {
+    const { publicKey } = this.toJSON();
+    return `${this.constructor.name} { ${publicKey ?? 'secret'} }`;
+  }
+}
+
+/** A public key; as text it is what `toString()` returns. */
+export abstract class PublicKey {
+  /** What kind of key this is. */
+  abstract readonly type: PublicKeyType;
+
+  constructor(bytes: Uint8Array) {
+    Object.defineProperty(this, PUBLIC, { value: Uint8Array.from(bytes) });
+  }
+
+  /** The key as text, as docs/format.md section 11 writes it. */
+  abstract toString(): string;
+
+  /** The same as {@link toString}. */
+  toJSON(): string {
+    return this.toString();
+  }
+
+  [INSPECT](): string {
+    return `${this.constructor.name} { ${this.toString()} }`;
+  }
+}
+
+/** The native handle of a secret key of either copy of this package. */
+export function handleOf(value: unknown): KeyHandle | undefined {
+  return hidden(value, HANDLE) as KeyHandle | undefined;
+}
+
+export function publicBytesOf(value: unknown): { type: PublicKeyType; bytes: Uint8Array } | undefined {
+  const bytes = hidden(value, PUBLIC) as Uint8Array | undefined;
+  return bytes && { type: (value as PublicKey).type, bytes };
+}
+
+function hidden(value: unknown, key: symbol): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<symbol, unknown>)[key] : undefined;
+}
+
+/** What a message calls this value: its type, never its content. */
+export function describeKey(value: unknown): string {
+  const handle = handleOf(value);
+  if (handle) return `a ${call((native) => native.keyType(handle))} key`.replace('passphrase key', 'passphrase');
+  const known = publicBytesOf(value);
+  if (known) return known.type === 'verifying' ? 'a public signing key' : 'the public keys of a device';
+  return typeof value === 'string' ? 'text' : value === null ? 'null' : `a value of type ${typeof value}`;
+}
+
+export function wrongType(where: string, wanted: string, value: unknown): ModelGuardError {
+  return new ModelGuardError('KEY_TYPE_WRONG', `${where} wants ${wanted}, not ${describeKey(value)}`);
+}

@@ -1,0 +1,36 @@
+/** Keys as text (docs/format.md, section 11): `mgx1:`, `mgs1:` and `mgd1:` with canonical base64url. */
+import { ModelGuardError } from '../errors.js';
+
+const KINDS = {
+  'mgx1:': { size: 32, what: 'an X25519 public key' },
+  'mgs1:': { size: 32, what: 'an Ed25519 public key' },
+  'mgd1:': { size: 64, what: 'the public keys of a device' },
+} as const;
+export type KeyPrefix = keyof typeof KINDS;
+
+export function encodeKey(prefix: KeyPrefix, bytes: Uint8Array): string {
+  return prefix + Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64url');
+}
+
+const prefixOf = (text: string): KeyPrefix | undefined =>
+  (Object.keys(KINDS) as KeyPrefix[]).find((prefix) => text.startsWith(prefix));
+
+/** Whether `text` claims to be a public key. */
+export const looksLikeKey = (text: string): boolean => prefixOf(text) !== undefined;
+
+/** The prefix and the bytes of `text`; KEY_INVALID, or KEY_TYPE_WRONG if it is a key but none of `wanted`. */
+export function decodeKey(text: string, wanted: readonly KeyPrefix[]): { prefix: KeyPrefix; bytes: Uint8Array } {
+  const prefix = prefixOf(text);
+  if (prefix === undefined)
+    throw new ModelGuardError('KEY_INVALID', `A public key begins with ${wanted.join(' or ')}; this text does not`);
+  if (!wanted.includes(prefix)) {
+    const names = wanted.map((one) => `${one}… (${KINDS[one].what})`).join(' or ');
+    throw new ModelGuardError('KEY_TYPE_WRONG', `${prefix}… is ${KINDS[prefix].what}; wanted is ${names}`);
+  }
+  const body = text.slice(prefix.length);
+  const bytes = new Uint8Array(Buffer.from(body, 'base64url'));
+  // Buffer skips what it does not know, so only the way back proves that the text was canonical.
+  if (bytes.length !== KINDS[prefix].size || encodeKey(prefix, bytes) !== text)
+    throw new ModelGuardError('KEY_INVALID', `${prefix}… is not followed by ${KINDS[prefix].size} bytes in base64url`);
+  return { prefix, bytes };
+}

@@ -1,0 +1,43 @@
+import { abortable } from './abort.js';
+import { ModelGuardError } from './errors.js';
+import { GuardedModel } from './model.js';
+import { metadataOf, openStored, resolveOpening } from './open.js';
+import { loadOptions, parse, reference } from './options.js';
+import { apart } from './stores/parts.js';
+import type { ModelRef } from './stores/store.js';
+import type { LoadOptions, Reference } from './types.js';
+
+/**
+ * Fetches both parts of a model, joins them and decrypts them in guarded native memory; no plaintext touches the disk.
+ *
+ * @param ref `'name@version'` or `{ name, version }`. What says otherwise is refused.
+ * @returns The model. Dispose of it when the runtime has its copy; a finalizer does it for the forgetful.
+ * @throws VERIFIER_REQUIRED unless `verifier` or `unsigned: 'accept'` says whom to trust · INVALID_ARGUMENT, NAME_INVALID,
+ *   KEY_TYPE_WRONG, KEY_INVALID · NOT_FOUND · NOT_A_CONTAINER, CONTAINER_TRUNCATED, CONTAINER_MALFORMED, VERSION_UNSUPPORTED,
+ *   CRITICAL_UNSUPPORTED, LIMIT_EXCEEDED, MANIFEST_INVALID · REFERENCE_MISMATCH, SIGNATURE_MISSING, SIGNATURE_INVALID,
+ *   PARTS_MISMATCH, DIGEST_MISMATCH, INTEGRITY_FAILED · NO_MATCHING_IDENTITY, LEASE_UNTRUSTED, LEASE_NOT_YET_VALID,
+ *   LEASE_EXPIRED · PERMISSION_DENIED, IO_FAILED, OUT_OF_MEMORY · ABORT_ERR
+ * @see docs/format.md section 9, the order of opening
+ * @example
+ * using model = await load('defects@3', {
+ *   from: fileStore('/srv/models'), identities: [await DeviceKey.fromFile('device.key')], verifier: 'mgs1:…',
+ * });
+ */
+export async function load(ref: Reference, options: LoadOptions): Promise<GuardedModel> {
+  const wanted = requireVersion(ref);
+  const { from, identities, verifier, unsigned, leaseKeys, ...run } = parse(loadOptions, options);
+  const opening = resolveOpening({ identities, verifier, unsigned, leaseKeys }, wanted, apart(from).small.defaults);
+  return abortable(run.signal, async () => {
+    const { model, info } = await openStored(from, wanted, opening, run);
+    return new GuardedModel(model, metadataOf(info, opening));
+  });
+}
+
+/** No store of this version keeps a signed statement of what is latest, and guessing one would let storage roll a model back. */
+export function requireVersion(ref: Reference): ModelRef {
+  const { name, version } = parse(reference, ref, 'ref');
+  if (version !== undefined) return { name, version };
+  throw new ModelGuardError('INVALID_ARGUMENT', `ref: ${name} has no version, and this store keeps no signed latest`, {
+    advice: `Say ${name}@VERSION.`,
+  });
+}

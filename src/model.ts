@@ -1,0 +1,119 @@
+/** A decrypted model in guarded native memory. */
+import { ModelGuardError } from './errors.js';
+import type { NativeModel } from './native/binding.js';
+import { call } from './native/index.js';
+import { parse, range } from './options.js';
+import type { ModelMetadata, Protection } from './types.js';
+
+/** One file of a loaded model. */
+export class GuardedFile {
+  readonly #model: NativeModel;
+  readonly #index: number;
+  /** Path within the model, segments separated by `/`. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+
+  /** @internal */
+  constructor(model: NativeModel, index: number, { path, size }: { readonly path: string; readonly size: number }) {
+    this.#model = model;
+    this.#index = index;
+    this.path = path;
+    this.size = size;
+  }
+
+  /**
+   * The file's bytes, without a copy; the same array every time, empty after `dispose()`. Its buffer holds no other file.
+   * @throws LIMIT_EXCEEDED above 4 GiB (use {@link read}), DISPOSED
+   */
+  get bytes(): Uint8Array {
+    return call(() => this.#model.bytes(this.#index));
+  }
+
+  /**
+   * A copy of a range, in guarded memory that is wiped with the model.
+   * @param offset First byte, 0 to `size`.
+   * @param length Bytes, at most `size - offset`.
+   * @throws INVALID_ARGUMENT, DISPOSED, OUT_OF_MEMORY
+   */
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    parse(range(this.size), { offset, length }, 'range');
+    return call(() => this.#model.read(this.#index, offset, length));
+  }
+}
+
+/** What is known of a loaded model. */
+export interface LoadedMetadata extends ModelMetadata {
+  /** `verified`: a pinned publisher signed it. `accepted`: the caller accepted an unknown origin. */
+  readonly origin: 'verified' | 'accepted';
+}
+
+/**
+ * A model in guarded memory: kept out of core dumps, wiped on `dispose()`. Runtimes make copies of their own, which are beyond
+ * its reach.
+ * @example
+ * using model = await load('defects@3', options);
+ * const session = await InferenceSession.create(model.bytes);
+ */
+export class GuardedModel {
+  readonly #native: NativeModel;
+  /** Its files by path, in byte order of path. */
+  readonly files: ReadonlyMap<string, GuardedFile>;
+  /** From the authenticated header. */
+  readonly metadata: LoadedMetadata;
+
+  /** @internal `load`, `decrypt` and `decryptFile` make models. */
+  constructor(native: NativeModel, metadata: LoadedMetadata) {
+    this.#native = native;
+    this.metadata = metadata;
+    this.files = new Map(native.files.map((file, index) => [file.path, new GuardedFile(native, index, file)]));
+  }
+
+  #only(): GuardedFile {
+    const [file] = this.files.values();
+    if (file && this.files.size === 1) return file;
+    throw new ModelGuardError('INVALID_ARGUMENT', `This model has ${this.files.size} files`, {
+      advice: 'Choose one: model.files.get(path).',
+    });
+  }
+
+  /**
+   * The bytes of the only file, without a copy (see {@link GuardedFile.bytes}).
+   * @throws INVALID_ARGUMENT if there are several files, LIMIT_EXCEEDED above 4 GiB, DISPOSED
+   */
+  get bytes(): Uint8Array {
+    return this.#only().bytes;
+  }
+
+  /**
+   * A range of the only file (see {@link GuardedFile.read}).
+   * @throws INVALID_ARGUMENT if there are several files or the range is not in it, DISPOSED
+   */
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    return this.#only().read(offset, length);
+  }
+
+  /** How this model's memory is protected, as achieved. */
+  get protection(): Protection {
+    return call(() => this.#native.protection());
+  }
+
+  /**
+   * Detaches every array given out, wipes the memory and returns it. Idempotent, never throws. Reads in flight reject with
+   * DISPOSED; their memory is wiped when the last one ends.
+   */
+  dispose(): void {
+    this.#native.dispose();
+  }
+
+  /** The same as {@link dispose}. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** {@link dispose}, then waits until no read is in flight. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
+    await this.#native.settled();
+  }
+}

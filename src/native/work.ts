@@ -1,0 +1,64 @@
+/** Long native work: cancelled by a signal, watched by a progress callback. */
+import { type AbortSignalLike, abortable } from '../abort.js';
+import type { NativeBinding, NativeWork } from './binding.js';
+import { call } from './index.js';
+
+/** What a long operation is doing. */
+export type ProgressPhase = 'encrypt' | 'decrypt' | 'verify' | 'copy';
+
+/** How far a long operation is. */
+export interface Progress {
+  readonly phase: ProgressPhase;
+  /** Bytes done, 0 to `total`. */
+  readonly bytes: number;
+  /** Bytes in all. */
+  readonly total: number;
+}
+
+/** What every long operation accepts. */
+export interface RunOptions {
+  /** Threads of the native pool, 1 to 1,024. Default: as many cores as the process may use. */
+  readonly threads?: number | undefined;
+  /** Called at most ten times a second and once at the end of each phase. What it throws cancels the operation. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Cancels; the promise then rejects with an AbortError whose `cause` is the signal's reason. */
+  readonly signal?: AbortSignalLike | undefined;
+}
+
+const INTERVAL_MS = 100;
+
+/** Runs one phase of `total` bytes. The addon counts the bytes; a timer that keeps nothing alive reads the count. */
+export function work<T>(
+  phase: ProgressPhase,
+  total: number,
+  { signal, onProgress, threads }: RunOptions,
+  run: (work: NativeWork, native: NativeBinding) => Promise<T>,
+): Promise<T> {
+  return abortable(signal, async () => {
+    const control = call((native) => native.control());
+    const cancel = () => control.cancel();
+    let thrown: { readonly error: unknown } | undefined;
+    const report = (bytes: number) => {
+      try {
+        onProgress?.({ phase, bytes: Math.min(bytes, total), total });
+      } catch (error) {
+        thrown ??= { error };
+        cancel();
+      }
+    };
+    const timer = onProgress && setInterval(() => report(control.done), INTERVAL_MS).unref();
+    signal?.addEventListener('abort', cancel);
+    try {
+      const result = await call((native) => run({ control, threads }, native));
+      clearInterval(timer);
+      report(total);
+      if (thrown) throw thrown.error;
+      return result;
+    } catch (error) {
+      throw thrown ? thrown.error : error;
+    } finally {
+      clearInterval(timer);
+      signal?.removeEventListener('abort', cancel);
+    }
+  });
+}

@@ -1,0 +1,147 @@
+/**
+ * Every zod schema of the public face. They check shapes and ranges; what a key is, `keys/resolve.ts` decides. The types
+ * themselves stand in `types.ts`, because zod's own declarations need libraries that consumers of ours may not have.
+ */
+import { isUint8Array } from 'node:util/types';
+import { z } from 'zod';
+import type { AbortSignalLike } from './abort.js';
+import { type ModelGuardErrorCode, ModelGuardError } from './errors.js';
+import { isName, normaliseName } from './names.js';
+import type { Progress } from './native/work.js';
+import type { BigPartSource, ModelRef, PartStore } from './stores/store.js';
+import type * as T from './types.js';
+
+const MAX_KEYS = 32;
+const MAX_THREADS = 1024;
+const MAX_SMALL_BYTES = 16 * 1024 * 1024;
+const MAX_RATIO = 0.9;
+
+/** Checks `value` once; the error names the first path that is wrong. */
+export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, what = 'options'): z.output<Schema> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0] as z.core.$ZodIssue;
+  const path = issue.path.reduce<string>((at, key) => (typeof key === 'number' ? `${at}[${key}]` : `${at}.${String(key)}`), what);
+  const code = issue.code === 'custom' ? (issue.params?.['code'] as ModelGuardErrorCode | undefined) : undefined;
+  const where = issue.code === 'unrecognized_keys' ? `${path} (${issue.keys.join(', ')})` : path;
+  throw new ModelGuardError(code ?? 'INVALID_ARGUMENT', `${where}: ${issue.message}`);
+}
+
+/** A value whose kind is decided elsewhere; absent is not allowed unless the schema says optional. */
+const opaque = <Type>() => z.custom<Type>((value) => value !== undefined && value !== null, 'is required');
+
+const has = <Type>(what: string, ...methods: readonly string[]) =>
+  z.custom<Type>(
+    (value) => typeof value === 'object' && value !== null && methods.every((name) => typeof Reflect.get(value, name) === 'function'),
+    `wants ${what}`,
+  );
+
+export const name = z.string().superRefine((text, context) => {
+  if (isName(text)) return;
+  context.addIssue({
+    code: 'custom',
+    params: { code: 'NAME_INVALID' satisfies ModelGuardErrorCode },
+    message: `${JSON.stringify(text.slice(0, 200))} does not match [a-z0-9][a-z0-9._-]{0,127}; ${JSON.stringify(normaliseName(text))} would`,
+  });
+});
+
+export const filePath = z
+  .string()
+  .min(1, 'is empty')
+  .refine((text) => !text.includes('\0'), 'holds a NUL character');
+
+export const bytes = z.custom<Uint8Array>((value) => isUint8Array(value), 'wants a Uint8Array');
+
+/** Bytes that nobody can change or shrink while they are read. */
+export const stableBytes = bytes.refine(
+  ({ buffer }) => buffer instanceof ArrayBuffer && !(buffer as { resizable?: boolean }).resizable,
+  'must not lie in a SharedArrayBuffer or a resizable ArrayBuffer: copy it first',
+);
+
+const signal = has<AbortSignalLike>('an AbortSignal', 'addEventListener', 'removeEventListener');
+const run = {
+  threads: z.int().min(1).max(MAX_THREADS).optional(),
+  onProgress: z.custom<(progress: Progress) => void>((value) => typeof value === 'function', 'wants a function').optional(),
+  signal: signal.optional(),
+};
+
+const recipients = z.array(opaque<T.Recipient>()).min(1).max(MAX_KEYS);
+const identities = z.array(opaque<T.Identity>()).min(1).max(MAX_KEYS);
+const verifier = opaque<T.Verifier>();
+const seal = { ...run, recipients: recipients.optional(), signer: opaque<NonNullable<T.SealOptions['signer']>>().optional() };
+const origin = { verifier: verifier.optional(), unsigned: z.literal('accept').optional(), leaseKeys: verifier.optional() };
+
+/** Neither is left to the caller's code: the store's defaults may still bring a verifier. */
+const oneOrigin = (options: { readonly verifier?: unknown; readonly unsigned?: unknown }) =>
+  options.verifier === undefined || options.unsigned === undefined;
+const ONE_ORIGIN = "verifier and unsigned: 'accept' exclude each other";
+
+const split = z.strictObject({
+  maxBytes: z.int().min(0).max(MAX_SMALL_BYTES).optional(),
+  ratio: z.number().min(0).max(MAX_RATIO).optional(),
+});
+
+const partStore = has<PartStore>('a store', 'getSmall', 'putSmall', 'putBig', 'openBig', 'list', 'collect');
+export const stores = z.union([partStore, z.strictObject({ small: partStore, big: partStore })], {
+  error: 'wants a store, or { small, big } with a store each',
+});
+
+const splitReference = (text: string) => {
+  const at = text.indexOf('@');
+  return at < 0 ? { name: text } : { name: text.slice(0, at), version: text.slice(at + 1) };
+};
+export const reference = z.preprocess(
+  (value) => (typeof value === 'string' ? splitReference(value) : value),
+  z.strictObject({ name, version: name.optional() }),
+);
+
+export const protectOptions = z.strictObject({
+  ...seal,
+  name,
+  version: name,
+  to: stores,
+  overwrite: z.boolean().optional(),
+  split: split.optional(),
+  format: name.optional(),
+});
+
+export const loadOptions = z.strictObject({ ...run, ...origin, from: stores, identities: identities.optional() }).refine(oneOrigin, ONE_ORIGIN);
+
+const encryptShape = { ...seal, recipients, name: name.optional(), version: name.optional(), format: name.optional() };
+export const encryptOptions = z.strictObject(encryptShape);
+export const encryptFileOptions = z.strictObject({ ...encryptShape, overwrite: z.boolean().optional() });
+
+export const decryptOptions = z
+  .strictObject({ ...run, ...origin, identities, ref: reference.optional() })
+  .refine(oneOrigin, ONE_ORIGIN);
+
+export const splitOptions = split.optional();
+export const splitFileOptions = z
+  .strictObject({ ...split.shape, ...run, overwrite: z.boolean().optional() })
+  .optional();
+export const mergeFilesOptions = z.strictObject({ ...run, overwrite: z.boolean().optional() }).optional();
+export const partFiles = z.strictObject({ small: filePath, big: filePath });
+
+export const storedSource = z.strictObject({ ref: reference, from: stores });
+export const byteOrFileSource = z.union([bytes, filePath], { error: 'wants bytes, a path, or { ref, from }' });
+export const verifyOptions = z.strictObject({ ...run, verifier });
+export const rewrapOptions = z.strictObject({ identities, recipients, verifier: verifier.optional() });
+export const rekeyOptions = z
+  .strictObject({ ...seal, ...origin, store: stores, identities: identities.optional(), split: split.optional() })
+  .refine(oneOrigin, ONE_ORIGIN);
+
+export const passphraseSource = z
+  .strictObject({ file: filePath.optional(), env: filePath.optional(), bytes: bytes.optional() })
+  .refine((source) => Object.values(source).filter((value) => value !== undefined).length === 1, 'wants exactly one of file, env, bytes');
+
+export const fileStoreOptions = z.strictObject({ graceMs: z.number().min(0).optional() }).optional();
+export const modelRef = z.strictObject({ name, version: name }) satisfies z.ZodType<ModelRef>;
+/** `<payloadId>-<offset>` (docs/format.md, section 10). */
+export const bigName = z.string().regex(/^[0-9a-f]{32}-(0|[1-9][0-9]{0,15})$/, 'is not <payloadId>-<offset>');
+export const bigPartSource = has<BigPartSource>('a big part source', 'stream', 'tree');
+
+/** A read within a file of `size` bytes. */
+export const range = (size: number) =>
+  z
+    .strictObject({ offset: z.int().min(0), length: z.int().min(0) })
+    .refine(({ offset, length }) => offset + length <= size, `reaches beyond the file's ${size} bytes`);

@@ -1,0 +1,130 @@
+/** What `protect`, `rekey`, `encrypt` and `encryptFile` share: starting to seal, and publishing what was sealed. */
+import { ModelGuardError } from './errors.js';
+import { readPieces, removeQuietly } from './files.js';
+import { resolveRecipients, resolveSigner } from './keys/resolve.js';
+import type { NativeInput, NativeSealer, NativeWork } from './native/binding.js';
+import { call } from './native/index.js';
+import { type RunOptions, work } from './native/work.js';
+import { apart, bigNameOf, label } from './stores/parts.js';
+import type { BigPartSource, ModelRef, Stores } from './stores/store.js';
+import type { ProtectedModel, SplitRule } from './types.js';
+
+/** Salt and commitment: no part begins before their end (docs/format.md, section 3). */
+export const PREFIX = 56;
+const PIECE = 4 * 1024 * 1024;
+const DEFAULT_RULE = { maxBytes: 3072, ratio: 0.3 };
+
+interface Sealing {
+  readonly ref: ModelRef;
+  readonly format: string;
+  readonly inputs: readonly NativeInput[];
+  readonly recipients: readonly unknown[];
+  readonly signer?: unknown;
+}
+
+export function beginSeal({ ref, format, inputs, recipients, signer }: Sealing): Promise<NativeSealer> {
+  const request = {
+    ...ref,
+    format,
+    created: `${new Date().toISOString().slice(0, 19)}Z`,
+    inputs,
+    recipients: resolveRecipients(recipients),
+    signer: resolveSigner(signer),
+  };
+  return call((native) => native.seal(request));
+}
+
+/** The sealed bytes from payload byte `from` on, in order. */
+export async function* sealedBytes(sealer: NativeSealer, from: number, running: NativeWork): AsyncGenerator<Uint8Array, void, undefined> {
+  for (;;) {
+    const piece = await call(() => sealer.next(PIECE, from, running));
+    if (piece.length === 0) return;
+    yield piece;
+  }
+}
+
+/** Everything after `header`; the digest is read back from it. */
+export function sealed(sealer: NativeSealer, header: Uint8Array): { head: Uint8Array; digest: string } {
+  const head = call(() => sealer.head());
+  return { head, digest: call((native) => native.inspect(join(header, head))).digest };
+}
+
+export function join(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
+}
+
+interface Publication {
+  readonly ref: ModelRef;
+  readonly to: Stores;
+  readonly split?: SplitRule | undefined;
+  readonly overwrite: boolean;
+}
+
+/** Big part first, whole; then the small part, the only commit; then what is no longer needed. */
+export async function publish(sealer: NativeSealer, { ref, to, split, overwrite }: Publication, run: RunOptions): Promise<ProtectedModel> {
+  const { small, big } = apart(to);
+  const { headerLength, payloadLength, payloadId } = sealer;
+  const rule = { maxBytes: split?.maxBytes ?? DEFAULT_RULE.maxBytes, ratio: split?.ratio ?? DEFAULT_RULE.ratio };
+  const offset = call((native) => native.cut(headerLength, payloadLength, rule)) - headerLength;
+  const part = { name: bigNameOf(payloadId, offset), offset, size: payloadLength - offset };
+
+  const target = await big.localTarget?.(ref, part.name);
+  const header = await work('encrypt', sealer.plaintextSize, run, (running) =>
+    target === undefined
+      ? storeStream(sealer, part, running, (source) => big.putBig(ref, part.name, source, { signal: run.signal }))
+      : storeFile(sealer, part, target, running, (source) => big.putBig(ref, part.name, source, { signal: run.signal })),
+  );
+  const { head, digest } = sealed(sealer, header);
+  const bytes = join(header, head);
+  await small.putSmall(ref, bytes, { ifAbsent: !overwrite, signal: run.signal });
+  // Best effort: the new version is published, whatever happens here.
+  if (overwrite && small === big) await big.collect().catch(() => undefined);
+  return { ref: label(ref), payloadId, digest, smallBytes: bytes.length, bigBytes: part.size, state: 'released' };
+}
+
+interface BigPart {
+  readonly name: string;
+  readonly offset: number;
+  readonly size: number;
+}
+type Put = (source: BigPartSource) => Promise<void>;
+
+/** The engine writes the file itself. A source that changed is noticed before anything is stored. */
+async function storeFile(sealer: NativeSealer, { offset, size }: BigPart, file: string, running: NativeWork, put: Put): Promise<Uint8Array> {
+  try {
+    await call(() => sealer.encryptToFile(file, offset, 0, running));
+    const header = await call(() => sealer.finish());
+    await put({ size, file, stream: (from) => readPieces(file, from), tree: () => call(() => sealer.tree()) });
+    return header;
+  } catch (error) {
+    await removeQuietly(file);
+    throw error;
+  }
+}
+
+/** The store pulls. A source that changed fails the stream, so that the store discards what it has. */
+async function storeStream(sealer: NativeSealer, { offset, size }: BigPart, running: NativeWork, put: Put): Promise<Uint8Array> {
+  let header: Uint8Array | undefined;
+  let started = false;
+  async function* stream(): AsyncGenerator<Uint8Array, void, undefined> {
+    yield* sealedBytes(sealer, offset, running);
+    header = await call(() => sealer.finish());
+  }
+  await put({
+    size,
+    stream: (from = 0) => {
+      if (from !== 0 || started)
+        throw new ModelGuardError('INVALID_ARGUMENT', 'This big part is not staged: it streams once, from its beginning', {
+          advice: 'A chunk is encrypted once, ever: start again with a new protect().',
+        });
+      started = true;
+      return stream();
+    },
+    tree: () => call(() => sealer.tree()),
+  });
+  if (!header) throw new ModelGuardError('IO_FAILED', 'The store did not read the big part to its end');
+  return header;
+}

@@ -1,0 +1,226 @@
+/** A store in a folder: `small/<name>/<version>`, `big/<payloadId>-<offset>` and its `.tree` (docs/format.md, section 10). */
+import { rename, utimes } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { throwIfAborted } from '../abort.js';
+import { isModelGuardError, ModelGuardError } from '../errors.js';
+import {
+  attempt,
+  isTemporary,
+  makeFolder,
+  openRegular,
+  readAll,
+  readBounded,
+  refuseExisting,
+  removeQuietly,
+  syncFile,
+  syncFolder,
+  temporaryBeside,
+  writeAll,
+  writeWhole,
+} from '../files.js';
+import { fileStoreOptions, filePath, parse } from '../options.js';
+import { collectFolder, listFolder } from './folder.js';
+import { bigPartOf, checkedBigName, checkedRef, checkSmallSize, label, MAX_SMALL } from './parts.js';
+import type { BigPartSource, CollectOptions, ModelRef, OpenBigPart, PartStore, StoreOptions } from './store.js';
+
+/** Options of {@link fileStore}. */
+export interface FileStoreOptions {
+  /**
+   * How long an unreferenced big part or a temporary file stays, in milliseconds: readers that still use a replaced version
+   * finish meanwhile. Default: 24 hours.
+   */
+  readonly graceMs?: number | undefined;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const MAX_TREE = 512 * 1024 * 1024;
+
+/**
+ * A PartStore in a folder of this machine. Every write is a synced temporary beside its target, then one rename: a crash
+ * leaves the old version or the new one. The `big` folder of one file store must not serve other small parts, unless
+ * those stores never call `collect`.
+ * @param folder Made when something is first stored.
+ * @throws INVALID_ARGUMENT
+ * @example
+ * const store = fileStore('/srv/models');
+ */
+export function fileStore(folder: string, options?: FileStoreOptions): PartStore {
+  const { graceMs = DAY_MS } = parse(fileStoreOptions, options) ?? {};
+  return new FileStore(resolve(parse(filePath, folder, 'folder')), graceMs);
+}
+
+class FileStore implements PartStore {
+  readonly #folder: string;
+  readonly #graceMs: number;
+
+  constructor(folder: string, graceMs: number) {
+    this.#folder = folder;
+    this.#graceMs = graceMs;
+  }
+
+  #smallPath(ref: ModelRef): string {
+    const { name, version } = checkedRef(ref);
+    return join(this.#folder, 'small', name, version);
+  }
+
+  #bigPath(name: string): string {
+    return join(this.#folder, 'big', checkedBigName(name));
+  }
+
+  async getSmall(ref: ModelRef, { signal }: StoreOptions = {}): Promise<Uint8Array> {
+    throwIfAborted(signal);
+    return missing(`The small part of ${label(ref)}`, this.#smallPath(ref), (path) => readBounded(path, MAX_SMALL));
+  }
+
+  async putSmall(
+    ref: ModelRef,
+    bytes: Uint8Array,
+    { ifAbsent = false, signal }: StoreOptions & { readonly ifAbsent?: boolean | undefined } = {},
+  ): Promise<void> {
+    throwIfAborted(signal);
+    const path = this.#smallPath(ref);
+    checkSmallSize(bytes.length, `The small part of ${label(ref)}`);
+    await makeFolder(dirname(path));
+    if (!ifAbsent) await this.#startGrace(path);
+    try {
+      await writeWhole(path, (handle) => writeAll(handle, bytes), { overwrite: !ifAbsent });
+    } catch (error) {
+      if (isModelGuardError(error) && error.code === 'ALREADY_EXISTS')
+        throw new ModelGuardError('ALREADY_EXISTS', `${label(ref)} is published already (${path})`, { cause: error.cause });
+      throw error;
+    }
+  }
+
+  /** A big part's age counts from when it was replaced, not from when it was written. */
+  async #startGrace(path: string): Promise<void> {
+    try {
+      const { name } = bigPartOf(await readBounded(path, MAX_SMALL));
+      const now = new Date();
+      await utimes(this.#bigPath(name), now, now);
+    } catch {
+      // Nothing was published, or its big part lies elsewhere: then nothing here gets collected either.
+    }
+  }
+
+  async localTarget(_ref: ModelRef, name: string): Promise<string> {
+    const path = this.#bigPath(name);
+    await makeFolder(dirname(path));
+    return temporaryBeside(path);
+  }
+
+  /** What localTarget handed out is renamed, where any other file is copied. */
+  #isTarget(file: string): boolean {
+    return dirname(file) === join(this.#folder, 'big') && isTemporary(basename(file));
+  }
+
+  async putBig(ref: ModelRef, name: string, source: BigPartSource, { signal }: StoreOptions = {}): Promise<void> {
+    throwIfAborted(signal);
+    const path = this.#bigPath(name);
+    checkedRef(ref);
+    const own = source.file !== undefined && this.#isTarget(source.file) ? source.file : undefined;
+    try {
+      await makeFolder(dirname(path));
+      await refuseExisting(path);
+      if (own) await this.#adopt(own, path, source.size);
+      else await this.#copy(path, source, signal);
+    } catch (error) {
+      if (own) await removeQuietly(own);
+      throw error;
+    }
+    // The part is whole without it: a tree that was never written costs partial readers a pass, nothing else.
+    await writeWhole(`${path}.tree`, (handle) => writeAll(handle, source.tree()), { overwrite: true });
+  }
+
+  async #adopt(temporary: string, path: string, size: number): Promise<void> {
+    const { handle, size: found } = await openRegular(temporary);
+    await handle.close();
+    if (found !== size) throw wrongSize(path, size);
+    await syncFile(temporary);
+    await attempt('Cannot write', path, () => rename(temporary, path));
+    await syncFolder(dirname(path));
+  }
+
+  async #copy(path: string, source: BigPartSource, signal: StoreOptions['signal']): Promise<void> {
+    await writeWhole(
+      path,
+      async (handle) => {
+        let done = 0;
+        for await (const piece of source.stream()) {
+          throwIfAborted(signal);
+          await writeAll(handle, piece);
+          done += piece.length;
+        }
+        if (done !== source.size) throw wrongSize(path, source.size);
+      },
+      { overwrite: false },
+    );
+  }
+
+  async openBig(ref: ModelRef, name: string, { signal }: StoreOptions = {}): Promise<OpenBigPart> {
+    throwIfAborted(signal);
+    const path = this.#bigPath(name);
+    const { handle, size } = await missing(`The big part of ${label(ref)}`, path, openRegular);
+    let closing: Promise<void> | undefined;
+    return {
+      size,
+      file: path,
+      read: async (offset, length, options = {}) => {
+        throwIfAborted(options.signal);
+        const bytes = new Uint8Array(length);
+        await attempt('Cannot read', path, () => readAll(handle, bytes, offset, path));
+        return bytes;
+      },
+      tree: async () => {
+        try {
+          return await readBounded(`${path}.tree`, MAX_TREE);
+        } catch (error) {
+          if (isModelGuardError(error) && error.code === 'NOT_FOUND') return undefined;
+          throw error;
+        }
+      },
+      close: () => {
+        closing ??= handle.close();
+        return closing;
+      },
+    };
+  }
+
+  list({ signal }: StoreOptions = {}): AsyncIterable<ModelRef> {
+    return listFolder(this.#folder, signal);
+  }
+
+  collect({ referenced, signal }: CollectOptions = {}): Promise<readonly string[]> {
+    return collectFolder(this.#folder, {
+      graceMs: this.#graceMs,
+      signal,
+      referenced: async () => referenced ?? this.#referenced(signal),
+    });
+  }
+
+  /** Undefined without any small part here: then this folder is the big half of a pair and others know what is in use. */
+  async #referenced(signal: StoreOptions['signal']): Promise<ReadonlySet<string> | undefined> {
+    const names = new Set<string>();
+    for await (const ref of this.list({ signal })) {
+      try {
+        names.add(bigPartOf(await this.getSmall(ref, { signal })).name);
+      } catch (error) {
+        // A part that vanished meanwhile refers to nothing; one that cannot be read might refer to anything.
+        if (!(isModelGuardError(error) && error.code === 'NOT_FOUND')) return undefined;
+      }
+    }
+    return names.size > 0 ? names : undefined;
+  }
+}
+
+async function missing<T>(what: string, path: string, task: (path: string) => Promise<T>): Promise<T> {
+  try {
+    return await task(path);
+  } catch (error) {
+    if (isModelGuardError(error) && error.code === 'NOT_FOUND')
+      throw new ModelGuardError('NOT_FOUND', `${what} is not there (${path})`, { cause: error.cause });
+    throw error;
+  }
+}
+
+const wrongSize = (path: string, size: number) =>
+  new ModelGuardError('IO_FAILED', `What was to become ${path} is not ${size} bytes long`);

@@ -1,0 +1,35 @@
+/** What every store needs to know about parts, and nothing about where they lie. */
+import { ModelGuardError } from '../errors.js';
+import { call } from '../native/index.js';
+import { bigName, modelRef, parse } from '../options.js';
+import type { ModelRef, PartStore, Stores } from './store.js';
+
+/** 16 MiB of payload at most (docs/format.md, section 10), and room for the header. */
+export const MAX_SMALL = 17 * 1024 * 1024;
+
+export const label = ({ name, version }: ModelRef): string => `${name}@${version}`;
+
+/** Refuses what could leave its folder; every name that reaches a path or a key goes through here. */
+export function checkedRef(ref: ModelRef): ModelRef {
+  return parse(modelRef, { name: ref.name, version: ref.version }, 'ref');
+}
+export const checkedBigName = (name: string): string => parse(bigName, name, 'name');
+
+export const bigNameOf = (payloadId: string, offset: number): string => `${payloadId}-${offset}`;
+
+/** The name and size of the big part that belongs to a small part. */
+export function bigPartOf(small: Uint8Array): { name: string; size: number } {
+  const { payloadId } = call((native) => native.inspect(small));
+  const { bigOffset, bigSize } = call((native) => native.describeSmall(small));
+  return { name: bigNameOf(payloadId, bigOffset), size: bigSize };
+}
+
+/** Before anything is buffered: `bytes` is what the store says it holds. */
+export function checkSmallSize(bytes: number, where: string): void {
+  if (bytes > MAX_SMALL)
+    throw new ModelGuardError('LIMIT_EXCEEDED', `${where} holds ${bytes} bytes; a small part has at most ${MAX_SMALL}`);
+}
+
+export function apart(stores: Stores): { small: PartStore; big: PartStore } {
+  return 'getSmall' in stores ? { small: stores, big: stores } : stores;
+}

@@ -1,0 +1,89 @@
+/** The one seam to storage (docs/format.md, section 10). Everything large streams through it. */
+import type { AbortSignalLike } from '../abort.js';
+import type { Identity, Recipient, Verifier } from '../types.js';
+
+/** One model at one version. Both match `[a-z0-9][a-z0-9._-]{0,127}`. */
+export interface ModelRef {
+  readonly name: string;
+  readonly version: string;
+}
+
+/** Cancels a store's operation. */
+export interface StoreOptions {
+  readonly signal?: AbortSignalLike | undefined;
+}
+
+/** A big part on its way into a store. */
+export interface BigPartSource {
+  /** Bytes in all. */
+  readonly size: number;
+  /**
+   * The bytes from `offset` (default 0) on, in order. The pieces may be kept. An `offset` above 0 is refused with
+   * INVALID_ARGUMENT unless the part is staged in a file: a chunk is encrypted once, ever.
+   */
+  stream(offset?: number): AsyncIterable<Uint8Array>;
+  /** The `.tree` bytes (docs/format.md section 5). Only after the last byte was streamed. */
+  tree(): Uint8Array;
+  /** A file that holds exactly these bytes; the store's own `localTarget`, if it offered one. */
+  readonly file?: string | undefined;
+}
+
+/** A big part opened for reading. */
+export interface OpenBigPart {
+  /** Bytes in all. */
+  readonly size: number;
+  /** A file that holds exactly these bytes, which the native engine then reads itself. */
+  readonly file?: string | undefined;
+  /** Exactly `length` bytes; the store does not touch the buffer again. Called several times at once. */
+  read(offset: number, length: number, options?: StoreOptions): Promise<Uint8Array>;
+  /** The `.tree` bytes, if they are stored. */
+  tree(): Promise<Uint8Array | undefined>;
+  /** Idempotent. */
+  close(): Promise<void>;
+}
+
+/** What `protect` and `load` use where the caller gave nothing. */
+export interface StoreDefaults {
+  readonly recipients?: readonly Recipient[] | undefined;
+  readonly identities?: readonly Identity[] | undefined;
+  readonly verifier?: Verifier | undefined;
+  readonly leaseKeys?: Verifier | undefined;
+}
+
+/** What {@link PartStore.collect} is told and tells. */
+export interface CollectOptions extends StoreOptions {
+  /**
+   * Names of big parts in use, instead of those that this store's own small parts name. For a store that only keeps big
+   * parts; whoever passes it answers for every small part that relies on this store.
+   */
+  readonly referenced?: ReadonlySet<string> | undefined;
+}
+
+/**
+ * Where the parts of models live. Implementations throw ModelGuardError: NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED,
+ * READ_ONLY, NO_SPACE, IO_FAILED.
+ *
+ * The order that keeps a store whole at every moment: `putBig` first, whole or not at all, under a name that is never used
+ * again; then `putSmall`, the only commit; unreferenced big parts are collected later.
+ */
+export interface PartStore {
+  /** The small part. NOT_FOUND if there is none. */
+  getSmall(ref: ModelRef, options?: StoreOptions): Promise<Uint8Array>;
+  /** Publishes, atomically. With `ifAbsent` ALREADY_EXISTS if there is one, also when two writers race. */
+  putSmall(ref: ModelRef, bytes: Uint8Array, options?: StoreOptions & { readonly ifAbsent?: boolean | undefined }): Promise<void>;
+  /** Stores a big part, whole or not at all. `name` is `<payloadId>-<offset>`; ALREADY_EXISTS if it was used before. */
+  putBig(ref: ModelRef, name: string, source: BigPartSource, options?: StoreOptions): Promise<void>;
+  /** Opens a big part. NOT_FOUND if there is none. */
+  openBig(ref: ModelRef, name: string, options?: StoreOptions): Promise<OpenBigPart>;
+  /** A path that does not exist yet, where the engine writes the big part itself; `putBig` then syncs and renames it. */
+  localTarget?(ref: ModelRef, name: string): Promise<string>;
+  /** Everything published here. */
+  list(options?: StoreOptions): AsyncIterable<ModelRef>;
+  /** Removes big parts that no small part names, and what a crash left, after a grace period. Returns what was removed. */
+  collect(options?: CollectOptions): Promise<readonly string[]>;
+  /** What callers need not repeat. */
+  readonly defaults?: StoreDefaults | undefined;
+}
+
+/** One store for both parts, or one for each. */
+export type Stores = PartStore | { readonly small: PartStore; readonly big: PartStore };

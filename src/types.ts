@@ -1,0 +1,230 @@
+/** The shapes of the public face. `options.ts` checks the same shapes at run time; test/types.test.ts keeps them equal. */
+import type { DevicePublicKey, VerifyingKey } from './keys/public.js';
+import type { DeviceKey, MasterKey, Passphrase, SigningKey } from './keys/secret.js';
+import type { RunOptions } from './native/work.js';
+import type { ModelRef, PartStore, Stores } from './stores/store.js';
+
+/** Who a model is encrypted to: `mgx1:…` or `mgd1:…` text, or a key. */
+export type Recipient = string | DevicePublicKey | MasterKey | DeviceKey | Passphrase;
+/** What opens a model. */
+export type Identity = MasterKey | DeviceKey | Passphrase;
+/** Publishers' public keys, `mgs1:…` text or objects; a signature by one of them is enough. */
+export type Verifier = string | VerifyingKey | readonly (string | VerifyingKey)[];
+/** Which model: `'name@version'`, or apart. Stores without a signed latest want the version. */
+export type Reference = string | { readonly name: string; readonly version?: string | undefined };
+
+/** Where a passphrase comes from: exactly one of the three. A JavaScript string is not among them, since it cannot be wiped. */
+export interface PassphraseSource {
+  /** A file, read natively. */
+  readonly file?: string | undefined;
+  /** The name of an environment variable, read natively. */
+  readonly env?: string | undefined;
+  /** UTF-8 bytes; copied, so wipe yours afterwards. */
+  readonly bytes?: Uint8Array | undefined;
+}
+
+/** Where the small part ends: `max(end of header + 56, min(maxBytes, ratio · total))` (docs/format.md section 10). */
+export interface SplitRule {
+  /** Bytes, 0 to 16 MiB. Default 3072. */
+  readonly maxBytes?: number | undefined;
+  /** Part of the whole, 0 to 0.9. Default 0.3. */
+  readonly ratio?: number | undefined;
+}
+
+/** Who may open it and who says where it comes from. */
+export interface SealOptions extends RunOptions {
+  /** 1 to 32, each once, at most one passphrase. Default: the store's. */
+  readonly recipients?: readonly Recipient[] | undefined;
+  /** Signs as publisher. Without it every loader must accept an unsigned model. */
+  readonly signer?: SigningKey | undefined;
+}
+
+/** Where trust in a model's origin comes from: exactly one of the two, unless the store has a default. */
+export interface OriginOptions {
+  /** The publisher's public keys that are trusted. */
+  readonly verifier?: Verifier | undefined;
+  /** Accepts a model whatever its origin: anyone who could write to the storage may have made it. */
+  readonly unsigned?: 'accept' | undefined;
+  /** Keys of servers whose leases are trusted. */
+  readonly leaseKeys?: Verifier | undefined;
+}
+
+/** Options of `protect`. */
+export interface ProtectOptions extends SealOptions {
+  /** `[a-z0-9][a-z0-9._-]{0,127}` */
+  readonly name: string;
+  /** The same grammar. */
+  readonly version: string;
+  /** Where the parts go. */
+  readonly to: Stores;
+  /** Replaces a published name@version. Default: ALREADY_EXISTS. */
+  readonly overwrite?: boolean | undefined;
+  readonly split?: SplitRule | undefined;
+  /** What the model is, for people and tools. Default: from the file name's extension; `folder` for a folder. */
+  readonly format?: string | undefined;
+}
+
+/** What `protect` and `rekey` published. */
+export interface ProtectedModel {
+  /** `name@version` */
+  readonly ref: string;
+  /** 32 hex digits, new for every encryption. */
+  readonly payloadId: string;
+  /** The tree digest that the publisher signs (docs/format.md section 5), 64 hex digits. */
+  readonly digest: string;
+  readonly smallBytes: number;
+  readonly bigBytes: number;
+  /** `pending` until somebody releases it, in stores that have approvals. */
+  readonly state: 'released' | 'pending';
+}
+
+/** Options of `load`. */
+export interface LoadOptions extends OriginOptions, RunOptions {
+  /** Where the parts are. */
+  readonly from: Stores;
+  /** 1 to 32. Default: the store's. */
+  readonly identities?: readonly Identity[] | undefined;
+}
+
+/** Options of `encrypt` and `encryptFile`. */
+export interface EncryptOptions extends SealOptions {
+  /** Default: `model` for bytes, the normalised file name for files. */
+  readonly name?: string | undefined;
+  /** Default: `0`. */
+  readonly version?: string | undefined;
+  /** As in {@link ProtectOptions}. */
+  readonly format?: string | undefined;
+}
+
+/** Options of functions that write a file. */
+export interface OverwriteOptions {
+  /** Replaces existing files. Default: ALREADY_EXISTS. */
+  readonly overwrite?: boolean | undefined;
+}
+
+/** What `encryptFile` wrote. */
+export interface SealedFile {
+  /** `name@version` */
+  readonly ref: string;
+  /** 32 hex digits. */
+  readonly payloadId: string;
+  /** 64 hex digits. */
+  readonly digest: string;
+  /** Size of the container. */
+  readonly bytes: number;
+}
+
+/** Options of `decrypt` and `decryptFile`. */
+export interface DecryptOptions extends OriginOptions, RunOptions {
+  /** 1 to 32. */
+  readonly identities: readonly Identity[];
+  /** Refuses with REFERENCE_MISMATCH what says otherwise; without a version only the name is compared. */
+  readonly ref?: Reference | undefined;
+}
+
+/** The parts of a container in memory. */
+export interface Parts {
+  readonly small: Uint8Array;
+  readonly big: Uint8Array;
+}
+
+/** The files of the parts of a container. */
+export interface PartFiles {
+  readonly small: string;
+  readonly big: string;
+}
+
+/** A container or a small part: bytes, a path, or a reference and where it is stored. */
+export type ContainerSource = Uint8Array | string | { readonly ref: Reference; readonly from: Stores };
+
+/** Options of `verify`. */
+export interface VerifyOptions extends RunOptions {
+  /** The publisher's public keys that are trusted. */
+  readonly verifier: Verifier;
+}
+
+/** What `verify` found to be true. */
+export interface Verified {
+  readonly info: ContainerInfo;
+  /** Whether the payload was there and its digest was computed, or the signature alone was checked. */
+  readonly payload: 'checked' | 'absent';
+}
+
+/** Options of `rewrap`. */
+export interface RewrapOptions {
+  /** 1 to 32. */
+  readonly identities: readonly Identity[];
+  /** The new recipients; they replace the old ones. */
+  readonly recipients: readonly Recipient[];
+  /** Refuses a small part that none of these publishers signed. */
+  readonly verifier?: Verifier | undefined;
+}
+
+/** Options of `rekey`. */
+export interface RekeyOptions extends OriginOptions, SealOptions {
+  /** Where the model is and stays. */
+  readonly store: Stores;
+  /** 1 to 32. Default: the store's. */
+  readonly identities?: readonly Identity[] | undefined;
+  readonly split?: SplitRule | undefined;
+}
+
+/** One recipient, as the header shows it to anyone. */
+export interface SlotInfo {
+  readonly type: 'x25519' | 'master' | 'passphrase' | 'hardware' | 'unknown';
+  /** The type's number in docs/format.md section 6. */
+  readonly number: number;
+  readonly critical: boolean;
+  /** 16 hex digits of the public key's id; absent where there is no public key. */
+  readonly keyId?: string | undefined;
+  /** A lease's terms; times in seconds since 1970. */
+  readonly policy?:
+    | {
+        readonly notBefore: number;
+        readonly notAfter: number;
+        readonly offlineUntil: number;
+        readonly leaseId: string;
+        readonly deviceId: string;
+      }
+    | undefined;
+}
+
+/** What a header says to anyone, without a key and before anything is verified. */
+export interface ContainerInfo extends ModelMetadata {
+  /** Whether all bytes are there or only the small part. */
+  readonly kind: 'container' | 'small';
+  /** Size of the plaintext message of docs/format.md section 3: the files, their list and padding. */
+  readonly plaintextSize: number;
+  readonly headerBytes: number;
+  readonly payloadBytes: number;
+  /** Of a small part: its size, that of its big part, and where in the payload the big part begins. */
+  readonly parts?: { readonly smallBytes: number; readonly bigBytes: number; readonly bigName: string } | undefined;
+  readonly slots: readonly SlotInfo[];
+  readonly signatures: readonly { readonly role: 'publisher' | 'lease'; /** 16 hex digits. */ readonly keyId: string }[];
+}
+
+/** What a model is. */
+export interface ModelMetadata {
+  readonly name: string;
+  readonly version: string;
+  /** `onnx`, `gguf`, `folder`, … */
+  readonly format: string;
+  /** When it was sealed, `YYYY-MM-DDThh:mm:ssZ`. */
+  readonly created: string;
+  /** 32 hex digits. */
+  readonly payloadId: string;
+  /** 64 hex digits. */
+  readonly digest: string;
+}
+
+/** How the memory of a loaded model is protected: what was achieved, nothing more. */
+export interface Protection {
+  /** Kept out of swap. */
+  readonly locked: boolean;
+  /** Kept out of core dumps. */
+  readonly dontdump: boolean;
+  readonly hugePages: boolean;
+  readonly memfd: boolean;
+}
+
+export type { ModelRef, PartStore, Stores };
