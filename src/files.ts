@@ -102,25 +102,46 @@ export async function place(temporary: string, target: string, overwrite: boolea
   await syncFolder(dirname(resolve(target)));
 }
 
-/** Runs `write` on a new file (0600) beside `target`, syncs it, names it. A failure leaves nothing. */
-export async function writeWhole(
+export interface WriteOptions {
+  readonly overwrite: boolean;
+}
+
+/** `make` writes and syncs a temporary beside `target`, which then takes its name. A failure leaves nothing. */
+export async function commit(
   target: string,
-  write: (handle: FileHandle) => Promise<void>,
-  { overwrite }: { readonly overwrite: boolean },
+  { overwrite }: WriteOptions,
+  make: (temporary: string) => Promise<void>,
 ): Promise<void> {
+  if (!overwrite) await refuseExisting(target);
   const temporary = temporaryBeside(target);
   try {
-    await attempt('Cannot write', target, () =>
-      withHandle(open(temporary, 'wx', 0o600), async (handle) => {
-        await write(handle);
-        await handle.sync();
-      }),
-    );
+    await attempt('Cannot write', target, () => make(temporary));
     await place(temporary, target, overwrite);
   } catch (error) {
     await removeQuietly(temporary);
     throw error;
   }
+}
+
+/** Runs `write` on a new file (0600) and syncs it. */
+export async function writeSynced(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+  await withHandle(open(path, 'wx', 0o600), async (handle) => {
+    await write(handle);
+    await handle.sync();
+  });
+}
+
+/** The same on an existing file. */
+export async function patchSynced(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+  await withHandle(open(path, 'r+'), async (handle) => {
+    await write(handle);
+    await handle.sync();
+  });
+}
+
+/** A new file with what `write` writes, whole or not at all. */
+export async function writeWhole(target: string, write: (handle: FileHandle) => Promise<void>, options: WriteOptions): Promise<void> {
+  await commit(target, options, (temporary) => writeSynced(temporary, write));
 }
 
 export async function writeAll(handle: FileHandle, bytes: Uint8Array, position?: number): Promise<void> {

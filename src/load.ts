@@ -27,7 +27,7 @@ export async function load(ref: Reference, options: LoadOptions): Promise<Guarde
   const wanted = requireVersion(ref);
   const { from, identities, verifier, unsigned, leaseKeys, ...run } = parse(loadOptions, options);
   const opening = resolveOpening({ identities, verifier, unsigned, leaseKeys }, wanted, apart(from).small.defaults);
-  return abortable(run.signal, async () => {
+  return await abortable(run.signal, async () => {
     const { model, info } = await openStored(from, wanted, opening, run);
     return new GuardedModel(model, metadataOf(info, opening));
   });

@@ -28,7 +28,7 @@ export async function protect(source: string, options: ProtectOptions): Promise<
   const { name, version, to, overwrite = false, split, format, signer, ...rest } = parse(protectOptions, options);
   const { recipients = recipientsOf(apart(to).small), ...run } = rest;
   const ref = { name, version };
-  return abortable(run.signal, async () => {
+  return await abortable(run.signal, async () => {
     if (!overwrite) await refusePublished(apart(to).small, ref, run);
     const found = await collectSource(path, run.signal);
     const sealer = await beginSeal({ ref, format: format ?? found.format, inputs: found.inputs, recipients, signer });

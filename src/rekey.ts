@@ -28,7 +28,7 @@ export async function rekey(ref: Reference, options: RekeyOptions): Promise<Prot
   const opening = resolveOpening({ identities, verifier, unsigned, leaseKeys }, wanted, small.defaults);
   if (!signer && opening.trust.publishers.length > 0)
     throw new ModelGuardError('INVALID_ARGUMENT', 'options.signer: is required, or the model would lose its signature');
-  return abortable(run.signal, async () => {
+  return await abortable(run.signal, async () => {
     const { model, info } = await openStored(store, wanted, opening, run);
     try {
       const inputs = model.files.map(({ path }, index) => ({ path, model: { handle: model, index } }));

@@ -12,7 +12,8 @@ import type { ProtectedModel, SplitRule } from './types.js';
 /** Salt and commitment: no part begins before their end (docs/format.md, section 3). */
 export const PREFIX = 56;
 const PIECE = 4 * 1024 * 1024;
-const DEFAULT_RULE = { maxBytes: 3072, ratio: 0.3 };
+
+export const ruleOf = ({ maxBytes = 3072, ratio = 0.3 }: SplitRule = {}) => ({ maxBytes, ratio });
 
 interface Sealing {
   readonly ref: ModelRef;
@@ -67,8 +68,7 @@ interface Publication {
 export async function publish(sealer: NativeSealer, { ref, to, split, overwrite }: Publication, run: RunOptions): Promise<ProtectedModel> {
   const { small, big } = apart(to);
   const { headerLength, payloadLength, payloadId } = sealer;
-  const rule = { maxBytes: split?.maxBytes ?? DEFAULT_RULE.maxBytes, ratio: split?.ratio ?? DEFAULT_RULE.ratio };
-  const offset = call((native) => native.cut(headerLength, payloadLength, rule)) - headerLength;
+  const offset = call((native) => native.cut(headerLength, payloadLength, ruleOf(split))) - headerLength;
   const part = { name: bigNameOf(payloadId, offset), offset, size: payloadLength - offset };
 
   const target = await big.localTarget?.(ref, part.name);

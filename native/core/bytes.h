@@ -46,7 +46,7 @@ struct Span {  // a View one may write to
   operator View() const { return View(data, size); }
 };
 
-inline bool equal(View a, View b) {  // for public data only; secrets use crypto/equal.h
+inline bool equal(View a, View b) {  // for public data only; secrets use crypto::equal
   return a.size == b.size && (a.size == 0 || std::memcmp(a.data, b.data, a.size) == 0);
 }
 inline void append(Bytes& out, View v) { out.insert(out.end(), v.begin(), v.end()); }

@@ -310,7 +310,9 @@ TEST_CASE("signatures: ascending roles, one of each, and what they sign") {
   CHECK(roles({1}) == Code::OK);
   CHECK(roles({2}) == Code::OK);
   CHECK(roles({1, 2}) == Code::OK);
-  for (auto bad : std::vector<std::vector<int>>{{2, 1}, {1, 1}, {2, 2}, {0}, {3}, {1, 3}, {1, 2, 3}}) CHECK(roles(bad) == kBad);
+  for (auto bad : std::vector<std::vector<int>>{{2, 1}, {1, 1}, {2, 2}, {0}, {3}, {1, 3}, {1, 2, 3}}) {
+    CHECK(roles(bad) == kBad);
+  }
 
   Header header = plain_header();
   CHECK(header.signature(Role::lease) == &header.signatures[1]);

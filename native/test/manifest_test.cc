@@ -100,8 +100,10 @@ TEST_CASE("pack: order, offsets, sizes") {
   CHECK(packed->file_area(16380) == 16384);
   CHECK(packed->file_area(16381) == 32768);
   CHECK(packed->plaintext_size(text.size()) == 16384 + 32768 + 16385);
-  CHECK(View(text).text() == "{\"files\":[{\"offset\":0,\"path\":\"a-\",\"size\":0},{\"offset\":0,\"path\":\"a/z\",\"size\":1},"
-                             "{\"offset\":16384,\"path\":\"b\",\"size\":16384},{\"offset\":32768,\"path\":\"c\",\"size\":16385}]}");
+  CHECK(View(text).text() == "{\"files\":[{\"offset\":0,\"path\":\"a-\",\"size\":0},"
+                             "{\"offset\":0,\"path\":\"a/z\",\"size\":1},"
+                             "{\"offset\":16384,\"path\":\"b\",\"size\":16384},"
+                             "{\"offset\":32768,\"path\":\"c\",\"size\":16385}]}");
   CHECK(pack_code({}) == Code::SOURCE_EMPTY);
   CHECK(pack_code({{"a", payload::kMaxPlaintext - 16384, 0}}) == Code::OK);
   CHECK(pack_code({{"a", payload::kMaxPlaintext - 16383, 0}}) == Code::LIMIT_EXCEEDED);

@@ -2,7 +2,7 @@ import { call } from '../native/index.js';
 import { parse, passphraseSource } from '../options.js';
 import type { PassphraseSource } from '../types.js';
 import { warnIfOpen } from './files.js';
-import { makePassphrase, type Passphrase } from './secret.js';
+import { make, type Passphrase } from './secret.js';
 
 /**
  * A passphrase as recipient or identity: 1 to 1,024 bytes of UTF-8; one trailing newline is dropped. Each use runs scrypt
@@ -13,10 +13,10 @@ import { makePassphrase, type Passphrase } from './secret.js';
  */
 export async function passphrase(source: PassphraseSource): Promise<Passphrase> {
   const { file, env, bytes } = parse(passphraseSource, source, 'source');
-  if (bytes) return makePassphrase(call((native) => native.passphraseFromBytes(bytes)));
-  if (env) return makePassphrase(call((native) => native.passphraseFromEnvironment(env)));
+  if (bytes) return make.passphrase(call((native) => native.passphraseFromBytes(bytes)));
+  if (env) return make.passphrase(call((native) => native.passphraseFromEnvironment(env)));
   const path = file as string;
   const { key, tooOpen } = await call((native) => native.readPassphraseFile(path));
   warnIfOpen(path, tooOpen);
-  return makePassphrase(key);
+  return make.passphrase(key);
 }

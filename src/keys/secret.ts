@@ -5,8 +5,13 @@ import { readKeyFileOf } from './files.js';
 import { handleOf, SecretKey } from './key.js';
 import { DevicePublicKey, VerifyingKey } from './public.js';
 
-/** For `passphrase()` alone: the constructor is private, so that nobody makes one without a handle. */
-export let makePassphrase: (handle: KeyHandle) => Passphrase;
+/** For this folder alone: constructors are private, so that nobody else makes a key without a handle. */
+export const make = {} as {
+  master: (handle: KeyHandle) => MasterKey;
+  device: (handle: KeyHandle) => DeviceKey;
+  signing: (handle: KeyHandle) => SigningKey;
+  passphrase: (handle: KeyHandle) => Passphrase;
+};
 
 async function save(key: SecretKey, path: string): Promise<void> {
   const handle = handleOf(key) as KeyHandle;
@@ -25,6 +30,10 @@ export class MasterKey extends SecretKey {
   readonly type = 'master';
   private constructor(handle: KeyHandle) {
     super(handle);
+  }
+
+  static {
+    make.master = (handle) => new MasterKey(handle);
   }
 
   /** A new random key, in native memory. */
@@ -63,6 +72,10 @@ export class DeviceKey extends SecretKey {
     super(handle);
     const { x25519, ed25519 } = call((native) => native.publicKeys(handle));
     this.publicKey = new DevicePublicKey(Uint8Array.from([...(x25519 ?? []), ...(ed25519 ?? [])]));
+  }
+
+  static {
+    make.device = (handle) => new DeviceKey(handle);
   }
 
   /** New random keys, in native memory. */
@@ -107,6 +120,10 @@ export class SigningKey extends SecretKey {
     this.publicKey = new VerifyingKey(call((native) => native.publicKeys(handle)).ed25519 ?? new Uint8Array());
   }
 
+  static {
+    make.signing = (handle) => new SigningKey(handle);
+  }
+
   /** A new random key, in native memory. */
   static generate(): SigningKey {
     return new SigningKey(call((native) => native.generateKey('signing')));
@@ -141,6 +158,6 @@ export class Passphrase extends SecretKey {
   }
 
   static {
-    makePassphrase = (handle) => new Passphrase(handle);
+    make.passphrase = (handle) => new Passphrase(handle);
   }
 }

@@ -34,7 +34,7 @@ function load(): NativeBinding {
 }
 
 // src/ under a test runner, dist/ in the package: the root is the nearest package.json that carries our name.
-function packageRoot(): string {
+export function packageRoot(): string {
   const start = dirname(fileURLToPath(import.meta.url));
   for (let folder = start; ; folder = dirname(folder)) {
     const file = join(folder, 'package.json');

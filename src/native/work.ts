@@ -4,7 +4,7 @@ import type { NativeBinding, NativeWork } from './binding.js';
 import { call } from './index.js';
 
 /** What a long operation is doing. */
-export type ProgressPhase = 'encrypt' | 'decrypt' | 'verify' | 'copy';
+export type ProgressPhase = 'encrypt' | 'decrypt' | 'verify';
 
 /** How far a long operation is. */
 export interface Progress {

@@ -6,9 +6,10 @@ import { openContainer } from '../reference/container.js';
 import { alter, rename } from '../reference/forge.js';
 import { parseHeader, payloadLength } from '../reference/header.js';
 import { SEALED } from '../reference/payload.js';
+import { collectGarbage } from '../support/garbage.js';
 import { type Keyring, makeKeyring } from '../support/keyring.js';
 import { print } from '../support/print.js';
-import { isPlaintextRegion, mappings } from '../support/process-memory.js';
+import { plaintextBytes } from '../support/process-memory.js';
 import { scaled } from '../support/sample.js';
 import { type Random, seeded } from '../support/seed.js';
 import { Codes, refusal, serve } from '../support/table-store.js';
@@ -26,7 +27,10 @@ beforeAll(async () => {
   container = await encrypt(plain, { name: 'net', version: '1', recipients: [keys.master, keys.device], signer: keys.signing });
 });
 
-const regions = (): number => mappings(process.pid).filter(isPlaintextRegion).length;
+async function regions(): Promise<number> {
+  await collectGarbage();
+  return plaintextBytes(process.pid);
+}
 
 const trusts = (identity: Identity = keys.master) =>
   [
@@ -78,7 +82,7 @@ describe('changed bytes', () => {
     const count = scaled(1000, 100);
     const codes = new Codes();
     const { length } = parseHeader(container);
-    const before = regions();
+    const before = await regions();
     // Half of the samples in the header, salt and commitment, which are small; half over everything.
     const sampled = [...positions(random, length + 56, count / 2), ...positions(random, container.length, count / 2)];
     for (const at of sampled) {
@@ -87,7 +91,7 @@ describe('changed bytes', () => {
       const cut = at < length + 56 ? undefined : length + 56 + 3000;
       for (const code of await refusals(forged, `a changed byte ${at}`, cut)) codes.add(code);
     }
-    expect(regions(), 'a refused model left plaintext regions behind').toBe(before);
+    expect(await regions(), 'a refused model left plaintext regions behind').toBe(before);
     print(`tampering: ${sampled.length} positions, ${codes.total} refusals (${codes})`);
   });
 

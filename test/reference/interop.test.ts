@@ -35,6 +35,7 @@ const model = fc
   .map((files): Files => new Map(files.map(([name, length]) => [name, random.bytes(length)])));
 const name = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,30}$/).filter((text) => !text.startsWith('.'));
 const options = { seed: random.seed, numRuns: scaled(25, 10) };
+const MINUTES = 300_000; // scrypt, over and over, on two busy cores
 
 function pathsAgree(paths: readonly string[]): boolean {
   try {
@@ -99,7 +100,7 @@ describe('the SDK and the reference', () => {
       options,
     );
     print(`interoperation: the reference opened ${rounds} models that the SDK protected`);
-  });
+  }, MINUTES);
 
   it('the SDK opens whatever the reference seals', async () => {
     let rounds = 0;
@@ -125,7 +126,7 @@ describe('the SDK and the reference', () => {
       options,
     );
     print(`interoperation: the SDK opened ${rounds} containers that the reference sealed`);
-  });
+  }, MINUTES);
 
   it('the SDK loads parts that the reference laid into a file store', async () => {
     const files: Files = new Map([['net.bin', random.bytes(100_000)]]);

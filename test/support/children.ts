@@ -1,8 +1,10 @@
 /** Child processes that talk in lines. Nothing here waits for time to pass: each side waits for a line or for an end. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
 import { afterAll } from 'vitest';
 import { projectRoot } from './shared.js';
 
@@ -96,9 +98,12 @@ const toNumber = (value: unknown): number | null => (typeof value === 'number' ?
 const isSignal = (value: unknown): value is NodeJS.Signals => typeof value === 'string' && value.startsWith('SIG');
 const toSignal = (value: unknown): NodeJS.Signals | null => (isSignal(value) ? value : null);
 
+// By its path, so that a child may run in any folder.
+const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+
 /** A TypeScript file of test/children as a process of its own. */
 export function startChild(file: string, options: ChildOptions = {}): Child {
   const entry = path.join(projectRoot, 'test/children', file);
-  const node = [process.execPath, ...(options.nodeOptions ?? []), '--import', 'tsx', entry, ...(options.args ?? [])];
+  const node = [process.execPath, ...(options.nodeOptions ?? []), '--import', tsx, entry, ...(options.args ?? [])];
   return new Child([...(options.prefix ?? []), ...node], options);
 }

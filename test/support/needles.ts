@@ -51,7 +51,8 @@ export class Needles {
   }
 
   /** Bytes as they are. */
-  addRaw(label: string, bytes: Uint8Array): this {
+  addRaw(label: string, needle: Uint8Array): this {
+    const bytes = Uint8Array.from(needle); // slices of a Buffer would share its memory
     if (bytes.length < WINDOW) throw new RangeError(`${label} is too short to look for`);
     for (let at = 0; at + WINDOW <= bytes.length; at += 1) this.#add({ label, bytes: bytes.slice(at, at + WINDOW) });
     return this;

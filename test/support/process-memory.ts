@@ -41,6 +41,18 @@ export const isUndumped = (mapping: Mapping): boolean => mapping.flags.includes(
 /** A region of plaintext. */
 export const isPlaintextRegion = (mapping: Mapping): boolean => isUndumped(mapping) && !isSecretPage(mapping) && mapping.writable;
 
+/** Bytes mapped for plaintext. Neighbours merge into one mapping, so bytes can be compared and counts cannot. */
+export const plaintextBytes = (pid: number): number =>
+  mappings(pid)
+    .filter(isPlaintextRegion)
+    .reduce((sum, { start, end }) => sum + end - start, 0);
+
+/** Bytes mapped for key material. */
+export const secretBytes = (pid: number): number =>
+  mappings(pid)
+    .filter((mapping) => isSecretPage(mapping) && mapping.writable)
+    .reduce((sum, { start, end }) => sum + end - start, 0);
+
 export interface Status {
   readonly rssKiB: number;
   readonly peakKiB: number;
@@ -59,7 +71,7 @@ export function readMapping(
   pid: number,
   mapping: Mapping,
   overlap: number,
-  visit: (piece: Uint8Array, address: number) => void,
+  visit: (piece: Uint8Array) => void,
 ): void {
   const file = openSync(`/proc/${pid}/mem`, 'r');
   try {
@@ -68,7 +80,7 @@ export function readMapping(
       const wanted = Math.min(PIECE, mapping.end - at);
       const got = readSome(file, buffer, wanted, at);
       if (got === 0) return;
-      visit(buffer.subarray(0, got), at);
+      visit(buffer.subarray(0, got));
       if (at + got >= mapping.end) return;
       at += got > overlap ? got - overlap : got;
     }
@@ -88,14 +100,14 @@ function readSome(file: number, buffer: Uint8Array, length: number, address: num
 }
 
 /** The same for a file, such as a core dump. */
-export function readWhole(path: string, overlap: number, visit: (piece: Uint8Array, offset: number) => void): void {
+export function readWhole(path: string, overlap: number, visit: (piece: Uint8Array) => void): void {
   const file = openSync(path, 'r');
   try {
     const buffer = Buffer.alloc(PIECE);
     for (let at = 0; ; ) {
       const got = readSync(file, buffer, 0, PIECE, at);
       if (got === 0) return;
-      visit(buffer.subarray(0, got), at);
+      visit(buffer.subarray(0, got));
       if (got <= overlap) return;
       at += got === PIECE ? got - overlap : got;
     }

@@ -48,7 +48,8 @@ struct Header {
   Bytes slots_bytes() const;
   Bytes encode() const;         // mac included
   Bytes before_mac() const;     // what the mac covers
-  Bytes signed_bytes(Role role, const crypto::Sha384& core_hash) const;  // the preimage of section 7
+  // The preimage of section 7; empty where hashing failed: then sign and accept nothing.
+  Bytes signed_bytes(Role role, const crypto::Sha384& core_hash) const;
   const Signature* signature(Role role) const;
 };
 

@@ -1,0 +1,43 @@
+/** What can be seen in some bytes without a key. */
+
+/** Bits per byte of the distribution of byte values; 8 is what random bytes approach. */
+export function entropy(bytes: Uint8Array): number {
+  const counts = new Float64Array(256);
+  for (const byte of bytes) counts[byte]++;
+  return counts.reduce((sum, n) => (n === 0 ? sum : sum - (n / bytes.length) * Math.log2(n / bytes.length)), 0);
+}
+
+/** Operators and a tensor of the graph, each long enough not to turn up in random bytes by chance. */
+const graphNames = ['AveragePool', 'ReduceMean', 'MatMul', 'ReduceMax', 'Softmax', 'detector_weights'];
+
+export function namesIn(bytes: Uint8Array): string[] {
+  return graphNames.filter((name) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(name));
+}
+
+const pieceLength = 16;
+
+/** How many of the consecutive 16-byte pieces of `plain` stand anywhere in `bytes`. */
+export function piecesOf(plain: Uint8Array, bytes: Uint8Array): number {
+  const wanted = new Set<string>();
+  for (let i = 0; i + pieceLength <= plain.length; i += pieceLength) {
+    const piece = plain.subarray(i, i + pieceLength);
+    // Runs of zeros and the like say nothing about where they came from.
+    if (new Set(piece).size > 4) wanted.add(latin1(piece));
+  }
+  const text = latin1(bytes);
+  let found = 0;
+  for (let i = 0; i + pieceLength <= text.length; i++) if (wanted.delete(text.slice(i, i + pieceLength))) found++;
+  return found;
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+}
+
+export function describe(label: string, bytes: Uint8Array, plain: Uint8Array): string {
+  const names = namesIn(bytes);
+  return (
+    `  ${label.padEnd(12)}${bytes.length.toLocaleString('en').padStart(8)} bytes, ${entropy(bytes).toFixed(2)} bits of entropy ` +
+    `per byte, ${names.length} of ${graphNames.length} graph names, ${piecesOf(plain, bytes).toLocaleString('en')} pieces of the model`
+  );
+}

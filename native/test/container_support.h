@@ -1,0 +1,82 @@
+// Containers to test with, and opening them the way the addon does.
+#pragma once
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "container/opener.h"
+#include "container/sealer.h"
+#include "split/split.h"
+
+namespace container_test {
+
+using namespace mg;
+using namespace mg::container;
+
+// MG_SCALE: which part of an exhaustive walk is done, from 1 (all of it) down.
+inline double scale() {
+  const char* given = std::getenv("MG_SCALE");
+  const double value = given ? std::atof(given) : 1;
+  return value > 0 && value <= 1 ? value : 1;
+}
+
+inline std::shared_ptr<const keys::Key> new_key(keys::Type type) {
+  auto key = keys::Key::generate(type);
+  REQUIRE(key.ok());
+  return *key;
+}
+
+inline Recipient shared(std::shared_ptr<const keys::Key> key) { return Recipient{std::nullopt, std::move(key)}; }
+inline Recipient device(const keys::Key& key) { return Recipient{key.x25519_public(), nullptr}; }
+
+struct Made {
+  Bytes small, big;
+  size_t header_size;
+  Bytes whole() const {
+    Bytes all = small;
+    append(all, View(big));
+    return all;
+  }
+};
+
+struct Making {
+  std::vector<Recipient> recipients;
+  std::shared_ptr<const keys::Key> signer;
+  std::string name = "model", version = "1";
+  split::Rule rule{};
+};
+
+inline Made make(const std::vector<Input>& inputs, const Making& making, payload::Pool& pool) {
+  const payload::Control control;
+  SealRequest request{making.name, making.version, "onnx", "2026-01-01T00:00:00Z", inputs, making.recipients, making.signer};
+  auto sealer = Sealer::begin(std::move(request));
+  REQUIRE_MESSAGE(sealer.ok(), sealer.status().what);
+  const size_t header = (*sealer)->header_length();
+  auto cut = split::cut(header, (*sealer)->payload_length(), making.rule);
+  REQUIRE(cut.ok());
+  const uint64_t base = *cut - header;
+  Bytes big(size_t((*sealer)->payload_length() - base));
+  payload::MemorySink sink{Span(big)};
+  REQUIRE((*sealer)->encrypt_to(sink, base, pool, control).ok());
+  auto bytes = (*sealer)->finish();
+  REQUIRE(bytes.ok());
+  REQUIRE(bytes->size() == header);
+  Made made{std::move(*bytes), std::move(big), header};
+  append(made.small, View((*sealer)->head()));
+  return made;
+}
+
+inline Result<std::vector<LoadedFile>> open(View small, View big, const std::vector<std::shared_ptr<const keys::Key>>& identities,
+                                            payload::Pool& pool, const Trust& trust = {}) {
+  const payload::Control control;
+  auto opened = Opened::open(small, identities, trust);
+  if (!opened.ok()) return opened.status();
+  payload::MemorySource source(big);
+  const View head = small.from((*opened)->header().size());
+  split::JoinedSource joined(head, source);
+  return (*opened)->load(joined, head.size, pool, control);
+}
+
+}  // namespace container_test

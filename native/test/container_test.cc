@@ -1,0 +1,201 @@
+// Sealing and opening whole containers: who can, who cannot, and in which order the checks come.
+#include "container_support.h"
+
+using namespace container_test;
+
+namespace {
+
+Bytes noise(size_t size) {
+  Bytes bytes(size);
+  if (size) REQUIRE(crypto::random_bytes(bytes).ok());
+  return bytes;
+}
+
+struct World {
+  payload::Pool pool{2};
+  std::shared_ptr<const keys::Key> master = new_key(keys::Type::master), machine = new_key(keys::Type::device),
+                                   publisher = new_key(keys::Type::signing), lease_signer = new_key(keys::Type::signing);
+  Bytes model = noise(200000);
+  Made made = make({Input{"model.onnx", "", View(model)}}, Making{{shared(master), device(*machine)}, publisher}, pool);
+
+  Code code(View small, const std::vector<std::shared_ptr<const keys::Key>>& identities, const Trust& trust = {}) {
+    auto loaded = open(small, View(made.big), identities, pool, trust);
+    return loaded.ok() ? Code::OK : loaded.status().code;
+  }
+};
+
+Trust verified_by(const std::shared_ptr<const keys::Key>& key) {
+  Trust trust;
+  trust.publishers = {key->ed25519_public()};
+  return trust;
+}
+
+}  // namespace
+
+TEST_CASE("every kind of recipient opens what was sealed for it, and nobody else does") {
+  World w;
+  auto word = keys::Key::from_passphrase(View("cr\xc3\xa8me br\xc3\xbbl\xc3\xa9\x65\n"));
+  auto same = keys::Key::from_passphrase(View("cre\xcc\x80me bru\xcc\x82le\xcc\x81\x65"));
+  REQUIRE(word.ok());
+  REQUIRE(same.ok());
+  const Made made = make({Input{"model.onnx", "", View(w.model)}}, Making{{shared(w.master), device(*w.machine), shared(*word)}, nullptr}, w.pool);
+  for (const auto& identity : {w.master, w.machine, *word, *same}) {
+    auto loaded = open(View(made.small), View(made.big), {identity}, w.pool);
+    REQUIRE_MESSAGE(loaded.ok(), loaded.status().what);
+    REQUIRE(loaded->size() == 1);
+    CHECK(equal(View((*loaded)[0].region.data(), w.model.size()), View(w.model)));
+  }
+  for (const auto& identity : {new_key(keys::Type::master), new_key(keys::Type::device), w.publisher})
+    CHECK(open(View(made.small), View(made.big), {identity}, w.pool).status().code == Code::NO_MATCHING_IDENTITY);
+  CHECK(open(View(made.small), View(made.big), {}, w.pool).status().code == Code::NO_MATCHING_IDENTITY);
+}
+
+TEST_CASE("a pinned publisher's signature is asked for before any key is used") {
+  World w;
+  CHECK(w.code(View(w.made.small), {w.master}, verified_by(w.publisher)) == Code::OK);
+  CHECK(w.code(View(w.made.small), {}, verified_by(w.lease_signer)) == Code::SIGNATURE_INVALID);
+  const Made unsigned_one = make({Input{"m", "", View(w.model)}}, Making{{shared(w.master)}, nullptr}, w.pool);
+  CHECK(w.code(View(unsigned_one.small), {w.master}, verified_by(w.publisher)) == Code::SIGNATURE_MISSING);
+}
+
+TEST_CASE("another reference than the one asked for is refused, signed or not") {
+  World w;
+  Trust trust;
+  trust.name = "model";
+  trust.version = "2";
+  CHECK(w.code(View(w.made.small), {w.master}, trust) == Code::REFERENCE_MISMATCH);
+  trust.version = "1";
+  CHECK(w.code(View(w.made.small), {w.master}, trust) == Code::OK);
+}
+
+TEST_CASE("someone with the data key can change chunks, but not past a verifier") {
+  // The recipient re-encrypts other plaintext under the same keys: authentic to GCM, not to the publisher's digest.
+  World w;
+  auto opened = Opened::open(View(w.made.small), {w.master}, Trust());
+  REQUIRE(opened.ok());
+  const Header& header = (*opened)->header();
+  Bytes payload = View(w.made.whole()).from(header.size()).copy();
+  Bytes context;
+  append(context, View("model-guard/v1"));
+  context.push_back(0);
+  append(context, View((*opened)->core_hash()));
+  auto keys = payload::derive((*opened)->data_key(), View(payload).sub(0, payload::kSalt), View(context));
+  REQUIRE(keys.ok());
+  auto gcm = crypto::Gcm::create(keys->key.reveal());
+  REQUIRE(gcm.ok());
+  const uint64_t chunk = 3;
+  uint8_t nonce[12];
+  payload::chunk_nonce(keys->base_nonce, chunk, nonce);
+  REQUIRE(gcm->seal(View(nonce), View(), View(Bytes(payload::kChunk, 'x')), payload.data() + payload::chunk_offset(chunk)));
+
+  const size_t head = w.made.small.size() - header.size();
+  const View big = View(payload).from(head);
+  CHECK(open(View(w.made.small), big, {w.master}, w.pool).ok());
+  CHECK(open(View(w.made.small), big, {w.master}, w.pool, verified_by(w.publisher)).status().code == Code::DIGEST_MISMATCH);
+}
+
+TEST_CASE("a slot with a policy opens only under a pinned lease key and in its time") {
+  World w;
+  LeaseTerms terms{Policy{100, 200, 150, {}, {}}, w.lease_signer};
+  auto leased = rewrap(View(w.made.small), {w.master}, Trust(), {device(*w.machine)}, terms);
+  REQUIRE_MESSAGE(leased.ok(), leased.status().what);
+  auto at = [&](uint64_t now, bool pinned) {
+    Trust trust = verified_by(w.publisher);
+    trust.now = now;
+    if (pinned) trust.lease_keys = {w.lease_signer->ed25519_public()};
+    return w.code(View(*leased), {w.machine}, trust);
+  };
+  CHECK(at(150, true) == Code::OK);
+  CHECK(at(100, true) == Code::OK);
+  CHECK(at(99, true) == Code::LEASE_NOT_YET_VALID);
+  CHECK(at(200, true) == Code::LEASE_EXPIRED);
+  CHECK(at(150, false) == Code::LEASE_UNTRUSTED);
+
+  Trust trust;
+  trust.now = 150;
+  trust.lease_keys = {w.lease_signer->ed25519_public()};
+  CHECK(rewrap(View(*leased), {w.machine}, trust, {shared(w.master)}).status().code == Code::POLICY_PRESENT);
+}
+
+TEST_CASE("re-wrapping leaves the payload and the publisher's signature alone") {
+  World w;
+  const auto other = new_key(keys::Type::device);
+  auto rewrapped = rewrap(View(w.made.small), {w.machine}, verified_by(w.publisher), {device(*other)});
+  REQUIRE_MESSAGE(rewrapped.ok(), rewrapped.status().what);
+  CHECK(w.code(View(*rewrapped), {other}, verified_by(w.publisher)) == Code::OK);
+  CHECK(w.code(View(*rewrapped), {w.machine}) == Code::NO_MATCHING_IDENTITY);
+  auto before = parse_header(View(w.made.small)), after = parse_header(View(*rewrapped));
+  REQUIRE(after.ok());
+  CHECK(equal(View(*rewrapped).from(after->size()), View(w.made.small).from(before->size())));
+}
+
+TEST_CASE("recipients out of bounds are refused before anything is encrypted") {
+  World w;
+  auto begin = [&](std::vector<Recipient> recipients) {
+    auto sealer = Sealer::begin(SealRequest{"m", "1", "onnx", "2026-01-01T00:00:00Z", {Input{"m", "", View(w.model)}}, std::move(recipients), nullptr});
+    return sealer.ok() ? Code::OK : sealer.status().code;
+  };
+  auto word = keys::Key::from_passphrase(View("a"));
+  CHECK(begin({}) == Code::INVALID_ARGUMENT);
+  CHECK(begin(std::vector<Recipient>(32, shared(w.master))) == Code::OK);
+  CHECK(begin(std::vector<Recipient>(33, shared(w.master))) == Code::LIMIT_EXCEEDED);
+  CHECK(begin({shared(*word), shared(*word)}) == Code::INVALID_ARGUMENT);
+  CHECK(begin({shared(w.publisher)}) == Code::KEY_TYPE_WRONG);
+}
+
+TEST_CASE("a payload is encrypted once, ever") {
+  World w;
+  const payload::Control control;
+  auto sealer = Sealer::begin(SealRequest{"m", "1", "onnx", "2026-01-01T00:00:00Z", {Input{"m", "", View(w.model)}}, {shared(w.master)}, nullptr});
+  REQUIRE(sealer.ok());
+  CHECK(!(*sealer)->finish().ok());  // nothing is encrypted yet
+  Bytes out(size_t((*sealer)->payload_length() - payload::kPrefix));
+  payload::MemorySink sink{Span(out)};
+  REQUIRE((*sealer)->encrypt_to(sink, payload::kPrefix, w.pool, control).ok());
+  CHECK((*sealer)->encrypt_to(sink, payload::kPrefix, w.pool, control).code == Code::INVALID_ARGUMENT);
+  auto rest = (*sealer)->next(1 << 20, payload::kPrefix, w.pool, control);
+  REQUIRE(rest.ok());
+  CHECK(rest->empty());
+  CHECK((*sealer)->finish().ok());
+  CHECK(!(*sealer)->finish().ok());
+}
+
+TEST_CASE("a stream gives the same bytes wherever the big part begins") {
+  World w;
+  const payload::Control control;
+  const Bytes model = noise(3 * 1024 * 1024 + 17);
+  for (const uint64_t base : {uint64_t(56), uint64_t(3000), uint64_t(56 + 64 * 16400), uint64_t(2000000)}) {
+    auto sealer = Sealer::begin(SealRequest{"m", "1", "onnx", "2026-01-01T00:00:00Z", {Input{"m", "", View(model)}}, {shared(w.master)}, nullptr});
+    REQUIRE(sealer.ok());
+    Bytes big;
+    for (;;) {
+      auto piece = (*sealer)->next(1 << 20, base, w.pool, control);
+      REQUIRE_MESSAGE(piece.ok(), piece.status().what);
+      if (piece->empty()) break;
+      append(big, View(*piece));
+    }
+    auto small = (*sealer)->finish();
+    REQUIRE(small.ok());
+    append(*small, View((*sealer)->head()));
+    auto loaded = open(View(*small), View(big), {w.master}, w.pool);
+    REQUIRE_MESSAGE(loaded.ok(), loaded.status().what);
+    CHECK(equal(View((*loaded)[0].region.data(), model.size()), View(model)));
+  }
+}
+
+TEST_CASE("many files, empty ones among them, come back in regions of their own") {
+  World w;
+  const Bytes a = noise(16384), b = noise(5), c = noise(40000), none;
+  const Made made = make({Input{"z", "", View(none)}, Input{"b/empty", "", View(none)}, Input{"b/full", "", View(a)},
+                          Input{"c", "", View(b)}, Input{"a", "", View(c)}}, Making{{shared(w.master)}, w.publisher}, w.pool);
+  for (const Trust& trust : {Trust(), verified_by(w.publisher)}) {
+    auto loaded = open(View(made.small), View(made.big), {w.master}, w.pool, trust);
+    REQUIRE_MESSAGE(loaded.ok(), loaded.status().what);
+    const std::vector<std::pair<std::string, View>> expected = {{"a", c}, {"b/empty", none}, {"b/full", a}, {"c", b}, {"z", none}};
+    REQUIRE(loaded->size() == expected.size());
+    for (size_t i = 0; i < expected.size(); i++) {
+      CHECK((*loaded)[i].path == expected[i].first);
+      CHECK(equal(View((*loaded)[i].region.data(), size_t((*loaded)[i].size)), expected[i].second));
+    }
+  }
+}

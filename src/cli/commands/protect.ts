@@ -1,0 +1,121 @@
+import type { Command } from 'commander';
+import { protect } from '../../protect.js';
+import { rekey } from '../../rekey.js';
+import type { ProtectedModel } from '../../types.js';
+import type { Context, RunFlags } from '../context.js';
+import {
+  example,
+  type IdentityFlags,
+  identitiesOf,
+  type OriginFlags,
+  originOf,
+  type RecipientFlags,
+  recipientsOf,
+  type StoreFlags,
+  signingKey,
+  splitOf,
+  storesOf,
+  withForce,
+  withIdentities,
+  withJson,
+  withOrigin,
+  withPassphrase,
+  withRecipients,
+  withSplitRule,
+  withStores,
+  withThreads,
+} from '../flags.js';
+import { formatBytes, rows } from '../output.js';
+
+interface ProtectFlags extends RecipientFlags, StoreFlags, RunFlags {
+  readonly name: string;
+  readonly modelVersion: string;
+  readonly sign?: string;
+  readonly force?: boolean;
+  readonly format?: string;
+  readonly maxBytes: string;
+  readonly ratio: string;
+  readonly json?: boolean;
+}
+
+export const UNSIGNED_NOTE = 'Not signed: whoever loads it must accept an unsigned model. Use --sign to sign it.';
+
+export function registerProtect(program: Command, context: Context): void {
+  const command = program
+    .command('protect')
+    .description('encrypt a file or folder, cut it in two, and publish both parts as NAME@VERSION')
+    .argument('<PATH>', 'file or folder')
+    .requiredOption('--name <N>', 'name of the model, [a-z0-9][a-z0-9._-]{0,127}')
+    .requiredOption('--model-version <V>', 'its version, same grammar')
+    .option('--sign <FILE>', "the publisher's signing key file")
+    .option('--format <F>', 'what the model is (default: from its extension)');
+  withForce(command, 'replace the published version');
+  withPassphrase(withRecipients(command), 'recipient');
+  withThreads(withJson(withSplitRule(withStores(command))));
+  example(
+    command,
+    'model-guard protect defects.onnx --name defects --model-version 3 \\',
+    '  --recipient mgd1:… --sign publisher.key --store /srv/models',
+  );
+  command.action(async (path: string, flags: ProtectFlags) => {
+    const result = await protect(path, {
+      name: flags.name,
+      version: flags.modelVersion,
+      to: storesOf(flags),
+      recipients: await recipientsOf(flags),
+      overwrite: flags.force ?? false,
+      split: splitOf(flags),
+      ...(flags.sign !== undefined && { signer: await signingKey(flags.sign) }),
+      ...(flags.format !== undefined && { format: flags.format }),
+      ...context.run(flags),
+    });
+    if (flags.sign === undefined) context.note(UNSIGNED_NOTE);
+    context.print(flags.json, result, published(result));
+  });
+}
+
+interface RekeyFlags extends IdentityFlags, RecipientFlags, OriginFlags, StoreFlags, RunFlags {
+  readonly recipientPassphraseFile?: string;
+  readonly sign: string;
+  readonly maxBytes: string;
+  readonly ratio: string;
+  readonly json?: boolean;
+}
+
+export function registerRekey(program: Command, context: Context): void {
+  const command = program
+    .command('rekey')
+    .description('encrypt a published model again under a new data key, after a leak; same name and version')
+    .argument('<N@V>', 'name@version')
+    .requiredOption('--sign <FILE>', "the publisher's signing key file")
+    .option('--recipient-passphrase-file <FILE>', 'a passphrase as new recipient: the text of FILE');
+  withPassphrase(withIdentities(command), 'identity');
+  withOrigin(withRecipients(command));
+  withThreads(withJson(withSplitRule(withStores(command))));
+  example(
+    command,
+    'model-guard rekey defects@3 --identity master.key --recipient mgd1:… \\',
+    '  --signer mgs1:… --sign publisher.key --store /srv/models',
+  );
+  command.action(async (ref: string, flags: RekeyFlags) => {
+    const { recipient, recipientPassphraseFile: passphraseFile } = flags;
+    const result = await rekey(ref, {
+      store: storesOf(flags),
+      identities: await identitiesOf(flags),
+      recipients: await recipientsOf({ ...(recipient && { recipient }), ...(passphraseFile && { passphraseFile }) }),
+      signer: await signingKey(flags.sign),
+      split: splitOf(flags),
+      ...(await originOf(flags)),
+      ...context.run(flags),
+    });
+    context.print(flags.json, result, published(result));
+  });
+}
+
+const published = ({ ref, payloadId, digest, smallBytes, bigBytes }: ProtectedModel): string =>
+  `${ref} is published\n${rows([
+    ['small part', formatBytes(smallBytes)],
+    ['big part', formatBytes(bigBytes)],
+    ['payload id', payloadId],
+    ['digest', digest],
+  ])}`;

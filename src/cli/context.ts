@@ -1,0 +1,58 @@
+/** What every command is given: where to write, and how to be stopped. */
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { packageRoot } from '../native/index.js';
+import type { RunOptions } from '../native/work.js';
+import { ProgressDisplay } from './progress.js';
+
+export interface RunFlags {
+  readonly threads?: string;
+}
+
+export class Context {
+  readonly #interruption = new AbortController();
+  readonly #progress = new ProgressDisplay(process.stderr);
+  #exit: number | undefined;
+
+  /** The first signal cancels; the second one ends the process, as it would without us. */
+  watchSignals(): void {
+    for (const [name, exit] of [['SIGINT', 130], ['SIGTERM', 143]] as const)
+      process.once(name, () => {
+        this.#exit = exit;
+        this.#interruption.abort(new Error(name));
+      });
+  }
+
+  /** The exit code that a signal asks for. */
+  get interrupted(): number | undefined {
+    return this.#exit;
+  }
+
+  get signal(): AbortSignal {
+    return this.#interruption.signal;
+  }
+
+  run({ threads }: RunFlags = {}): RunOptions {
+    return { signal: this.signal, onProgress: this.#progress.update, ...(threads !== undefined && { threads: Number(threads) }) };
+  }
+
+  /** The result, for whoever reads stdout: a person, or with `json` a machine. */
+  print(json: boolean | undefined, value: unknown, text: string): void {
+    process.stdout.write(`${json ? JSON.stringify(value) : text}\n`);
+  }
+
+  /** A remark for the person in front of the terminal. */
+  note(text: string): void {
+    this.#progress.stop();
+    process.stderr.write(`${text}\n`);
+  }
+
+  close(): void {
+    this.#progress.stop();
+  }
+}
+
+export function packageVersion(): string {
+  const manifest = join(packageRoot(), 'package.json');
+  return (createRequire(manifest)(manifest) as { version: string }).version;
+}

@@ -1,0 +1,30 @@
+/** Exit codes, part of the contract (docs/errors.md). */
+import { CommanderError } from 'commander';
+import { ERROR_CODES, isModelGuardError } from '../errors.js';
+
+export const EXIT_HELP = `
+Exit codes:
+  0    done
+  1    a fault of the program or of the machine
+  2    wrong usage: an option, a name, or nothing said about whom to trust
+  3    not a container that this version can read
+  4    refused: origin, integrity, or parts that do not belong together
+  5    keys: none fits, or a key, passphrase or lease is not valid
+  6    files, folders and stores: missing, existing, unreadable, full
+  130  interrupted (143: terminated)`;
+
+const USAGE = 2;
+const HELP = new Set(['commander.helpDisplayed', 'commander.version']);
+
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return HELP.has(error.code) ? 0 : USAGE;
+  return isModelGuardError(error) ? ERROR_CODES[error.code].exit : 1;
+}
+
+/** What stands on stderr; with `--json` for machines. Commander has already said its own. */
+export function errorText(error: unknown, json: boolean): string | undefined {
+  if (error instanceof CommanderError) return undefined;
+  const message = error instanceof Error ? error.message : String(error);
+  const code = isModelGuardError(error) ? error.code : 'INTERNAL';
+  return json ? JSON.stringify({ error: { code, message } }) : `model-guard: ${message} [${code}]`;
+}

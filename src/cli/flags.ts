@@ -1,0 +1,119 @@
+/** Flags that several commands share, and what they stand for. */
+import { type Command, Option } from 'commander';
+import { ModelGuardError } from '../errors.js';
+import { readAnyKey, readPublicText } from '../keys/any.js';
+import { passphrase } from '../keys/passphrase.js';
+import type { SigningKey } from '../keys/secret.js';
+import { looksLikeKey } from '../keys/text.js';
+import { fileStore } from '../stores/file.js';
+import type { Stores } from '../stores/store.js';
+import type { Identity, OriginOptions, Recipient } from '../types.js';
+
+// One value per flag: a variadic option would swallow the positional that follows it.
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
+export interface RecipientFlags {
+  readonly recipient?: readonly string[];
+  readonly passphraseFile?: string;
+}
+export interface IdentityFlags {
+  readonly identity?: readonly string[];
+  readonly passphraseFile?: string;
+}
+export interface OriginFlags {
+  readonly signer?: readonly string[];
+  readonly unsigned?: 'accept';
+}
+export interface StoreFlags {
+  readonly store?: string;
+  readonly smallStore?: string;
+  readonly bigStore?: string;
+}
+
+export const withRecipients = (command: Command): Command =>
+  command.option('--recipient <R>', 'public key text (mgx1:…, mgd1:…) or a key file; repeat for more', collect);
+export const withIdentities = (command: Command): Command =>
+  command.option('--identity <FILE>', 'key file that opens it; repeat for more', collect);
+export const withPassphrase = (command: Command, what: string): Command =>
+  command.option('--passphrase-file <FILE>', `a passphrase as ${what}: the text of FILE`);
+export const withSigner = (command: Command): Command =>
+  command.option('--signer <PUBLIC>', "publisher's public key (mgs1:…), a file with it, or a signing key file; repeat for more", collect);
+export const withOrigin = (command: Command): Command =>
+  withSigner(command).addOption(
+    new Option('--unsigned <accept>', 'accept a model whatever its origin, instead of --signer').choices(['accept']),
+  );
+export const withStores = (command: Command): Command =>
+  command
+    .option('--store <DIR>', 'folder of both parts')
+    .option('--small-store <DIR>', 'folder of small parts, with --big-store')
+    .option('--big-store <DIR>', 'folder of big parts, with --small-store');
+export const withSplitRule = (command: Command): Command =>
+  command
+    .option('--max-bytes <N>', 'bytes of the small part at most, 0 to 16777216', '3072')
+    .option('--ratio <X>', 'the small part at most this part of the whole, 0 to 0.9', '0.3');
+export const withJson = (command: Command): Command => command.option('--json', 'write the result as JSON');
+export const withThreads = (command: Command): Command => command.option('--threads <N>', 'threads to use (default: all cores)');
+export const withForce = (command: Command, what = 'replace what exists'): Command => command.option('--force', what);
+
+export const example = (command: Command, ...lines: readonly string[]): Command =>
+  command.addHelpText('after', `\nExample:\n${lines.map((line) => `  ${line}`).join('\n')}`);
+
+export async function recipientsOf({ recipient = [], passphraseFile }: RecipientFlags): Promise<Recipient[]> {
+  const recipients: Recipient[] = [];
+  for (const text of recipient) recipients.push(await recipientOf(text));
+  if (passphraseFile !== undefined) recipients.push(await passphrase({ file: passphraseFile }));
+  if (recipients.length === 0) throw usage('Give at least one --recipient or a passphrase');
+  return recipients;
+}
+
+async function recipientOf(text: string): Promise<Recipient> {
+  const publicText = looksLikeKey(text) ? text : await readPublicText(text);
+  if (publicText !== undefined) return publicText;
+  const key = await readAnyKey(text);
+  if (key.type !== 'signing') return key;
+  throw new ModelGuardError('KEY_TYPE_WRONG', `${text} holds a signing key; nothing can be encrypted to it`);
+}
+
+export async function identitiesOf({ identity = [], passphraseFile }: IdentityFlags): Promise<Identity[]> {
+  const identities: Identity[] = [];
+  for (const file of identity) {
+    const key = await readAnyKey(file);
+    if (key.type === 'signing') throw new ModelGuardError('KEY_TYPE_WRONG', `${file} holds a signing key; it opens nothing`);
+    identities.push(key);
+  }
+  if (passphraseFile !== undefined) identities.push(await passphrase({ file: passphraseFile }));
+  if (identities.length === 0) throw usage('Give at least one --identity or a passphrase');
+  return identities;
+}
+
+/** Neither flag is left to the SDK, which says VERIFIER_REQUIRED. */
+export async function originOf({ signer = [], unsigned }: OriginFlags): Promise<OriginOptions> {
+  if (unsigned && signer.length > 0) throw usage('--signer and --unsigned exclude each other');
+  if (unsigned) return { unsigned };
+  return signer.length > 0 ? { verifier: await Promise.all(signer.map(publicSignerOf)) } : {};
+}
+
+async function publicSignerOf(text: string): Promise<string> {
+  const publicText = looksLikeKey(text) ? text : await readPublicText(text);
+  return publicText ?? (await signingKey(text)).publicKey.toString();
+}
+
+export async function signingKey(file: string): Promise<SigningKey> {
+  const key = await readAnyKey(file);
+  if (key.type === 'signing') return key;
+  throw new ModelGuardError('KEY_TYPE_WRONG', `${file} holds a ${key.type} key, not a signing key`);
+}
+
+export function storesOf({ store, smallStore, bigStore }: StoreFlags): Stores {
+  if (store !== undefined && smallStore === undefined && bigStore === undefined) return fileStore(store);
+  if (store === undefined && smallStore !== undefined && bigStore !== undefined)
+    return { small: fileStore(smallStore), big: fileStore(bigStore) };
+  throw usage('Give --store, or both --small-store and --big-store');
+}
+
+export function splitOf({ maxBytes, ratio }: { readonly maxBytes: string; readonly ratio: string }) {
+  return { maxBytes: Number(maxBytes), ratio: Number(ratio) };
+}
+
+export const usage = (what: string): ModelGuardError =>
+  new ModelGuardError('INVALID_ARGUMENT', what, { advice: 'See --help.' });

@@ -1,0 +1,64 @@
+/** Decrypted files, written because somebody asked for them by name. */
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { type AbortSignalLike, throwIfAborted } from '../abort.js';
+import { attempt, makeFolder, refuseExisting, syncFolder, temporaryBeside, writeAll, writeSynced, writeWhole } from '../files.js';
+import type { GuardedFile, GuardedModel } from '../model.js';
+import { usage } from './flags.js';
+
+const PIECE = 8 * 1024 * 1024;
+const MAX_ARRAY = 2 ** 32;
+
+/** To `-`, a file, or for several files a folder; whole or not at all, 0600, never over what exists. */
+export async function writePlaintext(model: GuardedModel, out: string, signal: AbortSignalLike): Promise<void> {
+  const [file] = model.files.values();
+  const single = model.files.size === 1 && model.metadata.format !== 'folder' ? file : undefined;
+  if (out === '-') {
+    if (!single) throw usage('This model is a folder: give a folder instead of -');
+    for await (const piece of pieces(single, signal)) await writeOut(piece);
+  } else if (single) {
+    await writeWhole(out, (handle) => each(single, signal, (piece) => writeAll(handle, piece)), { overwrite: false });
+  } else {
+    await writeFolder(model, resolve(out), signal);
+  }
+}
+
+async function writeFolder(model: GuardedModel, out: string, signal: AbortSignalLike): Promise<void> {
+  await refuseExisting(out);
+  const temporary = temporaryBeside(out);
+  try {
+    await attempt('Cannot write', out, async () => {
+      await mkdir(temporary, { mode: 0o700 });
+      for (const file of model.files.values()) {
+        // The format refuses every path that would leave the folder (docs/format.md, section 4).
+        const path = join(temporary, ...file.path.split('/'));
+        await makeFolder(dirname(path));
+        await writeSynced(path, (handle) => each(file, signal, (piece) => writeAll(handle, piece)));
+        await syncFolder(dirname(path));
+      }
+      await rename(temporary, out);
+    });
+    await syncFolder(dirname(out));
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function each(file: GuardedFile, signal: AbortSignalLike, write: (piece: Uint8Array) => Promise<void>): Promise<void> {
+  for await (const piece of pieces(file, signal)) await write(piece);
+}
+
+async function* pieces(file: GuardedFile, signal: AbortSignalLike): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < file.size; at += PIECE) {
+    throwIfAborted(signal);
+    const length = Math.min(PIECE, file.size - at);
+    yield file.size <= MAX_ARRAY ? file.bytes.subarray(at, at + length) : await file.read(at, length);
+  }
+}
+
+function writeOut(piece: Uint8Array): Promise<void> {
+  return new Promise((done, failed) => {
+    process.stdout.write(piece, (error) => (error ? failed(error) : done()));
+  });
+}

@@ -1,0 +1,47 @@
+/** All commands in one program, and one way out of it. */
+import { Command } from 'commander';
+import { registerEncrypt } from './commands/encrypt.js';
+import { registerInspect, registerVerify } from './commands/inspect.js';
+import { registerKeygen } from './commands/keygen.js';
+import { registerDecrypt, registerLoad } from './commands/load.js';
+import { registerMerge, registerRewrap, registerSplit } from './commands/parts.js';
+import { registerProtect, registerRekey } from './commands/protect.js';
+import { Context, packageVersion } from './context.js';
+import { EXIT_HELP, errorText, exitCodeOf } from './exit.js';
+import { example } from './flags.js';
+
+const REGISTER = [
+  registerKeygen,
+  registerProtect,
+  registerLoad,
+  registerEncrypt,
+  registerDecrypt,
+  registerSplit,
+  registerMerge,
+  registerInspect,
+  registerVerify,
+  registerRewrap,
+  registerRekey,
+];
+
+/** Runs one command; the result is the exit code. */
+export async function run(args: readonly string[]): Promise<number> {
+  const context = new Context();
+  context.watchSignals();
+  const program = new Command('model-guard')
+    .description('Protect machine-learning models on machines you do not own.')
+    .version(packageVersion())
+    .exitOverride();
+  for (const register of REGISTER) register(program, context);
+  example(program, 'model-guard keygen --type signing --out publisher.key', 'model-guard protect --help').addHelpText('after', EXIT_HELP);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return 0;
+  } catch (error) {
+    const text = errorText(error, args.includes('--json'));
+    if (text !== undefined) context.note(text);
+    return context.interrupted ?? exitCodeOf(error);
+  } finally {
+    context.close();
+  }
+}

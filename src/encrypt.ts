@@ -1,0 +1,82 @@
+import { basename } from 'node:path';
+import { abortable } from './abort.js';
+import { ModelGuardError } from './errors.js';
+import { commit, patchSynced, writeAll } from './files.js';
+import { normaliseName } from './names.js';
+import { call } from './native/index.js';
+import { work } from './native/work.js';
+import { encryptFileOptions, encryptOptions, filePath, parse, stableBytes } from './options.js';
+import { beginSeal, join, PREFIX, sealed, sealedBytes } from './seal.js';
+import { collectSource } from './source.js';
+import { label } from './stores/parts.js';
+import type { EncryptOptions, OverwriteOptions, SealedFile } from './types.js';
+
+/** What a typed array of Node 20 can hold. */
+const MAX_BYTES = 2 ** 32;
+const DEFAULT = { name: 'model', version: '0' };
+
+/**
+ * Encrypts bytes into a container in memory. Large models go by path: `encryptFile`, `protect`.
+ * @param bytes 1 byte to just under 4 GiB; copied before the call returns. Not in a SharedArrayBuffer, not resizable.
+ * @returns The container: header and payload. The only file in it is called `model`.
+ * @throws INVALID_ARGUMENT, NAME_INVALID, KEY_INVALID, KEY_TYPE_WRONG, SOURCE_EMPTY, LIMIT_EXCEEDED, OUT_OF_MEMORY, ABORT_ERR
+ * @see docs/format.md
+ * @example
+ * const container = await encrypt(weights, { recipients: [key], signer, name: 'defects', version: '3' });
+ */
+export async function encrypt(bytes: Uint8Array, options: EncryptOptions): Promise<Uint8Array> {
+  const plain = parse(stableBytes, bytes, 'bytes');
+  const { name, version, format = 'unknown', recipients, signer, ...run } = parse(encryptOptions, options);
+  if (plain.length === 0) throw new ModelGuardError('SOURCE_EMPTY', 'There are no bytes to encrypt');
+  const ref = { name: name ?? DEFAULT.name, version: version ?? DEFAULT.version };
+  return await abortable(run.signal, async () => {
+    const inputs = [{ path: 'model', bytes: plain }];
+    const sealer = await beginSeal({ ref, format, inputs, recipients, signer });
+    const { headerLength, payloadLength, plaintextSize } = sealer;
+    const size = headerLength + payloadLength;
+    if (size > MAX_BYTES) throw new ModelGuardError('LIMIT_EXCEEDED', `The container would have ${size} bytes; use encryptFile`);
+    const container = new Uint8Array(size);
+    await work('encrypt', plaintextSize, run, async (running) => {
+      let at = headerLength + PREFIX;
+      for await (const piece of sealedBytes(sealer, PREFIX, running)) {
+        container.set(piece, at);
+        at += piece.length;
+      }
+    });
+    const header = await call(() => sealer.finish());
+    container.set(join(header, sealed(sealer, header).head));
+    return container;
+  });
+}
+
+/**
+ * Encrypts a file or a folder into a container file, written whole or not at all. Memory does not grow with the source.
+ * @param source Path of a file or a folder (as `protect` takes it).
+ * @param target Path of the container, conventionally `….mguard`.
+ * @throws What `protect` throws; ALREADY_EXISTS unless `overwrite`.
+ * @see docs/format.md
+ * @example
+ * await encryptFile('defects.onnx', 'defects.mguard', { recipients: ['mgd1:…'], signer });
+ */
+export async function encryptFile(source: string, target: string, options: EncryptOptions & OverwriteOptions): Promise<SealedFile> {
+  const from = parse(filePath, source, 'source');
+  const to = parse(filePath, target, 'target');
+  const { name, version, format, recipients, signer, overwrite = false, ...run } = parse(encryptFileOptions, options);
+  const ref = { name: name ?? normaliseName(basename(from)), version: version ?? DEFAULT.version };
+  return await abortable(run.signal, async () => {
+    const found = await collectSource(from, run.signal);
+    const sealer = await beginSeal({ ref, format: format ?? found.format, inputs: found.inputs, recipients, signer });
+    const { headerLength, payloadLength, plaintextSize, payloadId } = sealer;
+    let digest = '';
+    await commit(to, { overwrite }, async (temporary) => {
+      await work('encrypt', plaintextSize, run, (running) =>
+        sealer.encryptToFile(temporary, PREFIX, headerLength + PREFIX, running),
+      );
+      const header = await call(() => sealer.finish());
+      const begin = sealed(sealer, header);
+      digest = begin.digest;
+      await patchSynced(temporary, (handle) => writeAll(handle, join(header, begin.head), 0));
+    });
+    return { ref: label(ref), payloadId, digest, bytes: headerLength + payloadLength };
+  });
+}

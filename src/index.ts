@@ -1,0 +1,54 @@
+export type { AbortSignalLike } from './abort.js';
+export { decrypt, decryptFile } from './decrypt.js';
+export { encrypt, encryptFile } from './encrypt.js';
+export { AbortError, ModelGuardError, type ModelGuardErrorCode } from './errors.js';
+export { DeviceKey, DevicePublicKey, MasterKey, Passphrase, passphrase, SigningKey, VerifyingKey } from './keys/index.js';
+export { load } from './load.js';
+export { type GuardedFile, type GuardedModel, type LoadedMetadata } from './model.js';
+export type { Progress, ProgressPhase, RunOptions } from './native/work.js';
+export { protect } from './protect.js';
+export { rekey } from './rekey.js';
+export { rewrap } from './rewrap.js';
+export { merge, mergeFiles, split, splitFile } from './split.js';
+export {
+  type BigPartSource,
+  type CollectOptions,
+  type FileStoreOptions,
+  fileStore,
+  memoryStore,
+  type ModelRef,
+  type OpenBigPart,
+  type PartStore,
+  type StoreDefaults,
+  type StoreOptions,
+  type Stores,
+} from './stores/index.js';
+export type {
+  ContainerInfo,
+  ContainerSource,
+  DecryptOptions,
+  EncryptOptions,
+  Identity,
+  LoadOptions,
+  ModelMetadata,
+  OriginOptions,
+  OverwriteOptions,
+  PartFiles,
+  Parts,
+  PassphraseSource,
+  ProtectedModel,
+  Protection,
+  ProtectOptions,
+  Recipient,
+  Reference,
+  RekeyOptions,
+  RewrapOptions,
+  SealedFile,
+  SealOptions,
+  SlotInfo,
+  SplitRule,
+  Verified,
+  Verifier,
+  VerifyOptions,
+} from './types.js';
+export { inspect, verify } from './verify.js';

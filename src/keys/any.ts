@@ -1,0 +1,31 @@
+/** Files whose kind of key is not known beforehand, as on a command line. */
+import { open } from 'node:fs/promises';
+import { attempt, readBounded } from '../files.js';
+import { readKeyFile } from './files.js';
+import { type DeviceKey, type MasterKey, make, type SigningKey } from './secret.js';
+import { looksLikeKey } from './text.js';
+
+const MAX_TEXT = 256;
+
+/** Whatever key a key file holds. KEY_INVALID, NOT_FOUND, PERMISSION_DENIED */
+export async function readAnyKey(path: string): Promise<MasterKey | DeviceKey | SigningKey> {
+  const { key, type } = await readKeyFile(path);
+  // A key file never holds a passphrase.
+  return make[type as Exclude<typeof type, 'passphrase'>](key);
+}
+
+/** The public key text that a file holds; undefined if it holds something else, of which nothing more than 5 bytes is read. */
+export async function readPublicText(path: string): Promise<string | undefined> {
+  const first = await attempt('Cannot read', path, async () => {
+    const handle = await open(path, 'r');
+    try {
+      const bytes = new Uint8Array('mgx1:'.length);
+      await handle.read(bytes, 0, bytes.length, 0);
+      return Buffer.from(bytes).toString('latin1');
+    } finally {
+      await handle.close();
+    }
+  });
+  if (!looksLikeKey(first)) return undefined;
+  return Buffer.from(await readBounded(path, MAX_TEXT)).toString('utf8').trim();
+}

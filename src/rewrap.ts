@@ -1,0 +1,31 @@
+import { resolveIdentities, resolveRecipients, resolveVerifiers } from './keys/resolve.js';
+import { call } from './native/index.js';
+import { parse, rewrapOptions, stableBytes } from './options.js';
+import type { RewrapOptions } from './types.js';
+
+/**
+ * A small part for other recipients. Core, digest, publisher's signature and the big part stay as they are, whatever the model's
+ * size. It stops *new* openings only: whoever held the data key can keep it; after a leak, use `rekey`.
+ * @param smallPart A small part; copied before the call returns.
+ * @returns The new small part. Its big part keeps its name.
+ * @throws NO_MATCHING_IDENTITY, POLICY_PRESENT, INTEGRITY_FAILED · SIGNATURE_MISSING, SIGNATURE_INVALID if a `verifier` was given ·
+ *   NOT_A_CONTAINER, CONTAINER_TRUNCATED, CONTAINER_MALFORMED · INVALID_ARGUMENT, KEY_INVALID, KEY_TYPE_WRONG
+ * @see docs/format.md section 10
+ * @example
+ * const forDevice = await rewrap(await store.getSmall(ref), { identities: [key], recipients: ['mgd1:…'] });
+ */
+export async function rewrap(smallPart: Uint8Array, options: RewrapOptions): Promise<Uint8Array> {
+  const small = parse(stableBytes, smallPart, 'smallPart');
+  const { identities, recipients, verifier } = parse(rewrapOptions, options);
+  const request = {
+    small,
+    identities: resolveIdentities(identities),
+    recipients: resolveRecipients(recipients),
+    trust: {
+      publishers: verifier === undefined ? [] : resolveVerifiers(verifier, 'verifier'),
+      leaseKeys: [],
+      now: Math.floor(Date.now() / 1000),
+    },
+  };
+  return call((native) => native.rewrap(request));
+}
