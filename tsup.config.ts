@@ -24,7 +24,7 @@ export default defineConfig([
     target,
     metafile: true,
     // cli-progress is CommonJS and requires Node's own modules.
-    banner: { js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);" },
+    banner: { js: "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);" },
     onSuccess: async () => listLicences('dist/metafile-esm.json', 'dist/THIRD-PARTY-LICENSES'),
   },
 ]);

@@ -1,6 +1,6 @@
 /** Runs a classifier in onnxruntime and counts what it gets right. */
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { type Dataset, classes, windowLength } from './simulate.js';
+import { classes, type Dataset, windowLength } from './simulate.js';
 
 /** One thread, so that two runs of the same model add up in the same order and agree to the last bit. */
 export function openSession(model: Uint8Array): Promise<InferenceSession> {
@@ -15,7 +15,7 @@ export async function classify(session: InferenceSession, { signals, count }: Da
     const size = Math.min(batch, count - start);
     const input = signals.subarray(start * windowLength, (start + size) * windowLength);
     const result = await session.run({ signal: new Tensor('float32', input, [size, 1, windowLength]) });
-    out.set(result['probabilities'].data as Float32Array, start * classes.length);
+    out.set(result.probabilities.data as Float32Array, start * classes.length);
   }
   return out;
 }

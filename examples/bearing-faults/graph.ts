@@ -1,6 +1,6 @@
 /** The whole network, fixed and learned part, as one ONNX graph: raw samples in, class probabilities out. */
-import { type Frontend, bands, bins, envelopeLength, poolSize, powerFloor, taps } from './frontend.js';
-import { type Weights, detectors, hidden } from './network.js';
+import { bands, bins, envelopeLength, type Frontend, poolSize, powerFloor, taps } from './frontend.js';
+import { detectors, hidden, type Weights } from './network.js';
 import type { Graph } from './onnx.js';
 import { classes, sampleRate, windowLength } from './simulate.js';
 

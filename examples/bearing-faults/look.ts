@@ -34,10 +34,21 @@ function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
 
-export function describe(label: string, bytes: Uint8Array, plain: Uint8Array): string {
-  const names = namesIn(bytes);
-  return (
-    `  ${label.padEnd(12)}${bytes.length.toLocaleString('en').padStart(8)} bytes, ${entropy(bytes).toFixed(2)} bits of entropy ` +
-    `per byte, ${names.length} of ${graphNames.length} graph names, ${piecesOf(plain, bytes).toLocaleString('en')} pieces of the model`
-  );
+/** A table of what each of `parts` shows; `plain` is what nobody should find in them. */
+export function comparison(plain: Uint8Array, parts: Readonly<Record<string, Uint8Array>>): string[] {
+  const row = (...cells: string[]): string =>
+    `  ${cells.map((cell, i) => (i ? cell.padStart(17) : cell.padEnd(12))).join('')}`;
+  const number = (x: number): string => x.toLocaleString('en');
+  return [
+    row('', 'bytes', 'bits per byte', 'names of graph', '16-byte pieces of the model'.padStart(30)),
+    ...Object.entries(parts).map(([label, bytes]) =>
+      row(
+        label,
+        number(bytes.length),
+        entropy(bytes).toFixed(2),
+        `${namesIn(bytes).length} of ${graphNames.length}`,
+        number(piecesOf(plain, bytes)).padStart(30),
+      ),
+    ),
+  ];
 }

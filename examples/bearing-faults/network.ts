@@ -8,7 +8,7 @@
  * strikes is the same there.
  */
 import { bands, bins } from './frontend.js';
-import { Random } from './random.js';
+import type { Random } from './random.js';
 import { classes } from './simulate.js';
 
 export const detectors = 128;

@@ -71,7 +71,7 @@ function encodeAttribute(name: string, value: number | readonly number[]): Uint8
 function encodeTensor(tensor: Tensor): Uint8Array {
   // raw_data is little-endian whatever the machine is.
   const raw = new DataView(new ArrayBuffer(tensor.data.length * 4));
-  tensor.data.forEach((x, i) => raw.setFloat32(i * 4, x, true));
+  for (const [i, x] of tensor.data.entries()) raw.setFloat32(i * 4, x, true);
   return message(
     ...tensor.dims.map((dim) => integer(1, dim)),
     integer(2, FLOAT),

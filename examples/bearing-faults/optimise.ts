@@ -1,6 +1,6 @@
 /** Training: Adam with decoupled weight decay and a learning rate that falls along a half cosine. */
 import { bands, bins } from './frontend.js';
-import { Pass, type Weights, initialWeights, zeroWeights } from './network.js';
+import { initialWeights, Pass, type Weights, zeroWeights } from './network.js';
 import { Random } from './random.js';
 import { classes } from './simulate.js';
 

@@ -3,14 +3,13 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   DeviceKey,
-  type GuardedModel,
-  SigningKey,
-  type VerifyingKey,
   decrypt,
   fileStore,
+  type GuardedModel,
   load,
-  merge,
   protect,
+  SigningKey,
+  type VerifyingKey,
 } from '../../src/index.js';
 import { classify, confusion, openSession } from './evaluate.js';
 import { forge } from './forge.js';
@@ -36,20 +35,21 @@ export interface Refusal {
 export const refusals: readonly Refusal[] = [
   {
     who: 'has the big part and the key, but no small part',
-    expected: ['NOT_FOUND', 'NOT_A_CONTAINER', 'PARTS_MISMATCH'],
+    expected: ['NOT_FOUND', 'NOT_A_CONTAINER', 'INTEGRITY_FAILED'],
     async run(scene) {
       const store = copyOf(scene, 'no-small-part');
       const big = readFileSync(join(store, 'big', scene.bigName));
-      // Another model's small part, sealed to the same key, is all that he can put in its place.
+      // All that he can put in its place is another small part for his key, here even one of the very same model.
       const other = join(scene.folder, 'other');
       await publish(other, scene.plain, scene, scene.publisher);
       const foreign = readFileSync(join(other, 'small', 'bearing-faults', '1'));
       rmSync(join(store, 'small'), { recursive: true });
+      const anyOrigin = { identities: [scene.device], unsigned: 'accept' } as const;
       return {
         codes: [
           await codeOf(open(store, scene)),
-          await codeOf(decrypt(big, { identities: [scene.device], unsigned: 'accept' })),
-          await codeOf(merge(foreign, big)),
+          await codeOf(decrypt(big, anyOrigin)),
+          await codeOf(decrypt(Buffer.concat([foreign, big]), anyOrigin)),
         ],
       };
     },
@@ -80,7 +80,7 @@ export const refusals: readonly Refusal[] = [
     },
   },
   {
-    who: "forged a model for the machine's key, not signed by us",
+    who: "has the machine's key and forged a model, but cannot sign it",
     expected: ['SIGNATURE_INVALID', 'SIGNATURE_MISSING'],
     async run(scene) {
       const forged = forge(scene.plain);
@@ -97,7 +97,7 @@ export const refusals: readonly Refusal[] = [
       const table = confusion(await classify(await openSession(fooled.bytes), scene.heldOut), scene.heldOut.labels);
       fooled.dispose();
       const healthy = table.reduce((sum, row) => sum + row[0], 0);
-      return { codes, aside: `it would call ${healthy} of ${scene.heldOut.count} healthy` };
+      return { codes, aside: `unasked: ${healthy} of ${scene.heldOut.count} "healthy"` };
     },
   },
 ];

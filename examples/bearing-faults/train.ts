@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { accuracy, classify, confusion, maxAbsDifference, openSession } from './evaluate.js';
 import { bands, bins, frontendFeatures, makeFrontend } from './frontend.js';
 import { makeGraph } from './graph.js';
-import { Pass, type Weights, detectors } from './network.js';
+import { detectors, Pass, type Weights } from './network.js';
 import { encodeModel } from './onnx.js';
 import { fit } from './optimise.js';
 import { classes, heldOutCount, heldOutSeed, simulate, trainingSeed } from './simulate.js';

@@ -55,7 +55,8 @@ double median(std::vector<double> all) {
 double cpu_seconds() {
   rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  return double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+  const timeval user = usage.ru_utime, system = usage.ru_stime;
+  return double(user.tv_sec + system.tv_sec) + double(user.tv_usec + system.tv_usec) / 1e6;
 }
 
 Seconds timed(const std::function<void()>& work) {
@@ -109,8 +110,8 @@ int main(int argc, char** argv) {
     return timed([&] {
       target.emplace(size);
       Tree seen(size);
-      need(decrypt_range(keys, size, 0, chunk_count(size), source, *target, with_digest ? &seen : nullptr, View(prefix), pool,
-                         control));
+      need(decrypt_range(keys, size, 0, chunk_count(size), source, *target, with_digest ? &seen : nullptr, View(prefix),
+                         pool, control));
       if (with_digest && seen.root() != digest) std::abort();
     });
   };

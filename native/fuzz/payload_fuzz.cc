@@ -87,7 +87,8 @@ Bytes edit(const Bytes& valid, View edits) {
       case 3: bytes.erase(bytes.begin() + long(at)); break;
       case 4: bytes.insert(bytes.end(), value, uint8_t(at)); break;
       case 5:  // one chunk over another
-        if (std::max(a, b) + kSealedChunk <= bytes.size()) std::copy_n(Bytes(bytes).data() + a, kSealedChunk, bytes.data() + b);
+        if (std::max(a, b) + kSealedChunk <= bytes.size())
+          std::memmove(bytes.data() + b, bytes.data() + a, kSealedChunk);
         break;
       case 6:  // a chunk dropped
         if (a + kSealedChunk <= bytes.size()) bytes.erase(bytes.begin() + long(a), bytes.begin() + long(a + kSealedChunk));

@@ -150,9 +150,9 @@ TEST_CASE("pool: after the flag is set each thread finishes at most the task it 
 TEST_CASE("pool: parallel within jobs and within tasks never waits for the busy pool") {
   for (unsigned size : {0u, 1u, 2u, 3u}) {
     std::atomic<uint64_t> leaves{0}, jobs{0};
+    Control control;  // outlives the jobs
     {
       Pool pool(size);
-      Control control;
       for (int job = 0; job < 8; job++)
         pool.submit([&] {
           Status status = pool.parallel(4, control, [&](uint64_t) {

@@ -57,7 +57,8 @@ TEST_CASE("cut: bounds and rule") {
   CHECK(split::cut(h, UINT64_MAX, {}).status().code == Code::INVALID_ARGUMENT);
   std::mt19937_64 random(test_seed());
   for (int i = 0; i < 1000; i++) {
-    const uint64_t length = 115 + random() % 65000, payload = payload_size(16384 + random() % (uint64_t(1) << (15 + i % 37)));
+    const uint64_t length = 115 + random() % 65000;
+    const uint64_t payload = payload_size(16384 + random() % (uint64_t(1) << (15 + i % 37)));
     const split::Rule rule{random() % ((16 << 20) + 1), double(random() % 901) / 1000};
     Result<uint64_t> at = split::cut(length, payload, rule);
     REQUIRE(at.ok());
@@ -90,8 +91,12 @@ TEST_CASE("split and join: any cut describes, checks and reads back") {
     REQUIRE(joined.size() == message.sealed.size());
     const uint64_t seam = parts->big_offset;
     for (int i = 0; i < 30; i++) {
-      uint64_t offset = random() % (joined.size() + 1), length = random() % std::min<uint64_t>(joined.size() - offset + 1, 40'000);
-      if (i < 20) offset = seam - std::min<uint64_t>(seam, random() % 20), length = std::min<uint64_t>(i, joined.size() - offset);
+      uint64_t offset = random() % (joined.size() + 1);
+      uint64_t length = random() % std::min<uint64_t>(joined.size() - offset + 1, 40'000);
+      if (i < 20) {  // over the seam
+        offset = seam - std::min<uint64_t>(seam, random() % 20);
+        length = std::min<uint64_t>(i, joined.size() - offset);
+      }
       Bytes out(length);
       REQUIRE(joined.read(offset, Span(out)).ok());
       REQUIRE(equal(View(out), View(message.sealed).sub(offset, length)));

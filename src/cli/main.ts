@@ -1,4 +1,9 @@
 /** The `model-guard` command. Words, flags and exit codes are a contract: scripts are written against them. */
 import { run } from './program.js';
 
+// A reader that has seen enough closes the pipe; whoever writes data learns of it from the write itself.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 process.exitCode = await run(process.argv.slice(2));

@@ -1,6 +1,6 @@
 /** What all keys share: the native handle, out of sight, and a face that shows nothing secret. */
 import { ModelGuardError } from '../errors.js';
-import type { KeyHandle, NativeKeyType } from '../native/binding.js';
+import type { KeyHandle } from '../native/binding.js';
 import { call } from '../native/index.js';
 
 // Registered symbols, so that the ESM and the CommonJS copy of this package accept each other's keys.
@@ -13,8 +13,9 @@ export type PublicKeyType = 'verifying' | 'device-public';
 /** A key whose secret part lives in locked native memory. It cannot be read, printed or serialised from JavaScript. */
 export abstract class SecretKey {
   /** What kind of key this is. */
-  abstract readonly type: NativeKeyType;
+  abstract readonly type: 'master' | 'device' | 'signing' | 'passphrase';
 
+  /** @internal */
   constructor(handle: KeyHandle) {
     Object.defineProperty(this, HANDLE, { value: handle });
   }
@@ -24,6 +25,7 @@ export abstract class SecretKey {
     return { type: this.type };
   }
 
+  /** @internal */
   [INSPECT](): string {
     const { publicKey } = this.toJSON();
     return `${this.constructor.name} { ${publicKey ?? 'secret'} }`;
@@ -35,6 +37,7 @@ export abstract class PublicKey {
   /** What kind of key this is. */
   abstract readonly type: PublicKeyType;
 
+  /** @internal */
   constructor(bytes: Uint8Array) {
     Object.defineProperty(this, PUBLIC, { value: Uint8Array.from(bytes) });
   }
@@ -47,6 +50,7 @@ export abstract class PublicKey {
     return this.toString();
   }
 
+  /** @internal */
   [INSPECT](): string {
     return `${this.constructor.name} { ${this.toString()} }`;
   }

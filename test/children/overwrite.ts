@@ -1,19 +1,24 @@
-/** Replaces a published model, once it is told to. The engine and libuv have made all their threads before. */
+/**
+ * Publishes a model where another one stands, or as a new one, once it is told to. The engine and libuv have made all their
+ * threads before.
+ */
 import { fileStore, MasterKey, protect } from '../../src/index.js';
 import { argument, tell, waitFor } from './dialogue.js';
 
-const [source, warmUp, target, keyFile] = [argument(0), argument(1), argument(2), argument(3)];
+const [source, warmUp, target, keyFile, ref, how] = [0, 1, 2, 3, 4, 5].map(argument);
+if (!source || !warmUp || !target || !keyFile || !ref) throw new Error('an argument is empty');
+const [name = '', version = ''] = ref.split('@');
 const key = await MasterKey.fromFile(keyFile);
 
-async function replace(folder: string): Promise<void> {
+async function publish(model: string, folder: string, title: string): Promise<void> {
   const to = fileStore(folder, { graceMs: 0 });
-  await protect(source, { name: 'net', version: '1', recipients: [key], to, overwrite: true, threads: 1 });
+  await protect(model, { name: title, version, recipients: [key], to, overwrite: how === 'overwrite', threads: 1 });
 }
 
-await replace(warmUp);
-await replace(warmUp);
+await publish(source, warmUp, 'first');
+await publish(source, warmUp, how === 'overwrite' ? 'first' : 'second');
 tell('ready');
 await waitFor('go');
-await replace(target);
+await publish(source, target, name);
 tell('done');
 process.exit(0);

@@ -15,6 +15,8 @@ export interface Call {
   /** How many calls of this kind this thread had made with this one. */
   readonly count: number;
   readonly text: string;
+  /** Absolute paths among its arguments, descriptors included. */
+  readonly paths: readonly string[];
 }
 
 /** What a file store may do to a disk, by every name that a C library may choose. */
@@ -48,6 +50,10 @@ export async function attach(tids: readonly number[], options: readonly string[]
   return tracer;
 }
 
+/** Paths as strace shows them: in quotes, or behind a descriptor with option -y. Not the contents of a buffer. */
+const pathsIn = (text: string): readonly string[] =>
+  [...text.matchAll(/(?:^|[(\s])(?:"(\/[^"]*)"|\d+<(\/[^>]*)>)/g)].map((match) => match[1] ?? match[2] ?? '');
+
 const LINE = /^(\d+)\s+(\w+)\((.*)/;
 
 /** The calls in a file that strace wrote, in their order; unfinished calls count where they began. */
@@ -61,7 +67,8 @@ export function readCalls(file: string, known: readonly Thread[]): readonly Call
     const key = `${thread.index} ${syscall}`;
     const count = (counts.get(key) ?? 0) + 1;
     counts.set(key, count);
-    calls.push({ thread: thread.index, syscall, count, text: `${syscall}(${rest ?? ''}` });
+    const text = `${syscall}(${rest ?? ''}`;
+    calls.push({ thread: thread.index, syscall, count, text, paths: pathsIn(text) });
   }
   return calls;
 }

@@ -23,6 +23,7 @@ Result<std::array<uint8_t, kMac>> header_mac(View data_key, const Header& header
 Status sign(Header& header, Role role, const keys::Key& signer, const crypto::Sha384& core_hash) {
   Signature signature{role, keys::key_id(signer.ed25519_public()), {}};
   const Bytes preimage = header.signed_bytes(role, core_hash);
+  if (preimage.empty()) return Status(Code::INTERNAL, "the header could not be hashed");
   auto s = crypto::ed25519_sign(signer.ed25519_seed(), preimage, Span(signature.bytes.data(), signature.bytes.size()));
   if (s.ok()) header.signatures.push_back(signature);
   return s;

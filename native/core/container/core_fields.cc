@@ -74,7 +74,7 @@ Result<Core> parse_core(View json) {
   const json::Value& size = parsed->members[4].second;
   if (size.kind != json::Value::Kind::integer || size.integer < payload::kChunk ||
       size.integer > payload::kMaxPlaintext) {
-    return malformed("the core's member \"plaintextSize\" must be an integer from 16384 to 2^52");
+    return malformed("the core's member \"plaintextSize\" must be an integer from 16384 to 2^52 - 1");
   }
   core.plaintext_size = size.integer;
   return core;

@@ -143,7 +143,7 @@ Result<Manifest> pack(std::vector<File> files) {
   for (File& file : manifest.files) {
     file.offset = next;
     if (!advance(file, &next)) {
-      return refuse(Code::LIMIT_EXCEEDED, "with " + quoted(file.path) + " the files exceed 2^52 bytes");
+      return refuse(Code::LIMIT_EXCEEDED, "with " + quoted(file.path) + " the files reach 2^52 bytes");
     }
   }
   size_t length = write_manifest(manifest).size();
@@ -152,7 +152,7 @@ Result<Manifest> pack(std::vector<File> files) {
                                             std::to_string(kMaxManifest) + " are allowed: use shorter paths");
   }
   if (manifest.plaintext_size(length) > kMaxPlaintext) {
-    return refuse(Code::LIMIT_EXCEEDED, "the files and their manifest exceed 2^52 bytes");
+    return refuse(Code::LIMIT_EXCEEDED, "the files and their manifest reach 2^52 bytes");
   }
   return manifest;
 }
@@ -209,7 +209,7 @@ Result<Manifest> parse_manifest(View json, uint64_t plaintext_size) {
       return invalid(quoted(file.path) + " has the offset " + std::to_string(file.offset) + ", it must be " +
                      std::to_string(next));
     }
-    if (!advance(file, &next)) return invalid("with " + quoted(file.path) + " the files exceed 2^52 bytes");
+    if (!advance(file, &next)) return invalid("with " + quoted(file.path) + " the files reach 2^52 bytes");
     manifest.files.push_back(std::move(file));
   }
   if (Status s = check_clashes(manifest.files); !s.ok()) return invalid(s.what);

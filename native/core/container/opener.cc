@@ -11,6 +11,7 @@ bool verifies(const Header& header, Role role, const std::vector<keys::PublicKey
   const Signature* signature = header.signature(role);
   if (!signature) return false;
   const Bytes preimage = header.signed_bytes(role, core_hash);
+  if (preimage.empty()) return false;
   return std::any_of(keys.begin(), keys.end(), [&](const keys::PublicKey& key) {
     return keys::key_id(key) == signature->key_id &&
            crypto::ed25519_verify(View(key.data(), key.size()), preimage, View(signature->bytes.data(), 64));

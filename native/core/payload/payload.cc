@@ -148,7 +148,7 @@ Status encrypt_with(Worker& worker, const Keys& keys, View prefix, uint64_t plai
 }
 
 Status check_sizes(uint64_t plaintext_size, uint64_t first, uint64_t count, uint64_t all) {
-  if (plaintext_size > kMaxPlaintext) return invalid("a payload's plaintext has at most 2^52 bytes");
+  if (plaintext_size > kMaxPlaintext) return invalid("a payload's plaintext has fewer than 2^52 bytes");
   if (first > all || count > all - first) return invalid("the range lies outside the payload");
   return Status();
 }
@@ -196,8 +196,8 @@ void chunk_nonce(const uint8_t base_nonce[12], uint64_t chunk, uint8_t nonce[12]
   for (size_t i = 0; i < 8; i++) nonce[kNonce - 1 - i] ^= uint8_t(chunk >> (8 * i));
 }
 
-Status encrypt_range(const Keys& keys, View prefix, uint64_t plaintext_size, uint64_t first_batch, uint64_t count, Source& plain,
-                     Sink& out, Tree& tree, Pool& pool, const Control& control) {
+Status encrypt_range(const Keys& keys, View prefix, uint64_t plaintext_size, uint64_t first_batch, uint64_t count,
+                     Source& plain, Sink& out, Tree& tree, Pool& pool, const Control& control) {
   if (prefix.size != kPrefix) return invalid("the payload's prefix has 56 bytes");
   Status status = check_sizes(plaintext_size, first_batch, count, batch_count(plaintext_size));
   if (!status.ok()) return status;
@@ -239,7 +239,8 @@ Status decrypt_range(const Keys& keys, uint64_t plaintext_size, uint64_t first, 
   const uint64_t end = first + count, first_batch = first / kBatchChunks, last_batch = (end - 1) / kBatchChunks;
   if (tree != nullptr) {
     if (prefix.size != kPrefix) return invalid("the payload's prefix has 56 bytes");
-    if (first % kBatchChunks != 0 || (end % kBatchChunks != 0 && end != chunks)) return invalid("a tree takes whole batches");
+    if (first % kBatchChunks != 0 || (end % kBatchChunks != 0 && end != chunks))
+      return invalid("a tree takes whole batches");
   }
   Workers workers;
   Progress progress(control);
@@ -280,7 +281,8 @@ Status read_batch(Worker& worker, const Keys& keys, View prefix, uint64_t plaint
   if (tree != nullptr) {
     Result<Node> node = Tree::hash_batch(batch == 0 ? prefix : View(), bytes);
     if (!node.ok()) return node.status();
-    if (*node != tree->node(batch)) return Status(Code::DIGEST_MISMATCH, "chunks of the payload are not those of the digest");
+    if (*node != tree->node(batch))
+      return Status(Code::DIGEST_MISMATCH, "chunks of the payload are not those of the digest");
   }
   for (uint64_t k = run.first; k < run.first + run.count; k++) {
     const uint64_t from = std::max(begin, k * kChunk), length = plain_length(plaintext_size, k);
@@ -312,7 +314,7 @@ Status check_end(Worker& worker, const Keys& keys, uint64_t plaintext_size, Sour
 }  // namespace
 
 Status Reader::read(uint64_t offset, Span out, Pool& pool, const Control& control) {
-  if (plaintext_size_ > kMaxPlaintext) return invalid("a payload's plaintext has at most 2^52 bytes");
+  if (plaintext_size_ > kMaxPlaintext) return invalid("a payload's plaintext has fewer than 2^52 bytes");
   if (offset > plaintext_size_ || out.size > plaintext_size_ - offset)
     return invalid("the range lies outside the model");
   Workers workers;

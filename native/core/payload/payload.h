@@ -19,17 +19,18 @@ Result<Keys> derive(View data_key, View salt, View context);  // data_key 32 byt
 
 void chunk_nonce(const uint8_t base_nonce[12], uint64_t chunk, uint8_t nonce[12]);
 
-// Encrypts batches [first, first + count) of a message: reads plaintext from `plain`, writes sealed chunks to `out` at their
-// payload offsets, notes each batch's tree node. `prefix` (salt || commitment, 56 bytes) belongs to leaf 0 and is not written.
+// Encrypts batches [first_batch, first_batch + count) of a message: reads plaintext from `plain`, writes sealed chunks to
+// `out` at their payload offsets, notes each batch's tree node. `prefix` (salt || commitment, 56 bytes) belongs to leaf 0
+// and is not written.
 // A batch is never encrypted twice under the same keys: that is the caller's to see to.
-Status encrypt_range(const Keys& keys, View prefix, uint64_t plaintext_size, uint64_t first_batch, uint64_t count, Source& plain,
-                     Sink& out, Tree& tree, Pool& pool, const Control& control);
+Status encrypt_range(const Keys& keys, View prefix, uint64_t plaintext_size, uint64_t first_batch, uint64_t count,
+                     Source& plain, Sink& out, Tree& tree, Pool& pool, const Control& control);
 
 // Notes every node of the tree over the sealed chunks; needs no key. Offsets of `sealed` are payload offsets.
 Status hash_all(View prefix, uint64_t plaintext_size, Source& sealed, Tree& tree, Pool& pool, const Control& control);
 
-// Where decrypted chunks go. at() gives the place for a whole chunk's plaintext (16 KiB, less for the last one); it is called
-// from several threads, once per chunk, and not for an empty last chunk.
+// Where decrypted chunks go. at() gives the place for a whole chunk's plaintext (16 KiB, less for the last one); it is
+// called from several threads, once per chunk, and not for an empty last chunk.
 class Target {
  public:
   virtual ~Target() = default;

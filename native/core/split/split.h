@@ -24,7 +24,8 @@ struct Parts {
   uint64_t big_offset;  // payload offset at which the big part begins
   uint64_t big_size;
 };
-Result<Parts> describe(View small);  // CONTAINER_TRUNCATED if it ends before header + 56, PARTS_MISMATCH if it has no room for a big part
+// CONTAINER_TRUNCATED if it ends before header + 56, PARTS_MISMATCH if it has no room for a big part.
+Result<Parts> describe(View small);
 
 // Do these belong together? Size first, then the digest over both: needs no key. The tree, or PARTS_MISMATCH.
 Result<payload::Tree> check(View small, payload::Source& big, payload::Pool& pool, const payload::Control& control);

@@ -1,0 +1,95 @@
+// Packs the package, installs the tarball in an empty project as a stranger would, and uses it there: ESM, CommonJS, types, the
+// command. Also publint and attw on the tarball.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const project = mkdtempSync(path.join(tmpdir(), 'model-guard-package-'));
+
+/** Runs a command; ends the script where it fails. */
+function run(title, command, args, options = {}) {
+  const done = spawnSync(command, args, { cwd: project, encoding: 'utf8', ...options });
+  if (done.status !== 0) {
+    console.error(`not ok: ${title}\n${done.stdout}${done.stderr}`);
+    rmSync(project, { recursive: true, force: true });
+    process.exit(1);
+  }
+  console.log(`ok: ${title}`);
+  return done.stdout;
+}
+const bin = (name) => path.join(root, 'node_modules/.bin', name);
+
+const packed = JSON.parse(run('npm pack', 'npm', ['pack', '--json', '--silent', '--pack-destination', project], { cwd: root }).replace(/^[^[]*/, ''));
+const tarball = path.join(project, packed[0].filename);
+const files = packed[0].files.map((file) => file.path);
+for (const unwanted of ['test/', 'build/', 'examples/', 'src/']) {
+  if (files.some((file) => file.startsWith(unwanted))) throw new Error(`the package ships ${unwanted}`);
+}
+if (!files.some((file) => file.endsWith('.node'))) throw new Error('the package ships no binary for this platform');
+console.log(`ok: ${files.length} files, ${(packed[0].size / 1024).toFixed(0)} KiB packed`);
+
+run('publint', bin('publint'), ['run', tarball, '--strict'], { cwd: root });
+run('attw (node16, bundler)', bin('attw'), [tarball, '--profile', 'node16'], { cwd: root });
+
+writeFileSync(path.join(project, 'package.json'), JSON.stringify({ name: 'stranger', private: true }));
+run('npm install in an empty project', 'npm', ['install', '--no-audit', '--no-fund', tarball]);
+if (existsSync(path.join(project, 'node_modules/@org/model-guard/build'))) throw new Error('the install compiled although a binary fits');
+
+const story = `
+const key = MasterKey.generate();
+const store = memoryStore();
+const sealed = await encrypt(new TextEncoder().encode('weights'), { name: 'm', version: '1', recipients: [key] });
+const model = await decrypt(sealed, { identities: [key], unsigned: 'accept' });
+if (new TextDecoder().decode(model.bytes) !== 'weights') throw new Error('not what was encrypted');
+model.dispose();
+if (!store) throw new Error('no store');
+`;
+writeFileSync(path.join(project, 'esm.mjs'), `import { MasterKey, decrypt, encrypt, memoryStore } from '@org/model-guard';\n${story}`);
+writeFileSync(
+  path.join(project, 'common.cjs'),
+  `const { MasterKey, decrypt, encrypt, memoryStore } = require('@org/model-guard');\n(async () => {${story}})();`,
+);
+writeFileSync(
+  path.join(project, 'both.mjs'),
+  `import { createRequire } from 'node:module';
+import * as esm from '@org/model-guard';
+const cjs = createRequire(import.meta.url)('@org/model-guard');
+const key = cjs.MasterKey.generate();
+const sealed = await esm.encrypt(new Uint8Array(3), { name: 'm', version: '1', recipients: [key] });
+(await cjs.decrypt(sealed, { identities: [key], unsigned: 'accept' })).dispose();`,
+);
+run('import', process.execPath, ['esm.mjs']);
+run('require', process.execPath, ['common.cjs']);
+run('keys pass between import and require', process.execPath, ['both.mjs']);
+
+const typed = `import { load, type GuardedModel, fileStore, MasterKey, ModelGuardError } from '@org/model-guard';
+export async function first(file: string): Promise<number> {
+  const model: GuardedModel = await load('m@1', { from: fileStore('parts'), identities: [await MasterKey.fromFile(file)], unsigned: 'accept' });
+  try { return model.bytes[0] ?? 0; } catch (error) { if (error instanceof ModelGuardError && error.code === 'DISPOSED') return 0; throw error; }
+  finally { model.dispose(); }
+}
+// @ts-expect-error a verifier, or the explicit acceptance of none, is required
+export const refused = load('m@1', { from: fileStore('parts'), identities: [] as MasterKey[] });
+`;
+writeFileSync(path.join(project, 'esm.mts'), typed);
+writeFileSync(path.join(project, 'common.cts'), typed);
+for (const [title, options] of [
+  ['node16', { module: 'node16', moduleResolution: 'node16' }],
+  ['bundler', { module: 'esnext', moduleResolution: 'bundler' }],
+]) {
+  writeFileSync(
+    path.join(project, 'tsconfig.json'),
+    JSON.stringify({
+      compilerOptions: { target: 'es2022', lib: ['es2022'], types: [], strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false, noEmit: true, ...options },
+      files: title === 'bundler' ? ['esm.mts'] : ['esm.mts', 'common.cts'],
+    }),
+  );
+  run(`types (${title}, types: [], no skipLibCheck)`, process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', project]);
+}
+if (!run('the command', 'npx', ['model-guard', '--help']).includes('protect')) throw new Error('model-guard --help names no protect');
+run('keygen', 'npx', ['model-guard', 'keygen', '--type', 'device', '--out', 'device.key']);
+
+rmSync(project, { recursive: true, force: true });
