@@ -28,7 +28,8 @@ export async function abortable<T>(signal: AbortSignalLike | undefined, task: ()
   }
 }
 
-function isAbort(error: unknown, signal: AbortSignalLike): boolean {
+/** Whether an error is what `signal` asked for. */
+export function isAbort(error: unknown, signal: AbortSignalLike): boolean {
   if (error === signal.reason) return true;
   if (isModelGuardError(error)) return error.code === 'ABORT_ERR';
   return error instanceof Error && error.name === 'AbortError';

@@ -5,7 +5,7 @@ import type { KeyHandle, NativeHeaderInfo, NativeModel, NativeOpened, NativeSour
 import { call } from './native/index.js';
 import { type RunOptions, work } from './native/work.js';
 import type { LoadedMetadata } from './model.js';
-import { apart, bigPartOf, label } from './stores/parts.js';
+import { apart, asking, bigPartOf, getSmall, label } from './stores/parts.js';
 import type { ModelRef, OpenBigPart, PartStore, StoreDefaults, Stores } from './stores/store.js';
 import type { OriginOptions } from './types.js';
 
@@ -70,7 +70,7 @@ export async function openStored(
   run: RunOptions,
 ): Promise<{ model: NativeModel; info: NativeHeaderInfo }> {
   const { small: smalls, big: bigs } = apart(from);
-  const small = await smalls.getSmall(ref, { signal: run.signal });
+  const small = await getSmall(smalls, ref, run);
   const opened = await openSmall(small, opening);
   const model = await withBigPart(bigs, ref, small, run, (big) => loadPayload(opened, big, run));
   return { model, info: opened.info };
@@ -85,7 +85,7 @@ export async function withBigPart<T>(
   task: (big: NativeSource) => Promise<T>,
 ): Promise<T> {
   const expected = bigPartOf(small);
-  const part = await store.openBig(ref, expected.name, { signal });
+  const part = await asking('could not open the big part', ref, { signal }, () => store.openBig(ref, expected.name, { signal }));
   const reads = new Set<Promise<unknown>>();
   try {
     if (part.size !== expected.size)
@@ -93,18 +93,18 @@ export async function withBigPart<T>(
         'PARTS_MISMATCH',
         `The big part of ${label(ref)} has ${part.size} bytes where its small part says ${expected.size}`,
       );
-    return await task(part.file === undefined ? scripted(part, reads, signal) : { file: part.file });
+    return await task(part.file === undefined ? scripted(part, ref, reads, signal) : { file: part.file });
   } finally {
     await Promise.allSettled(reads);
     await part.close();
   }
 }
 
-function scripted(part: OpenBigPart, reads: Set<Promise<unknown>>, signal: RunOptions['signal']): NativeSource {
+function scripted(part: OpenBigPart, ref: ModelRef, reads: Set<Promise<unknown>>, signal: RunOptions['signal']): NativeSource {
   return {
     size: part.size,
     read: (offset, length) => {
-      const reading = part.read(offset, length, { signal });
+      const reading = asking('could not read the big part', ref, { signal }, () => part.read(offset, length, { signal }));
       reads.add(reading);
       const over = () => reads.delete(reading);
       reading.then(over, over);

@@ -3,7 +3,7 @@ import { isModelGuardError, ModelGuardError } from './errors.js';
 import { filePath, parse, protectOptions } from './options.js';
 import { beginSeal, publish } from './seal.js';
 import { collectSource } from './source.js';
-import { apart, label } from './stores/parts.js';
+import { apart, getSmall, label } from './stores/parts.js';
 import type { ModelRef, PartStore } from './stores/store.js';
 import type { ProtectedModel, ProtectOptions, Recipient } from './types.js';
 
@@ -47,7 +47,7 @@ export function recipientsOf(store: PartStore): readonly Recipient[] {
 /** Early, so that nobody waits for an encryption that cannot be published; putSmall decides atomically. */
 async function refusePublished(store: PartStore, ref: ModelRef, { signal }: Pick<ProtectOptions, 'signal'>): Promise<void> {
   try {
-    await store.getSmall(ref, { signal });
+    await getSmall(store, ref, { signal });
   } catch (error) {
     if (isModelGuardError(error) && error.code === 'NOT_FOUND') return;
     throw error;

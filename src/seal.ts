@@ -5,7 +5,7 @@ import { resolveRecipients, resolveSigner } from './keys/resolve.js';
 import type { NativeInput, NativeSealer, NativeWork } from './native/binding.js';
 import { call } from './native/index.js';
 import { type RunOptions, work } from './native/work.js';
-import { apart, bigNameOf, label } from './stores/parts.js';
+import { apart, asking, bigNameOf, label } from './stores/parts.js';
 import type { BigPartSource, ModelRef, Stores } from './stores/store.js';
 import type { ProtectedModel, SplitRule } from './types.js';
 
@@ -71,15 +71,15 @@ export async function publish(sealer: NativeSealer, { ref, to, split, overwrite 
   const offset = call((native) => native.cut(headerLength, payloadLength, ruleOf(split))) - headerLength;
   const part = { name: bigNameOf(payloadId, offset), offset, size: payloadLength - offset };
 
-  const target = await big.localTarget?.(ref, part.name);
+  const { signal } = run;
+  const target = await asking('could not prepare the big part', ref, run, async () => big.localTarget?.(ref, part.name));
+  const put: Put = (source) => asking('could not take the big part', ref, run, () => big.putBig(ref, part.name, source, { signal }));
   const header = await work('encrypt', sealer.plaintextSize, run, (running) =>
-    target === undefined
-      ? storeStream(sealer, part, running, (source) => big.putBig(ref, part.name, source, { signal: run.signal }))
-      : storeFile(sealer, part, target, running, (source) => big.putBig(ref, part.name, source, { signal: run.signal })),
+    target === undefined ? storeStream(sealer, part, running, put) : storeFile(sealer, part, target, running, put),
   );
   const { head, digest } = sealed(sealer, header);
   const bytes = join(header, head);
-  await small.putSmall(ref, bytes, { ifAbsent: !overwrite, signal: run.signal });
+  await asking('could not take the small part', ref, run, () => small.putSmall(ref, bytes, { ifAbsent: !overwrite, signal }));
   // Best effort: the new version is published, whatever happens here.
   if (overwrite && small === big) await big.collect().catch(() => undefined);
   return { ref: label(ref), payloadId, digest, smallBytes: bytes.length, bigBytes: part.size, state: 'released' };

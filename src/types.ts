@@ -88,6 +88,8 @@ export interface LoadOptions extends OriginOptions, RunOptions {
 
 /** Options of `encrypt` and `encryptFile`. */
 export interface EncryptOptions extends SealOptions {
+  /** 1 to 32, each once, at most one passphrase. */
+  readonly recipients: readonly Recipient[];
   /** Default: `model` for bytes, the normalised file name for files. */
   readonly name?: string | undefined;
   /** Default: `0`. */

@@ -8,7 +8,7 @@ import { call } from './native/index.js';
 import { type RunOptions, work } from './native/work.js';
 import { withBigPart } from './open.js';
 import { byteOrFileSource, parse, storedSource, verifyOptions } from './options.js';
-import { apart } from './stores/parts.js';
+import { apart, getSmall } from './stores/parts.js';
 import type { ContainerInfo, ContainerSource, ModelRef, Stores, Verified, VerifyOptions } from './types.js';
 
 /**
@@ -22,7 +22,7 @@ import type { ContainerInfo, ContainerSource, ModelRef, Stores, Verified, Verify
  */
 export async function inspect(source: ContainerSource): Promise<ContainerInfo> {
   const given = parseSource(source);
-  return publicInfo(await beginning('ref' in given ? await apart(given.from).small.getSmall(given.ref) : given.source));
+  return publicInfo(await beginning('ref' in given ? await getSmall(apart(given.from).small, given.ref) : given.source));
 }
 
 /**
@@ -55,7 +55,7 @@ function parseSource(source: ContainerSource): { ref: ModelRef; from: Stores } |
 
 async function verifyStored(ref: ModelRef, from: Stores, publishers: readonly Uint8Array[], run: RunOptions): Promise<Verified> {
   const { small: smalls, big: bigs } = apart(from);
-  const small = await smalls.getSmall(ref, { signal: run.signal });
+  const small = await getSmall(smalls, ref, run);
   const found = await beginning(small);
   checkOrigin(small, publishers, ref);
   await withBigPart(bigs, ref, small, run, (big) => checkParts(small, big, run));

@@ -44,8 +44,10 @@ class MemoryStore implements PartStore {
   }
 
   async putBig(ref: ModelRef, name: string, source: BigPartSource, { signal }: StoreOptions = {}): Promise<void> {
+    throwIfAborted(signal);
+    const of = label(checkedRef(ref));
     const key = checkedBigName(name);
-    this.#refuseUsed(ref, key);
+    this.#refuseUsed(of, key);
     const bytes = new Uint8Array(source.size);
     let done = 0;
     for await (const piece of source.stream()) {
@@ -55,13 +57,13 @@ class MemoryStore implements PartStore {
       done += piece.length;
     }
     if (done !== bytes.length)
-      throw new ModelGuardError('IO_FAILED', `The big part of ${label(ref)} was not ${bytes.length} bytes long`);
-    this.#refuseUsed(ref, key);
+      throw new ModelGuardError('IO_FAILED', `The big part of ${of} was not ${bytes.length} bytes long`);
+    this.#refuseUsed(of, key);
     this.#big.set(key, { bytes, tree: source.tree().slice() });
   }
 
-  #refuseUsed(ref: ModelRef, key: string): void {
-    if (this.#big.has(key)) throw new ModelGuardError('ALREADY_EXISTS', `The big part ${key} of ${label(checkedRef(ref))} is stored already`);
+  #refuseUsed(of: string, key: string): void {
+    if (this.#big.has(key)) throw new ModelGuardError('ALREADY_EXISTS', `The big part ${key} of ${of} is stored already`);
   }
 
   async openBig(ref: ModelRef, name: string, { signal }: StoreOptions = {}): Promise<OpenBigPart> {

@@ -1,8 +1,9 @@
 /** What every store needs to know about parts, and nothing about where they lie. */
-import { ModelGuardError } from '../errors.js';
+import { isAbort } from '../abort.js';
+import { isModelGuardError, ModelGuardError } from '../errors.js';
 import { call } from '../native/index.js';
 import { bigName, modelRef, parse } from '../options.js';
-import type { ModelRef, PartStore, Stores } from './store.js';
+import type { ModelRef, PartStore, StoreOptions, Stores } from './store.js';
 
 /** 16 MiB of payload at most (docs/format.md, section 10), and room for the header. */
 export const MAX_SMALL = 17 * 1024 * 1024;
@@ -33,3 +34,16 @@ export function checkSmallSize(bytes: number, where: string): void {
 export function apart(stores: Stores): { small: PartStore; big: PartStore } {
   return 'getSmall' in stores ? { small: stores, big: stores } : stores;
 }
+
+/** What a store of others throws becomes an error with a code; `action` reads like "could not read the big part". */
+export async function asking<T>(action: string, ref: ModelRef, { signal }: StoreOptions, task: () => Promise<T>): Promise<T> {
+  try {
+    return await task();
+  } catch (cause) {
+    if (isModelGuardError(cause) || (signal?.aborted && isAbort(cause, signal))) throw cause;
+    throw new ModelGuardError('IO_FAILED', `The store ${action} of ${label(ref)}`, { cause });
+  }
+}
+
+export const getSmall = (store: PartStore, ref: ModelRef, { signal }: StoreOptions = {}): Promise<Uint8Array> =>
+  asking('could not give the small part', ref, { signal }, () => store.getSmall(ref, { signal }));

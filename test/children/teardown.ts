@@ -1,0 +1,25 @@
+/** Reaches a stage of life, here or in a worker, and ends there as it is told to. */
+import { once } from 'node:events';
+import { argument, tell, waitFor } from './dialogue.js';
+import { type Place, reach } from './stages.js';
+import { startWorker } from './start-worker.js';
+
+const [stage, how] = [argument(0), argument(1)];
+const place: Place = { source: argument(2), store: argument(3), master: argument(4), passphrase: argument(5) };
+
+if (how === 'exit') {
+  await reach(stage, place);
+  tell('reached');
+  await waitFor('end');
+  process.exit(0);
+}
+
+const worker = startWorker('./stage-worker.ts', { stage, place });
+await once(worker, 'message');
+tell('reached');
+await waitFor('end');
+await worker.terminate();
+// The process that lost a worker still works.
+await reach('with a loaded model and its bytes', place);
+tell('healthy');
+process.exit(0);

@@ -1,0 +1,13 @@
+/** What went wrong, for tests that compare codes and messages. */
+import { ModelGuardError } from '../../src/index.js';
+
+/** The error that `task` rejects with; anything but a ModelGuardError fails the test. */
+export async function failureOf(task: () => Promise<unknown> | unknown): Promise<ModelGuardError> {
+  try {
+    await task();
+  } catch (error) {
+    if (error instanceof ModelGuardError) return error;
+    throw new Error(`undocumented: ${String(error)}`, { cause: error });
+  }
+  throw new Error('nothing was refused');
+}

@@ -1,0 +1,86 @@
+/** What must not compile, and that the schemas and the types of the public face say the same. Checked by `npm run typecheck`. */
+import { describe, expect, expectTypeOf, it } from 'vitest';
+import type { z } from 'zod';
+import {
+  type DecryptOptions,
+  DeviceKey,
+  type EncryptOptions,
+  type GuardedModel,
+  type Identity,
+  type LoadOptions,
+  load,
+  MasterKey,
+  memoryStore,
+  type PassphraseSource,
+  type ProtectOptions,
+  protect,
+  type RekeyOptions,
+  type RewrapOptions,
+  SigningKey,
+  type SplitRule,
+  type VerifyOptions,
+  VerifyingKey,
+} from '../src/index.js';
+import type * as schemas from '../src/options.js';
+
+type Input<Name extends keyof typeof schemas> = (typeof schemas)[Name] extends z.ZodType ? z.input<(typeof schemas)[Name]> : never;
+/** Each accepts what the other does; the schemas' lists are mutable, and a reference is checked as unknown. */
+type Mutable<Type> = Type extends readonly (infer Item)[] ? Item[] : Type;
+type Loose<Type> = { -readonly [Key in keyof Type]: Key extends 'ref' ? unknown : Mutable<Type[Key]> };
+type Same<Schema, Public> = Loose<Schema> extends Loose<Public> ? (Loose<Public> extends Loose<Schema> ? true : 'schema wants more') : 'schema allows more';
+
+describe('types', () => {
+  it('are those that the schemas check', () => {
+    expectTypeOf<Same<Input<'protectOptions'>, ProtectOptions>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<Input<'loadOptions'>, LoadOptions>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<Input<'decryptOptions'>, DecryptOptions>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<Input<'encryptOptions'>, EncryptOptions>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<Input<'rekeyOptions'>, RekeyOptions>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<Input<'rewrapOptions'>, RewrapOptions>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<Input<'verifyOptions'>, VerifyOptions>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<Input<'passphraseSource'>, PassphraseSource>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<NonNullable<Input<'splitOptions'>>, SplitRule>>().toEqualTypeOf<true>();
+  });
+
+  it('have the same members as the schemas', () => {
+    expectTypeOf<keyof Input<'protectOptions'>>().toEqualTypeOf<keyof ProtectOptions>();
+    expectTypeOf<keyof Input<'loadOptions'>>().toEqualTypeOf<keyof LoadOptions>();
+    expectTypeOf<keyof Input<'decryptOptions'>>().toEqualTypeOf<keyof DecryptOptions>();
+    expectTypeOf<keyof Input<'encryptOptions'>>().toEqualTypeOf<keyof EncryptOptions>();
+    expectTypeOf<keyof Input<'rekeyOptions'>>().toEqualTypeOf<keyof RekeyOptions>();
+    expectTypeOf<keyof Input<'rewrapOptions'>>().toEqualTypeOf<keyof RewrapOptions>();
+    expectTypeOf<keyof Input<'verifyOptions'>>().toEqualTypeOf<keyof VerifyOptions>();
+  });
+
+  it('refuse what makes no sense', () => {
+    const from = memoryStore();
+    const key = MasterKey.generate();
+    const never = (): unknown[] => [
+      // @ts-expect-error a signing key opens nothing
+      load('a@1', { from, identities: [SigningKey.generate()], unsigned: 'accept' }),
+      // @ts-expect-error a public key opens nothing
+      load('a@1', { from, identities: ['mgx1:'], unsigned: 'accept' }),
+      // @ts-expect-error a verifier is public
+      load('a@1', { from, identities: [key], verifier: SigningKey.generate() }),
+      // @ts-expect-error nothing else is accepted
+      load('a@1', { from, identities: [key], unsigned: true }),
+      // @ts-expect-error loading to a path is not offered
+      load('a@1', { from, identities: [key], unsigned: 'accept', as: 'path' }),
+      // @ts-expect-error a model has a version
+      protect('x', { name: 'a', recipients: [key], to: from }),
+      // @ts-expect-error a master key signs nothing
+      protect('x', { name: 'a', version: '1', recipients: [key], to: from, signer: key }),
+      // @ts-expect-error a verifying key opens nothing, so nothing is encrypted to it
+      protect('x', { name: 'a', version: '1', recipients: [new VerifyingKey('mgs1:')], to: from }),
+      // @ts-expect-error half a pair
+      protect('x', { name: 'a', version: '1', recipients: [key], to: { small: from } }),
+      // @ts-expect-error keys are generated or read, never constructed
+      new MasterKey({}),
+    ];
+    expect(never).toBeTypeOf('function');
+    expectTypeOf(SigningKey.generate()).not.toExtend<Identity>();
+    expectTypeOf(DeviceKey.generate()).toExtend<Identity>();
+    expectTypeOf<GuardedModel['bytes']>().toEqualTypeOf<Uint8Array>();
+    expectTypeOf<GuardedModel>().toExtend<Disposable & AsyncDisposable>();
+  });
+});
