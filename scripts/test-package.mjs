@@ -1,20 +1,21 @@
 // Packs the package, installs the tarball in an empty project as a stranger would, and uses it there: ESM, CommonJS, types, the
 // command. Also publint and attw on the tarball.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const project = mkdtempSync(path.join(tmpdir(), 'model-guard-package-'));
+const temporary = mkdtempSync(path.join(tmpdir(), 'model-guard-package-'));
+const [sources, project] = ['sources', 'project'].map((name) => path.join(temporary, name));
 
 /** Runs a command; ends the script where it fails. */
 function run(title, command, args, options = {}) {
   const done = spawnSync(command, args, { cwd: project, encoding: 'utf8', ...options });
   if (done.status !== 0) {
     console.error(`not ok: ${title}\n${done.stdout}${done.stderr}`);
-    rmSync(project, { recursive: true, force: true });
+    rmSync(temporary, { recursive: true, force: true });
     process.exit(1);
   }
   console.log(`ok: ${title}`);
@@ -22,7 +23,13 @@ function run(title, command, args, options = {}) {
 }
 const bin = (name) => path.join(root, 'node_modules/.bin', name);
 
-const packed = JSON.parse(run('npm pack', 'npm', ['pack', '--json', '--silent', '--pack-destination', project], { cwd: root }).replace(/^[^[]*/, ''));
+// Packed from a copy: making the binary empties build/, where a developer's own lies.
+const skipped = new Set(['node_modules', 'build', 'dist', 'prebuilds', '.git'].map((name) => path.join(root, name)));
+cpSync(root, sources, { recursive: true, filter: (file) => !skipped.has(file) });
+mkdirSync(project);
+symlinkSync(path.join(root, 'node_modules'), path.join(sources, 'node_modules'));
+
+const packed = JSON.parse(run('npm pack', 'npm', ['pack', '--json', '--silent', '--pack-destination', project], { cwd: sources }).replace(/^[^[]*/, ''));
 const tarball = path.join(project, packed[0].filename);
 const files = packed[0].files.map((file) => file.path);
 for (const unwanted of ['test/', 'build/', 'examples/', 'src/']) {
@@ -92,4 +99,4 @@ for (const [title, options] of [
 if (!run('the command', 'npx', ['model-guard', '--help']).includes('protect')) throw new Error('model-guard --help names no protect');
 run('keygen', 'npx', ['model-guard', 'keygen', '--type', 'device', '--out', 'device.key']);
 
-rmSync(project, { recursive: true, force: true });
+rmSync(temporary, { recursive: true, force: true });
