@@ -71,10 +71,12 @@ export function publicInfo({ info, size, kind }: Omit<Beginning, 'head' | 'rest'
     ...(kind === 'small' && {
       parts: { smallBytes: size, bigBytes: payloadLength - offset, bigName: bigNameOf(info.payloadId, offset) },
     }),
-    slots: slots.map(({ keyId, type, ...slot }): SlotInfo => ({
-      ...slot,
-      type: type as SlotInfo['type'],
-      ...(keyId !== NO_KEY && { keyId }),
-    })),
+    slots: slots.map(
+      ({ keyId, type, ...slot }): SlotInfo => ({
+        ...slot,
+        type: type as SlotInfo['type'],
+        ...(keyId !== NO_KEY && { keyId }),
+      }),
+    ),
   };
 }

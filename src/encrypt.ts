@@ -58,7 +58,11 @@ export async function encrypt(bytes: Uint8Array, options: EncryptOptions): Promi
  * @example
  * await encryptFile('defects.onnx', 'defects.mguard', { recipients: ['mgd1:…'], signer });
  */
-export async function encryptFile(source: string, target: string, options: EncryptOptions & OverwriteOptions): Promise<SealedFile> {
+export async function encryptFile(
+  source: string,
+  target: string,
+  options: EncryptOptions & OverwriteOptions,
+): Promise<SealedFile> {
   const from = parse(filePath, source, 'source');
   const to = parse(filePath, target, 'target');
   const { name, version, format, recipients, signer, overwrite = false, ...run } = parse(encryptFileOptions, options);

@@ -20,14 +20,23 @@ export const ERROR_CODES = {
   REFERENCE_MISMATCH: { exit: 4, advice: 'Check what the store serves under this name: it is another model or another version.' },
   PARTS_MISMATCH: { exit: 4, advice: 'Fetch the small and the big part of the same name and version again.' },
   INTEGRITY_FAILED: { exit: 4, advice: 'Do not use it: it was changed or damaged. Fetch it again from its publisher.' },
-  DIGEST_MISMATCH: { exit: 4, advice: 'Do not use it: the payload is not the one that was signed. Fetch it again from its publisher.' },
-  SIGNATURE_MISSING: { exit: 4, advice: "Have the publisher sign it, or pass unsigned: 'accept' if you trust its origin otherwise." },
+  DIGEST_MISMATCH: {
+    exit: 4,
+    advice: 'Do not use it: the payload is not the one that was signed. Fetch it again from its publisher.',
+  },
+  SIGNATURE_MISSING: {
+    exit: 4,
+    advice: "Have the publisher sign it, or pass unsigned: 'accept' if you trust its origin otherwise.",
+  },
   SIGNATURE_INVALID: { exit: 4, advice: 'Do not use it unless you know that the publisher changed keys; then pin the new key.' },
   LEASE_UNTRUSTED: { exit: 4, advice: 'Pass the key of the server that issued the lease as leaseKeys, from a source you trust.' },
   LEASE_NOT_YET_VALID: { exit: 5, advice: 'Check the clock of this machine, or wait until the lease begins.' },
   LEASE_EXPIRED: { exit: 5, advice: 'Check the clock of this machine, or get a new lease.' },
   POLICY_PRESENT: { exit: 5, advice: 'Re-wrap from a small part without a policy; a lease cannot be passed on.' },
-  NO_MATCHING_IDENTITY: { exit: 5, advice: 'Give the identity of one of its recipients; `model-guard inspect` shows their key ids.' },
+  NO_MATCHING_IDENTITY: {
+    exit: 5,
+    advice: 'Give the identity of one of its recipients; `model-guard inspect` shows their key ids.',
+  },
   KEY_INVALID: { exit: 5, advice: 'Give an unchanged key as `model-guard keygen` wrote or printed it.' },
   KEY_TYPE_WRONG: { exit: 5, advice: 'Give a key of the type this place asks for.' },
   PASSPHRASE_INVALID: { exit: 5, advice: 'Give 1 to 1,024 bytes of UTF-8 text.' },
@@ -78,16 +87,13 @@ export class ModelGuardError extends Error {
     options: { readonly cause?: unknown; readonly advice?: string | undefined } = {},
   ) {
     const sentence = /[.!?]$/.test(what) ? what : `${what}.`;
-    super(
-      `${sentence} ${options.advice ?? ERROR_CODES[code].advice}`,
-      'cause' in options ? { cause: options.cause } : undefined,
-    );
+    super(`${sentence} ${options.advice ?? ERROR_CODES[code].advice}`, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
   }
 
   static {
     // On the prototype, so that the first line of every stack names the class.
-    Object.defineProperty(this.prototype, 'name', { value: 'ModelGuardError', configurable: true, writable: true });
+    Object.defineProperty(ModelGuardError.prototype, 'name', { value: 'ModelGuardError', configurable: true, writable: true });
   }
 }
 
@@ -104,7 +110,7 @@ export class AbortError extends ModelGuardError {
   }
 
   static {
-    Object.defineProperty(this.prototype, 'name', { value: 'AbortError', configurable: true, writable: true });
+    Object.defineProperty(AbortError.prototype, 'name', { value: 'AbortError', configurable: true, writable: true });
   }
 }
 
@@ -112,3 +118,5 @@ export class AbortError extends ModelGuardError {
 export function isModelGuardError(error: unknown): error is ModelGuardError {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' && Object.hasOwn(ERROR_CODES, error.code);
 }
+
+export const hasCode = (error: unknown, code: ModelGuardErrorCode): boolean => isModelGuardError(error) && error.code === code;

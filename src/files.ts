@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from './errors.js';
+import { hasCode, isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from './errors.js';
 
 const SYSTEM_CODES: Readonly<Record<string, ModelGuardErrorCode>> = {
   ENOSPC: 'NO_SPACE',
@@ -39,8 +39,7 @@ const TEMPORARY = /^\.tmp-[0-9a-f]{24}$/;
 /** No model, version or part may have such a name, so that what a crash left is recognised. */
 export const isTemporary = (name: string): boolean => TEMPORARY.test(name);
 
-export const temporaryBeside = (path: string): string =>
-  join(dirname(resolve(path)), `.tmp-${randomBytes(12).toString('hex')}`);
+export const temporaryBeside = (path: string): string => join(dirname(resolve(path)), `.tmp-${randomBytes(12).toString('hex')}`);
 
 export async function removeQuietly(path: string): Promise<void> {
   await unlink(path).catch(() => undefined);
@@ -63,16 +62,24 @@ async function withHandle<T>(opening: Promise<FileHandle>, task: (handle: FileHa
   }
 }
 
-/** Makes a folder and its parents. A new folder survives a power cut only once its parent is synced. */
+/**
+ * Makes a folder and its parents. A new folder survives a power cut only once its parent is synced. Node's own recursive
+ * mkdir reports a read-only file system as ENOENT, so it is done by hand.
+ */
 export async function makeFolder(path: string): Promise<void> {
   const folder = resolve(path);
-  const first = await attempt('Cannot make the folder', folder, () => mkdir(folder, { recursive: true }));
-  if (first === undefined) return;
-  const top = dirname(first);
-  for (let parent = dirname(folder); ; parent = dirname(parent)) {
-    await syncFolder(parent);
-    if (parent === top || parent === dirname(parent)) return;
+  const make = () => attempt('Cannot make the folder', folder, () => mkdir(folder));
+  try {
+    await make().catch(async (error: unknown) => {
+      if (!hasCode(error, 'NOT_FOUND') || folder === dirname(folder)) throw error;
+      await makeFolder(dirname(folder));
+      await make();
+    });
+  } catch (error) {
+    if (hasCode(error, 'ALREADY_EXISTS')) return;
+    throw error;
   }
+  await syncFolder(dirname(folder));
 }
 
 export async function exists(path: string): Promise<boolean> {
@@ -80,7 +87,7 @@ export async function exists(path: string): Promise<boolean> {
     await attempt('Cannot look up', path, () => lstat(path));
     return true;
   } catch (error) {
-    if (isModelGuardError(error) && error.code === 'NOT_FOUND') return false;
+    if (hasCode(error, 'NOT_FOUND')) return false;
     throw error;
   }
 }
@@ -140,7 +147,11 @@ export async function patchSynced(path: string, write: (handle: FileHandle) => P
 }
 
 /** A new file with what `write` writes, whole or not at all. */
-export async function writeWhole(target: string, write: (handle: FileHandle) => Promise<void>, options: WriteOptions): Promise<void> {
+export async function writeWhole(
+  target: string,
+  write: (handle: FileHandle) => Promise<void>,
+  options: WriteOptions,
+): Promise<void> {
   await commit(target, options, (temporary) => writeSynced(temporary, write));
 }
 

@@ -4,7 +4,7 @@ export { encrypt, encryptFile } from './encrypt.js';
 export { AbortError, ModelGuardError, type ModelGuardErrorCode } from './errors.js';
 export { DeviceKey, DevicePublicKey, MasterKey, Passphrase, passphrase, SigningKey, VerifyingKey } from './keys/index.js';
 export { load } from './load.js';
-export { type GuardedFile, type GuardedModel, type LoadedMetadata } from './model.js';
+export type { GuardedFile, GuardedModel, LoadedMetadata } from './model.js';
 export type { Progress, ProgressPhase, RunOptions } from './native/work.js';
 export { protect } from './protect.js';
 export { rekey } from './rekey.js';
@@ -15,8 +15,8 @@ export {
   type CollectOptions,
   type FileStoreOptions,
   fileStore,
-  memoryStore,
   type ModelRef,
+  memoryStore,
   type OpenBigPart,
   type PartStore,
   type StoreDefaults,

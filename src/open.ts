@@ -1,10 +1,10 @@
 /** What `load`, `decrypt` and `rekey` share: whom to trust, opening, and loading into guarded memory. */
 import { ModelGuardError } from './errors.js';
 import { resolveIdentities, resolveVerifiers } from './keys/resolve.js';
+import type { LoadedMetadata } from './model.js';
 import type { KeyHandle, NativeHeaderInfo, NativeModel, NativeOpened, NativeSource, NativeTrust } from './native/binding.js';
 import { call } from './native/index.js';
 import { type RunOptions, work } from './native/work.js';
-import type { LoadedMetadata } from './model.js';
 import { apart, asking, bigPartOf, getSmall, label } from './stores/parts.js';
 import type { ModelRef, OpenBigPart, PartStore, StoreDefaults, Stores } from './stores/store.js';
 import type { OriginOptions } from './types.js';
@@ -26,7 +26,10 @@ export function resolveOpening(
 ): Opening {
   const keys = identities ?? defaults.identities;
   if (!keys?.length)
-    throw new ModelGuardError('INVALID_ARGUMENT', 'options.identities: is required, because this store has no default identities');
+    throw new ModelGuardError(
+      'INVALID_ARGUMENT',
+      'options.identities: is required, because this store has no default identities',
+    );
   const trusted = unsigned ? undefined : (verifier ?? defaults.verifier);
   if (!unsigned && trusted === undefined)
     throw new ModelGuardError('VERIFIER_REQUIRED', 'Nothing says whom to trust for the origin of this model');

@@ -5,7 +5,7 @@
 import { isUint8Array } from 'node:util/types';
 import { z } from 'zod';
 import type { AbortSignalLike } from './abort.js';
-import { type ModelGuardErrorCode, ModelGuardError } from './errors.js';
+import { ModelGuardError, type ModelGuardErrorCode } from './errors.js';
 import { isName, normaliseName } from './names.js';
 import type { Progress } from './native/work.js';
 import type { BigPartSource, ModelRef, PartStore } from './stores/store.js';
@@ -22,7 +22,7 @@ export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, 
   if (result.success) return result.data;
   const issue = result.error.issues[0] as z.core.$ZodIssue;
   const path = issue.path.reduce<string>((at, key) => (typeof key === 'number' ? `${at}[${key}]` : `${at}.${String(key)}`), what);
-  const code = issue.code === 'custom' ? (issue.params?.['code'] as ModelGuardErrorCode | undefined) : undefined;
+  const code = issue.code === 'custom' ? (issue.params?.code as ModelGuardErrorCode | undefined) : undefined;
   const where = issue.code === 'unrecognized_keys' ? `${path} (${issue.keys.join(', ')})` : path;
   throw new ModelGuardError(code ?? 'INVALID_ARGUMENT', `${where}: ${issue.message}`);
 }
@@ -32,7 +32,8 @@ const opaque = <Type>() => z.custom<Type>((value) => value !== undefined && valu
 
 const has = <Type>(what: string, ...methods: readonly string[]) =>
   z.custom<Type>(
-    (value) => typeof value === 'object' && value !== null && methods.every((name) => typeof Reflect.get(value, name) === 'function'),
+    (value) =>
+      typeof value === 'object' && value !== null && methods.every((name) => typeof Reflect.get(value, name) === 'function'),
     `wants ${what}`,
   );
 
@@ -105,7 +106,9 @@ export const protectOptions = z.strictObject({
   format: name.optional(),
 });
 
-export const loadOptions = z.strictObject({ ...run, ...origin, from: stores, identities: identities.optional() }).refine(oneOrigin, ONE_ORIGIN);
+export const loadOptions = z
+  .strictObject({ ...run, ...origin, from: stores, identities: identities.optional() })
+  .refine(oneOrigin, ONE_ORIGIN);
 
 const encryptShape = { ...seal, recipients, name: name.optional(), version: name.optional(), format: name.optional() };
 export const encryptOptions = z.strictObject(encryptShape);
@@ -116,9 +119,7 @@ export const decryptOptions = z
   .refine(oneOrigin, ONE_ORIGIN);
 
 export const splitOptions = split.optional();
-export const splitFileOptions = z
-  .strictObject({ ...split.shape, ...run, overwrite: z.boolean().optional() })
-  .optional();
+export const splitFileOptions = z.strictObject({ ...split.shape, ...run, overwrite: z.boolean().optional() }).optional();
 export const mergeFilesOptions = z.strictObject({ ...run, overwrite: z.boolean().optional() }).optional();
 export const partFiles = z.strictObject({ small: filePath, big: filePath });
 
@@ -132,7 +133,10 @@ export const rekeyOptions = z
 
 export const passphraseSource = z
   .strictObject({ file: filePath.optional(), env: filePath.optional(), bytes: bytes.optional() })
-  .refine((source) => Object.values(source).filter((value) => value !== undefined).length === 1, 'wants exactly one of file, env, bytes');
+  .refine(
+    (source) => Object.values(source).filter((value) => value !== undefined).length === 1,
+    'wants exactly one of file, env, bytes',
+  );
 
 export const fileStoreOptions = z.strictObject({ graceMs: z.number().min(0).optional() }).optional();
 export const modelRef = z.strictObject({ name, version: name }) satisfies z.ZodType<ModelRef>;

@@ -40,7 +40,10 @@ export async function protect(source: string, options: ProtectOptions): Promise<
 export function recipientsOf(store: PartStore): readonly Recipient[] {
   const recipients = store.defaults?.recipients;
   if (!recipients?.length)
-    throw new ModelGuardError('INVALID_ARGUMENT', 'options.recipients: is required, because this store has no default recipients');
+    throw new ModelGuardError(
+      'INVALID_ARGUMENT',
+      'options.recipients: is required, because this store has no default recipients',
+    );
   return recipients;
 }
 
@@ -49,7 +52,7 @@ async function refusePublished(store: PartStore, ref: ModelRef, { signal }: Pick
   try {
     await getSmall(store, ref, { signal });
   } catch (error) {
-    if (isModelGuardError(error) && error.code === 'NOT_FOUND') return;
+    if (hasCode(error, 'NOT_FOUND')) return;
     throw error;
   }
   throw new ModelGuardError('ALREADY_EXISTS', `${label(ref)} is published already`, {

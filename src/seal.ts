@@ -36,7 +36,11 @@ export function beginSeal({ ref, format, inputs, recipients, signer }: Sealing):
 }
 
 /** The sealed bytes from payload byte `from` on, in order. */
-export async function* sealedBytes(sealer: NativeSealer, from: number, running: NativeWork): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* sealedBytes(
+  sealer: NativeSealer,
+  from: number,
+  running: NativeWork,
+): AsyncGenerator<Uint8Array, void, undefined> {
   for (;;) {
     const piece = await call(() => sealer.next(PIECE, from, running));
     if (piece.length === 0) return;
@@ -65,7 +69,11 @@ interface Publication {
 }
 
 /** Big part first, whole; then the small part, the only commit; then what is no longer needed. */
-export async function publish(sealer: NativeSealer, { ref, to, split, overwrite }: Publication, run: RunOptions): Promise<ProtectedModel> {
+export async function publish(
+  sealer: NativeSealer,
+  { ref, to, split, overwrite }: Publication,
+  run: RunOptions,
+): Promise<ProtectedModel> {
   const { small, big } = apart(to);
   const { headerLength, payloadLength, payloadId } = sealer;
   const offset = call((native) => native.cut(headerLength, payloadLength, ruleOf(split))) - headerLength;
@@ -73,7 +81,8 @@ export async function publish(sealer: NativeSealer, { ref, to, split, overwrite 
 
   const { signal } = run;
   const target = await asking('could not prepare the big part', ref, run, async () => big.localTarget?.(ref, part.name));
-  const put: Put = (source) => asking('could not take the big part', ref, run, () => big.putBig(ref, part.name, source, { signal }));
+  const put: Put = (source) =>
+    asking('could not take the big part', ref, run, () => big.putBig(ref, part.name, source, { signal }));
   const header = await work('encrypt', sealer.plaintextSize, run, (running) =>
     target === undefined ? storeStream(sealer, part, running, put) : storeFile(sealer, part, target, running, put),
   );
@@ -93,7 +102,13 @@ interface BigPart {
 type Put = (source: BigPartSource) => Promise<void>;
 
 /** The engine writes the file itself. A source that changed is noticed before anything is stored. */
-async function storeFile(sealer: NativeSealer, { offset, size }: BigPart, file: string, running: NativeWork, put: Put): Promise<Uint8Array> {
+async function storeFile(
+  sealer: NativeSealer,
+  { offset, size }: BigPart,
+  file: string,
+  running: NativeWork,
+  put: Put,
+): Promise<Uint8Array> {
   try {
     await call(() => sealer.encryptToFile(file, offset, 0, running));
     const header = await call(() => sealer.finish());

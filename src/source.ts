@@ -37,7 +37,13 @@ export async function collectSource(path: string, signal?: AbortSignalLike): Pro
   return { inputs: [input(basename(resolve(path)), real)], format: formatOf(path) };
 }
 
-async function walk(folder: string, prefix: string, depth: number, inputs: NativeInput[], signal?: AbortSignalLike): Promise<void> {
+async function walk(
+  folder: string,
+  prefix: string,
+  depth: number,
+  inputs: NativeInput[],
+  signal?: AbortSignalLike,
+): Promise<void> {
   if (depth > MAX_DEPTH) throw new ModelGuardError('LIMIT_EXCEEDED', `${folder} lies deeper than ${MAX_DEPTH} folders`);
   const entries = await attempt('Cannot read', folder, () => opendir(folder));
   for await (const { name } of entries) {

@@ -101,8 +101,7 @@ export async function mergeFiles(
     const { bigSize } = call((native) => native.describeSmall(head));
     const { handle, size } = await openRegular(big);
     await handle.close();
-    if (size !== bigSize)
-      throw new ModelGuardError('PARTS_MISMATCH', `${big} has ${size} bytes where ${small} says ${bigSize}`);
+    if (size !== bigSize) throw new ModelGuardError('PARTS_MISMATCH', `${big} has ${size} bytes where ${small} says ${bigSize}`);
     await commit(to, { overwrite }, async (temporary) => {
       await writeSynced(temporary, async (out) => {
         await writeAll(out, head);

@@ -202,7 +202,7 @@ export interface ContainerInfo extends ModelMetadata {
   /** Of a small part: its size, that of its big part, and where in the payload the big part begins. */
   readonly parts?: { readonly smallBytes: number; readonly bigBytes: number; readonly bigName: string } | undefined;
   readonly slots: readonly SlotInfo[];
-  readonly signatures: readonly { readonly role: 'publisher' | 'lease'; /** 16 hex digits. */ readonly keyId: string }[];
+  readonly signatures: readonly { readonly role: 'publisher' | 'lease' /** 16 hex digits. */; readonly keyId: string }[];
 }
 
 /** What a model is. */

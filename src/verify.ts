@@ -85,7 +85,7 @@ export async function checkPayload(head: Uint8Array, rest: NativeSource, run: Ru
   try {
     return await checkParts(head, rest, run);
   } catch (error) {
-    if (isModelGuardError(error) && error.code === 'PARTS_MISMATCH')
+    if (hasCode(error, 'PARTS_MISMATCH'))
       throw new ModelGuardError('DIGEST_MISMATCH', 'The payload is not the one that the header states', { cause: error });
     throw error;
   }

@@ -2,8 +2,8 @@
 import { truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { decrypt, decryptFile, inspect, mergeFiles, rewrap } from '../src/index.js';
 import { ERROR_CODES } from '../src/errors.js';
+import { decrypt, decryptFile, inspect, mergeFiles, rewrap } from '../src/index.js';
 import { concat, utf8 } from './reference/bytes.js';
 import { openHeader, sealContainer, sealMessage } from './reference/container.js';
 import { addSlot, alter, parts, reclaim } from './reference/forge.js';
@@ -24,7 +24,12 @@ let count = 0;
 
 beforeAll(async () => {
   keys = await makeKeyring(base, random);
-  good = sealContainer(new Map([['model', plain]]), { name: 'net', version: '1', recipients: [keys.recipients.master], signer: keys.raw.signing });
+  good = sealContainer(new Map([['model', plain]]), {
+    name: 'net',
+    version: '1',
+    recipients: [keys.recipients.master],
+    signer: keys.raw.signing,
+  });
   dataKey = openHeader(good, [keys.identities.master]).dataKey;
 });
 
@@ -33,11 +38,16 @@ const change = (at: number, bytes: Uint8Array): Uint8Array => {
   out.set(bytes, at);
   return out;
 };
-const u32 = (value: number): Uint8Array => Uint8Array.from([value >>> 24, value >>> 16, value >>> 8, value].map((byte) => byte & 255));
+const u32 = (value: number): Uint8Array =>
+  Uint8Array.from([value >>> 24, value >>> 16, value >>> 8, value].map((byte) => byte & 255));
 const slot = (type: number, flags: number): Slot => ({ type, flags, keyId: new Uint8Array(8), body: new Uint8Array(10) });
 const withSlots = (...slots: Slot[]): Uint8Array => reclaim(good, dataKey, { slots: [...parts(good).header.slots, ...slots] });
 const withManifest = (...files: { path: string; offset: number; size: number }[]): Uint8Array =>
-  sealMessage(rawMessage(writeManifest(files), new Uint8Array(100)), { name: 'net', version: '1', recipients: [keys.recipients.master] });
+  sealMessage(rawMessage(writeManifest(files), new Uint8Array(100)), {
+    name: 'net',
+    version: '1',
+    recipients: [keys.recipients.master],
+  });
 const policy = { notBefore: 1, notAfter: 2, offlineUntil: 2, leaseId: new Uint8Array(16), deviceId: new Uint8Array(16) };
 
 const refused: readonly [string, () => Uint8Array, string][] = [
@@ -56,7 +66,11 @@ const refused: readonly [string, () => Uint8Array, string][] = [
   ['4 GiB claimed in a header', () => change(10, u32(0xffffffff)), 'LIMIT_EXCEEDED'],
   ['10 GB claimed in a header', () => claimed(10_000_000_000), 'CONTAINER_MALFORMED'],
   ['33 slots', () => withSlots(...Array.from({ length: 32 }, () => slot(99, 0))), 'LIMIT_EXCEEDED'],
-  ['a second passphrase', () => addSlot(addSlot(good, dataKey, keys.recipients.passphrase), dataKey, keys.recipients.passphrase), 'CONTAINER_MALFORMED'],
+  [
+    'a second passphrase',
+    () => addSlot(addSlot(good, dataKey, keys.recipients.passphrase), dataKey, keys.recipients.passphrase),
+    'CONTAINER_MALFORMED',
+  ],
   ['a manifest with ..', () => withManifest({ path: '../x', offset: 0, size: 100 }), 'MANIFEST_INVALID'],
   ['a manifest with an absolute path', () => withManifest({ path: '/x', offset: 0, size: 100 }), 'MANIFEST_INVALID'],
   [
@@ -64,12 +78,24 @@ const refused: readonly [string, () => Uint8Array, string][] = [
     () => withManifest({ path: 'x', offset: 0, size: 0 }, { path: 'x', offset: 0, size: 100 }),
     'MANIFEST_INVALID',
   ],
-  ['a manifest with names equal but for case', () => withManifest({ path: 'X', offset: 0, size: 0 }, { path: 'x', offset: 0, size: 100 }), 'MANIFEST_INVALID'],
-  ['a manifest that claims more than there is', () => withManifest({ path: 'x', offset: 0, size: 10_000_000_000 }), 'MANIFEST_INVALID'],
+  [
+    'a manifest with names equal but for case',
+    () => withManifest({ path: 'X', offset: 0, size: 0 }, { path: 'x', offset: 0, size: 100 }),
+    'MANIFEST_INVALID',
+  ],
+  [
+    'a manifest that claims more than there is',
+    () => withManifest({ path: 'x', offset: 0, size: 10_000_000_000 }),
+    'MANIFEST_INVALID',
+  ],
   ['a header that was changed', () => alter(good, { slots: [...parts(good).header.slots, slot(99, 0)] }), 'INTEGRITY_FAILED'],
   ['a changed digest', () => reclaim(good, dataKey, { digest: random.bytes(32) }), 'SIGNATURE_INVALID'],
   ['a changed chunk', () => change(good.length - 5000, random.bytes(100)), 'INTEGRITY_FAILED'],
-  ['a slot with a policy that nobody signed', () => reclaim(good, dataKey, { slots: parts(good).header.slots.map((one) => ({ ...one, policy })) }), 'LEASE_UNTRUSTED'],
+  [
+    'a slot with a policy that nobody signed',
+    () => reclaim(good, dataKey, { slots: parts(good).header.slots.map((one) => ({ ...one, policy })) }),
+    'LEASE_UNTRUSTED',
+  ],
 ];
 
 /** A header whose payload length is far beyond the plaintext size that its core states. */
@@ -82,7 +108,10 @@ describe('bad containers', () => {
     const bytes = make();
     const file = path.join(base, `bad-${count++}`);
     writeFileSync(file, bytes);
-    const opening = { identities: [keys.master], ...(code.startsWith('SIGNATURE') ? { verifier: keys.signing.publicKey } : { unsigned: 'accept' as const }) };
+    const opening = {
+      identities: [keys.master],
+      ...(code.startsWith('SIGNATURE') ? { verifier: keys.signing.publicKey } : { unsigned: 'accept' as const }),
+    };
     for (const error of [await failureOf(() => decrypt(bytes, opening)), await failureOf(() => decryptFile(file, opening))]) {
       expect([error.code, error.message]).toEqual([code, expect.stringMatching(/\. .+[.]$/)]);
       expect(Object.keys(ERROR_CODES)).toContain(error.code);

@@ -60,7 +60,8 @@ describe('encrypt and decrypt', () => {
   it('check the reference, if one is given', async () => {
     const container = await encrypt(plain, { ...sealing, name: 'net', version: '3', format: 'onnx' });
     for (const ref of ['net@3', { name: 'net' }]) (await decrypt(container, { ...opening, ref })).dispose();
-    for (const ref of ['net@4', 'other@3']) expect((await failureOf(() => decrypt(container, { ...opening, ref }))).code).toBe('REFERENCE_MISMATCH');
+    for (const ref of ['net@4', 'other@3'])
+      expect((await failureOf(() => decrypt(container, { ...opening, ref }))).code).toBe('REFERENCE_MISMATCH');
   });
 
   it('refuse no bytes', async () => {
@@ -70,7 +71,10 @@ describe('encrypt and decrypt', () => {
 
   it('refuse a small part alone, and say what to do', async () => {
     const { small } = await split(await encrypt(plain, sealing));
-    expect(await failureOf(() => decrypt(small, opening))).toMatchObject({ code: 'CONTAINER_TRUNCATED', message: expect.stringContaining('merge') });
+    expect(await failureOf(() => decrypt(small, opening))).toMatchObject({
+      code: 'CONTAINER_TRUNCATED',
+      message: expect.stringContaining('merge'),
+    });
   });
 });
 
@@ -171,7 +175,11 @@ describe('files', () => {
     const parts = { small: at('net.small'), big: at('net.big') };
     const whole = readFileSync(at('net.mguard'));
     const { smallBytes, bigBytes } = await splitFile(at('net.mguard'), parts);
-    expect([statSync(parts.small).size, statSync(parts.big).size, statSync(`${parts.big}.tree`).size]).toEqual([smallBytes, bigBytes, 32]);
+    expect([statSync(parts.small).size, statSync(parts.big).size, statSync(`${parts.big}.tree`).size]).toEqual([
+      smallBytes,
+      bigBytes,
+      32,
+    ]);
     await mergeFiles(parts, at('again.mguard'));
     expect(readFileSync(at('again.mguard'))).toEqual(whole);
     expect((await failureOf(() => splitFile(at('net.mguard'), parts))).code).toBe('ALREADY_EXISTS');
@@ -229,13 +237,16 @@ describe('verify', () => {
     writeFileSync(at('signed.mguard'), container);
     const from = memoryStore();
     await protect(at('My Net.onnx'), { name: 'net', version: '3', to: from, ...sealing });
-    for (const source of [container, at('signed.mguard'), { ref: 'net@3', from }]) expect((await verify(source, { verifier })).payload).toBe('checked');
+    for (const source of [container, at('signed.mguard'), { ref: 'net@3', from }])
+      expect((await verify(source, { verifier })).payload).toBe('checked');
     expect((await verify(small, { verifier: [SigningKey.generate().publicKey, `${verifier}`] })).payload).toBe('absent');
   });
 
   it('refuses another publisher, no signature, and a changed payload', async () => {
     const container = await encrypt(plain, sealing);
-    expect((await failureOf(() => verify(container, { verifier: SigningKey.generate().publicKey }))).code).toBe('SIGNATURE_INVALID');
+    expect((await failureOf(() => verify(container, { verifier: SigningKey.generate().publicKey }))).code).toBe(
+      'SIGNATURE_INVALID',
+    );
     const unsigned = await encrypt(plain, { recipients: [master] });
     expect((await failureOf(() => verify(unsigned, { verifier }))).code).toBe('SIGNATURE_MISSING');
     container[container.length - 1] = (container.at(-1) ?? 0) ^ 1;
@@ -247,7 +258,9 @@ describe('verify', () => {
     await protect(at('My Net.onnx'), { name: 'net', version: '3', to: from, ...sealing });
     await from.putSmall({ name: 'net', version: '4' }, await from.getSmall({ name: 'net', version: '3' }));
     expect((await failureOf(() => verify({ ref: 'net@4', from }, { verifier }))).code).toBe('REFERENCE_MISMATCH');
-    expect((await failureOf(() => verify({ ref: 'net@3', from: { small: from, big: memoryStore() } }, { verifier }))).code).toBe('NOT_FOUND');
+    expect((await failureOf(() => verify({ ref: 'net@3', from: { small: from, big: memoryStore() } }, { verifier }))).code).toBe(
+      'NOT_FOUND',
+    );
   });
 });
 

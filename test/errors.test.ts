@@ -4,7 +4,16 @@ import path from 'node:path';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { EXIT_HELP } from '../src/cli/exit.js';
 import { ERROR_CODES } from '../src/errors.js';
-import { AbortError, decrypt, encrypt, load, MasterKey, memoryStore, ModelGuardError, type ModelGuardErrorCode } from '../src/index.js';
+import {
+  AbortError,
+  decrypt,
+  encrypt,
+  load,
+  MasterKey,
+  ModelGuardError,
+  type ModelGuardErrorCode,
+  memoryStore,
+} from '../src/index.js';
 import { call } from '../src/native/index.js';
 import { projectRoot } from './support/shared.js';
 
@@ -12,7 +21,7 @@ const page = readFileSync(path.join(projectRoot, 'docs/errors.md'), 'utf8');
 const table = page
   .split('\n')
   .filter((line) => line.startsWith('| `'))
-  .map((line) => line.split(' | ').map((cell) => cell.replace(/^\| |\ \|$/g, '')));
+  .map((line) => line.split(' | ').map((cell) => cell.replace(/^\| | \|$/g, '')));
 const documented = table.filter((cells) => cells.length === 4);
 
 describe('error codes', () => {
@@ -36,7 +45,8 @@ describe('error codes', () => {
   it('map to exit codes that the help and the documentation explain', () => {
     const helped = [...EXIT_HELP.matchAll(/^ {2}(\d+) +(.*)$/gm)].map(([, exit, meaning]) => ({ exit, meaning }));
     for (const { exit } of Object.values(ERROR_CODES)) expect(helped.map((one) => one.exit)).toContain(String(exit));
-    for (const { exit, meaning } of helped.filter((one) => one.exit !== '130')) expect(page).toContain(`| ${exit} | ${meaning} |`);
+    for (const { exit, meaning } of helped.filter((one) => one.exit !== '130'))
+      expect(page).toContain(`| ${exit} | ${meaning} |`);
   });
 
   it('has every warning code documented', () => {
@@ -68,7 +78,12 @@ describe('an error', () => {
 
   it('of an abort has the name, the code and the reason', async () => {
     const reason = { why: 'enough' };
-    const options = { from: memoryStore(), identities: [MasterKey.generate()], unsigned: 'accept', signal: AbortSignal.abort(reason) } as const;
+    const options = {
+      from: memoryStore(),
+      identities: [MasterKey.generate()],
+      unsigned: 'accept',
+      signal: AbortSignal.abort(reason),
+    } as const;
     const error = await load('a@1', options).catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(AbortError);
     expect(error).toBeInstanceOf(ModelGuardError);

@@ -10,8 +10,10 @@ const to = memoryStore();
 const good = { name: 'net', version: '1', recipients: [key], to };
 
 const protecting = (change: object) => () => protect('/nowhere', { ...good, ...change } as typeof good);
-const loading = (ref: unknown, change: object = {}) => () =>
-  load(ref as string, { from: to, identities: [key], unsigned: 'accept', ...change } as Parameters<typeof load>[1]);
+const loading =
+  (ref: unknown, change: object = {}) =>
+  () =>
+    load(ref as string, { from: to, identities: [key], unsigned: 'accept', ...change } as Parameters<typeof load>[1]);
 
 const refused: readonly [string, () => Promise<unknown>, string, RegExp][] = [
   ['an unknown option', protecting({ colour: 'red' }), 'INVALID_ARGUMENT', /^options \(colour\)/],
@@ -27,8 +29,18 @@ const refused: readonly [string, () => Promise<unknown>, string, RegExp][] = [
   ['a progress callback that is none', protecting({ onProgress: 1 }), 'INVALID_ARGUMENT', /^options\.onProgress/],
   ['a signal that is none', protecting({ signal: {} }), 'INVALID_ARGUMENT', /^options\.signal: wants an AbortSignal/],
   ['no recipients', protecting({ recipients: [] }), 'INVALID_ARGUMENT', /^options\.recipients/],
-  ['recipients that the store does not default', protecting({ recipients: undefined }), 'INVALID_ARGUMENT', /^options\.recipients/],
-  ['33 recipients', protecting({ recipients: Array.from({ length: 33 }, () => key) }), 'INVALID_ARGUMENT', /^options\.recipients/],
+  [
+    'recipients that the store does not default',
+    protecting({ recipients: undefined }),
+    'INVALID_ARGUMENT',
+    /^options\.recipients/,
+  ],
+  [
+    '33 recipients',
+    protecting({ recipients: Array.from({ length: 33 }, () => key) }),
+    'INVALID_ARGUMENT',
+    /^options\.recipients/,
+  ],
   ['a name with capitals', protecting({ name: 'My Net' }), 'NAME_INVALID', /^options\.name: "My Net" .* "my-net" would/],
   ['a version with a slash', protecting({ version: '1/2' }), 'NAME_INVALID', /^options\.version: .* "1-2" would/],
   ['a format out of the grammar', protecting({ format: '.x' }), 'NAME_INVALID', /^options\.format/],
@@ -41,15 +53,35 @@ const refused: readonly [string, () => Promise<unknown>, string, RegExp][] = [
   ['no verifier', loading('net@1', { unsigned: undefined }), 'VERIFIER_REQUIRED', /whom to trust/],
   ['unsigned that does not say accept', loading('net@1', { unsigned: true }), 'INVALID_ARGUMENT', /^options\.unsigned/],
   ['a verifier beside unsigned', loading('net@1', { verifier: 'mgs1:' }), 'INVALID_ARGUMENT', /exclude each other/],
-  ['an empty list of verifiers', loading('net@1', { unsigned: undefined, verifier: [] }), 'INVALID_ARGUMENT', /^verifier is an empty list/],
+  [
+    'an empty list of verifiers',
+    loading('net@1', { unsigned: undefined, verifier: [] }),
+    'INVALID_ARGUMENT',
+    /^verifier is an empty list/,
+  ],
   ['a path option, which is not offered', loading('net@1', { as: 'path' }), 'INVALID_ARGUMENT', /^options \(as\)/],
   ['no identities', loading('net@1', { identities: undefined }), 'INVALID_ARGUMENT', /^options\.identities/],
-  ['bytes that are none', () => encrypt([1] as unknown as Uint8Array, { recipients: [key] }), 'INVALID_ARGUMENT', /^bytes: wants a Uint8Array/],
-  ['shared bytes', () => encrypt(new Uint8Array(new SharedArrayBuffer(4)), { recipients: [key] }), 'INVALID_ARGUMENT', /SharedArrayBuffer/],
+  [
+    'bytes that are none',
+    () => encrypt([1] as unknown as Uint8Array, { recipients: [key] }),
+    'INVALID_ARGUMENT',
+    /^bytes: wants a Uint8Array/,
+  ],
+  [
+    'shared bytes',
+    () => encrypt(new Uint8Array(new SharedArrayBuffer(4)), { recipients: [key] }),
+    'INVALID_ARGUMENT',
+    /SharedArrayBuffer/,
+  ],
   ['resizable bytes', () => encrypt(resizable(), { recipients: [key] }), 'INVALID_ARGUMENT', /resizable/],
   ['a shared container', () => split(new Uint8Array(new SharedArrayBuffer(4))), 'INVALID_ARGUMENT', /SharedArrayBuffer/],
   ['a source that is neither bytes nor path', () => inspect(1 as unknown as string), 'INVALID_ARGUMENT', /^source: wants bytes/],
-  ['a stored source with a bad name', () => verify({ ref: 'X@1', from: to }, { verifier: 'mgs1:' }), 'NAME_INVALID', /^source\.ref\.name/],
+  [
+    'a stored source with a bad name',
+    () => verify({ ref: 'X@1', from: to }, { verifier: 'mgs1:' }),
+    'NAME_INVALID',
+    /^source\.ref\.name/,
+  ],
   ['a negative grace period', async () => fileStore('/tmp/x', { graceMs: -1 }), 'INVALID_ARGUMENT', /^options\.graceMs/],
 ];
 
@@ -77,7 +109,10 @@ describe('names', () => {
 
   it('whatever is normalised fits the grammar, and what fits stays', () => {
     const { seed } = seeded('names');
-    fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => isName(normaliseName(text))), { seed });
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => isName(normaliseName(text))),
+      { seed },
+    );
     fc.assert(
       fc.property(fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,100}[a-z0-9]$/), (text) => normaliseName(text) === text),
       { seed },
@@ -85,8 +120,34 @@ describe('names', () => {
   });
 
   it('tell the format from the extension', () => {
-    expect(['a.onnx', 'a.engine', 'a.PLAN', 'a.gguf', 'a.safetensors', 'b/a.pt', 'a.pth', 'a.bin', 'a.keras', 'a.tflite', 'a', 'a.b/c'].map(formatOf)).toEqual(
-      ['onnx', 'tensorrt', 'tensorrt', 'gguf', 'safetensors', 'pytorch', 'pytorch', 'pytorch', 'keras', 'tflite', 'unknown', 'unknown'],
-    );
+    expect(
+      [
+        'a.onnx',
+        'a.engine',
+        'a.PLAN',
+        'a.gguf',
+        'a.safetensors',
+        'b/a.pt',
+        'a.pth',
+        'a.bin',
+        'a.keras',
+        'a.tflite',
+        'a',
+        'a.b/c',
+      ].map(formatOf),
+    ).toEqual([
+      'onnx',
+      'tensorrt',
+      'tensorrt',
+      'gguf',
+      'safetensors',
+      'pytorch',
+      'pytorch',
+      'pytorch',
+      'keras',
+      'tflite',
+      'unknown',
+      'unknown',
+    ]);
   });
 });

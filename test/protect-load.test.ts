@@ -78,7 +78,12 @@ const options = (to: Stores, change: Partial<ProtectOptions> = {}): ProtectOptio
   to,
   ...change,
 });
-const opening = (from: Stores, change: Partial<LoadOptions> = {}): LoadOptions => ({ from, identities: [device], verifier, ...change });
+const opening = (from: Stores, change: Partial<LoadOptions> = {}): LoadOptions => ({
+  from,
+  identities: [device],
+  verifier,
+  ...change,
+});
 const same = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0;
 
 describe.each(STORES)('through %s', (_, make) => {
@@ -193,7 +198,9 @@ describe('protect', () => {
     });
     await protect(file, { name: 'net', version: '1', to: store, signer });
     (await load('net@1', { from: store })).dispose();
-    expect((await failureOf(() => load('net@1', { from: store, verifier: SigningKey.generate().publicKey }))).code).toBe('SIGNATURE_INVALID');
+    expect((await failureOf(() => load('net@1', { from: store, verifier: SigningKey.generate().publicKey }))).code).toBe(
+      'SIGNATURE_INVALID',
+    );
     using accepted = await load('net@1', { from: store, unsigned: 'accept' });
     expect(accepted.metadata.origin).toBe('accepted');
   });
@@ -261,15 +268,24 @@ describe('load', () => {
     const [big = ''] = readdirSync(path.join(to, 'big')).filter((name) => !name.endsWith('.tree'));
     const bytes = readFileSync(path.join(to, 'big', big));
     writeFileSync(path.join(to, 'big', big), bytes.subarray(1));
-    expect(await failureOf(() => load('net@1', opening(store)))).toMatchObject({ code: 'PARTS_MISMATCH', message: expect.stringContaining(`${bytes.length - 1} bytes`) });
+    expect(await failureOf(() => load('net@1', opening(store)))).toMatchObject({
+      code: 'PARTS_MISMATCH',
+      message: expect.stringContaining(`${bytes.length - 1} bytes`),
+    });
   });
 
   it('says which part is missing', async () => {
     const store = memoryStore();
     await protect(file, options(store));
     const big = memoryStore();
-    expect(await failureOf(() => load('net@1', opening({ small: store, big })))).toMatchObject({ code: 'NOT_FOUND', message: expect.stringContaining('big part') });
-    expect(await failureOf(() => load('net@1', opening({ small: big, big: store })))).toMatchObject({ code: 'NOT_FOUND', message: expect.stringContaining('small part') });
+    expect(await failureOf(() => load('net@1', opening({ small: store, big })))).toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining('big part'),
+    });
+    expect(await failureOf(() => load('net@1', opening({ small: big, big: store })))).toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining('small part'),
+    });
   });
 
   it('closes what it opened, on every path, and passes on what a store throws', async () => {
@@ -285,7 +301,9 @@ describe('load', () => {
         open += 1;
         return {
           ...part,
-          close: async () => void (open -= 1),
+          close: async () => {
+            open -= 1;
+          },
           read: async (...range) => {
             if (fail) throw broken;
             return part.read(...range);
@@ -321,7 +339,10 @@ describe('rekey', () => {
     const store = memoryStore();
     await protect(file, options(store));
     const unsigned = { store, identities: [master], verifier, recipients: [master] };
-    expect(await failureOf(() => rekey('net@1', unsigned))).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('signature') });
+    expect(await failureOf(() => rekey('net@1', unsigned))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('signature'),
+    });
     await rekey('net@1', { store, identities: [master], unsigned: 'accept', recipients: [master] });
     expect((await failureOf(() => load('net@1', opening(store, { identities: [master] })))).code).toBe('SIGNATURE_MISSING');
   });

@@ -71,17 +71,43 @@ const refused: readonly [string, () => Promise<string>, string, RegExp][] = [
   ['nothing', async () => path.join(base, 'none'), 'NOT_FOUND', /none/],
   ['an empty file', async () => emptyFile(), 'SOURCE_EMPTY', /empty/],
   ['an empty folder', async () => folder(), 'SOURCE_EMPTY', /holds no files/],
-  ['a folder of empty folders', async () => (mkdirSync(path.join(base, 'e/f'), { recursive: true }), path.join(base, 'e')), 'SOURCE_EMPTY', /holds no files/],
+  ['a folder of empty folders', async () => emptyFolders(), 'SOURCE_EMPTY', /holds no files/],
   ['a device', async () => '/dev/null', 'SOURCE_UNSUPPORTED', /\/dev\/null is a device/],
-  ['a link in a folder', inFolder((root) => symlinkSync('good', path.join(root, 'sub/link'))), 'SOURCE_UNSUPPORTED', /sub\/link is a symbolic link/],
-  ['a link to a folder in a folder', inFolder((root) => symlinkSync('/', path.join(root, 'link'))), 'SOURCE_UNSUPPORTED', /link is a symbolic link/],
-  ['a pipe in a folder', inFolder((root) => execFileSync('mkfifo', [path.join(root, 'pipe')])), 'SOURCE_UNSUPPORTED', /pipe is a named pipe/],
+  [
+    'a link in a folder',
+    inFolder((root) => symlinkSync('good', path.join(root, 'sub/link'))),
+    'SOURCE_UNSUPPORTED',
+    /sub\/link is a symbolic link/,
+  ],
+  [
+    'a link to a folder in a folder',
+    inFolder((root) => symlinkSync('/', path.join(root, 'link'))),
+    'SOURCE_UNSUPPORTED',
+    /link is a symbolic link/,
+  ],
+  [
+    'a pipe in a folder',
+    inFolder((root) => execFileSync('mkfifo', [path.join(root, 'pipe')])),
+    'SOURCE_UNSUPPORTED',
+    /pipe is a named pipe/,
+  ],
   ['a socket in a folder', inFolder(listen), 'SOURCE_UNSUPPORTED', /socket is a socket/],
   ['a reserved name', inFolder((root) => writeFileSync(path.join(root, 'aux.txt'), 'x')), 'NAME_INVALID', /aux\.txt/],
   ['a backslash in a name', inFolder((root) => writeFileSync(path.join(root, 'a\\b'), 'x')), 'NAME_INVALID', /./],
   ['a line end in a name', inFolder((root) => writeFileSync(path.join(root, 'a\nb'), 'x')), 'NAME_INVALID', /./],
-  ['a name that is not UTF-8', inFolder((root) => writeFileSync(Buffer.concat([Buffer.from(`${root}/`), Buffer.from([0xff])]), 'x')), 'NAME_INVALID', /not UTF-8/],
+  [
+    'a name that is not UTF-8',
+    inFolder((root) => writeFileSync(Buffer.concat([Buffer.from(`${root}/`), Buffer.from([0xff])]), 'x')),
+    'NAME_INVALID',
+    /not UTF-8/,
+  ],
 ];
+
+function emptyFolders(): string {
+  const root = path.join(base, 'empty folders');
+  mkdirSync(path.join(root, 'inside'), { recursive: true });
+  return root;
+}
 
 function emptyFile(): string {
   const file = path.join(base, 'empty.onnx');

@@ -18,16 +18,19 @@ import {
   type RewrapOptions,
   SigningKey,
   type SplitRule,
-  type VerifyOptions,
   VerifyingKey,
+  type VerifyOptions,
 } from '../src/index.js';
 import type * as schemas from '../src/options.js';
 
-type Input<Name extends keyof typeof schemas> = (typeof schemas)[Name] extends z.ZodType ? z.input<(typeof schemas)[Name]> : never;
+type Input<Name extends keyof typeof schemas> = (typeof schemas)[Name] extends z.ZodType
+  ? z.input<(typeof schemas)[Name]>
+  : never;
 /** Each accepts what the other does; the schemas' lists are mutable, and a reference is checked as unknown. */
 type Mutable<Type> = Type extends readonly (infer Item)[] ? Item[] : Type;
 type Loose<Type> = { -readonly [Key in keyof Type]: Key extends 'ref' ? unknown : Mutable<Type[Key]> };
-type Same<Schema, Public> = Loose<Schema> extends Loose<Public> ? (Loose<Public> extends Loose<Schema> ? true : 'schema wants more') : 'schema allows more';
+type Same<Schema, Public> =
+  Loose<Schema> extends Loose<Public> ? (Loose<Public> extends Loose<Schema> ? true : 'schema wants more') : 'schema allows more';
 
 describe('types', () => {
   it('are those that the schemas check', () => {

@@ -16,7 +16,10 @@ export class Context {
 
   /** The first signal cancels; the second one ends the process, as it would without us. */
   watchSignals(): void {
-    for (const [name, exit] of [['SIGINT', 130], ['SIGTERM', 143]] as const)
+    for (const [name, exit] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const)
       process.once(name, () => {
         this.#exit = exit;
         this.#interruption.abort(new Error(name));

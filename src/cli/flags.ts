@@ -37,7 +37,11 @@ export const withIdentities = (command: Command): Command =>
 export const withPassphrase = (command: Command, what: string): Command =>
   command.option('--passphrase-file <FILE>', `a passphrase as ${what}: the text of FILE`);
 export const withSigner = (command: Command): Command =>
-  command.option('--signer <PUBLIC>', "publisher's public key (mgs1:…), a file with it, or a signing key file; repeat for more", collect);
+  command.option(
+    '--signer <PUBLIC>',
+    "publisher's public key (mgs1:…), a file with it, or a signing key file; repeat for more",
+    collect,
+  );
 export const withOrigin = (command: Command): Command =>
   withSigner(command).addOption(
     new Option('--unsigned <accept>', 'accept a model whatever its origin, instead of --signer').choices(['accept']),
@@ -115,5 +119,4 @@ export function splitOf({ maxBytes, ratio }: { readonly maxBytes: string; readon
   return { maxBytes: Number(maxBytes), ratio: Number(ratio) };
 }
 
-export const usage = (what: string): ModelGuardError =>
-  new ModelGuardError('INVALID_ARGUMENT', what, { advice: 'See --help.' });
+export const usage = (what: string): ModelGuardError => new ModelGuardError('INVALID_ARGUMENT', what, { advice: 'See --help.' });

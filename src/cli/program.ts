@@ -33,7 +33,10 @@ export async function run(args: readonly string[]): Promise<number> {
     .version(packageVersion())
     .exitOverride();
   for (const register of REGISTER) register(program, context);
-  example(program, 'model-guard keygen --type signing --out publisher.key', 'model-guard protect --help').addHelpText('after', EXIT_HELP);
+  example(program, 'model-guard keygen --type signing --out publisher.key', 'model-guard protect --help').addHelpText(
+    'after',
+    EXIT_HELP,
+  );
   try {
     await program.parseAsync(args, { from: 'user' });
     return 0;

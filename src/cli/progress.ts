@@ -9,7 +9,7 @@ const STEP = 25;
 export class ProgressDisplay {
   readonly #stream: NodeJS.WriteStream;
   #phase: ProgressPhase | undefined;
-  #percent = 0;
+  #percent = -STEP;
   #bar: cliProgress.SingleBar | undefined;
 
   constructor(stream: NodeJS.WriteStream) {
@@ -20,7 +20,7 @@ export class ProgressDisplay {
     if (phase !== this.#phase) this.#begin(phase, total);
     const percent = total === 0 ? 100 : Math.floor((bytes / total) * 100);
     if (this.#bar) this.#bar.update(percent);
-    else if (percent >= this.#percent + STEP || (percent === 100 && this.#percent < 100)) {
+    else if (percent >= this.#percent + STEP) {
       this.#percent = percent - (percent % STEP);
       this.#stream.write(`${VERBS[phase]} ${percent} % of ${formatBytes(total)}\n`);
     }
@@ -44,6 +44,6 @@ export class ProgressDisplay {
     this.#bar?.stop();
     this.#bar = undefined;
     this.#phase = undefined;
-    this.#percent = 0;
+    this.#percent = -STEP;
   }
 }

@@ -27,5 +27,7 @@ export async function readPublicText(path: string): Promise<string | undefined> 
     }
   });
   if (!looksLikeKey(first)) return undefined;
-  return Buffer.from(await readBounded(path, MAX_TEXT)).toString('utf8').trim();
+  return Buffer.from(await readBounded(path, MAX_TEXT))
+    .toString('utf8')
+    .trim();
 }

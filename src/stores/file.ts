@@ -18,7 +18,7 @@ import {
   writeAll,
   writeWhole,
 } from '../files.js';
-import { fileStoreOptions, filePath, parse } from '../options.js';
+import { filePath, fileStoreOptions, parse } from '../options.js';
 import { collectFolder, listFolder } from './folder.js';
 import { bigPartOf, checkedBigName, checkedRef, checkSmallSize, label, MAX_SMALL } from './parts.js';
 import type { BigPartSource, CollectOptions, ModelRef, OpenBigPart, PartStore, StoreOptions } from './store.js';
@@ -85,7 +85,7 @@ class FileStore implements PartStore {
     try {
       await writeWhole(path, (handle) => writeAll(handle, bytes), { overwrite: !ifAbsent });
     } catch (error) {
-      if (isModelGuardError(error) && error.code === 'ALREADY_EXISTS')
+      if (hasCode(error, 'ALREADY_EXISTS'))
         throw new ModelGuardError('ALREADY_EXISTS', `${label(ref)} is published already (${path})`, { cause: error.cause });
       throw error;
     }
@@ -174,7 +174,7 @@ class FileStore implements PartStore {
         try {
           return await readBounded(`${path}.tree`, MAX_TREE);
         } catch (error) {
-          if (isModelGuardError(error) && error.code === 'NOT_FOUND') return undefined;
+          if (hasCode(error, 'NOT_FOUND')) return undefined;
           throw error;
         }
       },
@@ -205,7 +205,7 @@ class FileStore implements PartStore {
         names.add(bigPartOf(await this.getSmall(ref, { signal })).name);
       } catch (error) {
         // A part that vanished meanwhile refers to nothing; one that cannot be read might refer to anything.
-        if (!(isModelGuardError(error) && error.code === 'NOT_FOUND')) return undefined;
+        if (!hasCode(error, 'NOT_FOUND')) return undefined;
       }
     }
     return names.size > 0 ? names : undefined;
@@ -216,7 +216,7 @@ async function missing<T>(what: string, path: string, task: (path: string) => Pr
   try {
     return await task(path);
   } catch (error) {
-    if (isModelGuardError(error) && error.code === 'NOT_FOUND')
+    if (hasCode(error, 'NOT_FOUND'))
       throw new ModelGuardError('NOT_FOUND', `${what} is not there (${path})`, { cause: error.cause });
     throw error;
   }

@@ -1,5 +1,5 @@
 /** Walking a file store: what is published, and what nobody needs any more. */
-import { type Dir } from 'node:fs';
+import type { Dir } from 'node:fs';
 import { lstat, opendir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type AbortSignalLike, throwIfAborted } from '../abort.js';
@@ -16,7 +16,7 @@ async function* entries(folder: string, signal: AbortSignalLike | undefined): As
   try {
     opened = await attempt('Cannot list', folder, () => opendir(folder));
   } catch (error) {
-    if (isModelGuardError(error) && error.code === 'NOT_FOUND') return;
+    if (hasCode(error, 'NOT_FOUND')) return;
     throw error;
   }
   for await (const entry of opened) {
@@ -78,7 +78,7 @@ async function removeOlder(path: string, before: number): Promise<boolean> {
     });
   } catch (error) {
     // Another collector was faster.
-    if (isModelGuardError(error) && error.code === 'NOT_FOUND') return false;
+    if (hasCode(error, 'NOT_FOUND')) return false;
     throw error;
   }
 }

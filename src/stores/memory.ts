@@ -56,8 +56,7 @@ class MemoryStore implements PartStore {
       bytes.set(piece, done);
       done += piece.length;
     }
-    if (done !== bytes.length)
-      throw new ModelGuardError('IO_FAILED', `The big part of ${of} was not ${bytes.length} bytes long`);
+    if (done !== bytes.length) throw new ModelGuardError('IO_FAILED', `The big part of ${of} was not ${bytes.length} bytes long`);
     this.#refuseUsed(of, key);
     this.#big.set(key, { bytes, tree: source.tree().slice() });
   }

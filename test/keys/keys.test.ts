@@ -51,7 +51,12 @@ describe.each(kinds)('a %s key', (type) => {
     await key.save(file(`${type}-shown.key`));
     const [, secret = ''] = readFileSync(file(`${type}-shown.key`), 'utf8').split('\n');
     const raw = Buffer.from(secret, 'base64url');
-    for (const shown of [inspect(key, { showHidden: true, depth: 9 }), JSON.stringify(key), String(key), Object.keys(key).join()]) {
+    for (const shown of [
+      inspect(key, { showHidden: true, depth: 9 }),
+      JSON.stringify(key),
+      String(key),
+      Object.keys(key).join(),
+    ]) {
       expect(shown).not.toContain(secret.slice(0, 20));
       expect(shown).not.toContain(raw.toString('hex').slice(0, 16));
     }
@@ -63,7 +68,10 @@ describe.each(kinds)('a %s key', (type) => {
     await Kind.generate().save(file(`${type}-kind.key`));
     for (const other of kinds.filter((one) => one !== type)) {
       const error = await failureOf(() => KINDS[other].fromFile(file(`${type}-kind.key`)));
-      expect(error).toMatchObject({ code: 'KEY_TYPE_WRONG', message: expect.stringContaining(`holds a ${type} key, not a ${other} key`) });
+      expect(error).toMatchObject({
+        code: 'KEY_TYPE_WRONG',
+        message: expect.stringContaining(`holds a ${type} key, not a ${other} key`),
+      });
     }
   });
 });
@@ -114,7 +122,10 @@ describe('key files', () => {
   });
 
   it('that are missing, or folders, are named', async () => {
-    expect(await failureOf(() => MasterKey.fromFile(file('none')))).toMatchObject({ code: 'NOT_FOUND', message: expect.stringContaining(file('none')) });
+    expect(await failureOf(() => MasterKey.fromFile(file('none')))).toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining(file('none')),
+    });
     expect((await failureOf(() => MasterKey.fromFile(folder))).code).toBe('SOURCE_UNSUPPORTED');
     expect((await failureOf(() => MasterKey.generate().save(file('none/key')))).code).toBe('NOT_FOUND');
     expect((await failureOf(() => MasterKey.fromFile(''))).code).toBe('INVALID_ARGUMENT');
@@ -194,7 +205,10 @@ describe('which key fits where', () => {
   const master = MasterKey.generate();
   const device = DeviceKey.generate();
   const signing = SigningKey.generate();
-  const sealTo = (...recipients: unknown[]) => () => encrypt(plain, { recipients: recipients as Recipient[] });
+  const sealTo =
+    (...recipients: unknown[]) =>
+    () =>
+      encrypt(plain, { recipients: recipients as Recipient[] });
 
   it('every recipient opens what was encrypted to it, in each way it can be given', async () => {
     const x25519 = encodeKey('mgx1:', Buffer.from(`${device.publicKey}`.slice(5), 'base64url').subarray(0, 32));
@@ -206,7 +220,12 @@ describe('which key fits where', () => {
 
   it.each([
     ['the same object twice', sealTo(master, master), 'INVALID_ARGUMENT', 'recipients[1] was already given'],
-    ['a device and its public key', sealTo(device, master, device.publicKey), 'INVALID_ARGUMENT', 'recipients[2] was already given'],
+    [
+      'a device and its public key',
+      sealTo(device, master, device.publicKey),
+      'INVALID_ARGUMENT',
+      'recipients[2] was already given',
+    ],
     ['a device and its text', sealTo(device, `${device.publicKey}`), 'INVALID_ARGUMENT', 'recipients[1] was already given'],
     ['a signing key', sealTo(signing), 'KEY_TYPE_WRONG', 'recipients[0] wants'],
     ["a publisher's public key", sealTo(`${signing.publicKey}`), 'KEY_TYPE_WRONG', 'an Ed25519 public key'],
@@ -219,12 +238,16 @@ describe('which key fits where', () => {
 
   it('recipients: a second passphrase is refused', async () => {
     const two = [await passphrase({ bytes: text('one') }), await passphrase({ bytes: text('two') })];
-    expect(await failureOf(sealTo(...two))).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('second passphrase') });
+    expect(await failureOf(sealTo(...two))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('second passphrase'),
+    });
   });
 
   it('identities, signer and verifier refuse keys of another type', async () => {
     const container = await encrypt(plain, { recipients: [master], signer: signing });
-    const open = (options: object) => () => decrypt(container, { identities: [master], ...options } as Parameters<typeof decrypt>[1]);
+    const open = (options: object) => () =>
+      decrypt(container, { identities: [master], ...options } as Parameters<typeof decrypt>[1]);
     const wrong = [
       open({ identities: [signing], unsigned: 'accept' }),
       open({ identities: [device.publicKey], unsigned: 'accept' }),

@@ -60,14 +60,23 @@ describe.each(MAKERS)('%s', (_, make) => {
 
   it('says which part is missing', async () => {
     const store = make();
-    expect(await failureOf(() => store.getSmall(ref))).toMatchObject({ code: 'NOT_FOUND', message: expect.stringMatching(/small part of net@1/) });
-    expect(await failureOf(() => store.openBig(ref, name('a')))).toMatchObject({ code: 'NOT_FOUND', message: expect.stringMatching(/big part/i) });
+    expect(await failureOf(() => store.getSmall(ref))).toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringMatching(/small part of net@1/),
+    });
+    expect(await failureOf(() => store.openBig(ref, name('a')))).toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringMatching(/big part/i),
+    });
   });
 
   it('replaces a small part, unless it must be absent', async () => {
     const store = make();
     await store.putSmall(ref, bytes(1), { ifAbsent: true });
-    expect(await failureOf(() => store.putSmall(ref, bytes(2), { ifAbsent: true }))).toMatchObject({ code: 'ALREADY_EXISTS', message: expect.stringMatching(/net@1/) });
+    expect(await failureOf(() => store.putSmall(ref, bytes(2), { ifAbsent: true }))).toMatchObject({
+      code: 'ALREADY_EXISTS',
+      message: expect.stringMatching(/net@1/),
+    });
     expect([...(await store.getSmall(ref))]).toEqual([1]);
     await store.putSmall(ref, bytes(3));
     expect([...(await store.getSmall(ref))]).toEqual([3]);
@@ -75,11 +84,14 @@ describe.each(MAKERS)('%s', (_, make) => {
 
   it('lets exactly one of many racing writers publish', async () => {
     const store = make();
-    const results = await Promise.allSettled(Array.from({ length: 16 }, (__, index) => store.putSmall(ref, bytes(index), { ifAbsent: true })));
+    const results = await Promise.allSettled(
+      Array.from({ length: 16 }, (__, index) => store.putSmall(ref, bytes(index), { ifAbsent: true })),
+    );
     const won = results.flatMap(({ status }, index) => (status === 'fulfilled' ? [index] : []));
     expect(won).toHaveLength(1);
     expect([...(await store.getSmall(ref))]).toEqual(won);
-    for (const result of results) if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'ALREADY_EXISTS' });
+    for (const result of results)
+      if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'ALREADY_EXISTS' });
   });
 
   it('takes a big part whole or not at all', async () => {
@@ -127,26 +139,34 @@ describe.each(MAKERS)('%s', (_, make) => {
     expect(await refs(store)).toEqual([ref, { name: 'net', version: '2' }, { name: 'other', version: '1' }]);
   });
 
-  it.each(['..', '.', '', 'a/b', '../x', 'A', '.tmp', 'a\0', '/etc', 'a\\b', 'x'.repeat(129)])('refuses the name %j', async (bad) => {
-    const store = make();
-    for (const wrong of [
-      { name: bad, version: '1' },
-      { name: 'net', version: bad },
-    ]) {
-      expect((await failureOf(() => store.getSmall(wrong))).code).toBe('NAME_INVALID');
-      expect((await failureOf(() => store.putSmall(wrong, bytes(1)))).code).toBe('NAME_INVALID');
-      expect((await failureOf(() => store.putBig(wrong, name('a'), part([bytes(1)])))).code).toBe('NAME_INVALID');
-    }
-  });
-
-  it.each(['../x', `${'a'.repeat(32)}`, `${'A'.repeat(32)}-1`, `${'a'.repeat(32)}-01`, `${'a'.repeat(32)}-1/..`, `${'a'.repeat(32)}-1.tree`, ''])(
-    'refuses %j as name of a big part',
+  it.each(['..', '.', '', 'a/b', '../x', 'A', '.tmp', 'a\0', '/etc', 'a\\b', 'x'.repeat(129)])(
+    'refuses the name %j',
     async (bad) => {
       const store = make();
-      expect((await failureOf(() => store.openBig(ref, bad))).code).toBe('INVALID_ARGUMENT');
-      expect((await failureOf(() => store.putBig(ref, bad, part([bytes(1)])))).code).toBe('INVALID_ARGUMENT');
+      for (const wrong of [
+        { name: bad, version: '1' },
+        { name: 'net', version: bad },
+      ]) {
+        expect((await failureOf(() => store.getSmall(wrong))).code).toBe('NAME_INVALID');
+        expect((await failureOf(() => store.putSmall(wrong, bytes(1)))).code).toBe('NAME_INVALID');
+        expect((await failureOf(() => store.putBig(wrong, name('a'), part([bytes(1)])))).code).toBe('NAME_INVALID');
+      }
     },
   );
+
+  it.each([
+    '../x',
+    `${'a'.repeat(32)}`,
+    `${'A'.repeat(32)}-1`,
+    `${'a'.repeat(32)}-01`,
+    `${'a'.repeat(32)}-1/..`,
+    `${'a'.repeat(32)}-1.tree`,
+    '',
+  ])('refuses %j as name of a big part', async (bad) => {
+    const store = make();
+    expect((await failureOf(() => store.openBig(ref, bad))).code).toBe('INVALID_ARGUMENT');
+    expect((await failureOf(() => store.putBig(ref, bad, part([bytes(1)])))).code).toBe('INVALID_ARGUMENT');
+  });
 
   it('refuses a small part above 17 MiB', async () => {
     const store = make();

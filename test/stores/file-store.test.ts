@@ -1,5 +1,16 @@
 /** The file store on disk: where things lie, what a failure leaves, and what gets collected when. */
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type FileStoreOptions, fileStore, load, MasterKey, type PartStore, protect } from '../../src/index.js';
@@ -16,14 +27,19 @@ function make(options?: FileStoreOptions): { folder: string; store: PartStore } 
   const folder = path.join(base, `store-${count++}`);
   return { folder, store: fileStore(folder, options) };
 }
-const publish = (to: PartStore, version = '1', change: object = {}) => protect(source, { name: 'net', version, recipients: [key], to, ...change });
+const publish = (to: PartStore, version = '1', change: object = {}) =>
+  protect(source, { name: 'net', version, recipients: [key], to, ...change });
 const tree = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)))
     .sort();
 const bigOf = (folder: string, payloadId: string): string =>
-  path.join(folder, 'big', readdirSync(path.join(folder, 'big')).find((entry) => entry.startsWith(payloadId) && !entry.endsWith('.tree')) ?? '');
+  path.join(
+    folder,
+    'big',
+    readdirSync(path.join(folder, 'big')).find((entry) => entry.startsWith(payloadId) && !entry.endsWith('.tree')) ?? '',
+  );
 const age = (file: string, ms: number): void => {
   const time = new Date(Date.now() - ms);
   utimesSync(file, time, time);
@@ -130,7 +146,12 @@ describe('collecting', () => {
   it('removes what a crash left, once it is old enough', async () => {
     const { folder, store } = make();
     await publish(store);
-    const left = [`big/.tmp-${'1'.repeat(24)}`, `small/net/.tmp-${'2'.repeat(24)}`, `big/${'3'.repeat(32)}-56`, `big/${'3'.repeat(32)}-56.tree`];
+    const left = [
+      `big/.tmp-${'1'.repeat(24)}`,
+      `small/net/.tmp-${'2'.repeat(24)}`,
+      `big/${'3'.repeat(32)}-56`,
+      `big/${'3'.repeat(32)}-56.tree`,
+    ];
     for (const file of left) writeFileSync(path.join(folder, file), 'x');
     expect(await store.collect()).toEqual([]);
     for (const file of left) age(path.join(folder, file), 25 * HOUR);

@@ -38,7 +38,11 @@ export function registerVerify(program: Command, context: Context): void {
     .description("check the publisher's signature and, where the payload is there, that it is the one that was signed")
     .argument('<FILE|N@V>', 'container or small part; with --store, name@version');
   withThreads(withJson(withStores(withSigner(command))));
-  example(command, 'model-guard verify defects.mguard --signer mgs1:…', 'model-guard verify defects@3 --signer mgs1:… --store /srv/models');
+  example(
+    command,
+    'model-guard verify defects.mguard --signer mgs1:…',
+    'model-guard verify defects@3 --signer mgs1:… --store /srv/models',
+  );
   command.action(async (subject: string, flags: VerifyFlags) => {
     const { verifier } = await originOf(flags);
     if (verifier === undefined) throw usage('Give the publisher with --signer');
@@ -54,7 +58,10 @@ export function registerVerify(program: Command, context: Context): void {
 const verdict = (ref: string, { payload, info }: Verified): string =>
   `${ref} comes from the publisher\n${rows([
     ['signature', 'checked'],
-    ['payload', payload === 'checked' ? 'checked: it is the one that was signed' : 'not here, so not checked: this is a small part'],
+    [
+      'payload',
+      payload === 'checked' ? 'checked: it is the one that was signed' : 'not here, so not checked: this is a small part',
+    ],
     ['digest', info.digest],
   ])}`;
 
@@ -88,7 +95,8 @@ function diagram({ kind, headerBytes, payloadBytes, parts }: ContainerInfo): str
 }
 
 function boxes(cells: readonly string[], absent?: string): string {
-  const line = (left: string, middle: string, right: string) => `  ${left}${cells.map((cell) => '─'.repeat(cell.length + 2)).join(middle)}${right}`;
+  const line = (left: string, middle: string, right: string) =>
+    `  ${left}${cells.map((cell) => '─'.repeat(cell.length + 2)).join(middle)}${right}`;
   const tail = absent === undefined ? '' : ` + ${absent}`;
   return [line('┌', '┬', '┐'), `  │${cells.map((cell) => ` ${cell} `).join('│')}│${tail}`, line('└', '┴', '┘')].join('\n');
 }

@@ -21,7 +21,11 @@ export function registerKeygen(program: Command, context: Context): void {
       const key = KINDS[type].generate();
       await key.save(out);
       const { publicKey } = key.toJSON();
-      context.print(json, { type, file: out, ...(publicKey && { publicKey }) }, publicKey ?? `${out}: a master key, which has no public part`);
+      context.print(
+        json,
+        { type, file: out, ...(publicKey && { publicKey }) },
+        publicKey ?? `${out}: a master key, which has no public part`,
+      );
     });
   example(withJson(command), 'model-guard keygen --type signing --out publisher.key');
 }

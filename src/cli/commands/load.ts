@@ -25,8 +25,7 @@ interface LoadFlags extends OpenFlags, StoreFlags {
   readonly out: string;
 }
 
-const withOpening = (command: Command): Command =>
-  withThreads(withOrigin(withPassphrase(withIdentities(command), 'identity')));
+const withOpening = (command: Command): Command => withThreads(withOrigin(withPassphrase(withIdentities(command), 'identity')));
 
 export function registerLoad(program: Command, context: Context): void {
   const command = program
