@@ -119,4 +119,5 @@ export function isModelGuardError(error: unknown): error is ModelGuardError {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' && Object.hasOwn(ERROR_CODES, error.code);
 }
 
-export const hasCode = (error: unknown, code: ModelGuardErrorCode): boolean => isModelGuardError(error) && error.code === code;
+export const hasCode = (error: unknown, code: ModelGuardErrorCode): error is ModelGuardError =>
+  isModelGuardError(error) && error.code === code;

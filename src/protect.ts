@@ -1,5 +1,5 @@
 import { abortable } from './abort.js';
-import { isModelGuardError, ModelGuardError } from './errors.js';
+import { hasCode, ModelGuardError } from './errors.js';
 import { filePath, parse, protectOptions } from './options.js';
 import { beginSeal, publish } from './seal.js';
 import { collectSource } from './source.js';

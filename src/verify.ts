@@ -1,6 +1,6 @@
 import { abortable } from './abort.js';
 import { beginning, publicInfo } from './container.js';
-import { isModelGuardError, ModelGuardError } from './errors.js';
+import { hasCode, ModelGuardError } from './errors.js';
 import { resolveVerifiers } from './keys/resolve.js';
 import { requireVersion } from './load.js';
 import type { NativeSource } from './native/binding.js';

@@ -1,6 +1,6 @@
 // A loaded model: arrays over guarded memory, and taking them back.
-#include <algorithm>
 #include <map>
+#include <utility>
 
 #include "convert.h"
 #include "handles.h"
@@ -35,7 +35,7 @@ Napi::ArrayBuffer give(Napi::Env env, uint8_t* data, size_t size, const std::sha
 void ModelState::leave() {
   if (--readers_ > 0) return;
   if (disposed) wipe();
-  if (on_idle) on_idle();
+  if (const auto idle = std::exchange(on_idle, nullptr)) idle();
 }
 
 void ModelState::wipe_when_idle() {
@@ -148,17 +148,14 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
 
   Napi::Value settled(const Napi::CallbackInfo& info) {
     const auto deferred = Napi::Promise::Deferred::New(info.Env());
-    if (state->idle()) deferred.Resolve(info.Env().Undefined());
-    else waiting_.push_back(deferred);
-    if (!state->on_idle) {
-      state->on_idle = [this, self = std::make_shared<Napi::ObjectReference>(Napi::Persistent(info.This().As<Napi::Object>()))] {
-        auto waiting = std::move(waiting_);
-        auto keep = self;  // this closure goes with the next line
-        state->on_idle = nullptr;
-        for (const auto& one : waiting) one.Resolve(Env().Undefined());
-      };
-      if (state->idle()) state->on_idle = nullptr;
+    if (state->idle()) {
+      deferred.Resolve(info.Env().Undefined());
+      return deferred.Promise();
     }
+    waiting_.push_back(deferred);
+    state->on_idle = [this, self = std::make_shared<Napi::ObjectReference>(Napi::Persistent(info.This().As<Napi::Object>()))] {
+      for (const auto& one : std::exchange(waiting_, {})) one.Resolve(Env().Undefined());
+    };
     return deferred.Promise();
   }
 

@@ -2,7 +2,7 @@
 import { rename, utimes } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { throwIfAborted } from '../abort.js';
-import { isModelGuardError, ModelGuardError } from '../errors.js';
+import { hasCode, ModelGuardError } from '../errors.js';
 import {
   attempt,
   isTemporary,

@@ -3,7 +3,7 @@ import type { Dir } from 'node:fs';
 import { lstat, opendir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type AbortSignalLike, throwIfAborted } from '../abort.js';
-import { isModelGuardError } from '../errors.js';
+import { hasCode } from '../errors.js';
 import { attempt, isTemporary } from '../files.js';
 import { isName } from '../names.js';
 import type { ModelRef } from './store.js';

@@ -1,7 +1,16 @@
 /** Writes models to a folder that is full or read-only, and prints what came of each attempt and what was left. */
 import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { encryptFile, fileStore, MasterKey, memoryStore, ModelGuardError, type PartStore, protect, splitFile } from '../../src/index.js';
+import {
+  encryptFile,
+  fileStore,
+  MasterKey,
+  ModelGuardError,
+  memoryStore,
+  type PartStore,
+  protect,
+  splitFile,
+} from '../../src/index.js';
 
 const [folder = '', sources = ''] = process.argv.slice(2);
 const key = MasterKey.generate();
@@ -25,7 +34,8 @@ const named = { name: 'net', version: '1', recipients };
 const attempts: Record<string, () => Promise<unknown>> = {
   protect: () => protect(model, { ...named, to: fileStore(folder) }),
   'protect, streaming': () => protect(model, { ...named, to: streaming(fileStore(folder)) }),
-  'protect, small part': () => protect(model, { ...named, to: { small: fileStore(folder), big: memoryStore() }, split: { maxBytes: 2 ** 24, ratio: 0.9 } }),
+  'protect, small part': () =>
+    protect(model, { ...named, to: { small: fileStore(folder), big: memoryStore() }, split: { maxBytes: 2 ** 24, ratio: 0.9 } }),
   encrypt: () => encryptFile(model, path.join(folder, 'net.mguard'), { recipients }),
   split: () => splitFile(path.join(sources, 'net.mguard'), { small: path.join(folder, 's'), big: path.join(folder, 'b') }),
 };

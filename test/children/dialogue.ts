@@ -2,7 +2,8 @@
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
-const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+// Made when it is first needed: a reader of stdin keeps a process alive.
+let lines: AsyncIterator<string> | undefined;
 
 export function tell(line: string): void {
   writeSync(1, `${line}\n`);
@@ -10,6 +11,7 @@ export function tell(line: string): void {
 
 /** The parent's next line. When the parent is gone, so are we. */
 export async function hear(): Promise<string> {
+  lines ??= createInterface({ input: process.stdin })[Symbol.asyncIterator]();
   const next = await lines.next();
   if (next.done === true) process.exit(1);
   return next.value;

@@ -80,12 +80,12 @@ export const STAGES: Readonly<Record<string, (place: Place) => Promise<void>>> =
   'while reads of a model are under way': async (place) => {
     const model = await load(ref, await opening(place));
     held.push(model, model.bytes);
-    for (let index = 0; index < 8; index += 1) silently(model.read(index * 1000, 1_000_000));
+    for (let index = 0; index < 8; index += 1) silently(model.read(index * 1000, 16_000_000));
   },
   'after dispose() with reads under way': async (place) => {
     const model = await load(ref, await opening(place));
     held.push(model, model.bytes, await model.read(0, 100_000));
-    for (let index = 0; index < 8; index += 1) silently(model.read(index * 1000, 1_000_000));
+    for (let index = 0; index < 8; index += 1) silently(model.read(index * 1000, 16_000_000));
     model.dispose();
   },
 };

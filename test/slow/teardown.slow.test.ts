@@ -1,8 +1,8 @@
 /** Show 12, second part: several loads at once, ends at every stage of life, and a thousand lives that leave nothing behind. */
 import { createHash } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { fileStore, passphrase, protect } from '../../src/index.js';
 import { STAGES } from '../children/stages.js';
 import { startChild } from '../support/children.js';
@@ -14,6 +14,7 @@ import { seeded } from '../support/seed.js';
 import { temporaryFolder } from '../support/temp.js';
 
 const SIZE = 4_000_000;
+const LARGE = 128 * 2 ** 20; // takes long enough that the end comes while work is under way
 const CYCLES = 1000;
 const ABORTED = 200;
 const folder = temporaryFolder('teardown');
@@ -44,19 +45,31 @@ describe('several environments at once', () => {
 });
 
 describe('a life that ends', () => {
-  const args = (stage: string, how: string): string[] => [stage, how, source, store, keys.files.master, keys.files.passphrase];
+  const large = path.join(folder, 'large.bin');
+  const place = path.join(folder, 'large-store');
+  const other = `${place}-other`;
+  const args = (stage: string, how: string): string[] => [stage, how, large, place, keys.files.master, keys.files.passphrase];
+
+  beforeAll(async () => {
+    writeFileSync(large, random.bytes(LARGE));
+    await protect(large, { name: 'net', version: '1', recipients: [keys.master], to: fileStore(place) });
+  });
+
+  // What was cut off in the middle of its encryption has published nothing; else it was not cut off in the middle.
+  afterEach(() => {
+    expect(existsSync(path.join(other, 'small')), 'the end came after the work was done').toBe(false);
+    rmSync(other, { recursive: true, force: true });
+  });
 
   it.for(Object.keys(STAGES))('by process.exit() %s', async (stage) => {
     const child = startChild('teardown.ts', { args: args(stage, 'exit') });
     await child.waitFor('reached');
-    child.say('end');
     expect(await child.ended, `process.exit() ${stage} is no clean end`).toEqual({ code: 0, signal: null, stderr: '' });
   });
 
   it.for(Object.keys(STAGES))('by worker.terminate() %s', async (stage) => {
     const child = startChild('teardown.ts', { args: args(stage, 'terminate') });
     await child.waitFor('reached');
-    child.say('end');
     await child.waitFor('healthy');
     expect(await child.ended, `worker.terminate() ${stage} is no clean end`).toEqual({ code: 0, signal: null, stderr: '' });
   });
