@@ -29,7 +29,9 @@ cpSync(root, sources, { recursive: true, filter: (file) => !skipped.has(file) })
 mkdirSync(project);
 symlinkSync(path.join(root, 'node_modules'), path.join(sources, 'node_modules'));
 
-const packed = JSON.parse(run('npm pack', 'npm', ['pack', '--json', '--silent', '--pack-destination', project], { cwd: sources }).replace(/^[^[]*/, ''));
+const packed = JSON.parse(
+  run('npm pack', 'npm', ['pack', '--json', '--silent', '--pack-destination', project], { cwd: sources }).replace(/^[^[]*/, ''),
+);
 const tarball = path.join(project, packed[0].filename);
 const files = packed[0].files.map((file) => file.path);
 for (const unwanted of ['test/', 'build/', 'examples/', 'src/']) {
@@ -43,7 +45,8 @@ run('attw (node16, bundler)', bin('attw'), [tarball, '--profile', 'node16'], { c
 
 writeFileSync(path.join(project, 'package.json'), JSON.stringify({ name: 'stranger', private: true }));
 run('npm install in an empty project', 'npm', ['install', '--no-audit', '--no-fund', tarball]);
-if (existsSync(path.join(project, 'node_modules/@org/model-guard/build'))) throw new Error('the install compiled although a binary fits');
+if (existsSync(path.join(project, 'node_modules/@org/model-guard/build')))
+  throw new Error('the install compiled although a binary fits');
 
 const story = `
 const key = MasterKey.generate();
@@ -54,7 +57,10 @@ if (new TextDecoder().decode(model.bytes) !== 'weights') throw new Error('not wh
 model.dispose();
 if (!store) throw new Error('no store');
 `;
-writeFileSync(path.join(project, 'esm.mjs'), `import { MasterKey, decrypt, encrypt, memoryStore } from '@org/model-guard';\n${story}`);
+writeFileSync(
+  path.join(project, 'esm.mjs'),
+  `import { MasterKey, decrypt, encrypt, memoryStore } from '@org/model-guard';\n${story}`,
+);
 writeFileSync(
   path.join(project, 'common.cjs'),
   `const { MasterKey, decrypt, encrypt, memoryStore } = require('@org/model-guard');\n(async () => {${story}})();`,
@@ -90,13 +96,27 @@ for (const [title, options] of [
   writeFileSync(
     path.join(project, 'tsconfig.json'),
     JSON.stringify({
-      compilerOptions: { target: 'es2022', lib: ['es2022'], types: [], strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false, noEmit: true, ...options },
+      compilerOptions: {
+        target: 'es2022',
+        lib: ['es2022'],
+        types: [],
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        skipLibCheck: false,
+        noEmit: true,
+        ...options,
+      },
       files: title === 'bundler' ? ['esm.mts'] : ['esm.mts', 'common.cts'],
     }),
   );
-  run(`types (${title}, types: [], no skipLibCheck)`, process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', project]);
+  run(`types (${title}, types: [], no skipLibCheck)`, process.execPath, [
+    path.join(root, 'node_modules/typescript/bin/tsc'),
+    '-p',
+    project,
+  ]);
 }
-if (!run('the command', 'npx', ['model-guard', '--help']).includes('protect')) throw new Error('model-guard --help names no protect');
+if (!run('the command', 'npx', ['model-guard', '--help']).includes('protect'))
+  throw new Error('model-guard --help names no protect');
 run('keygen', 'npx', ['model-guard', 'keygen', '--type', 'device', '--out', 'device.key']);
 
 rmSync(temporary, { recursive: true, force: true });

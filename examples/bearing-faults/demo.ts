@@ -62,9 +62,7 @@ async function story(folder: string): Promise<void> {
     expect(namesIn(stored).length === 0 && piecesOf(plain, stored) === 0, `${file} shows something of the model`);
   }
   const achieved = Object.entries(protection).flatMap(([name, on]) => (on === true ? [name] : []));
-  console.log(
-    `Loaded into native memory (${achieved.join(', ') || 'no locking here'}); the store still holds no piece of it.`,
-  );
+  console.log(`Loaded into native memory (${achieved.join(', ') || 'no locking here'}); the store still holds no piece of it.`);
 
   const heldOut = simulate(heldOutSeed, heldOutCount);
   const guarded = await openSession(bytes);
@@ -77,9 +75,7 @@ async function story(folder: string): Promise<void> {
   console.log(
     `On ${heldOutCount} held-out windows (simulated, ${classes.length} classes, chance ${percent(1 / classes.length)}):`,
   );
-  console.log(
-    `  plain model ${percent(right)} right, protected ${percent(rightGuarded)}, largest difference ${difference}`,
-  );
+  console.log(`  plain model ${percent(right)} right, protected ${percent(rightGuarded)}, largest difference ${difference}`);
   expect(difference === 0, 'the protected model answers differently');
   expect(right > 0.9, 'the model is not as good as it should be');
 

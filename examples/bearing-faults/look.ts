@@ -36,8 +36,7 @@ function latin1(bytes: Uint8Array): string {
 
 /** A table of what each of `parts` shows; `plain` is what nobody should find in them. */
 export function comparison(plain: Uint8Array, parts: Readonly<Record<string, Uint8Array>>): string[] {
-  const row = (...cells: string[]): string =>
-    `  ${cells.map((cell, i) => (i ? cell.padStart(17) : cell.padEnd(12))).join('')}`;
+  const row = (...cells: string[]): string => `  ${cells.map((cell, i) => (i ? cell.padStart(17) : cell.padEnd(12))).join('')}`;
   const number = (x: number): string => x.toLocaleString('en');
   return [
     row('', 'bytes', 'bits per byte', 'names of graph', '16-byte pieces of the model'.padStart(30)),

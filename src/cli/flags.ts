@@ -90,11 +90,13 @@ export async function identitiesOf({ identity = [], passphraseFile }: IdentityFl
   return identities;
 }
 
-/** Neither flag is left to the SDK, which says VERIFIER_REQUIRED. */
 export async function originOf({ signer = [], unsigned }: OriginFlags): Promise<OriginOptions> {
   if (unsigned && signer.length > 0) throw usage('--signer and --unsigned exclude each other');
   if (unsigned) return { unsigned };
-  return signer.length > 0 ? { verifier: await Promise.all(signer.map(publicSignerOf)) } : {};
+  if (signer.length > 0) return { verifier: await Promise.all(signer.map(publicSignerOf)) };
+  throw new ModelGuardError('VERIFIER_REQUIRED', 'Nothing says whom to trust for the origin of this model', {
+    advice: "Give the publisher's public key with --signer, or --unsigned accept if you know the origin otherwise.",
+  });
 }
 
 async function publicSignerOf(text: string): Promise<string> {
