@@ -16,9 +16,13 @@ async function cycle(): Promise<void> {
 
 async function abortedCycle(): Promise<void> {
   const controller = new AbortController();
-  const from = hooked(store, (operation, count) => {
-    if (operation === 'read' && count === 2) controller.abort();
-  }, { streamed: true });
+  const from = hooked(
+    store,
+    (operation, count) => {
+      if (operation === 'read' && count === 2) controller.abort();
+    },
+    { streamed: true },
+  );
   try {
     await load('net@1', { from, ...opening, signal: controller.signal });
   } catch (error) {

@@ -3,7 +3,17 @@
  * It makes no copy of a key or of the model by itself, unless it is told to leak one.
  */
 import { readFileSync } from 'node:fs';
-import { DeviceKey, fileStore, type GuardedModel, type Identity, load, MasterKey, passphrase, protect, SigningKey } from '../../src/index.js';
+import {
+  DeviceKey,
+  fileStore,
+  type GuardedModel,
+  type Identity,
+  load,
+  MasterKey,
+  passphrase,
+  protect,
+  SigningKey,
+} from '../../src/index.js';
 import { argument, hear, tell } from './dialogue.js';
 
 const source = argument(0);

@@ -70,13 +70,15 @@ describe('a big part without its small part', () => {
     needles.addRaw('salt', container.slice(header.length, header.length + 24));
     needles.addRaw('commitment', container.slice(header.length + 24, header.length + 56));
     needles.addRaw('core', header.core).addRaw('mac', header.mac).addRaw('digest', header.digest);
-    header.slots.forEach((slot, index) => needles.addRaw(`slot ${index}`, encodeSlot(slot).slice(16)));
-    header.signatures.forEach((signature) => needles.addRaw('signature', signature.bytes));
+    for (const [index, slot] of header.slots.entries()) needles.addRaw(`slot ${index}`, encodeSlot(slot).slice(16));
+    for (const signature of header.signatures) needles.addRaw('signature', signature.bytes);
     const found = new Set<string>();
     needles.scan(big, (label) => found.add(label));
     expect([...found], 'the big part holds what only the small part may hold').toEqual([]);
     needles.scan(small, (label) => found.add(label));
-    expect([...found], 'the search itself does not work').toEqual(expect.arrayContaining(['salt', 'commitment', 'core', 'slot 0']));
+    expect([...found], 'the search itself does not work').toEqual(
+      expect.arrayContaining(['salt', 'commitment', 'core', 'slot 0']),
+    );
   });
 
   it('is no container to any key', async () => {
@@ -93,7 +95,13 @@ describe('a big part without its small part', () => {
     const recipients = [keys.recipients.master, keys.recipients.device];
     const identities = [keys.master, keys.device];
     for (const dataKey of [randomBytes(32), keys.raw.master, keys.raw.device.slice(0, 32), keys.raw.signing]) {
-      const own = sealMessage(new Uint8Array(message.length), { name: 'net', version: '1', recipients, dataKey, signer: keys.raw.signing });
+      const own = sealMessage(new Uint8Array(message.length), {
+        name: 'net',
+        version: '1',
+        recipients,
+        dataKey,
+        signer: keys.raw.signing,
+      });
       const cut = own.length - big.length;
       const forged = concat(own.slice(0, cut), big);
       expect(await refusal(() => decrypt(forged, { identities, unsigned: 'accept' }))).toBe('INTEGRITY_FAILED');
@@ -105,7 +113,10 @@ describe('a big part without its small part', () => {
     const { header, dataKey } = openContainer(container, [keys.identities.master]);
     const context = payloadContext(coreHash(header.core));
     const payload = container.slice(header.length);
-    expect(refused(() => openPayload(dataKey, context, payload)), 'with the salt it must open').toBe(false);
+    expect(
+      refused(() => openPayload(dataKey, context, payload)),
+      'with the salt it must open',
+    ).toBe(false);
     const first = big.slice(SEALED - (small.length - header.length - 56), 2 * SEALED - (small.length - header.length - 56));
     const right = deriveKeys(dataKey, payload.slice(0, 24), context);
     expect(gcmOpen(right.key, chunkNonce(right.baseNonce, 1), none, first), 'chunk 1 is not where it must be').toBeDefined();

@@ -128,7 +128,11 @@ describe('pairs of parts', () => {
         ['no signature', resign(container, dataKey), ['SIGNATURE_MISSING']],
         ["a stranger's signature", resign(container, dataKey, stranger), ['SIGNATURE_INVALID']],
         ['another model under the old signature', reencrypt(container, dataKey, other), ['SIGNATURE_INVALID']],
-        ['another model under the old digest', reencrypt(container, dataKey, other, { keepDigest: true }), ['PARTS_MISMATCH', 'DIGEST_MISMATCH']],
+        [
+          'another model under the old digest',
+          reencrypt(container, dataKey, other, { keepDigest: true }),
+          ['PARTS_MISMATCH', 'DIGEST_MISMATCH'],
+        ],
       ];
       for (const [what, forged, expected] of forgeries) {
         const cut = model.small.length + (parseHeader(forged).length - parseHeader(container).length);

@@ -117,8 +117,14 @@ describe('chunks', () => {
     const whole = chunks.length - 1;
     for (let a = 0; a < whole; a += 1) {
       for (let b = a + 1; b < whole; b += 1) {
-        const codes = await refusals(build(header, prefix, swapped(chunks, a, b)), `chunks ${a} and ${b} swapped`, header.length + 56 + 100);
-        expect(codes.filter((code) => code !== 'PARTS_MISMATCH' && code !== 'INTEGRITY_FAILED' && code !== 'DIGEST_MISMATCH')).toEqual([]);
+        const codes = await refusals(
+          build(header, prefix, swapped(chunks, a, b)),
+          `chunks ${a} and ${b} swapped`,
+          header.length + 56 + 100,
+        );
+        expect(
+          codes.filter((code) => code !== 'PARTS_MISMATCH' && code !== 'INTEGRITY_FAILED' && code !== 'DIGEST_MISMATCH'),
+        ).toEqual([]);
       }
     }
   });
@@ -136,7 +142,11 @@ describe('chunks', () => {
     const { facts } = parseHeader(container);
     const { dataKey } = openContainer(container, [keys.identities.master]);
     for (let k = 0; k < chunks.length; k += 1) {
-      const dropped = build(header, prefix, chunks.filter((_, index) => index !== k));
+      const dropped = build(
+        header,
+        prefix,
+        chunks.filter((_, index) => index !== k),
+      );
       await refusals(dropped, `chunk ${k} dropped`);
       const inserted = build(header, prefix, [...chunks.slice(0, k), chunks[k] ?? prefix, ...chunks.slice(k)]);
       await refusals(inserted, `chunk ${k} inserted`);

@@ -153,7 +153,9 @@ export const keyFile = (type: 'master' | 'device' | 'signing', key: Uint8Array):
   ascii(`model-guard-key v1 ${type} plain\n${Buffer.from(key).toString('base64url')}\n`);
 
 export function parseKeyFile(bytes: Uint8Array): { readonly type: 'master' | 'device' | 'signing'; readonly key: Uint8Array } {
-  const match = /^model-guard-key v1 (master|device|signing) plain\n([A-Za-z0-9_-]+)\n$/.exec(Buffer.from(bytes).toString('latin1'));
+  const match = /^model-guard-key v1 (master|device|signing) plain\n([A-Za-z0-9_-]+)\n$/.exec(
+    Buffer.from(bytes).toString('latin1'),
+  );
   must(match !== null, 'not a key file');
   const [, type, body = ''] = match;
   const key = Uint8Array.from(Buffer.from(body, 'base64url'));

@@ -43,7 +43,6 @@ export const coreHash = (core: Uint8Array): Uint8Array => digest('sha384', core)
 export const bound = (label: string, hash: Uint8Array): Uint8Array => concat(ascii(label), Uint8Array.of(0), hash);
 
 /** First 8 bytes of SHA-256("model-guard/v1/id" ‖ public key). */
-export const keyId = (publicKey: Uint8Array): Uint8Array =>
-  digest('sha256', ascii('model-guard/v1/id'), publicKey).slice(0, 8);
+export const keyId = (publicKey: Uint8Array): Uint8Array => digest('sha256', ascii('model-guard/v1/id'), publicKey).slice(0, 8);
 
 export const keyIdText = (publicKey: Uint8Array): string => hex(keyId(publicKey));

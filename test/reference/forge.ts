@@ -1,17 +1,8 @@
 /** Containers that somebody who lacks a key, or has one key too many, would make. */
 import { concat } from './bytes.js';
-import { type Core, coreHash, writeCore } from './core.js';
-import {
-  type Claims,
-  encodeHeader,
-  type Header,
-  parseHeader,
-  payloadLength,
-  ROLE,
-  type Signature,
-  type Slot,
-} from './header.js';
 import { signature } from './container.js';
+import { type Core, coreHash, writeCore } from './core.js';
+import { type Claims, encodeHeader, type Header, parseHeader, payloadLength, ROLE, type Signature, type Slot } from './header.js';
 import { payloadContext, payloadDigest, sealPayload } from './payload.js';
 import { type Recipient, wrap } from './slots.js';
 

@@ -1,5 +1,5 @@
 /** Sections 1, 6 and 7: the header, field by field, and back to the same bytes. */
-import { ascii, concat, Cursor, must, same, u16, u32, u64 } from './bytes.js';
+import { ascii, Cursor, concat, must, same, u16, u32, u64 } from './bytes.js';
 import { bound, type Core, coreHash, parseCore } from './core.js';
 import { digest, hkdfExpand, hmac } from './primitives.js';
 
@@ -53,26 +53,13 @@ export const payloadLength = (plaintextSize: number): number => 56 + plaintextSi
 
 function encodePolicy(policy: Policy | undefined): Uint8Array {
   if (policy === undefined) return new Uint8Array(0);
-  return concat(
-    u64(policy.notBefore),
-    u64(policy.notAfter),
-    u64(policy.offlineUntil),
-    policy.leaseId,
-    policy.deviceId,
-  );
+  return concat(u64(policy.notBefore), u64(policy.notAfter), u64(policy.offlineUntil), policy.leaseId, policy.deviceId);
 }
 
 /** Every byte of a slot before its body. */
 export function slotAad(slot: Omit<Slot, 'body'>, bodyLength: number): Uint8Array {
   const policy = encodePolicy(slot.policy);
-  return concat(
-    u16(slot.type),
-    u16(slot.flags),
-    u32(8 + 2 + policy.length + bodyLength),
-    slot.keyId,
-    u16(policy.length),
-    policy,
-  );
+  return concat(u16(slot.type), u16(slot.flags), u32(8 + 2 + policy.length + bodyLength), slot.keyId, u16(policy.length), policy);
 }
 
 export const encodeSlot = (slot: Slot): Uint8Array => concat(slotAad(slot, slot.body.length), slot.body);

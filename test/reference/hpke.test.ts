@@ -47,7 +47,11 @@ interface Case {
 
 function someCase(): Case {
   const scalar = random.bytes(32);
-  const [info, aad, plain] = [random.bytes(random.integer(100)), random.bytes(random.integer(100)), random.bytes(random.integer(200))];
+  const [info, aad, plain] = [
+    random.bytes(random.integer(100)),
+    random.bytes(random.integer(100)),
+    random.bytes(random.integer(200)),
+  ];
   return { scalar, recipient: publicOf('x25519', scalar), info, aad, plain };
 }
 

@@ -6,13 +6,13 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decrypt, fileStore, type GuardedModel, load, merge, protect, split } from '../../src/index.js';
 import { type Keyring, makeKeyring } from '../support/keyring.js';
 import { print } from '../support/print.js';
-import { seeded } from '../support/seed.js';
 import { scaled } from '../support/sample.js';
+import { seeded } from '../support/seed.js';
 import { temporaryFolder } from '../support/temp.js';
 import { concat, hex, same } from './bytes.js';
 import { openContainer, publicKeyText, sealContainer, splitContainer } from './container.js';
 import { encodeHeader, parseHeader } from './header.js';
-import { type Files, checkPaths } from './manifest.js';
+import { checkPaths, type Files } from './manifest.js';
 import { payloadDigest, treeFile } from './payload.js';
 
 const folder = temporaryFolder('interop');
@@ -68,65 +68,73 @@ function writeModel(files: Files, below: string): string {
 }
 
 describe('the SDK and the reference', () => {
-  it('the reference opens whatever the SDK protects', async () => {
-    let rounds = 0;
-    const everyone = fc.subarray(['master', 'device', 'passphrase'] as const, { minLength: 1 });
-    const rule = fc.record({ maxBytes: fc.constantFrom(0, 1000, 3072, 70_000), ratio: fc.constantFrom(0, 0.2, 0.3, 0.9) });
-    await fc.assert(
-      fc.asyncProperty(model, name, name, everyone, fc.boolean(), rule, async (files, title, version, who, signed, cut) => {
-        rounds += 1;
-        const source = writeModel(files, `source-${rounds}`);
-        const store = path.join(folder, `store-${rounds}`);
-        const recipients = who.map((one) => keys[one]);
-        const signer = signed ? { signer: keys.signing } : {};
-        const made = await protect(source, { name: title, version, recipients, to: fileStore(store), split: cut, ...signer });
+  it(
+    'the reference opens whatever the SDK protects',
+    async () => {
+      let rounds = 0;
+      const everyone = fc.subarray(['master', 'device', 'passphrase'] as const, { minLength: 1 });
+      const rule = fc.record({ maxBytes: fc.constantFrom(0, 1000, 3072, 70_000), ratio: fc.constantFrom(0, 0.2, 0.3, 0.9) });
+      await fc.assert(
+        fc.asyncProperty(model, name, name, everyone, fc.boolean(), rule, async (files, title, version, who, signed, cut) => {
+          rounds += 1;
+          const source = writeModel(files, `source-${rounds}`);
+          const store = path.join(folder, `store-${rounds}`);
+          const recipients = who.map((one) => keys[one]);
+          const signer = signed ? { signer: keys.signing } : {};
+          const made = await protect(source, { name: title, version, recipients, to: fileStore(store), split: cut, ...signer });
 
-        const small = Uint8Array.from(readFileSync(path.join(store, 'small', title, version)));
-        const offset = small.length - parseHeader(small).length;
-        const bigFile = path.join(store, 'big', `${made.payloadId}-${offset}`);
-        const big = Uint8Array.from(readFileSync(bigFile));
-        const container = concat(small, big);
-        const trust = { name: title, version, publishers: signed ? [keys.publisher] : [] };
-        for (const one of who) {
-          const opened = openContainer(container, [keys.identities[one]], trust);
-          expectSameFiles(opened.files, files, `opening with the ${one} key`);
-          expect(same(encodeHeader(opened.header, opened.dataKey), small.subarray(0, opened.header.length))).toBe(true);
-        }
-        const payload = container.subarray(parseHeader(container).length);
-        expect(hex(payloadDigest(payload)), 'the digest is not that of the payload').toBe(made.digest);
-        expect(same(readFileSync(`${bigFile}.tree`), treeFile(payload)), 'the .tree file is another').toBe(true);
-        expect(same(splitContainer(container, cut).small, small), 'the cut is elsewhere').toBe(true);
-      }),
-      options,
-    );
-    print(`interoperation: the reference opened ${rounds} models that the SDK protected`);
-  }, MINUTES);
+          const small = Uint8Array.from(readFileSync(path.join(store, 'small', title, version)));
+          const offset = small.length - parseHeader(small).length;
+          const bigFile = path.join(store, 'big', `${made.payloadId}-${offset}`);
+          const big = Uint8Array.from(readFileSync(bigFile));
+          const container = concat(small, big);
+          const trust = { name: title, version, publishers: signed ? [keys.publisher] : [] };
+          for (const one of who) {
+            const opened = openContainer(container, [keys.identities[one]], trust);
+            expectSameFiles(opened.files, files, `opening with the ${one} key`);
+            expect(same(encodeHeader(opened.header, opened.dataKey), small.subarray(0, opened.header.length))).toBe(true);
+          }
+          const payload = container.subarray(parseHeader(container).length);
+          expect(hex(payloadDigest(payload)), 'the digest is not that of the payload').toBe(made.digest);
+          expect(same(readFileSync(`${bigFile}.tree`), treeFile(payload)), 'the .tree file is another').toBe(true);
+          expect(same(splitContainer(container, cut).small, small), 'the cut is elsewhere').toBe(true);
+        }),
+        options,
+      );
+      print(`interoperation: the reference opened ${rounds} models that the SDK protected`);
+    },
+    MINUTES,
+  );
 
-  it('the SDK opens whatever the reference seals', async () => {
-    let rounds = 0;
-    const everyone = fc.subarray(['master', 'device', 'passphrase'] as const, { minLength: 1 });
-    await fc.assert(
-      fc.asyncProperty(model, name, name, everyone, fc.boolean(), async (files, title, version, who, signed) => {
-        rounds += 1;
-        const recipients = who.map((one) => keys.recipients[one]);
-        const signer = signed ? { signer: keys.raw.signing } : {};
-        const container = sealContainer(files, { name: title, version, recipients, ...signer });
-        const verifier = publicKeyText('mgs1', keys.publisher);
-        const origin = signed ? { verifier } : ({ unsigned: 'accept' } as const);
-        for (const one of who) {
-          using opened = await decrypt(container, { identities: [keys[one]], ref: { name: title, version }, ...origin });
-          expectSameFiles(plainFiles(opened), files, `the SDK with the ${one} key`);
-          expect(opened.metadata).toMatchObject({ name: title, version, format: 'raw', created: '2024-02-29T12:00:00Z' });
-        }
-        const cut = splitContainer(container);
-        const parts = await split(container);
-        expect(same(parts.small, cut.small) && same(parts.big, cut.big), 'the SDK cuts elsewhere').toBe(true);
-        expect(same(await merge(cut.small, cut.big), container), 'merging is not concatenation').toBe(true);
-      }),
-      options,
-    );
-    print(`interoperation: the SDK opened ${rounds} containers that the reference sealed`);
-  }, MINUTES);
+  it(
+    'the SDK opens whatever the reference seals',
+    async () => {
+      let rounds = 0;
+      const everyone = fc.subarray(['master', 'device', 'passphrase'] as const, { minLength: 1 });
+      await fc.assert(
+        fc.asyncProperty(model, name, name, everyone, fc.boolean(), async (files, title, version, who, signed) => {
+          rounds += 1;
+          const recipients = who.map((one) => keys.recipients[one]);
+          const signer = signed ? { signer: keys.raw.signing } : {};
+          const container = sealContainer(files, { name: title, version, recipients, ...signer });
+          const verifier = publicKeyText('mgs1', keys.publisher);
+          const origin = signed ? { verifier } : ({ unsigned: 'accept' } as const);
+          for (const one of who) {
+            using opened = await decrypt(container, { identities: [keys[one]], ref: { name: title, version }, ...origin });
+            expectSameFiles(plainFiles(opened), files, `the SDK with the ${one} key`);
+            expect(opened.metadata).toMatchObject({ name: title, version, format: 'raw', created: '2024-02-29T12:00:00Z' });
+          }
+          const cut = splitContainer(container);
+          const parts = await split(container);
+          expect(same(parts.small, cut.small) && same(parts.big, cut.big), 'the SDK cuts elsewhere').toBe(true);
+          expect(same(await merge(cut.small, cut.big), container), 'merging is not concatenation').toBe(true);
+        }),
+        options,
+      );
+      print(`interoperation: the SDK opened ${rounds} containers that the reference sealed`);
+    },
+    MINUTES,
+  );
 
   it('the SDK loads parts that the reference laid into a file store', async () => {
     const files: Files = new Map([['net.bin', random.bytes(100_000)]]);

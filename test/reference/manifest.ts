@@ -88,7 +88,18 @@ export function unpackMessage(message: Uint8Array): Files {
   must(length <= MAX_MANIFEST && 4 + length <= message.length, 'an impossible manifest length');
   const entries = parseEntries(message.slice(4, 4 + length));
   checkPaths(entries.map((entry) => entry.path));
-  must(same(utf8(entries.map((e) => e.path).join('\n')), utf8([...entries].sort(byBytes).map((e) => e.path).join('\n'))), 'files are not in byte order');
+  must(
+    same(
+      utf8(entries.map((e) => e.path).join('\n')),
+      utf8(
+        [...entries]
+          .sort(byBytes)
+          .map((e) => e.path)
+          .join('\n'),
+      ),
+    ),
+    'files are not in byte order',
+  );
 
   const start = up(4 + length);
   must(start <= message.length, 'the message ends inside its manifest padding');
@@ -99,7 +110,10 @@ export function unpackMessage(message: Uint8Array): Files {
     must(entry.offset === up(end), `${entry.path} is not where it must be`);
     end = entry.offset + entry.size;
     must(start + end <= message.length, `${entry.path} goes on past the message`);
-    must(message.subarray(padded, start + entry.offset).every((byte) => byte === 0), 'padding is not zero');
+    must(
+      message.subarray(padded, start + entry.offset).every((byte) => byte === 0),
+      'padding is not zero',
+    );
     padded = start + end;
     files.set(entry.path, message.slice(start + entry.offset, start + end));
   }

@@ -82,17 +82,35 @@ describe('the reference implementation', () => {
   it('refuses JSON that is not canonical', () => {
     const bad = ['{"b":1,"a":1}', '{"a":1,"a":1}', '{"a": 1}', '{"a":1.0}', '{"a":-0}', '{"a":9007199254740992}'];
     const worse = ['{"a":null}', '{"a":true}', '{"a":"\\u0061"}', '\ufeff{}', '[[[[[[[[[1]]]]]]]]]', '{"a":"\\ud800"}', ''];
-    for (const text of [...bad, ...worse]) expect(refused(() => parseJson(utf8(text))), text).toBe(true);
+    for (const text of [...bad, ...worse])
+      expect(
+        refused(() => parseJson(utf8(text))),
+        text,
+      ).toBe(true);
     expect(parseJson(utf8('{"a":[1,"é\\n"],"b":{}}'))).toEqual({ a: [1, 'é\n'], b: {} });
   });
 
   it('refuses paths that some system would take for another', () => {
     const bad = ['', '/a', 'a/', 'a//b', '.', 'a/../b', 'a\\b', 'c:', 'a\u0000', 'a\u0085', 'con', 'a/NUL.txt', 'com¹', 'aux .x'];
     const worse = ['a.', 'a ', 'e\u0301', 'x'.repeat(256), `${'x/'.repeat(512)}y`, 'LPT9.tar.gz', 'conout$'];
-    for (const path of [...bad, ...worse]) expect(refused(() => checkPath(path)), path).toBe(true);
+    for (const path of [...bad, ...worse])
+      expect(
+        refused(() => checkPath(path)),
+        path,
+      ).toBe(true);
     for (const path of ['a', '.a', 'a b', 'console', 'é', 'com10', 'x'.repeat(255), 'nul_']) checkPath(path);
-    for (const pair of [['a', 'A'], ['Straße', 'STRASSE'], ['a', 'a/b'], ['A/b', 'a'], ['ſ', 's'], ['\u1e9e', 'ss']]) {
-      expect(refused(() => checkPaths(pair)), pair.join(' and ')).toBe(true);
+    for (const pair of [
+      ['a', 'A'],
+      ['Straße', 'STRASSE'],
+      ['a', 'a/b'],
+      ['A/b', 'a'],
+      ['ſ', 's'],
+      ['\u1e9e', 'ss'],
+    ]) {
+      expect(
+        refused(() => checkPaths(pair)),
+        pair.join(' and '),
+      ).toBe(true);
     }
     checkPaths(['a', 'ab', 'b/a', 'i', 'ı']);
   });

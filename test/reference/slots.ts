@@ -1,5 +1,5 @@
 /** Section 6: wrapping the data key for a recipient, and getting it back. */
-import { concat, same } from './bytes.js';
+import { concat, Refused, same } from './bytes.js';
 import { bound, keyId } from './core.js';
 import { type Policy, SLOT, type Slot, slotAad } from './header.js';
 import { gcmOpen, gcmSeal, hkdf, hpkeOpen, hpkeSeal, publicOf, random, scrypt } from './primitives.js';
@@ -8,13 +8,9 @@ export type Recipient =
   | { readonly x25519: Uint8Array }
   | { readonly master: Uint8Array }
   | { readonly passphrase: Uint8Array; readonly logN?: number };
-export type Identity =
-  | { readonly x25519: Uint8Array }
-  | { readonly master: Uint8Array }
-  | { readonly passphrase: Uint8Array };
+export type Identity = { readonly x25519: Uint8Array } | { readonly master: Uint8Array } | { readonly passphrase: Uint8Array };
 
-export const slotInfo = (type: keyof typeof SLOT, hash: Uint8Array): Uint8Array =>
-  bound(`model-guard/v1/slot/${type}`, hash);
+export const slotInfo = (type: keyof typeof SLOT, hash: Uint8Array): Uint8Array => bound(`model-guard/v1/slot/${type}`, hash);
 
 const zeros = (length: number): Uint8Array => new Uint8Array(length);
 
@@ -60,7 +56,12 @@ export function unwrap(slot: Slot, identity: Identity, hash: Uint8Array): Uint8A
   const aad = slotAad(slot, slot.body.length);
   if ('x25519' in identity) {
     const [enc, sealed] = [slot.body.slice(0, 32), slot.body.slice(32)];
-    return hpkeOpen(enc, identity.x25519, slotInfo('x25519', hash), aad, sealed);
+    try {
+      return hpkeOpen(enc, identity.x25519, slotInfo('x25519', hash), aad, sealed);
+    } catch (error) {
+      if (error instanceof Refused) return undefined; // an all-zero shared secret: this slot does not open
+      throw error;
+    }
   }
   if ('master' in identity) {
     const key = wrappingKey('master', identity.master, slot.body.slice(0, 32), hash);

@@ -71,8 +71,7 @@ function foldLetter(letter: string): string {
   return letter.toLowerCase().toUpperCase().toLowerCase();
 }
 
-export const casefold = (text: string): string =>
-  between(text, (part) => Array.from(part, foldLetter).join(''));
+export const casefold = (text: string): string => between(text, (part) => Array.from(part, foldLetter).join(''));
 
 /** Definition D145: canonical caseless matching compares this. */
 export const canonicalFold = (text: string): string => nfd(casefold(nfd(text)));

@@ -63,7 +63,9 @@ describe('a protect that is killed', () => {
       expect(state, `the run was not killed at ${call.text.slice(0, 120)}`).not.toBe('finished');
       states.push(state);
     }
-    print(`crash, ${what}: killed at ${chosen.length} of ${points.length} points (${count(chosen.map(({ syscall }) => syscall))}); afterwards ${count(states)}`);
+    print(
+      `crash, ${what}: killed at ${chosen.length} of ${points.length} points (${count(chosen.map(({ syscall }) => syscall))}); afterwards ${count(states)}`,
+    );
     expect(states, 'no kill came before the commit').toContain(scenario.before);
   });
 
@@ -111,6 +113,7 @@ describe('a protect that survives a power cut', () => {
     }
     expect(named.at(-1)?.paths[1], 'the small part is not the last to be named').toContain('/small/');
     const removed = at(({ syscall, paths }) => syscall === 'unlink' && !(paths[0] ?? '').includes('.tmp-'));
-    if (scenario === OVERWRITE) expect(removed, 'the old big part goes before the new small part is for good').toBeGreaterThan(previous);
+    if (scenario === OVERWRITE)
+      expect(removed, 'the old big part goes before the new small part is for good').toBeGreaterThan(previous);
   });
 });

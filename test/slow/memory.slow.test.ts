@@ -81,7 +81,11 @@ interface Finding {
 }
 
 /** What of `needles` lies where in a process's writable memory. */
-function scan(pid: number, needles: Needles, where: (mapping: Mapping) => boolean): { readonly found: readonly Finding[]; readonly bytes: number } {
+function scan(
+  pid: number,
+  needles: Needles,
+  where: (mapping: Mapping) => boolean,
+): { readonly found: readonly Finding[]; readonly bytes: number } {
   const found = new Map<string, Finding>();
   let bytes = 0;
   for (const mapping of mappings(pid).filter((one) => one.writable && where(one))) {
@@ -102,7 +106,9 @@ const describeFinding = ({ what, mapping, count }: Finding): string =>
 function expectClean(pid: number, secrets: ReadonlyMap<string, Uint8Array>, when: string): void {
   const needles = needlesFor(secrets);
   const { found, bytes } = scan(pid, needles, (mapping) => !isSecretPage(mapping));
-  print(`memory, ${when}: ${needles.count} windows of ${secrets.size} secrets looked for in ${(bytes / 2 ** 20).toFixed(0)} MiB, ${found.length} found`);
+  print(
+    `memory, ${when}: ${needles.count} windows of ${secrets.size} secrets looked for in ${(bytes / 2 ** 20).toFixed(0)} MiB, ${found.length} found`,
+  );
   expect(found.map(describeFinding), `key material outside secret pages ${when}`).toEqual([]);
 }
 
@@ -123,13 +129,18 @@ describe('the memory of a process that protects and loads', () => {
     const outside = plain.filter(({ mapping }) => !isPlaintextRegion(mapping));
     expect(outside.map(describeFinding), 'plaintext outside its regions').toEqual([]);
     for (const name of Object.keys(SIZES)) {
-      expect(plain.filter(({ what }) => what === name).length, `${name} is not seen in memory, so this scan proves nothing`).toBeGreaterThan(0);
+      expect(
+        plain.filter(({ what }) => what === name).length,
+        `${name} is not seen in memory, so this scan proves nothing`,
+      ).toBeGreaterThan(0);
     }
 
     await step('dispose');
     expectClean(child.pid, secrets, 'after dispose()');
     const left = scan(child.pid, markers, () => true);
-    print(`memory, after dispose(): ${markers.count} windows of plaintext looked for in ${(left.bytes / 2 ** 20).toFixed(0)} MiB, ${left.found.length} found`);
+    print(
+      `memory, after dispose(): ${markers.count} windows of plaintext looked for in ${(left.bytes / 2 ** 20).toFixed(0)} MiB, ${left.found.length} found`,
+    );
     expect(left.found.map(describeFinding), 'plaintext after dispose()').toEqual([]);
     child.say('end');
     expect(await child.ended).toMatchObject({ code: 0, signal: null });
@@ -168,14 +179,19 @@ describe('the memory of a process that protects and loads', () => {
     const core = readdirSync(cwd).find((name) => name.startsWith('core'));
     expect(core, `no core file in ${readdirSync(cwd).join(', ')}`).toBeDefined();
     const dumped = search(path.join(cwd, core ?? ''), secrets);
-    print(`core dump (${direct ? 'kernel' : 'gcore'}): ${(dumped.bytes / 2 ** 20).toFixed(0)} MiB, found: ${dumped.found.join('; ') || 'nothing'}`);
+    print(
+      `core dump (${direct ? 'kernel' : 'gcore'}): ${(dumped.bytes / 2 ** 20).toFixed(0)} MiB, found: ${dumped.found.join('; ') || 'nothing'}`,
+    );
     // Its own arguments must be in it, or it was no dump of this process.
     expect(dumped.control, 'the dump does not hold what must be in it').toBe(true);
     expect(dumped.found, 'a core dump holds secrets').toEqual([]);
   });
 });
 
-function search(core: string, secrets: ReadonlyMap<string, Uint8Array>): { readonly bytes: number; readonly found: readonly string[]; readonly control: boolean } {
+function search(
+  core: string,
+  secrets: ReadonlyMap<string, Uint8Array>,
+): { readonly bytes: number; readonly found: readonly string[]; readonly control: boolean } {
   const needles = needlesFor(secrets);
   const control = new Needles().addRaw('argument', Buffer.from(files.master));
   const found = new Set<string>();

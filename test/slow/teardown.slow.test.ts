@@ -94,7 +94,9 @@ describe('a thousand loads', () => {
     child.say('end');
     expect(await child.ended).toMatchObject({ code: 0, signal: null });
     const mib = (kib: number): string => (kib / 1024).toFixed(1);
-    print(`cycles: resident ${mib(warm.rss)} MiB when warm, ${mib(after.rss)} after ${cycles} loads, ${mib(aborted.rss)} after aborted ones`);
+    print(
+      `cycles: resident ${mib(warm.rss)} MiB when warm, ${mib(after.rss)} after ${cycles} loads, ${mib(aborted.rss)} after aborted ones`,
+    );
 
     expect(after.plain, 'loads leave plaintext memory mapped').toBe(warm.plain);
     expect(aborted.plain, 'aborted loads leave plaintext memory mapped').toBe(warm.plain);

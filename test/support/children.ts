@@ -76,11 +76,18 @@ export class Child {
     }
   }
 
-  /** The next line of stderr so far that fits, waiting for output if there is none. */
+  /** Waits until stderr, from its beginning, has something that fits. */
   async stderrUntil(pattern: RegExp): Promise<void> {
+    const { stderr } = this.#process;
     while (!pattern.test(this.#stderr)) {
-      if (this.#process.stderr.readableEnded) throw new Error(`ended without ${pattern}: ${this.#stderr}`);
-      await Promise.race([once(this.#process.stderr, 'data'), once(this.#process.stderr, 'end')]);
+      if (stderr.readableEnded) throw new Error(`ended without ${pattern}: ${this.#stderr}`);
+      await new Promise<void>((resolve) => {
+        const heard = (): void => {
+          stderr.off('data', heard).off('end', heard);
+          resolve();
+        };
+        stderr.on('data', heard).on('end', heard);
+      });
     }
   }
 

@@ -80,11 +80,17 @@ export class CrashLab {
   }
 
   /** The calls of a run that nobody disturbs, up to its end. */
-  async list(scenario: Scenario, trace: readonly string[] = DISK_CALLS): Promise<{ readonly calls: readonly Call[]; readonly known: readonly Thread[] }> {
+  async list(
+    scenario: Scenario,
+    trace: readonly string[] = DISK_CALLS,
+  ): Promise<{ readonly calls: readonly Call[]; readonly known: readonly Thread[] }> {
     const { child, store, threads: known } = await this.#prepare(scenario);
     const log = path.join(this.#folder, `calls-${this.#runs}.txt`);
     const wanted = `trace=${trace.map((name) => (name === 'all' ? name : `?${name}`)).join(',')}`;
-    const tracer = await attach(known.map(({ tid }) => tid), ['-y', '-o', log, '-e', wanted, '-e', 'signal=none']);
+    const tracer = await attach(
+      known.map(({ tid }) => tid),
+      ['-y', '-o', log, '-e', wanted, '-e', 'signal=none'],
+    );
     child.say('go');
     await child.waitFor('done');
     await Promise.all([child.ended, tracer.ended]);
@@ -112,7 +118,10 @@ export class CrashLab {
   async killAt(scenario: Scenario, call: Call, known: readonly Thread[]): Promise<Outcome | 'finished'> {
     const run = await this.#prepare(scenario);
     const when = `after a kill at ${call.text.slice(0, 120)}`;
-    expect(run.threads.map(({ name }) => name), 'another run has other threads').toEqual(known.map(({ name }) => name));
+    expect(
+      run.threads.map(({ name }) => name),
+      'another run has other threads',
+    ).toEqual(known.map(({ name }) => name));
     const tid = run.threads[call.thread]?.tid ?? 0;
     const inject = `inject=${call.syscall}:signal=KILL:when=${call.count}`;
     const tracer = await attach([tid], ['-o', '/dev/null', '-e', `trace=${call.syscall}`, '-e', inject]);

@@ -15,7 +15,9 @@ const encoder = new TextEncoder();
 /** Base64 of `secret` as it would look inside longer data, for each of the three alignments, without the unsure ends. */
 function base64Texts(secret: Uint8Array, encoding: 'base64' | 'base64url'): string[] {
   return [0, 1, 2].map((shift) => {
-    const text = Buffer.concat([Buffer.alloc(shift), secret]).toString(encoding).replace(/=+$/, '');
+    const text = Buffer.concat([Buffer.alloc(shift), secret])
+      .toString(encoding)
+      .replace(/=+$/, '');
     const whole = Math.floor(((secret.length + shift) * 8) / 6);
     return text.slice(Math.ceil((shift * 8) / 6), whole);
   });

@@ -57,11 +57,32 @@ export function noiseFor(session: InferenceSession, random: Random): Record<stri
     const bytes = random.bytes(dims.reduce((product, size) => product * size, 1));
     switch (input.type) {
       case 'float32':
-        return [input.name, new Tensor('float32', Float32Array.from(bytes, (byte) => byte / 255), dims)];
+        return [
+          input.name,
+          new Tensor(
+            'float32',
+            Float32Array.from(bytes, (byte) => byte / 255),
+            dims,
+          ),
+        ];
       case 'int32':
-        return [input.name, new Tensor('int32', Int32Array.from(bytes, (byte) => byte % 2), dims)];
+        return [
+          input.name,
+          new Tensor(
+            'int32',
+            Int32Array.from(bytes, (byte) => byte % 2),
+            dims,
+          ),
+        ];
       case 'int64':
-        return [input.name, new Tensor('int64', BigInt64Array.from(bytes, () => SAMPLE_RATE), dims)];
+        return [
+          input.name,
+          new Tensor(
+            'int64',
+            BigInt64Array.from(bytes, () => SAMPLE_RATE),
+            dims,
+          ),
+        ];
       default:
         throw new Error(`no noise of type ${input.type}`);
     }

@@ -67,12 +67,7 @@ export function status(pid: number): Status {
 const PIECE = 8 * 1024 * 1024;
 
 /** Calls `visit` with each piece of a mapping; a piece repeats the last `overlap` bytes of the one before. */
-export function readMapping(
-  pid: number,
-  mapping: Mapping,
-  overlap: number,
-  visit: (piece: Uint8Array) => void,
-): void {
+export function readMapping(pid: number, mapping: Mapping, overlap: number, visit: (piece: Uint8Array) => void): void {
   const file = openSync(`/proc/${pid}/mem`, 'r');
   try {
     const buffer = Buffer.alloc(PIECE);

@@ -23,7 +23,9 @@ export function skipTest(context: Skippable, why: string): never {
 }
 
 export function needShared(context: Skippable, ...below: readonly string[]): string {
-  return sharedPath(...below) ?? skipTest(context, `shared test data (${below.join('/')}) are absent; MG_SHARED names their folder`);
+  return (
+    sharedPath(...below) ?? skipTest(context, `shared test data (${below.join('/')}) are absent; MG_SHARED names their folder`)
+  );
 }
 
 export function readJson(file: string): unknown {

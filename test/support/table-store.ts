@@ -1,6 +1,6 @@
 /** A store that serves whatever it is told to, right or wrong, and counts what is asked of it. */
 import { readFileSync } from 'node:fs';
-import { memoryStore, type ModelGuardError, type ModelRef, type OpenBigPart, type PartStore } from '../../src/index.js';
+import { type ModelGuardError, type ModelRef, memoryStore, type OpenBigPart, type PartStore } from '../../src/index.js';
 
 export interface Served {
   readonly small: Uint8Array;
@@ -79,6 +79,9 @@ export class Codes {
   }
 
   toString(): string {
-    return [...this.#counts].sort().map(([code, count]) => `${count} ${code}`).join(', ');
+    return [...this.#counts]
+      .sort()
+      .map(([code, count]) => `${count} ${code}`)
+      .join(', ');
   }
 }

@@ -23,13 +23,7 @@ export interface Primitives {
   ): { readonly key: Uint8Array; readonly baseNonce: Uint8Array } | null;
   /** enc ‖ ciphertext ‖ tag */
   hpkeSeal(publicKey: Uint8Array, info: Uint8Array, aad: Uint8Array, plain: Uint8Array): Uint8Array;
-  hpkeOpen(
-    enc: Uint8Array,
-    privateKey: Uint8Array,
-    info: Uint8Array,
-    aad: Uint8Array,
-    sealed: Uint8Array,
-  ): Uint8Array | null;
+  hpkeOpen(enc: Uint8Array, privateKey: Uint8Array, info: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | null;
 }
 
 function hasVectors(loaded: unknown): loaded is { readonly vectors: Primitives } {

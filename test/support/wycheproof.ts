@@ -69,7 +69,10 @@ export class Tally {
   readonly #shown = new Map<string, number>();
   readonly failed: string[] = [];
 
-  constructor(readonly label: string, readonly total: number) {}
+  constructor(
+    readonly label: string,
+    readonly total: number,
+  ) {}
 
   check(test: VectorTest, shown: string, holds: boolean): void {
     if (holds) this.#shown.set(shown, (this.#shown.get(shown) ?? 0) + 1);

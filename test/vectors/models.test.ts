@@ -37,7 +37,9 @@ const filesBelow = (root: string): readonly string[] =>
     .sort();
 
 describe('models of other people', () => {
-  it('that came with inputs predict the same, protected as plain, and what is expected of them', { timeout: MINUTES }, async (context) => {
+  it('that came with inputs predict the same, protected as plain, and what is expected of them', {
+    timeout: MINUTES,
+  }, async (context) => {
     const models = needShared(context, 'models');
     const examples = findExamples(models);
     for (const { model, inputs, outputs } of examples) {
@@ -48,7 +50,9 @@ describe('models of other people', () => {
       expect(identical(plain, guardedResults), `${title} predicts something else once it was protected`).toBe(true);
       expect(close(guardedResults, outputs), `${title} does not predict what its authors expect`).toBe(true);
     }
-    print(`models: ${examples.length} of ${examples.length} ONNX models with inputs predict the same, and as expected within 1e-3`);
+    print(
+      `models: ${examples.length} of ${examples.length} ONNX models with inputs predict the same, and as expected within 1e-3`,
+    );
     expect(examples.length, 'no example was found').toBeGreaterThan(0);
   });
 

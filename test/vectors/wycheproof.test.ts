@@ -87,7 +87,12 @@ describe('third-party vectors through the addon', () => {
     run(folder, 'ed25519_test.json', 'wycheproof ed25519', (test, group, tally) => {
       const verdict = (): boolean => addon.ed25519Verify(group.publicKey(), test.bytes('msg'), test.bytes('sig'));
       if (test.result === 'valid') tally.check(test, 'accepted', verdict());
-      else tally.check(test, 'refused', refused(() => verdict() || null));
+      else
+        tally.check(
+          test,
+          'refused',
+          refused(() => verdict() || null),
+        );
     });
   });
 
@@ -103,8 +108,7 @@ describe('third-party vectors through the addon', () => {
         return;
       }
       const [plain, keys] = [open(), addon.chunkedKeys(key, info, message)];
-      const derived =
-        keys !== null && equal(keys.key, test.bytes('aeadKey')) && equal(keys.baseNonce, test.bytes('baseNonce'));
+      const derived = keys !== null && equal(keys.key, test.bytes('aeadKey')) && equal(keys.baseNonce, test.bytes('baseNonce'));
       const opened = plain !== null && String(plain.length) === test.field('msgLength');
       const shown = 'opened, keys and nonce as given';
       tally.check(test, shown, derived && opened && equal(sha512(plain), test.bytes('msgSha512')));
