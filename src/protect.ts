@@ -15,7 +15,8 @@ import type { ProtectedModel, ProtectOptions, Recipient } from './types.js';
  * @returns What was published; keep `digest` if you want to tell versions apart.
  * @throws INVALID_ARGUMENT, NAME_INVALID, KEY_INVALID, KEY_TYPE_WRONG · SOURCE_UNSUPPORTED, SOURCE_EMPTY, SOURCE_CHANGED,
  *   NOT_FOUND, LIMIT_EXCEEDED · ALREADY_EXISTS unless `overwrite` · NO_SPACE, READ_ONLY, PERMISSION_DENIED, IO_FAILED ·
- *   ABORT_ERR. After any of them the store is as it was.
+ *   ABORT_ERR. After any of them the store serves what it served; a big part that was already written stays, unreferenced, until
+ *   `collect`.
  * @see docs/format.md sections 1–10
  * @example
  * await protect('defects.onnx', {

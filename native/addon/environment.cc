@@ -1,6 +1,10 @@
 #include "environment.h"
 
+#include <system_error>
+#include <thread>
+
 #include "convert.h"
+#include "crypto/crypto.h"
 
 namespace mg::addon {
 
@@ -35,6 +39,12 @@ struct Environment::Running {
   Job job;
   Napi::Promise::Deferred deferred;
   std::list<std::unique_ptr<Running>>::iterator self;
+  std::thread thread;  // of its own, if it has one
+
+  Running(Job j, Napi::Promise::Deferred d) : job(std::move(j)), deferred(d) {}
+  ~Running() {
+    if (thread.joinable()) thread.join();
+  }
 };
 
 Environment::Environment(Napi::Env env) : env_(env), pool_(std::make_unique<payload::Pool>()) {
@@ -53,7 +63,7 @@ void Environment::teardown(void* self) {
   auto& environment = *static_cast<Environment*>(self);
   for (auto& running : environment.running_) running->job.work->cancel();
   environment.pool_.reset();
-  environment.running_.clear();
+  environment.running_.clear();  // joins the threads of their own
   napi_release_threadsafe_function(environment.channel_, napi_tsfn_abort);
   environment.channel_ = nullptr;
 }
@@ -62,7 +72,11 @@ void Environment::call_js(napi_env env, napi_value, void*, void* data) {
   std::unique_ptr<std::function<void(Napi::Env)>> callback(static_cast<std::function<void(Napi::Env)>*>(data));
   if (env == nullptr) return;
   Napi::HandleScope scope(env);
-  (*callback)(env);
+  try {
+    (*callback)(env);
+  } catch (const Napi::Error&) {
+    // JavaScript is being terminated: there is nobody left to tell.
+  }
 }
 
 bool Environment::post(std::function<void(Napi::Env)> callback) {
@@ -73,7 +87,7 @@ bool Environment::post(std::function<void(Napi::Env)> callback) {
 }
 
 Napi::Promise Environment::run(Napi::Env env, Job job) {
-  auto owned = std::make_unique<Running>(Running{std::move(job), Napi::Promise::Deferred::New(env), {}});
+  auto owned = std::make_unique<Running>(std::move(job), Napi::Promise::Deferred::New(env));
   Running* running = owned.get();
   if (!running->job.work) running->job.work = std::make_shared<Work>();
   std::shared_ptr<Work> work = running->job.work;
@@ -82,7 +96,7 @@ Napi::Promise Environment::run(Napi::Env env, Job job) {
   running_.push_front(std::move(owned));
   running->self = running_.begin();
   const Napi::Promise promise = running->deferred.Promise();
-  pool_->submit([this, running] {
+  auto body = [this, running] {
     Status status;
     if (running->job.work->control.cancelled.load()) {
       status = Status(Code::ABORT_ERR, "cancelled");
@@ -94,7 +108,19 @@ Napi::Promise Environment::run(Napi::Env env, Job job) {
       }
     }
     post([this, running, status](Napi::Env e) { finish(e, *running, status); });
-  });
+  };
+  if (running->job.waits_for_script) {
+    try {
+      running->thread = std::thread([body] {
+        body();
+        crypto::wipe_stack();  // as the pool does after each job
+      });
+      return promise;
+    } catch (const std::system_error&) {
+      // The system has no thread to give: the pool's have to do.
+    }
+  }
+  pool_->submit(body);
   return promise;
 }
 

@@ -37,6 +37,9 @@ struct Job {
   std::function<Napi::Value(Napi::Env)> result;     // on the JavaScript thread, after compute succeeded
   std::function<Napi::Value(Napi::Env)> failure;    // optional, on the JavaScript thread: a better error, or empty
   std::function<void()> settled;                    // optional, on the JavaScript thread, in every case
+  // compute waits for JavaScript, which may itself wait for other jobs: it then gets a thread of its own, since on the pool
+  // it could take the thread that those jobs need.
+  bool waits_for_script = false;
 };
 
 class Environment {

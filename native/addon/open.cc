@@ -48,13 +48,14 @@ class OpenedHandle : public Napi::ObjectWrap<OpenedHandle> {
       if (!big.ok()) return big.status();
       split::JoinedSource payload(View(s->head), **big);
       const auto big_offset = same_container ? std::nullopt : std::optional<uint64_t>(s->head.size());
-      auto loaded = s->opened->load(payload, big_offset, *pool, work->control);
+      auto loaded = s->opened->load(payload, big_offset, source->pool(*pool, work->control), work->control);
       if (!loaded.ok()) return loaded.status();
       *files = std::move(*loaded);
       return {};
     };
     job.result = [files](Napi::Env env) { return new_model(env, std::move(*files)); };
     job.failure = store_error(source);
+    job.waits_for_script = source->script != nullptr;
     return Environment::of(info.Env()).run(info.Env(), std::move(job));
   }
 

@@ -48,13 +48,14 @@ Napi::Value check_parts(const Napi::CallbackInfo& info) {
   job.compute = [small = as_bytes(info[0], "small").copy(), source, work, stored, pool = &Environment::of(info.Env()).pool()]() -> Status {
     auto big = source->open();
     if (!big.ok()) return big.status();
-    auto tree = split::check(View(small), **big, *pool, work->control);
+    auto tree = split::check(View(small), **big, source->pool(*pool, work->control), work->control);
     if (!tree.ok()) return tree.status();
     *stored = tree->stored();
     return {};
   };
   job.result = [stored](Napi::Env env) { return to_js(env, View(*stored)); };
   job.failure = store_error(source);
+  job.waits_for_script = source->script != nullptr;
   return Environment::of(info.Env()).run(info.Env(), std::move(job));
 }
 

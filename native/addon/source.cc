@@ -1,5 +1,7 @@
 #include "source.h"
 
+#include <algorithm>
+
 #include "convert.h"
 
 namespace mg::addon {
@@ -97,6 +99,13 @@ Result<payload::Source*> SourceRequest::open() {
   if (!source.ok()) return source.status();
   opened = std::move(*source);
   return opened.get();
+}
+
+payload::Pool& SourceRequest::pool(payload::Pool& shared, const payload::Control& control) {
+  if (!script) return shared;
+  const unsigned threads = control.threads ? control.threads : shared.size();
+  own_ = std::make_unique<payload::Pool>(std::max(1u, threads));
+  return *own_;
 }
 
 std::shared_ptr<SourceRequest> as_source(Napi::Value value, const std::shared_ptr<Work>& work) {

@@ -40,6 +40,11 @@ struct SourceRequest {
   std::unique_ptr<payload::Source> opened;
 
   Result<payload::Source*> open();
+  // The pool to read it with: for a script threads of its own (Job::waits_for_script says why), else the environment's.
+  payload::Pool& pool(payload::Pool& shared, const payload::Control& control);
+
+ private:
+  std::unique_ptr<payload::Pool> own_;
 };
 std::shared_ptr<SourceRequest> as_source(Napi::Value value, const std::shared_ptr<Work>& work);
 // For Job::failure: the store's own error explains more than ours.

@@ -35,7 +35,7 @@ export interface Opened {
 const signedBy = (header: Header, role: number, keys: readonly Uint8Array[]): boolean => {
   const signature = header.signatures.find((one) => one.role === role);
   if (signature === undefined) return false;
-  return keys.some((key) => verify(key, signedBytes(role, header), signature.bytes));
+  return keys.some((key) => same(keyId(key), signature.keyId) && verify(key, signedBytes(role, header), signature.bytes));
 };
 
 function checkTrust(header: Header, trust: Trust): void {

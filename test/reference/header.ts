@@ -93,6 +93,11 @@ function parseSlot(from: Cursor): Slot {
   const expected = BODY.get(type);
   if (expected === undefined) must(flags === 0, `slot type ${type} is critical and unknown`);
   else must(body.length === expected, `slot type ${type} has a body of ${body.length} bytes`);
+  if (type === SLOT.master || type === SLOT.passphrase)
+    must(
+      keyId.every((byte) => byte === 0),
+      'a slot without a public key has a key id',
+    );
   if (type === SLOT.passphrase) must((body[16] ?? 0) >= 15 && (body[16] ?? 0) <= 18, 'logN is out of range');
   return { type, flags, keyId, policy, body };
 }
