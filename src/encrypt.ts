@@ -6,7 +6,7 @@ import { normaliseName } from './names.js';
 import { call } from './native/index.js';
 import { work } from './native/work.js';
 import { encryptFileOptions, encryptOptions, filePath, parse, stableBytes } from './options.js';
-import { beginSeal, join, PREFIX, sealed, sealedBytes } from './seal.js';
+import { join, PREFIX, sealed, sealedBytes, sealing } from './seal.js';
 import { collectSource } from './source.js';
 import { label } from './stores/parts.js';
 import type { EncryptOptions, OverwriteOptions, SealedFile } from './types.js';
@@ -31,21 +31,23 @@ export async function encrypt(bytes: Uint8Array, options: EncryptOptions): Promi
   const ref = { name: name ?? DEFAULT.name, version: version ?? DEFAULT.version };
   return await abortable(run.signal, async () => {
     const inputs = [{ path: 'model', bytes: plain }];
-    const sealer = await beginSeal({ ref, format, inputs, recipients, signer });
-    const { headerLength, payloadLength, plaintextSize } = sealer;
-    const size = headerLength + payloadLength;
-    if (size > MAX_BYTES) throw new ModelGuardError('LIMIT_EXCEEDED', `The container would have ${size} bytes; use encryptFile`);
-    const container = new Uint8Array(size);
-    await work('encrypt', plaintextSize, run, async (running) => {
-      let at = headerLength + PREFIX;
-      for await (const piece of sealedBytes(sealer, PREFIX, running)) {
-        container.set(piece, at);
-        at += piece.length;
-      }
+    return await sealing({ ref, format, inputs, recipients, signer }, async (sealer) => {
+      const { headerLength, payloadLength, plaintextSize } = sealer;
+      const size = headerLength + payloadLength;
+      if (size > MAX_BYTES)
+        throw new ModelGuardError('LIMIT_EXCEEDED', `The container would have ${size} bytes; use encryptFile`);
+      const container = new Uint8Array(size);
+      await work('encrypt', plaintextSize, run, async (running) => {
+        let at = headerLength + PREFIX;
+        for await (const piece of sealedBytes(sealer, PREFIX, running)) {
+          container.set(piece, at);
+          at += piece.length;
+        }
+      });
+      const header = await call(() => sealer.finish());
+      container.set(join(header, sealed(sealer, header).head));
+      return container;
     });
-    const header = await call(() => sealer.finish());
-    container.set(join(header, sealed(sealer, header).head));
-    return container;
   });
 }
 
@@ -69,18 +71,19 @@ export async function encryptFile(
   const ref = { name: name ?? normaliseName(basename(from)), version: version ?? DEFAULT.version };
   return await abortable(run.signal, async () => {
     const found = await collectSource(from, run.signal);
-    const sealer = await beginSeal({ ref, format: format ?? found.format, inputs: found.inputs, recipients, signer });
-    const { headerLength, payloadLength, plaintextSize, payloadId } = sealer;
-    let digest = '';
-    await commit(to, { overwrite }, async (temporary) => {
-      await work('encrypt', plaintextSize, run, (running) =>
-        sealer.encryptToFile(temporary, PREFIX, headerLength + PREFIX, running),
-      );
-      const header = await call(() => sealer.finish());
-      const begin = sealed(sealer, header);
-      digest = begin.digest;
-      await patchSynced(temporary, (handle) => writeAll(handle, join(header, begin.head), 0));
+    return await sealing({ ref, format: format ?? found.format, inputs: found.inputs, recipients, signer }, async (sealer) => {
+      const { headerLength, payloadLength, plaintextSize, payloadId } = sealer;
+      let digest = '';
+      await commit(to, { overwrite }, async (temporary) => {
+        await work('encrypt', plaintextSize, run, (running) =>
+          sealer.encryptToFile(temporary, PREFIX, headerLength + PREFIX, running),
+        );
+        const header = await call(() => sealer.finish());
+        const begin = sealed(sealer, header);
+        digest = begin.digest;
+        await patchSynced(temporary, (handle) => writeAll(handle, join(header, begin.head), 0));
+      });
+      return { ref: label(ref), payloadId, digest, bytes: headerLength + payloadLength };
     });
-    return { ref: label(ref), payloadId, digest, bytes: headerLength + payloadLength };
   });
 }

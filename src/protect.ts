@@ -1,7 +1,7 @@
 import { abortable } from './abort.js';
 import { hasCode, ModelGuardError } from './errors.js';
 import { filePath, parse, protectOptions } from './options.js';
-import { beginSeal, publish } from './seal.js';
+import { publish, sealing } from './seal.js';
 import { collectSource } from './source.js';
 import { apart, getSmall, label } from './stores/parts.js';
 import type { ModelRef, PartStore } from './stores/store.js';
@@ -32,8 +32,9 @@ export async function protect(source: string, options: ProtectOptions): Promise<
   return await abortable(run.signal, async () => {
     if (!overwrite) await refusePublished(apart(to).small, ref, run);
     const found = await collectSource(path, run.signal);
-    const sealer = await beginSeal({ ref, format: format ?? found.format, inputs: found.inputs, recipients, signer });
-    return publish(sealer, { ref, to, split, overwrite }, run);
+    return await sealing({ ref, format: format ?? found.format, inputs: found.inputs, recipients, signer }, (sealer) =>
+      publish(sealer, { ref, to, split, overwrite }, run),
+    );
   });
 }
 

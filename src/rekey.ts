@@ -4,7 +4,7 @@ import { requireVersion } from './load.js';
 import { openStored, resolveOpening } from './open.js';
 import { parse, rekeyOptions } from './options.js';
 import { recipientsOf } from './protect.js';
-import { beginSeal, publish } from './seal.js';
+import { publish, sealing } from './seal.js';
 import { apart } from './stores/parts.js';
 import type { ProtectedModel, Reference, RekeyOptions } from './types.js';
 
@@ -32,8 +32,9 @@ export async function rekey(ref: Reference, options: RekeyOptions): Promise<Prot
     const { model, info } = await openStored(store, wanted, opening, run);
     try {
       const inputs = model.files.map(({ path }, index) => ({ path, model: { handle: model, index } }));
-      const sealer = await beginSeal({ ref: wanted, format: info.format, inputs, recipients, signer });
-      return await publish(sealer, { ref: wanted, to: store, split, overwrite: true }, run);
+      return await sealing({ ref: wanted, format: info.format, inputs, recipients, signer }, (sealer) =>
+        publish(sealer, { ref: wanted, to: store, split, overwrite: true }, run),
+      );
     } finally {
       model.dispose();
     }

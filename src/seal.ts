@@ -23,7 +23,11 @@ interface Sealing {
   readonly signer?: unknown;
 }
 
-export function beginSeal({ ref, format, inputs, recipients, signer }: Sealing): Promise<NativeSealer> {
+/** Begins to seal, and lets go of keys and inputs when `task` is over, however it ends. */
+export async function sealing<T>(
+  { ref, format, inputs, recipients, signer }: Sealing,
+  task: (sealer: NativeSealer) => Promise<T>,
+): Promise<T> {
   const request = {
     ...ref,
     format,
@@ -32,7 +36,12 @@ export function beginSeal({ ref, format, inputs, recipients, signer }: Sealing):
     recipients: resolveRecipients(recipients),
     signer: resolveSigner(signer),
   };
-  return call((native) => native.seal(request));
+  const sealer = await call((native) => native.seal(request));
+  try {
+    return await task(sealer);
+  } finally {
+    sealer.close();
+  }
 }
 
 /** The sealed bytes from payload byte `from` on, in order. */

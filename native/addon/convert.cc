@@ -76,7 +76,9 @@ Napi::Object to_js(Napi::Env env, const container::Header& header) {
 
 std::string as_string(Napi::Value value, const char* what) {
   if (!value.IsString()) raise_argument(value.Env(), std::string(what) + " must be a string");
-  return value.As<Napi::String>().Utf8Value();
+  std::string text = value.As<Napi::String>().Utf8Value();
+  if (text.find('\0') != std::string::npos) raise_argument(value.Env(), std::string(what) + " holds a NUL character");
+  return text;
 }
 
 uint64_t as_integer(Napi::Value value, const char* what) {
@@ -157,6 +159,7 @@ container::Trust as_trust(Napi::Value value) {
 std::shared_ptr<Work> as_work(Napi::Value value) {
   const Napi::Object object = as_object(value, "work");
   std::shared_ptr<Work> work = present(object, "control") ? as_control(object.Get("control")) : std::make_shared<Work>();
+  if (work->in_use) raise_argument(value.Env(), "this control already belongs to a call in flight");
   if (present(object, "threads")) work->control.threads = unsigned(std::min<uint64_t>(as_integer(object.Get("threads"), "threads"), 1024));
   return work;
 }

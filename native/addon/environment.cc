@@ -1,10 +1,9 @@
 #include "environment.h"
 
-#include <system_error>
-#include <thread>
+#include <algorithm>
+#include <cstdlib>
 
 #include "convert.h"
-#include "crypto/crypto.h"
 
 namespace mg::addon {
 
@@ -36,16 +35,24 @@ void Work::forget(uint64_t id) {
 }
 
 struct Environment::Running {
+  Running(Job j, Napi::Promise::Deferred d) : job(std::move(j)), deferred(d) {}
   Job job;
   Napi::Promise::Deferred deferred;
   std::list<std::unique_ptr<Running>>::iterator self;
-  std::thread thread;  // of its own, if it has one
-
-  Running(Job j, Napi::Promise::Deferred d) : job(std::move(j)), deferred(d) {}
-  ~Running() {
-    if (thread.joinable()) thread.join();
-  }
+  std::unique_ptr<payload::Pool> own;  // if it waits for scripts
 };
+
+namespace {
+
+// process.exit() runs no cleanup hooks, but libc then takes OpenSSL down under the engine threads. Hence one list of what is alive,
+// for that moment only.
+std::mutex living_mutex;
+std::list<Environment*>& living() {
+  static auto* list = new std::list<Environment*>;  // outlives every other static
+  return *list;
+}
+
+}  // namespace
 
 Environment::Environment(Napi::Env env) : env_(env), pool_(std::make_unique<payload::Pool>()) {
   napi_value name;
@@ -54,18 +61,39 @@ Environment::Environment(Napi::Env env) : env_(env), pool_(std::make_unique<payl
   napi_unref_threadsafe_function(env, channel_);
   // Hooks run last in, first out: this one before the channel's own, so that no engine thread outlives the channel.
   napi_add_env_cleanup_hook(env, teardown, this);
+  std::lock_guard<std::mutex> lock(living_mutex);
+  static const int registered = std::atexit(at_exit);
+  (void)registered;
+  living().push_back(this);
 }
 
 Environment::~Environment() = default;
 
-// The environment is going away: stop the work, wait for the threads, drop what they held. No JavaScript runs any more.
+// Ends the work and waits for the threads. What they held is dropped later, on the JavaScript thread.
+void Environment::stop() {
+  for (auto& running : running_) running->job.work->cancel();
+  for (auto& running : running_) running->own.reset();
+  pool_.reset();
+}
+
+// The environment is going away; no JavaScript runs any more.
 void Environment::teardown(void* self) {
   auto& environment = *static_cast<Environment*>(self);
-  for (auto& running : environment.running_) running->job.work->cancel();
-  environment.pool_.reset();
-  environment.running_.clear();  // joins the threads of their own
+  {
+    std::lock_guard<std::mutex> lock(living_mutex);
+    living().remove(&environment);
+  }
+  environment.stop();
+  environment.running_.clear();
   napi_release_threadsafe_function(environment.channel_, napi_tsfn_abort);
   environment.channel_ = nullptr;
+}
+
+// Workers have ended by now; what is left belongs to the thread that exits.
+void Environment::at_exit() {
+  std::lock_guard<std::mutex> lock(living_mutex);
+  for (Environment* environment : living())
+    if (environment->thread_ == std::this_thread::get_id()) environment->stop();
 }
 
 void Environment::call_js(napi_env env, napi_value, void*, void* data) {
@@ -87,40 +115,35 @@ bool Environment::post(std::function<void(Napi::Env)> callback) {
 }
 
 Napi::Promise Environment::run(Napi::Env env, Job job) {
+  if (!job.work) job.work = std::make_shared<Work>();
+  if (job.work->in_use) raise_argument(env, "this control already belongs to a call in flight");
   auto owned = std::make_unique<Running>(std::move(job), Napi::Promise::Deferred::New(env));
   Running* running = owned.get();
-  if (!running->job.work) running->job.work = std::make_shared<Work>();
-  std::shared_ptr<Work> work = running->job.work;
-  work->control.progress = [work = work.get()](uint64_t done) { work->done.store(done); };
+  running->job.work->in_use = true;
   if (running_.empty()) napi_ref_threadsafe_function(env, channel_);
   running_.push_front(std::move(owned));
   running->self = running_.begin();
   const Napi::Promise promise = running->deferred.Promise();
-  auto body = [this, running] {
+  payload::Pool* pool = pool_.get();
+  if (running->job.waits_for_script) {
+    const unsigned asked = running->job.work->control.threads, most = std::max(1u, pool->size());
+    running->own = std::make_unique<payload::Pool>(asked ? std::min(asked, most) : most);
+    // Where the system gives no thread, the shared ones have to do: JavaScript must not wait for itself.
+    if (running->own->size() > 0) pool = running->own.get();
+  }
+  pool->submit([this, running, pool] {
     Status status;
     if (running->job.work->control.cancelled.load()) {
       status = Status(Code::ABORT_ERR, "cancelled");
     } else {
       try {
-        status = running->job.compute();
-      } catch (const std::bad_alloc&) {
+        status = running->job.compute(*pool);
+      } catch (const std::exception&) {
         status = Status(Code::OUT_OF_MEMORY, "no memory is left");
       }
     }
     post([this, running, status](Napi::Env e) { finish(e, *running, status); });
-  };
-  if (running->job.waits_for_script) {
-    try {
-      running->thread = std::thread([body] {
-        body();
-        crypto::wipe_stack();  // as the pool does after each job
-      });
-      return promise;
-    } catch (const std::system_error&) {
-      // The system has no thread to give: the pool's have to do.
-    }
-  }
-  pool_->submit(body);
+  });
   return promise;
 }
 
@@ -128,8 +151,9 @@ void Environment::finish(Napi::Env env, Running& running, const Status& status) 
   std::unique_ptr<Running> owned = std::move(*running.self);
   running_.erase(running.self);
   if (running_.empty()) napi_unref_threadsafe_function(env, channel_);
-  if (owned->job.settled) owned->job.settled();
+  owned->job.work->in_use = false;
   try {
+    if (owned->job.settled) owned->job.settled();
     if (status.ok()) {
       owned->deferred.Resolve(owned->job.result(env));
       return;

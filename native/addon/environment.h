@@ -3,21 +3,31 @@
 #pragma once
 #include <napi.h>
 
+#include <algorithm>
 #include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #include "payload/pool.h"
 #include "status.h"
 
 namespace mg::addon {
 
-// What a long call and its NativeControl share.
+// What a long call and its NativeControl share. One call at a time uses it.
 class Work {
  public:
+  Work() {
+    control.progress = [this](uint64_t bytes) { done.store(std::max(done.load(), before + bytes)); };
+  }
+  Work(const Work&) = delete;
+  Work& operator=(const Work&) = delete;
+
   payload::Control control;
   std::atomic<uint64_t> done{0};
+  uint64_t before = 0;  // done by earlier calls of the same work, where it takes several
+  bool in_use = false;  // JavaScript thread
 
   void cancel();
   // Called once, from the cancelling thread, at cancel() or at once if that was earlier. The id is for forget().
@@ -33,12 +43,12 @@ class Work {
 // One call in flight. Made and destroyed on the JavaScript thread.
 struct Job {
   std::shared_ptr<Work> work;
-  std::function<Status()> compute;                  // on an engine thread; touches no JavaScript
+  std::function<Status(payload::Pool&)> compute;    // on an engine thread; touches no JavaScript
   std::function<Napi::Value(Napi::Env)> result;     // on the JavaScript thread, after compute succeeded
   std::function<Napi::Value(Napi::Env)> failure;    // optional, on the JavaScript thread: a better error, or empty
   std::function<void()> settled;                    // optional, on the JavaScript thread, in every case
-  // compute waits for JavaScript, which may itself wait for other jobs: it then gets a thread of its own, since on the pool
-  // it could take the thread that those jobs need.
+  // compute waits for JavaScript, which may itself wait for other jobs: it then gets a pool of its own, since in the shared one
+  // it could take the threads that those jobs need.
   bool waits_for_script = false;
 };
 
@@ -48,22 +58,25 @@ class Environment {
   ~Environment();
   static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
-  payload::Pool& pool() { return *pool_; }
   // JavaScript thread.
   Napi::Promise run(Napi::Env env, Job job);
   // Any thread: runs `callback` on the JavaScript thread, or drops it when the environment is going away.
   bool post(std::function<void(Napi::Env)> callback);
 
   Napi::FunctionReference key, control, sealer, opened, model;
+  const void* constructing = nullptr;  // what construct() is making a handle for: scripts cannot call the constructors
 
  private:
   struct Running;
   static void call_js(napi_env env, napi_value, void* context, void* data);
   static void teardown(void* self);
+  static void at_exit();
+  void stop();
   void finish(Napi::Env env, Running& running, const Status& status);
 
   napi_env env_;
   napi_threadsafe_function channel_ = nullptr;
+  const std::thread::id thread_ = std::this_thread::get_id();
   std::unique_ptr<payload::Pool> pool_;
   std::list<std::unique_ptr<Running>> running_;  // JavaScript thread only
 };

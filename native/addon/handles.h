@@ -1,9 +1,9 @@
-// The opaque objects JavaScript holds. Each carries a type tag, so that one is never taken for another.
+// The opaque objects JavaScript holds. Those that are passed as arguments carry a type tag; methods check their own receiver.
 #pragma once
 #include <napi.h>
 
 #include <memory>
-#include <unordered_map>
+#include <utility>
 
 #include "container/opener.h"
 #include "environment.h"
@@ -47,15 +47,22 @@ class ModelState {
 Napi::Value new_model(Napi::Env env, std::vector<container::LoadedFile> files);
 std::shared_ptr<ModelState> as_model(Napi::Value value);
 
-// A new T around `state`, made through its constructor with a one-off External that scripts cannot produce.
+// A new handle around `state`. Its constructor takes the state from the environment, where only this function puts one.
 template <class State>
-Napi::Value construct(Napi::Env env, Napi::FunctionReference& constructor, State& state) {
-  return Napi::EscapableHandleScope(env).Escape(constructor.New({Napi::External<State>::New(env, &state)}));
+Napi::Value construct(Napi::Env env, Napi::FunctionReference& constructor, const State& state) {
+  Environment::of(env).constructing = &state;
+  return Napi::EscapableHandleScope(env).Escape(constructor.New({}));
 }
 template <class State>
-State& constructed_from(const Napi::CallbackInfo& info) {
-  if (info.Length() != 1 || !info[0].IsExternal()) throw Napi::TypeError::New(info.Env(), "Illegal constructor");
-  return *info[0].As<Napi::External<State>>().Data();
+const State& constructed_from(const Napi::CallbackInfo& info) {
+  const void* state = std::exchange(Environment::of(info.Env()).constructing, nullptr);
+  if (!state) throw Napi::TypeError::New(info.Env(), "Illegal constructor");
+  return *static_cast<const State*>(state);
+}
+
+// A fact about a new handle. A plain property: unlike a getter, it cannot be called on another object.
+inline void show(const Napi::CallbackInfo& info, const char* name, Napi::Value value) {
+  info.This().As<Napi::Object>().DefineProperty(Napi::PropertyDescriptor::Value(name, value, napi_enumerable));
 }
 
 }  // namespace mg::addon

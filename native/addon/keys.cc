@@ -44,12 +44,13 @@ Napi::Value generate(const Napi::CallbackInfo& info) {
 }
 
 // Either reader, on an engine thread: key files may lie on slow or hanging file systems.
-Napi::Value read_file(const Napi::CallbackInfo& info, Result<keys::FromFile> (*read)(const std::string&)) {
+Napi::Value read_file(const Napi::CallbackInfo& info, Result<keys::FromFile> (*read)(const std::string&, const keys::Cancelled*)) {
   auto found = std::make_shared<keys::FromFile>();
   const std::string path = as_string(info[0], "path");
   Job job;
-  job.compute = [found, path, read]() -> Status {
-    auto result = read(path);
+  job.work = std::make_shared<Work>();
+  job.compute = [found, path, read, work = job.work.get()](payload::Pool&) -> Status {
+    auto result = read(path, &work->control.cancelled);
     if (!result.ok()) return result.status();
     *found = std::move(*result);
     return {};
@@ -79,7 +80,7 @@ Napi::Value passphrase_from_bytes(const Napi::CallbackInfo& info) {
 
 Napi::Value write_key_file(const Napi::CallbackInfo& info) {
   Job job;
-  job.compute = [key = as_key(info[0]), path = as_string(info[1], "path")] { return keys::write_key_file(*key, path); };
+  job.compute = [key = as_key(info[0]), path = as_string(info[1], "path")](payload::Pool&) { return keys::write_key_file(*key, path); };
   job.result = [](Napi::Env env) { return env.Undefined(); };
   return Environment::of(info.Env()).run(info.Env(), std::move(job));
 }
@@ -130,7 +131,7 @@ void define_key(Napi::Env env, Environment& environment) {
 void define_control(Napi::Env env, Environment& environment) {
   environment.control = Napi::Persistent(ControlHandle::DefineClass(env, "Control", {
       ControlHandle::InstanceMethod<&ControlHandle::cancel>("cancel"),
-      ControlHandle::InstanceAccessor<&ControlHandle::done>("done"),
+      ControlHandle::InstanceMethod<&ControlHandle::done>("done"),
   }));
 }
 

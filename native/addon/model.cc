@@ -55,17 +55,14 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
       : ObjectWrap(info), state(constructed_from<std::shared_ptr<ModelState>>(info)) {
     info.This().As<Napi::Object>().TypeTag(&kModelTag);
     bytes_.resize(state->files.size());
-  }
-
-  Napi::Value files(const Napi::CallbackInfo& info) {
-    Napi::Array out = Napi::Array::New(info.Env());
+    Napi::Array files = Napi::Array::New(info.Env());
     for (const auto& file : state->files) {
       Napi::Object entry = Napi::Object::New(info.Env());
       entry.Set("path", file.path);
       entry.Set("size", double(file.size));
-      out.Set(out.Length(), entry);
+      files.Set(files.Length(), entry);
     }
-    return out;
+    show(info, "files", files);
   }
 
   Napi::Value bytes(const Napi::CallbackInfo& info) {
@@ -94,7 +91,7 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
     auto self = std::make_shared<Napi::ObjectReference>(Napi::Persistent(info.This().As<Napi::Object>()));
     state->enter();
     Job job;
-    job.compute = [model = state, copy, index, offset]() -> Status {
+    job.compute = [model = state, copy, index, offset](payload::Pool&) -> Status {
       if (copy->size()) std::memcpy(copy->data(), model->files[index].region.data() + offset, copy->size());
       return {};
     };
@@ -154,7 +151,11 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
     }
     waiting_.push_back(deferred);
     state->on_idle = [this, self = std::make_shared<Napi::ObjectReference>(Napi::Persistent(info.This().As<Napi::Object>()))] {
-      for (const auto& one : std::exchange(waiting_, {})) one.Resolve(Env().Undefined());
+      try {
+        for (const auto& one : std::exchange(waiting_, {})) one.Resolve(Env().Undefined());
+      } catch (const Napi::Error&) {
+        // JavaScript is being terminated, and this may be a finalizer.
+      }
     };
     return deferred.Promise();
   }
@@ -167,8 +168,12 @@ class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
     std::weak_ptr<Region> region;
   };
 
+  // Wiping must go on where an array cannot be detached.
   static void detach(Napi::ArrayBuffer buffer) {
-    if (!buffer.IsDetached()) buffer.Detach();
+    try {
+      if (!buffer.IsDetached()) buffer.Detach();
+    } catch (const Napi::Error&) {
+    }
   }
 
   void must_live(Napi::Env env) const {
@@ -207,7 +212,6 @@ std::shared_ptr<ModelState> as_model(Napi::Value value) {
 
 void define_model(Napi::Env env, Environment& environment) {
   environment.model = Napi::Persistent(ModelHandle::DefineClass(env, "Model", {
-      ModelHandle::InstanceAccessor<&ModelHandle::files>("files"),
       ModelHandle::InstanceMethod<&ModelHandle::bytes>("bytes"),
       ModelHandle::InstanceMethod<&ModelHandle::read>("read"),
       ModelHandle::InstanceMethod<&ModelHandle::protection>("protection"),

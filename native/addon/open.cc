@@ -32,9 +32,9 @@ struct OpenedState {
 class OpenedHandle : public Napi::ObjectWrap<OpenedHandle> {
  public:
   explicit OpenedHandle(const Napi::CallbackInfo& info)
-      : ObjectWrap(info), state_(constructed_from<std::shared_ptr<OpenedState>>(info)) {}
-
-  Napi::Value info(const Napi::CallbackInfo& info) { return to_js(info.Env(), state_->opened->header()); }
+      : ObjectWrap(info), state_(constructed_from<std::shared_ptr<OpenedState>>(info)) {
+    show(info, "info", to_js(info.Env(), state_->opened->header()));
+  }
 
   Napi::Value load(const Napi::CallbackInfo& info) {
     auto work = as_work(info[1]);
@@ -43,12 +43,12 @@ class OpenedHandle : public Napi::ObjectWrap<OpenedHandle> {
     auto files = std::make_shared<std::vector<container::LoadedFile>>();
     Job job;
     job.work = work;
-    job.compute = [s = state_, source, work, files, same_container, pool = &Environment::of(info.Env()).pool()]() -> Status {
+    job.compute = [s = state_, source, work, files, same_container](payload::Pool& pool) -> Status {
       auto big = source->open();
       if (!big.ok()) return big.status();
       split::JoinedSource payload(View(s->head), **big);
       const auto big_offset = same_container ? std::nullopt : std::optional<uint64_t>(s->head.size());
-      auto loaded = s->opened->load(payload, big_offset, source->pool(*pool, work->control), work->control);
+      auto loaded = s->opened->load(payload, big_offset, pool, work->control);
       if (!loaded.ok()) return loaded.status();
       *files = std::move(*loaded);
       return {};
@@ -67,7 +67,7 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   auto request = as_open_request(info[0]);
   auto state = std::make_shared<OpenedState>();
   Job job;
-  job.compute = [request, state]() -> Status {
+  job.compute = [request, state](payload::Pool&) -> Status {
     auto opened = container::Opened::open(View(request->small), request->identities, request->trust);
     if (!opened.ok()) return opened.status();
     state->head = View(request->small).from((*opened)->header().size()).copy();
@@ -82,7 +82,7 @@ Napi::Value rewrap(const Napi::CallbackInfo& info) {
   auto request = as_open_request(info[0]);
   auto out = std::make_shared<Bytes>();
   Job job;
-  job.compute = [request, recipients = as_recipients(info[0].As<Napi::Object>().Get("recipients")), out]() -> Status {
+  job.compute = [request, recipients = as_recipients(info[0].As<Napi::Object>().Get("recipients")), out](payload::Pool&) -> Status {
     auto small = container::rewrap(View(request->small), request->identities, request->trust, recipients);
     if (!small.ok()) return small.status();
     *out = std::move(*small);
@@ -96,7 +96,6 @@ Napi::Value rewrap(const Napi::CallbackInfo& info) {
 
 void define_opened(Napi::Env env, Environment& environment) {
   environment.opened = Napi::Persistent(OpenedHandle::DefineClass(env, "Opened", {
-      OpenedHandle::InstanceAccessor<&OpenedHandle::info>("info"),
       OpenedHandle::InstanceMethod<&OpenedHandle::load>("load"),
   }));
 }

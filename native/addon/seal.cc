@@ -1,6 +1,8 @@
 // NativeSealer: making a container.
 #include "container/sealer.h"
 
+#include <utility>
+
 #include "convert.h"
 #include "handles.h"
 
@@ -12,33 +14,34 @@ struct SealerState {
   std::unique_ptr<container::Sealer> sealer;
   std::vector<Region> copies;
   std::vector<std::shared_ptr<ModelState>> models;
-  bool busy = false;  // JavaScript thread: one call at a time
+  bool busy = false, closed = false;  // JavaScript thread: one call at a time
 
-  ~SealerState() { release_models(); }
-  void release_models() {
-    for (auto& model : models) model->leave();
-    models.clear();
+  ~SealerState() { release(); }
+  void release() {
+    copies.clear();
+    for (auto& model : std::exchange(models, {})) model->leave();
   }
 };
 
 class SealerHandle : public Napi::ObjectWrap<SealerHandle> {
  public:
   explicit SealerHandle(const Napi::CallbackInfo& info)
-      : ObjectWrap(info), state(constructed_from<std::shared_ptr<SealerState>>(info)) {}
-
-  Napi::Value payload_id(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), state->sealer->core().payload_id); }
-  Napi::Value plaintext_size(const Napi::CallbackInfo& info) { return number(info, state->sealer->plaintext_size()); }
-  Napi::Value payload_length(const Napi::CallbackInfo& info) { return number(info, state->sealer->payload_length()); }
-  Napi::Value header_length(const Napi::CallbackInfo& info) { return number(info, state->sealer->header_length()); }
+      : ObjectWrap(info), state(constructed_from<std::shared_ptr<SealerState>>(info)) {
+    const container::Sealer& sealer = *state->sealer;
+    show(info, "payloadId", Napi::String::New(info.Env(), sealer.core().payload_id));
+    show(info, "plaintextSize", Napi::Number::New(info.Env(), double(sealer.plaintext_size())));
+    show(info, "payloadLength", Napi::Number::New(info.Env(), double(sealer.payload_length())));
+    show(info, "headerLength", Napi::Number::New(info.Env(), double(sealer.header_length())));
+  }
 
   Napi::Value encrypt_to_file(const Napi::CallbackInfo& info) {
     const std::string path = as_string(info[0], "path");
     const uint64_t out_base = as_integer(info[1], "outBase"), file_offset = as_integer(info[2], "fileOffset");
     auto work = as_work(info[3]);
-    return run(info, work, [s = state, path, out_base, file_offset, work, pool = &Environment::of(info.Env()).pool()]() -> Status {
+    return run(info, work, [s = state, path, out_base, file_offset, work](payload::Pool& pool) -> Status {
       auto sink = payload::FileSink::create(path, file_offset);
       if (!sink.ok()) return sink.status();
-      if (auto status = s->sealer->encrypt_to(**sink, out_base, *pool, work->control); !status.ok()) return status;
+      if (auto status = s->sealer->encrypt_to(**sink, out_base, pool, work->control); !status.ok()) return status;
       return (*sink)->finish();
     }, [](Napi::Env env) { return env.Undefined(); });
   }
@@ -46,9 +49,11 @@ class SealerHandle : public Napi::ObjectWrap<SealerHandle> {
   Napi::Value next(const Napi::CallbackInfo& info) {
     const uint64_t max_bytes = as_integer(info[0], "maxBytes"), out_base = as_integer(info[1], "outBase");
     auto work = as_work(info[2]);
+    refuse_while_busy(info.Env());
+    work->before = state->sealer->encrypted();
     auto out = std::make_shared<Bytes>();
-    return run(info, work, [s = state, max_bytes, out_base, work, out, pool = &Environment::of(info.Env()).pool()]() -> Status {
-      auto bytes = s->sealer->next(size_t(max_bytes), out_base, *pool, work->control);
+    return run(info, work, [s = state, max_bytes, out_base, work, out](payload::Pool& pool) -> Status {
+      auto bytes = s->sealer->next(size_t(max_bytes), out_base, pool, work->control);
       if (!bytes.ok()) return bytes.status();
       *out = std::move(*bytes);
       return {};
@@ -57,15 +62,20 @@ class SealerHandle : public Napi::ObjectWrap<SealerHandle> {
 
   Napi::Value finish(const Napi::CallbackInfo& info) {
     auto out = std::make_shared<Bytes>();
-    return run(info, std::make_shared<Work>(), [s = state, out]() -> Status {
+    return run(info, std::make_shared<Work>(), [s = state, out](payload::Pool&) -> Status {
       auto header = s->sealer->finish();
       if (!header.ok()) return header.status();
       *out = std::move(*header);
       return {};
-    }, [s = state, out](Napi::Env env) {
-      s->release_models();
-      return to_js(env, View(*out));
-    });
+    }, [out](Napi::Env env) { return to_js(env, View(*out)); });
+  }
+
+  // Lets go of keys and inputs, at once or when the call in flight is over.
+  void close(const Napi::CallbackInfo&) {
+    state->closed = true;
+    if (state->busy) return;
+    state->sealer->abandon();
+    state->release();
   }
 
   Napi::Value head(const Napi::CallbackInfo& info) {
@@ -80,13 +90,11 @@ class SealerHandle : public Napi::ObjectWrap<SealerHandle> {
   const std::shared_ptr<SealerState> state;
 
  private:
-  static Napi::Value number(const Napi::CallbackInfo& info, uint64_t value) { return Napi::Number::New(info.Env(), double(value)); }
-
   void refuse_while_busy(Napi::Env env) const {
     if (state->busy) raise_argument(env, "this sealer is at work");
   }
 
-  Napi::Value run(const Napi::CallbackInfo& info, std::shared_ptr<Work> work, std::function<Status()> compute,
+  Napi::Value run(const Napi::CallbackInfo& info, std::shared_ptr<Work> work, std::function<Status(payload::Pool&)> compute,
                   std::function<Napi::Value(Napi::Env)> result) {
     refuse_while_busy(info.Env());
     state->busy = true;
@@ -94,7 +102,11 @@ class SealerHandle : public Napi::ObjectWrap<SealerHandle> {
     job.work = std::move(work);
     job.compute = std::move(compute);
     job.result = std::move(result);
-    job.settled = [s = state] { s->busy = false; };
+    job.settled = [s = state] {
+      s->busy = false;
+      if (s->closed) s->sealer->abandon();
+      if (s->sealer->over()) s->release();
+    };
     return Environment::of(info.Env()).run(info.Env(), std::move(job));
   }
 };
@@ -105,6 +117,7 @@ container::Input as_input(Napi::Value value, SealerState& state) {
   input.path = as_string(object.Get("path"), "path");
   if (present(object, "onDisk")) {
     input.on_disk = as_string(object.Get("onDisk"), "onDisk");
+    if (input.on_disk.empty()) raise_argument(value.Env(), "onDisk is empty");
   } else if (present(object, "bytes")) {
     const View bytes = as_bytes(object.Get("bytes"), "bytes");
     Region copy = unwrap(value.Env(), Region::allocate(bytes.size));
@@ -136,7 +149,7 @@ Napi::Value seal(const Napi::CallbackInfo& info) {
   request->recipients = as_recipients(object.Get("recipients"));
   if (present(object, "signer")) request->signer = as_key(object.Get("signer"));
   Job job;
-  job.compute = [state, request]() -> Status {
+  job.compute = [state, request](payload::Pool&) -> Status {
     auto sealer = container::Sealer::begin(std::move(*request));
     if (!sealer.ok()) return sealer.status();
     state->sealer = std::move(*sealer);
@@ -150,13 +163,10 @@ Napi::Value seal(const Napi::CallbackInfo& info) {
 
 void define_sealer(Napi::Env env, Environment& environment) {
   environment.sealer = Napi::Persistent(SealerHandle::DefineClass(env, "Sealer", {
-      SealerHandle::InstanceAccessor<&SealerHandle::payload_id>("payloadId"),
-      SealerHandle::InstanceAccessor<&SealerHandle::plaintext_size>("plaintextSize"),
-      SealerHandle::InstanceAccessor<&SealerHandle::payload_length>("payloadLength"),
-      SealerHandle::InstanceAccessor<&SealerHandle::header_length>("headerLength"),
       SealerHandle::InstanceMethod<&SealerHandle::encrypt_to_file>("encryptToFile"),
       SealerHandle::InstanceMethod<&SealerHandle::next>("next"),
       SealerHandle::InstanceMethod<&SealerHandle::finish>("finish"),
+      SealerHandle::InstanceMethod<&SealerHandle::close>("close"),
       SealerHandle::InstanceMethod<&SealerHandle::head>("head"),
       SealerHandle::InstanceMethod<&SealerHandle::tree>("tree"),
   }));

@@ -1,7 +1,5 @@
 #include "source.h"
 
-#include <algorithm>
-
 #include "convert.h"
 
 namespace mg::addon {
@@ -91,21 +89,14 @@ void ScriptSource::ask(Napi::Env env, const std::shared_ptr<Request>& request) {
 
 Result<payload::Source*> SourceRequest::open() {
   if (script) return static_cast<payload::Source*>(script.get());
-  if (file.empty()) {
+  if (!file) {
     opened = std::make_unique<payload::MemorySource>(View(bytes));
     return opened.get();
   }
-  auto source = payload::FileSource::open(file, file_offset);
+  auto source = payload::FileSource::open(*file, file_offset);
   if (!source.ok()) return source.status();
   opened = std::move(*source);
   return opened.get();
-}
-
-payload::Pool& SourceRequest::pool(payload::Pool& shared, const payload::Control& control) {
-  if (!script) return shared;
-  const unsigned threads = control.threads ? control.threads : shared.size();
-  own_ = std::make_unique<payload::Pool>(std::max(1u, threads));
-  return *own_;
 }
 
 std::shared_ptr<SourceRequest> as_source(Napi::Value value, const std::shared_ptr<Work>& work) {

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "environment.h"
 #include "payload/io.h"
@@ -33,18 +34,13 @@ class ScriptSource : public payload::Source {
 
 // Made on the JavaScript thread, opened (files) on the engine thread.
 struct SourceRequest {
-  std::string file;
+  std::optional<std::string> file;
   uint64_t file_offset = 0;
   Bytes bytes;
   std::shared_ptr<ScriptSource> script;
   std::unique_ptr<payload::Source> opened;
 
   Result<payload::Source*> open();
-  // The pool to read it with: for a script threads of its own (Job::waits_for_script says why), else the environment's.
-  payload::Pool& pool(payload::Pool& shared, const payload::Control& control);
-
- private:
-  std::unique_ptr<payload::Pool> own_;
 };
 std::shared_ptr<SourceRequest> as_source(Napi::Value value, const std::shared_ptr<Work>& work);
 // For Job::failure: the store's own error explains more than ours.

@@ -21,12 +21,12 @@ type Handle<Name extends string> = { readonly [brand]: Name };
 export type KeyHandle = Handle<'Key'>;
 export type NativeKeyType = 'master' | 'device' | 'signing' | 'passphrase';
 
-/** Long work: cancel it, or ask how far it is. */
+/** Long work: cancel it, or ask how far it is. One call at a time uses it. */
 export interface NativeControl {
   /** Takes effect after at most one batch (1 MiB) per thread. */
   cancel(): void;
   /** Plaintext bytes done so far. */
-  readonly done: number;
+  done(): number;
 }
 export interface NativeWork {
   readonly control?: NativeControl | undefined;
@@ -69,6 +69,8 @@ export interface NativeSealer {
   next(maxBytes: number, outBase: number, work: NativeWork): Promise<Uint8Array>;
   /** After the last byte: the header. Rejects with SOURCE_CHANGED if an input changed meanwhile. */
   finish(): Promise<Uint8Array>;
+  /** Lets go of keys and inputs, at once or when the call in flight is over. */
+  close(): void;
   /** Payload bytes [0, outBase). Complete after the last byte. */
   head(): Uint8Array;
   /** The `.tree` bytes. Complete after the last byte. */

@@ -46,7 +46,7 @@ export function work<T>(
         cancel();
       }
     };
-    const timer = onProgress && setInterval(() => report(control.done), INTERVAL_MS).unref();
+    const timer = onProgress && setInterval(() => report(control.done()), INTERVAL_MS).unref();
     signal?.addEventListener('abort', cancel);
     try {
       const result = await call((native) => run({ control, threads }, native));

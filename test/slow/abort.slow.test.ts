@@ -161,14 +161,14 @@ describe('each engine thread', () => {
     const read = async (offset: number, length: number): Promise<Uint8Array> => {
       reads += 1;
       if (reads === 8) {
-        done = control.done;
+        done = control.done();
         control.cancel();
       }
       return big.slice(offset, offset + length);
     };
     const error = await failure(() => opened.load({ read, size: big.length }, { control, threads }));
     expect(error).toMatchObject({ code: 'ABORT_ERR' });
-    const batches = (control.done - done) / MIB;
+    const batches = (control.done() - done) / MIB;
     print(`abort: ${threads} threads finished ${batches} batches of a load after the cancellation`);
     expect(done, 'the cancellation came before anything was done').toBeGreaterThan(0);
     expect(batches, 'batches finished after the cancellation').toBeLessThanOrEqual(threads);
@@ -190,10 +190,10 @@ describe('each engine thread', () => {
     const target = path.join(folder, `cancelled-${threads}`);
     const running = failure(() => sealer.encryptToFile(target, 56, 0, { control, threads }));
     // Cancelled before this thread lets go: what is done by then, and one batch a thread more, is all that may happen.
-    const done = control.done;
+    const done = control.done();
     control.cancel();
     expect(await running).toMatchObject({ code: 'ABORT_ERR' });
-    const batches = (control.done - done) / MIB;
+    const batches = (control.done() - done) / MIB;
     print(`abort: ${threads} threads finished ${batches} batches of a protect after the cancellation`);
     expect(batches, 'batches finished after the cancellation').toBeLessThanOrEqual(threads);
     expect(readdirSync(folder), 'a cancelled protect leaves its file').not.toContain(path.basename(target));

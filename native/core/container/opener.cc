@@ -90,6 +90,8 @@ Result<std::unique_ptr<Opened>> Opened::open(View small, const std::vector<std::
   opened->check_digest_ = !trust.publishers.empty();
   if (small.size - at < payload::kPrefix)
     return Status(Code::CONTAINER_TRUNCATED, "the small part ends before its salt and commitment");
+  if (small.size - at > opened->header_.payload_length)
+    return Status(Code::CONTAINER_MALFORMED, "bytes stand behind the end of the payload");
   std::memcpy(opened->prefix_, small.data + at, payload::kPrefix);
   if (auto s = opened->find_data_key(identities, trust); !s.ok()) return s;
 

@@ -6,6 +6,8 @@ namespace mg::container {
 
 Result<Bytes> rewrap(View small, const std::vector<std::shared_ptr<const keys::Key>>& identities, const Trust& trust,
                      const std::vector<Recipient>& recipients, const std::optional<LeaseTerms>& lease) {
+  if (lease && (!lease->signer || lease->signer->type() != keys::Type::signing))
+    return Status(Code::KEY_TYPE_WRONG, "a lease is signed with a signing key");
   auto opened = Opened::open(small, identities, trust);
   if (!opened.ok()) return opened.status();
   if ((*opened)->by_policy())

@@ -103,9 +103,11 @@ Status Sealer::encrypt_batches(uint64_t first, uint64_t count, payload::Sink& ou
     return Status(Code::INVALID_ARGUMENT, "the big part has already begun elsewhere");
   }
   SplitSink split(head_, out, out_base);
+  // After a failure of any kind nothing can be encrypted again under these nonces: the Sealer is then spent.
+  next_batch_ = kSpent;
   auto s = payload::encrypt_range(keys_, View(prefix_), plaintext_size(), first, count, *source_, split, tree_, pool, control);
-  // After a failure nothing can be encrypted again under these nonces: this Sealer is spent.
-  next_batch_ = s.ok() ? first + count : kSpent;
+  if (s.ok()) next_batch_ = first + count;
+  else release();
   return s;
 }
 
@@ -137,10 +139,31 @@ Result<Bytes> Sealer::next(size_t max_bytes, uint64_t out_base, payload::Pool& p
   return Bytes();
 }
 
+void Sealer::release() {
+  data_key_ = Secret();
+  keys_.key = Secret();
+  source_.reset();
+}
+
+void Sealer::abandon() {
+  if (!finished_) next_batch_ = kSpent;
+  release();
+}
+
+uint64_t Sealer::encrypted() const {
+  return next_batch_ == kSpent ? 0 : std::min(plaintext_size(), next_batch_ * payload::kBatchChunks * payload::kChunk);
+}
+
+bool Sealer::over() const { return finished_ || next_batch_ == kSpent; }
+
 Result<Bytes> Sealer::finish() {
   if (finished_ || next_batch_ != payload::batch_count(plaintext_size()))
     return Status(Code::INVALID_ARGUMENT, "the payload is not encrypted to its end");
-  if (auto s = source_->check_unchanged(); !s.ok()) return s;
+  if (auto s = source_->check_unchanged(); !s.ok()) {
+    next_batch_ = kSpent;
+    release();
+    return s;
+  }
   Header header;
   header.core = core_;
   header.core_json = core_json_;
@@ -155,7 +178,7 @@ Result<Bytes> Sealer::finish() {
   if (!mac.ok()) return mac.status();
   header.mac = *mac;
   finished_ = true;
-  data_key_ = Secret();
+  release();
   return header.encode();
 }
 

@@ -37,9 +37,15 @@ class Sealer {
   const Bytes& head() const { return head_; }
   // After the last chunk: checks that no input changed, then digest, signature, mac. SOURCE_CHANGED.
   Result<Bytes> finish();
+  uint64_t encrypted() const;  // plaintext bytes so far
+  // No further step: keys and inputs are let go.
+  void abandon();
+  // Finished, abandoned, or spent by a failure: keys and inputs are let go, and every further step is refused.
+  bool over() const;
 
  private:
   Sealer() = default;
+  void release();
   Status encrypt_batches(uint64_t first, uint64_t count, payload::Sink& out, uint64_t out_base, payload::Pool& pool,
                          const payload::Control& control);
   Core core_;

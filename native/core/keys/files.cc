@@ -1,5 +1,6 @@
 // Key files: read straight into secret pages, written whole or not at all.
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,7 +35,16 @@ class Fd {
   int fd_;
 };
 
-Result<Content> read_small_file(const std::string& path, const std::string& what, Code empty) {
+// Waits until a pipe has bytes or its writer is gone. Before a writer comes poll() reports nothing, where read() would say "end".
+Status wait_for_writer(int fd, const Cancelled* cancelled) {
+  for (;;) {
+    pollfd ready{fd, POLLIN, 0};
+    if (poll(&ready, 1, 100) > 0) return {};
+    if (cancelled && cancelled->load()) return Status(Code::ABORT_ERR, "cancelled");
+  }
+}
+
+Result<Content> read_small_file(const std::string& path, const std::string& what, Code empty, const Cancelled* cancelled) {
   Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (fd.get() < 0) return Status::from_errno(errno, "cannot open the " + what, path);
   struct stat st;
@@ -42,13 +52,15 @@ Result<Content> read_small_file(const std::string& path, const std::string& what
   // A pipe is fine: secrets are often handed over through one. A folder or a device is not.
   if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
     return Status(Code::SOURCE_UNSUPPORTED, "the " + what + " '" + path + "' is neither a file nor a pipe");
-  if (S_ISFIFO(st.st_mode)) fcntl(fd.get(), F_SETFL, 0);
   auto buffer = Secret::allocate(kMaxFile + 1);
   if (!buffer.ok()) return buffer.status();
   size_t size = 0;
   while (size <= kMaxFile) {
+    if (S_ISFIFO(st.st_mode)) {
+      if (auto s = wait_for_writer(fd.get(), cancelled); !s.ok()) return s;
+    }
     const ssize_t n = read(fd.get(), buffer->reveal_mut().data + size, kMaxFile + 1 - size);
-    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (n < 0) return Status::from_errno(errno, "cannot read the " + what, path);
     if (n == 0) break;
     size += size_t(n);
@@ -74,8 +86,8 @@ Result<Type> parse_type(std::string_view line, const std::string& path) {
 
 }  // namespace
 
-Result<FromFile> read_key_file(const std::string& path) {
-  auto content = read_small_file(path, "key file", Code::KEY_INVALID);
+Result<FromFile> read_key_file(const std::string& path, const Cancelled* cancelled) {
+  auto content = read_small_file(path, "key file", Code::KEY_INVALID, cancelled);
   if (!content.ok()) return content.status();
   const std::string_view text = content->bytes.reveal().text();
   const Status malformed(Code::KEY_INVALID, "the key file '" + path + "' is damaged: it must be two lines, each ended by one newline");
@@ -96,8 +108,8 @@ Result<FromFile> read_key_file(const std::string& path) {
   return FromFile{std::move(*key), content->too_open};
 }
 
-Result<FromFile> read_passphrase_file(const std::string& path) {
-  auto content = read_small_file(path, "passphrase file", Code::PASSPHRASE_INVALID);
+Result<FromFile> read_passphrase_file(const std::string& path, const Cancelled* cancelled) {
+  auto content = read_small_file(path, "passphrase file", Code::PASSPHRASE_INVALID, cancelled);
   if (!content.ok()) return content.status();
   auto key = Key::from_passphrase(content->bytes.reveal());
   if (!key.ok()) return key.status();

@@ -1,6 +1,7 @@
 // Keys of publishers and machines, and the files they live in (docs/format.md, section 11).
 #pragma once
 #include <array>
+#include <atomic>
 #include <memory>
 #include <string>
 #include "memory/secret.h"
@@ -42,8 +43,10 @@ struct FromFile {
   std::shared_ptr<const Key> key;
   bool too_open = false;  // group or others may read or write the file
 };
-Result<FromFile> read_key_file(const std::string& path);         // any type but passphrase
-Result<FromFile> read_passphrase_file(const std::string& path);
+// A file, or a pipe that somebody writes to: then they wait for the writer, and `cancelled` ends the wait.
+using Cancelled = std::atomic<bool>;
+Result<FromFile> read_key_file(const std::string& path, const Cancelled* cancelled = nullptr);  // any type but passphrase
+Result<FromFile> read_passphrase_file(const std::string& path, const Cancelled* cancelled = nullptr);
 Status write_key_file(const Key& key, const std::string& path);  // 0600, refuses to overwrite, whole or not at all
 
 }  // namespace mg::keys

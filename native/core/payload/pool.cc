@@ -220,9 +220,18 @@ struct Round {
     return true;
   }
 
+  // The standard library's allocations may throw; a helper thread has no caller to catch that.
+  Status run_task(uint64_t index) {
+    try {
+      return task(index);
+    } catch (const std::exception&) {
+      return Status(Code::OUT_OF_MEMORY, "no memory is left");
+    }
+  }
+
   void work() {
     for (uint64_t index; take(&index);) {
-      Status status = task(index);
+      Status status = run_task(index);
       if (status.ok()) continue;
       std::lock_guard<std::mutex> lock(mutex);
       if (failure.ok() || index < failed_at) {

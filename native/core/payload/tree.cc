@@ -28,13 +28,20 @@ bool fold(crypto::Sha256Hasher& hasher, Node* nodes, size_t n) {
 
 }  // namespace
 
-Tree::Tree(uint64_t plaintext_size) : nodes_(size_t(batch_count(plaintext_size)), Node{}) {}
+Tree::Tree(uint64_t plaintext_size) : count_(batch_count(plaintext_size)) {}
+
+void Tree::set(uint64_t index, const Node& node) {
+  std::lock_guard<std::mutex> lock(*growing_);
+  if (index >= nodes_.size()) nodes_.resize(size_t(index) + 1);
+  nodes_[size_t(index)] = node;
+}
 
 Result<Tree> Tree::parse(View stored, uint64_t plaintext_size) {
   if (plaintext_size > kMaxPlaintext || stored.size % sizeof(Node) != 0 ||
       stored.size / sizeof(Node) != batch_count(plaintext_size))
     return Status(Code::CONTAINER_MALFORMED, "the tree file does not have the length that fits the payload");
   Tree tree(plaintext_size);
+  tree.nodes_.resize(stored.size / sizeof(Node));
   for (size_t i = 0; i < tree.nodes_.size(); i++)
     std::copy_n(stored.data + i * sizeof(Node), sizeof(Node), tree.nodes_[i].begin());
   return tree;
@@ -57,8 +64,9 @@ Result<Node> Tree::hash_batch(View prefix, View sealed_chunks) {
 
 Node Tree::root() const {
   std::vector<Node> nodes = nodes_;
+  nodes.resize(size_t(count_));
   crypto::Sha256Hasher hasher;
-  if (!nodes.empty() && fold(hasher, nodes.data(), nodes.size())) return nodes[0];
+  if (fold(hasher, nodes.data(), nodes.size())) return nodes[0];
   // SHA-256 failed (out of memory inside the library). A random value equals no digest, so every check of it fails.
   Node nothing;
   if (!crypto::random_bytes(Span(nothing.data(), nothing.size())).ok()) std::abort();

@@ -82,7 +82,7 @@ export function registerRewrap(program: Command, context: Context): void {
   example(command, 'model-guard rewrap defects.small for-line-2.small --identity master.key --recipient mgd1:…');
   command.action(async (input: string, out: string, flags: RewrapFlags) => {
     const { recipient, recipientPassphraseFile: passphraseFile } = flags;
-    const { verifier } = await originOf(flags);
+    const { verifier } = flags.signer ? await originOf(flags) : {};
     const small = await rewrap(await readBounded(input, MAX_SMALL), {
       identities: await identitiesOf(flags),
       recipients: await recipientsOf({ ...(recipient && { recipient }), ...(passphraseFile && { passphraseFile }) }),
