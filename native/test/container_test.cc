@@ -199,3 +199,25 @@ TEST_CASE("many files, empty ones among them, come back in regions of their own"
     }
   }
 }
+
+TEST_CASE("a sealer that failed lets go of everything and encrypts nothing more") {
+  World w;
+  const payload::Control control;
+  auto sealer = Sealer::begin(SealRequest{"m", "1", "onnx", "2026-01-01T00:00:00Z", {Input{"m", "", View(w.model)}}, {shared(w.master)}, nullptr});
+  REQUIRE(sealer.ok());
+  struct Full : payload::Sink {
+    Status write(uint64_t, View) override { return Status(Code::NO_SPACE, "full"); }
+  } full;
+  CHECK((*sealer)->encrypt_to(full, payload::kPrefix, w.pool, control).code == Code::NO_SPACE);
+  CHECK((*sealer)->over());
+  CHECK((*sealer)->next(1 << 20, payload::kPrefix, w.pool, control).status().code == Code::INVALID_ARGUMENT);
+  CHECK((*sealer)->encrypt_to(full, payload::kPrefix, w.pool, control).code == Code::INVALID_ARGUMENT);
+  CHECK((*sealer)->finish().status().code == Code::INVALID_ARGUMENT);
+}
+
+TEST_CASE("a small part that goes on after its payload is refused") {
+  World w;
+  Bytes longer = w.made.whole();
+  longer.push_back(0);
+  CHECK(w.code(View(longer), {w.master}) == Code::CONTAINER_MALFORMED);
+}

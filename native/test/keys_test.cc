@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 #include "keys/keys.h"
 #include "text/text.h"
@@ -127,4 +128,23 @@ TEST_CASE("a device key's public halves are those of its private ones") {
   CHECK(text::hex(View((*key)->x25519_public())) == "a4e09292b651c278b9772c569f5fa9bb13d906b46ab68c9df9dc2b4409f8a209");
   CHECK(text::hex(View((*key)->ed25519_public())) == "8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c");
   CHECK(Key::from_bytes(Type::device, View(zeros).sub(0, 63)).status().code == Code::KEY_INVALID);
+}
+
+TEST_CASE("a passphrase may come through a pipe, whenever its writer comes, and waiting for it can be cancelled") {
+  Folder folder;
+  const std::string path = folder / "pipe";
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+  std::thread writer([&] {
+    std::FILE* pipe = std::fopen(path.c_str(), "w");  // returns once the reader is there
+    std::fputs("through a pipe\n", pipe);
+    std::fclose(pipe);
+  });
+  auto read = read_passphrase_file(path);
+  writer.join();
+  REQUIRE_MESSAGE(read.ok(), read.status().what);
+  CHECK(read->key->secret().reveal().text() == "through a pipe");
+  CHECK(!read->too_open);
+
+  const Cancelled cancelled(true);
+  CHECK(read_passphrase_file(path, &cancelled).status().code == Code::ABORT_ERR);
 }

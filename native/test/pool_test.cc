@@ -228,3 +228,15 @@ TEST_CASE("available threads: what control groups say") {
     CHECK(Root().file(self, "rubbish\n::\n0:\n:::::\n0::relative\n").threads() == 0);
   }
 }
+
+TEST_CASE("pool: an exception in a task becomes its status, on whichever thread it is thrown") {
+  Pool pool(2);
+  const Control control;
+  for (uint64_t culprit = 0; culprit < 8; culprit++) {
+    const Status status = pool.parallel(8, control, [&](uint64_t index) -> Status {
+      if (index == culprit) throw std::bad_alloc();
+      return Status();
+    });
+    CHECK(status.code == Code::OUT_OF_MEMORY);
+  }
+}

@@ -102,3 +102,9 @@ TEST_CASE("tree: leaf and node hashes are told apart, the prefix is part of leaf
   const Bytes many(kBatchChunks * kSealedChunk + 1);
   CHECK(Tree::hash_batch(View(), View(many)).status().code == Code::INTERNAL);
 }
+
+TEST_CASE("tree: a claimed size takes no memory before its batches come") {
+  Tree tree(kMaxPlaintext);  // 128 GiB of nodes
+  tree.set(0, Node{});
+  CHECK(tree.node(0) == Node{});
+}

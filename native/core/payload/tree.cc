@@ -75,8 +75,9 @@ Node Tree::root() const {
 
 Bytes Tree::stored() const {
   Bytes out;
-  out.reserve(nodes_.size() * sizeof(Node));
+  out.reserve(size_t(count_) * sizeof(Node));
   for (const Node& node : nodes_) append(out, View(node.data(), node.size()));
+  out.resize(size_t(count_) * sizeof(Node));
   return out;
 }
 
