@@ -15,7 +15,10 @@ export const ERROR_CODES = {
   CONTAINER_MALFORMED: { exit: 3, advice: 'Fetch it again from where it was published; do not repair it by hand.' },
   VERSION_UNSUPPORTED: { exit: 3, advice: 'Update model-guard: a newer version wrote this.' },
   CRITICAL_UNSUPPORTED: { exit: 3, advice: 'Update model-guard: it must understand every slot that is marked critical.' },
-  LIMIT_EXCEEDED: { exit: 3, advice: 'Stay below the limits that docs/format.md states, or split the work.' },
+  LIMIT_EXCEEDED: {
+    exit: 3,
+    advice: 'Stay below the limits in docs/format.md; what was received beyond them is damaged or hostile.',
+  },
   MANIFEST_INVALID: { exit: 3, advice: 'Ask the publisher to protect the model again; its list of files breaks the format.' },
   REFERENCE_MISMATCH: { exit: 4, advice: 'Check what the store serves under this name: it is another model or another version.' },
   PARTS_MISMATCH: { exit: 4, advice: 'Fetch the small and the big part of the same name and version again.' },
@@ -26,10 +29,11 @@ export const ERROR_CODES = {
   },
   SIGNATURE_MISSING: {
     exit: 4,
-    advice: "Have the publisher sign it, or pass unsigned: 'accept' if you trust its origin otherwise.",
+    advice:
+      "Have the publisher sign it, or accept it unsigned (unsigned: 'accept', --unsigned accept) if you trust its origin otherwise.",
   },
   SIGNATURE_INVALID: { exit: 4, advice: 'Do not use it unless you know that the publisher changed keys; then pin the new key.' },
-  LEASE_UNTRUSTED: { exit: 4, advice: 'Pass the key of the server that issued the lease as leaseKeys, from a source you trust.' },
+  LEASE_UNTRUSTED: { exit: 4, advice: 'Pin the key of the server that issued the lease (leaseKeys), from a source you trust.' },
   LEASE_NOT_YET_VALID: { exit: 5, advice: 'Check the clock of this machine, or wait until the lease begins.' },
   LEASE_EXPIRED: { exit: 5, advice: 'Check the clock of this machine, or get a new lease.' },
   POLICY_PRESENT: { exit: 5, advice: 'Re-wrap from a small part without a policy; a lease cannot be passed on.' },
@@ -45,7 +49,10 @@ export const ERROR_CODES = {
   SOURCE_EMPTY: { exit: 6, advice: 'Check the path: there is nothing in it to protect.' },
   SOURCE_CHANGED: { exit: 6, advice: 'Nothing was published; run it again once nobody writes to the source.' },
   NOT_FOUND: { exit: 6, advice: 'Check the name, the version and the place.' },
-  ALREADY_EXISTS: { exit: 6, advice: 'Choose another name, version or path, or say explicitly that it may be replaced.' },
+  ALREADY_EXISTS: {
+    exit: 6,
+    advice: 'Choose another name, version or path, or replace it explicitly where that is offered (overwrite: true, --force).',
+  },
   PERMISSION_DENIED: { exit: 6, advice: 'Give this user access to the path that the message names.' },
   READ_ONLY: { exit: 6, advice: 'Choose a place that can be written to.' },
   NO_SPACE: { exit: 6, advice: 'Free some space or raise the quota; nothing half-written was left.' },

@@ -58,6 +58,6 @@ async function refusePublished(store: PartStore, ref: ModelRef, { signal }: Pick
     throw error;
   }
   throw new ModelGuardError('ALREADY_EXISTS', `${label(ref)} is published already`, {
-    advice: 'A published version is immutable: choose another version, or pass overwrite: true.',
+    advice: 'A published version is immutable: choose another version, or replace it explicitly (overwrite: true, --force).',
   });
 }

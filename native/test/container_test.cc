@@ -141,6 +141,19 @@ TEST_CASE("recipients out of bounds are refused before anything is encrypted") {
   CHECK(begin(std::vector<Recipient>(33, shared(w.master))) == Code::LIMIT_EXCEEDED);
   CHECK(begin({shared(*word), shared(*word)}) == Code::INVALID_ARGUMENT);
   CHECK(begin({shared(w.publisher)}) == Code::KEY_TYPE_WRONG);
+  keys::PublicKey high = w.machine->x25519_public();
+  high[31] |= 0x80;
+  CHECK(begin({Recipient{high, nullptr}}) == Code::KEY_INVALID);
+  keys::PublicKey prime;
+  prime.fill(0xff);
+  prime[31] = 0x7f;
+  for (const int low : {0xed, 0xee, 0xff}) {  // p, p + 1, 2^255 - 1
+    prime[0] = uint8_t(low);
+    CHECK(begin({Recipient{prime, nullptr}}) == Code::KEY_INVALID);
+  }
+  prime[0] = 0xeb;  // p - 2
+  CHECK(begin({Recipient{prime, nullptr}}) == Code::OK);
+  CHECK(begin({Recipient{keys::PublicKey{}, nullptr}}) == Code::KEY_INVALID);  // of small order
 }
 
 TEST_CASE("a payload is encrypted once, ever") {

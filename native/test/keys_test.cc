@@ -116,6 +116,9 @@ TEST_CASE("a passphrase is normalised text without its one trailing newline") {
   CHECK(bytes("e\xcc\x81") == "\xc3\xa9");
   CHECK(bytes("\xf0\x9f\x94\x91") == "\xf0\x9f\x94\x91");
   CHECK(bytes(std::string(1024, 'a')).size() == 1024);
+  std::string decomposed;  // 1,536 bytes, 1,024 once composed
+  for (int i = 0; i < 512; i++) decomposed += "e\xcc\x81";
+  CHECK(bytes(decomposed).size() == 1024);
   for (const std::string& bad : {std::string(), std::string("\n"), std::string("\xff"), std::string(1025, 'a')})
     CHECK(Key::from_passphrase(View(bad)).status().code == Code::PASSPHRASE_INVALID);
 }

@@ -98,7 +98,7 @@ Result<std::unique_ptr<Opened>> Opened::open(View small, const std::vector<std::
   auto mac = header_mac(opened->data_key(), opened->header_);
   if (!mac.ok()) return mac.status();
   if (!crypto::equal(View(mac->data(), kMac), View(opened->header_.mac.data(), kMac)))
-    return Status(Code::INTEGRITY_FAILED, "the header was changed");
+    return Status(Code::INTEGRITY_FAILED, "the header or one of its slots was changed");
   auto keys = payload_keys(opened->data_key(), opened->prefix().sub(0, payload::kSalt), *hash);
   if (!keys.ok()) return keys.status();
   opened->keys_ = std::move(*keys);

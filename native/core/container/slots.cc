@@ -11,6 +11,14 @@ constexpr uint8_t kLogN = 17;
 constexpr uint8_t kZeroNonce[12] = {};
 constexpr size_t kDataKey = 32;
 
+// RFC 7748 lets receivers reduce such keys. Here they would get a key id that their owner's identity never matches.
+bool canonical(const keys::PublicKey& key) {
+  if (key[31] < 0x7f || key[0] < 0xed) return key[31] <= 0x7f;
+  for (size_t i = 1; i < 31; i++)
+    if (key[i] != 0xff) return key[31] <= 0x7f;
+  return false;
+}
+
 Bytes slot_info(SlotType type, const crypto::Sha384& core_hash) {
   Bytes info;
   append(info, View("model-guard/v1/slot/"));
@@ -72,6 +80,8 @@ Result<Slot> wrap(const Recipient& recipient, View data_key, const crypto::Sha38
   Slot slot;
   slot.policy = policy;
   if (recipient.x25519) {
+    if (!canonical(*recipient.x25519))
+      return Status(Code::KEY_INVALID, "a recipient's X25519 key is 2^255 - 19 or above: no machine has that key");
     slot.type = uint16_t(SlotType::x25519);
     slot.key_id = keys::key_id(*recipient.x25519);
     slot.body.resize(80);  // aad() carries the length

@@ -90,10 +90,11 @@ Result<FromFile> read_key_file(const std::string& path, const Cancelled* cancell
   auto content = read_small_file(path, "key file", Code::KEY_INVALID, cancelled);
   if (!content.ok()) return content.status();
   const std::string_view text = content->bytes.reveal().text();
-  const Status malformed(Code::KEY_INVALID, "the key file '" + path + "' is damaged: it must be two lines, each ended by one newline");
+  const auto malformed = [&](const std::string& why) { return Status(Code::KEY_INVALID, "the key file '" + path + "' is damaged: " + why); };
+  if (text.find('\r') != std::string_view::npos) return malformed("it has Windows line ends");
   const size_t first = text.find('\n');
   if (first == std::string_view::npos || text.back() != '\n' || first + 1 >= text.size()) {
-    return text.substr(0, kPrefix.size()) == kPrefix ? malformed
+    return text.substr(0, kPrefix.size()) == kPrefix ? malformed("it must be two lines, each ended by one newline")
                                                      : Status(Code::KEY_INVALID, "'" + path + "' is not a model-guard key file");
   }
   auto type = parse_type(text.substr(0, first), path);
@@ -102,7 +103,8 @@ Result<FromFile> read_key_file(const std::string& path, const Cancelled* cancell
   const size_t size = key_size(*type);
   auto bytes = Secret::allocate(size);
   if (!bytes.ok()) return bytes.status();
-  if (text::base64url_decoded_size(encoded.size()) != size || !text::base64url_decode(encoded, bytes->reveal_mut())) return malformed;
+  if (text::base64url_decoded_size(encoded.size()) != size || !text::base64url_decode(encoded, bytes->reveal_mut()))
+    return malformed("its second line is not the base64url of " + std::to_string(size) + " bytes");
   auto key = Key::from_bytes(*type, bytes->reveal());
   if (!key.ok()) return key.status();
   return FromFile{std::move(*key), content->too_open};

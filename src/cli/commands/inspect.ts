@@ -74,7 +74,7 @@ function describe(info: ContainerInfo): string {
       ['format', format],
       ['sealed', created],
       ['header', `${headerBytes} bytes`],
-      ['payload', `${payloadBytes} bytes (${formatBytes(payloadBytes)}), ${info.plaintextSize} when decrypted`],
+      ['payload', `${payloadBytes} bytes (${formatBytes(payloadBytes)}), ${info.plaintextSize} of padded plaintext`],
       ['payload id', info.payloadId],
       ['digest', info.digest],
       ...(parts ? ([['big part', `${parts.bigName}, ${parts.bigBytes} bytes`]] as const) : []),
