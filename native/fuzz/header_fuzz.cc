@@ -1,10 +1,9 @@
 // A header either is refused or encodes to the very bytes that were parsed; header_length() agrees with parse_header().
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include "container/header.h"
 #include "payload/layout.h"
+#include "require.h"
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);
 
@@ -12,12 +11,6 @@ namespace {
 
 using namespace mg;
 using namespace mg::container;
-
-void require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 Bytes sample(unsigned choice) {  // where every corpus starts; no seed files to keep in step with the format
   Header header;

@@ -1,11 +1,10 @@
 // Manifests, paths and JSON: refused, or written back as they were. The input is a u64 plaintext size and a text.
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include "container/manifest.h"
 #include "text/json.h"
 #include "text/text.h"
+#include "require.h"
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);
 
@@ -13,12 +12,6 @@ namespace {
 
 using namespace mg;
 using namespace mg::container;
-
-void require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 void check_parse(View text, uint64_t plaintext_size) {
   Result<Manifest> manifest = parse_manifest(text, plaintext_size);

@@ -4,6 +4,7 @@
 #include <random>
 #include "container/header.h"
 #include "payload/layout.h"
+#include "support/seed.h"
 #include "text/text.h"
 
 using namespace mg;
@@ -12,12 +13,6 @@ using namespace mg::container;
 namespace {
 
 using Random = std::mt19937_64;
-
-// A seed that a failure prints; MG_TEST_SEED repeats it.
-uint64_t seed() {
-  const char* given = std::getenv("MG_TEST_SEED");
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-}
 
 template <class Container>
 void fill(Random& random, Container& out) {
@@ -134,7 +129,7 @@ constexpr Code kBad = Code::CONTAINER_MALFORMED;
 }  // namespace
 
 TEST_CASE("header: whatever parses encodes to the same bytes") {
-  uint64_t start = seed();
+  uint64_t start = test::test_seed();
   CAPTURE(start);
   Random random(start);
   for (int i = 0; i < 300; i++) {

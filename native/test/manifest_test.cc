@@ -4,6 +4,7 @@
 #include <random>
 #include "container/manifest.h"
 #include "payload/layout.h"
+#include "support/seed.h"
 #include "text/json.h"
 
 using namespace mg;
@@ -12,11 +13,6 @@ using namespace mg::container;
 namespace {
 
 using Random = std::mt19937_64;
-
-uint64_t seed() {
-  const char* given = std::getenv("MG_TEST_SEED");
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-}
 
 bool path_ok(std::string_view path) {
   Status s = check_path(path);
@@ -150,7 +146,7 @@ TEST_CASE("paths together: equal, or a file and a folder, whatever the case") {
 }
 
 TEST_CASE("manifest: whatever parses is written the same") {
-  uint64_t start = seed();
+  uint64_t start = test::test_seed();
   CAPTURE(start);
   Random random(start);
   constexpr const char* kSegments[] = {"a", "b", "model", "\u00E9", "\uD55C", "x\"y", "\U0001F600", "w-1", ".c", "z z"};

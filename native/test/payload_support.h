@@ -6,22 +6,13 @@
 #include <random>
 
 #include "payload/payload.h"
+#include "support/seed.h"
 
 namespace payload_test {
 
 using namespace mg;
 using namespace mg::payload;
-
-// The seed of a run that failed is given back with MG_TEST_SEED.
-inline uint64_t test_seed() {
-  static const uint64_t seed = [] {
-    const char* given = std::getenv("MG_TEST_SEED");
-    uint64_t value = given ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-    std::printf("payload tests: MG_TEST_SEED=%llu\n", static_cast<unsigned long long>(value));
-    return value;
-  }();
-  return seed;
-}
+using mg::test::test_seed;
 
 inline Bytes noise(size_t size, uint64_t seed) {
   std::mt19937_64 generator(seed);
