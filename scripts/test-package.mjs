@@ -29,9 +29,9 @@ cpSync(root, sources, { recursive: true, filter: (file) => !skipped.has(file) })
 mkdirSync(project);
 symlinkSync(path.join(root, 'node_modules'), path.join(sources, 'node_modules'));
 
-const packed = JSON.parse(
-  run('npm pack', 'npm', ['pack', '--json', '--silent', '--pack-destination', project], { cwd: sources }).replace(/^[^[]*/, ''),
-);
+// The build's own lines come before the JSON on the same output.
+const output = run('npm pack', 'npm', ['pack', '--json', '--silent', '--pack-destination', project], { cwd: sources });
+const packed = JSON.parse(output.slice(output.search(/^\[\s*\{/m)));
 const tarball = path.join(project, packed[0].filename);
 const files = packed[0].files.map((file) => file.path);
 for (const unwanted of ['test/', 'build/', 'examples/', 'src/']) {
