@@ -1,5 +1,5 @@
 /**
- * Show 6: the big part, the master key and every device key open nothing without the small part.
+ * The big part, the master key and every device key open nothing without the small part.
  *
  * Why it cannot be otherwise: the data key is random and lies, wrapped, only in the slots; the salt that the payload key
  * needs as well lies beside them. Both are in the small part. The big part is bytes of chunks, ciphertext and tags under a

@@ -1,4 +1,4 @@
-/** Show 5: only the two parts of one model at one version belong together, and only under their own reference. */
+/** Only the two parts of one model at one version belong together, and only under their own reference. */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';

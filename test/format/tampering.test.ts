@@ -1,4 +1,4 @@
-/** Show 4, through the addon: whatever is changed, moved, doubled, dropped or spliced in is refused, and nothing is released. */
+/** Whatever is changed, moved, doubled, dropped or spliced in is refused, and nothing is released. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decrypt, encrypt, type Identity, load } from '../../src/index.js';
 import { concat, same } from '../reference/bytes.js';

@@ -1,4 +1,4 @@
-/** Show 3: HPKE against an implementation by others, both ways: the primitive, and the slots of whole containers. */
+/** HPKE against an implementation by others, both ways: the primitive, and the slots of whole containers. */
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { decrypt, encrypt } from '../../src/index.js';

@@ -1,5 +1,5 @@
 /**
- * Show 11: a protect is killed at every call by which it changes the disk, and at random moments. The store always loads,
+ * A protect is killed at every call by which it changes the disk, and at random moments. The store always loads,
  * as it was before or with the new model, and the next protect leaves nothing astray.
  */
 import path from 'node:path';

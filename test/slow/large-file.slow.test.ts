@@ -1,4 +1,4 @@
-/** Show 8: protecting a 2 GiB model takes less than 200 MiB, loading it at most 5 % more than the model itself. */
+/** Protecting a 2 GiB model takes less than 200 MiB, loading it at most 5 % more than the model itself. */
 import { describe, expect, it } from 'vitest';
 import { describeMeasured, measure } from '../../bench/large-file.js';
 import { print } from '../support/print.js';

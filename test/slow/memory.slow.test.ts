@@ -1,4 +1,4 @@
-/** Show 9: keys live in secret pages and nowhere else, plaintext in its regions and nowhere else, and neither in a core dump. */
+/** Keys live in secret pages and nowhere else, plaintext in its regions and nowhere else, and neither in a core dump. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-/** Show 12, second part: several loads at once, ends at every stage of life, and a thousand lives that leave nothing behind. */
+/** Several loads at once, ends at every stage of life, and a thousand lives that leave nothing behind. */
 import { createHash } from 'node:crypto';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-/** Show 7: real models, protected and loaded, predict what they did before; every other file comes back byte for byte. */
+/** Real models, protected and loaded, predict what they did before; every other file comes back byte for byte. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { InferenceSession } from 'onnxruntime-node';

@@ -1,4 +1,4 @@
-/** Show 2: third-party vectors through the addon's own primitives. A refusal must be a refusal, never a wrong result. */
+/** Third-party vectors through the addon's own primitives. A refusal must be a refusal, never a wrong result. */
 import { createHash, createHmac, createPrivateKey, sign } from 'node:crypto';
 import { inflateSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
