@@ -1,4 +1,4 @@
-/** Show 12, first part: what is aborted stops within a batch, says so in one way, and leaves neither memory nor files behind. */
+/** What is aborted stops within a batch, says so in one way, and leaves neither memory nor files behind. */
 import { randomFillSync } from 'node:crypto';
 import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
