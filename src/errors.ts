@@ -8,7 +8,7 @@
  * of native/core/status.h; the last ones exist in the SDK only.
  */
 export const ERROR_CODES = {
-  ABORT_ERR: { exit: 130, advice: 'Nothing was left behind; run it again when you want the result.' },
+  ABORT_ERR: { exit: 130, advice: 'What was there before still is; run it again when you want the result.' },
   INVALID_ARGUMENT: { exit: 2, advice: 'Correct the named argument and call again.' },
   NOT_A_CONTAINER: { exit: 3, advice: 'Give a .mguard container or a small part; this was never one.' },
   CONTAINER_TRUNCATED: { exit: 3, advice: 'Fetch it again: bytes are missing at the end.' },
