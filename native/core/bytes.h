@@ -49,7 +49,11 @@ struct Span {  // a View one may write to
 inline bool equal(View a, View b) {  // for public data only; secrets use crypto::equal
   return a.size == b.size && (a.size == 0 || std::memcmp(a.data, b.data, a.size) == 0);
 }
-inline void append(Bytes& out, View v) { out.insert(out.end(), v.begin(), v.end()); }
+inline void append(Bytes& out, View v) {
+  const size_t at = out.size();
+  out.resize(at + v.size);
+  if (v.size) std::memcpy(out.data() + at, v.data, v.size);
+}
 
 template <class T>
 void append_be(Bytes& out, T value) {
