@@ -9,5 +9,6 @@ if [ "${1:-}" = sanitize ]; then
   options=(-DMG_SANITIZE=ON)
 fi
 cmake -S . -B "$build" "${options[@]}" >/dev/null
-cmake --build "$build" --target mg_test -j "$(nproc)" | grep -E 'error|warning|Built target mg_test' || true
+cmake --build "$build" --target mg_test -j "$(nproc)" >"$build/build.log" 2>&1 || { grep -E -A5 "error" "$build/build.log"; exit 1; }
+grep -E "warning:" "$build/build.log" || true
 exec "$build/mg_test"
