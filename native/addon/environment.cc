@@ -54,7 +54,7 @@ std::list<Environment*>& living() {
 
 }  // namespace
 
-Environment::Environment(Napi::Env env) : env_(env), pool_(std::make_unique<payload::Pool>()) {
+Environment::Environment(Napi::Env env) : pool_(std::make_unique<payload::Pool>()) {
   napi_value name;
   napi_create_string_utf8(env, "model-guard", NAPI_AUTO_LENGTH, &name);
   napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, call_js, &channel_);

@@ -1,5 +1,5 @@
 // State of one JavaScript environment (the main thread or a worker): its engine threads, its classes, its work in flight.
-// Nothing here is global, so several environments load the addon at once, and each is torn down by itself.
+// Several environments load the addon at once, and each is torn down by itself; only process exit needs a list of them all.
 #pragma once
 #include <napi.h>
 
@@ -74,7 +74,6 @@ class Environment {
   void stop();
   void finish(Napi::Env env, Running& running, const Status& status);
 
-  napi_env env_;
   napi_threadsafe_function channel_ = nullptr;
   const std::thread::id thread_ = std::this_thread::get_id();
   std::unique_ptr<payload::Pool> pool_;
