@@ -44,6 +44,46 @@ export const ERROR_CODES = {
   KEY_INVALID: { exit: 5, advice: 'Give an unchanged key as `model-guard keygen` wrote or printed it.' },
   KEY_TYPE_WRONG: { exit: 5, advice: 'Give a key of the type this place asks for.' },
   PASSPHRASE_INVALID: { exit: 5, advice: 'Give 1 to 1,024 bytes of UTF-8 text.' },
+  HARDWARE_MISMATCH: {
+    exit: 5,
+    advice: 'Load it on the machine it was made for. If parts of this machine were replaced, export a new machine file here (`model-guard fingerprint --out`), or make a new device key, and have the model released to it.',
+  },
+  HARDWARE_UNREADABLE: {
+    exit: 5,
+    advice: 'Run `model-guard fingerprint` to see what this machine shows and why; a container may need /sys, a factor may need root.',
+  },
+  MACHINE_FILE_INVALID: {
+    exit: 5,
+    advice: 'Export it again on the target machine (`model-guard fingerprint --out`) and send it unchanged.',
+  },
+  MACHINE_POLICY_WEAK: {
+    exit: 5,
+    advice: 'Have the target exported again with at least the factors that you ask for (--require, --at-least).',
+  },
+  SALTS_MISMATCH: {
+    exit: 5,
+    advice: 'Use the build of model-guard that carries those salts, or bind it again with this one.',
+  },
+  SALTS_INVALID: {
+    exit: 5,
+    advice: 'Give a salts file as docs/format.md section 13 describes it; `model-guard keygen --type salts` makes one.',
+  },
+  TPM_UNAVAILABLE: {
+    exit: 5,
+    advice: 'Check that the machine has a TPM 2.0, that this user may use it (often: group tss), and that libtss2-esys is installed.',
+  },
+  TPM_LOCKED: {
+    exit: 5,
+    advice: "Wait until the TPM's lock-out ends, or have its owner clear it (`tpm2_dictionarylockout --clear-lockout`).",
+  },
+  TPM_REFUSED: {
+    exit: 5,
+    advice: 'If firmware or boot settings were changed on purpose, enrol again: make a new device key or a new machine file.',
+  },
+  LEGACY_FAILED: {
+    exit: 4,
+    advice: 'Check the key, its salts and encoding, and the artifact. The legacy profile cannot tell these apart, and misses about 1 in 256 wrong keys.',
+  },
   NAME_INVALID: { exit: 2, advice: 'Rename it: docs/format.md says what a name may hold.' },
   SOURCE_UNSUPPORTED: { exit: 6, advice: 'Use regular files and folders only: replace or leave out what the message names.' },
   SOURCE_EMPTY: { exit: 6, advice: 'Check the path: there is nothing in it to protect.' },

@@ -19,7 +19,8 @@ type Handle<Name extends string> = { readonly [brand]: Name };
 
 /** A key in locked native memory. Its bytes cannot be read from JavaScript. */
 export type KeyHandle = Handle<'Key'>;
-export type NativeKeyType = 'master' | 'device' | 'signing' | 'passphrase';
+/** `legacy`: a key string of the legacy profile. */
+export type NativeKeyType = 'master' | 'device' | 'signing' | 'passphrase' | 'legacy';
 
 /** Long work: cancel it, or ask how far it is. One call at a time uses it. */
 export interface NativeControl {
@@ -40,12 +41,16 @@ export interface NativeInput {
   readonly onDisk?: string | undefined;
   /** Copied before the call returns. */
   readonly bytes?: Uint8Array | undefined;
+  /** The plaintext of a legacy artifact, decrypted as it is read. */
+  readonly legacy?: { readonly artifact: NativeArtifact; readonly key: KeyHandle } | undefined;
   /** A file of a loaded model, read in place; the model stays alive meanwhile. */
   readonly model?: { readonly handle: NativeModel; readonly index: number } | undefined;
 }
-/** Exactly one of the two. */
+/** Exactly one of the three. */
 export interface NativeRecipient {
   readonly x25519?: Uint8Array | undefined;
+  /** What {@link NativeBinding.readMachineFile} gave. */
+  readonly machine?: Uint8Array | undefined;
   readonly key?: KeyHandle | undefined;
 }
 export interface NativeSealRequest {
@@ -126,6 +131,8 @@ export interface NativeHeaderInfo {
       readonly leaseId: string;
       readonly deviceId: string;
     };
+    /** Of a hardware slot. */
+    readonly machine?: NativeMachineTerms;
   }[];
   readonly signatures: readonly { readonly role: 'publisher' | 'lease'; readonly keyId: string }[];
 }
@@ -139,7 +146,11 @@ export interface NativeOpenRequest {
   /** The header, salt and commitment, and any payload bytes that follow. Copied. */
   readonly small: Uint8Array;
   readonly identities: readonly KeyHandle[];
+  /** This machine is an identity too. */
+  readonly hardware?: boolean | undefined;
   readonly trust: NativeTrust;
+  /** Cancels between two steps of key derivation. */
+  readonly control?: NativeControl | undefined;
 }
 
 export interface NativeModel {
@@ -153,6 +164,71 @@ export interface NativeModel {
   dispose(): void;
   /** Resolves when no read is in flight any more. */
   settled(): Promise<void>;
+}
+
+export type NativeFactorName = 'cpu' | 'gpu' | 'memory' | 'drive' | 'uuid' | 'tpm';
+export interface NativeFingerprint {
+  /** In this order: cpu, gpu, memory, drive, uuid, tpm. */
+  readonly factors: readonly {
+    readonly name: NativeFactorName;
+    readonly quality: 'strong' | 'weak' | 'virtual' | 'absent';
+    /** Where it is read, or would be. */
+    readonly source: string;
+    readonly needsRoot: boolean;
+    readonly why: string;
+    /** For people; only where asked for and present. */
+    readonly value?: string;
+  }[];
+  readonly container: boolean;
+  /** The hypervisor; absent on bare metal. */
+  readonly virtualMachine?: string;
+  /** Shown, never counted. Only where values were asked for. */
+  readonly machineId?: string;
+}
+/** What an owner asks of a machine; absent means default (native/core/hardware/binding.h). */
+export interface NativeMachinePolicy {
+  readonly factors?: readonly NativeFactorName[] | undefined;
+  readonly require?: readonly NativeFactorName[] | undefined;
+  readonly atLeast?: number | undefined;
+  readonly weights?: Readonly<Partial<Record<NativeFactorName, number>>> | undefined;
+  readonly tpm: 'never' | 'when-usable' | 'required';
+  /** Bit i: PCR i. */
+  readonly pcrs?: number | undefined;
+}
+/** What anyone can see of a machine-bound slot, machine file or sealed key. */
+export interface NativeMachineTerms {
+  readonly factors: readonly { readonly name: string; readonly weight: number; readonly required: boolean }[];
+  readonly atLeast: number;
+  readonly tpm: boolean;
+  /** 16 hex digits. */
+  readonly saltsId: string;
+  readonly salts: 'default' | 'this build' | 'other';
+}
+export interface NativeBound {
+  readonly terms: NativeMachineTerms;
+  /** Why a TPM that is there was not used, with `when-usable`. */
+  readonly tpmUnused?: string;
+}
+
+/** The bytes of a legacy artifact: one file, or small and big part. Exactly one of `bytes`, `file`, `parts`. */
+export interface NativeArtifact {
+  readonly bytes?: Uint8Array | undefined;
+  readonly file?: string | undefined;
+  readonly parts?: { readonly small: string; readonly big: string } | undefined;
+}
+/** Where a salt or text of the legacy profile comes from; exactly one member. Read natively, but for `text`. */
+export type NativeSecretText =
+  | { readonly text: string }
+  | { readonly bytes: Uint8Array }
+  | { readonly file: string }
+  | { readonly env: string };
+/** The plaintext of a legacy artifact, readable anywhere. */
+export interface NativeLegacyReader {
+  readonly size: number;
+  /** A copy of plaintext bytes in ordinary memory. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Closes the files, at once or when the last read is over. */
+  close(): void;
 }
 
 export interface NativeBinding {
@@ -172,6 +248,45 @@ export interface NativeBinding {
   publicKeys(key: KeyHandle): { readonly x25519?: Uint8Array; readonly ed25519?: Uint8Array };
   /** 16 hex digits, as in slots and signatures. */
   keyId(publicKey: Uint8Array): string;
+
+  /** What the machine shows. With `tpm`, the TPM is asked too, which can take seconds. */
+  fingerprint(request: { readonly showValues: boolean; readonly tpm: boolean }): Promise<NativeFingerprint>;
+  /** Writes a machine file (docs/format.md, section 12), whole or not at all. */
+  exportMachine(path: string, policy: NativeMachinePolicy, overwrite: boolean): Promise<NativeBound>;
+  /** Checks the file and that no weaker set opens than demanded. `binding` is for {@link NativeRecipient.machine}; all public. */
+  readMachineFile(
+    path: string,
+    demand: { readonly require: readonly NativeFactorName[]; readonly atLeast: number },
+  ): Promise<{ readonly binding: Uint8Array; readonly publicKey: Uint8Array; readonly terms: NativeMachineTerms }>;
+  /** A new device key, sealed to this machine in a new file (0600). */
+  generateSealedKey(path: string, policy: NativeMachinePolicy): Promise<NativeBound & { readonly key: KeyHandle }>;
+  /** Of this build. `id`: 16 hex digits. */
+  salts(): { readonly id: string; readonly default: boolean };
+  /** A new file of random salts (0600). */
+  writeSaltsFile(path: string): Promise<void>;
+
+  /** A key string of the legacy profile, as it is. */
+  legacyKey(text: NativeSecretText): Promise<{ key: KeyHandle; tooOpen: boolean }>;
+  /**
+   * A derivation of docs/legacy.md. `saltsFile` absent: the compiled-in salts. The members that `kind` needs, and no others:
+   * hardware: `fingerprint`, absent: this machine's; download: `email`, `password`, `hardwareHash`.
+   */
+  legacyDerive(request: {
+    readonly kind: 'resource' | 'hardware' | 'download';
+    readonly encoding: 'base64' | 'hex';
+    readonly saltsFile?: string | undefined;
+    readonly fingerprint?: NativeSecretText | undefined;
+    readonly email?: NativeSecretText | undefined;
+    readonly password?: NativeSecretText | undefined;
+    readonly hardwareHash?: KeyHandle | undefined;
+  }): Promise<{ key: KeyHandle; tooOpen: readonly string[] }>;
+  /** An artifact in memory; `bytes` are copied before the call returns. */
+  legacyEncrypt(bytes: Uint8Array, key: KeyHandle): Promise<Uint8Array>;
+  /** A new file (0600, refuses to overwrite, removed on failure; not synced). SOURCE_CHANGED */
+  legacyEncryptToFile(source: string, target: string, key: KeyHandle, work: NativeWork): Promise<void>;
+  /** Into guarded memory: a model of one file named `path`. */
+  legacyLoad(artifact: NativeArtifact, key: KeyHandle, path: string, work: NativeWork): Promise<NativeModel>;
+  legacyOpen(artifact: NativeArtifact, key: KeyHandle): Promise<NativeLegacyReader>;
 
   /** NAME_INVALID for a path that no manifest may hold. */
   checkPath(path: string): void;

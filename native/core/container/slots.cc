@@ -125,7 +125,8 @@ bool matches(const Slot& slot, const keys::Key& identity) {
     case keys::Type::passphrase: return slot.type == uint16_t(SlotType::passphrase);
     case keys::Type::device:
       return slot.type == uint16_t(SlotType::x25519) && slot.key_id == keys::key_id(identity.x25519_public());
-    case keys::Type::signing: return false;
+    case keys::Type::signing:
+    case keys::Type::legacy: return false;
   }
   return false;
 }

@@ -64,6 +64,11 @@ class Gcm {
   void* ctx_;
 };
 
+// --- cbc.cc   AES-256-CBC, NIST SP 800-38A, for the legacy profile: whole blocks, no padding, not authenticated
+// key 32 bytes, iv 16; out.size == in.size, a multiple of 16; out may be the input's data (in place).
+Status cbc_encrypt(View key, View iv, View plain, Span out);
+Status cbc_decrypt(View key, View iv, View sealed, Span out);
+
 // --- curve.cc   RFC 7748, RFC 8032. Private keys are 32-byte seeds.
 Status x25519_public(View private_key, Span public_key);
 Status x25519(View private_key, View peer_public, Span shared);  // refuses an all-zero shared secret

@@ -38,6 +38,7 @@ const char* type_name(Type type) {
     case Type::device: return "device";
     case Type::signing: return "signing";
     case Type::passphrase: return "passphrase";
+    case Type::legacy: return "legacy";
   }
   return "unknown";
 }
@@ -45,7 +46,8 @@ const char* type_name(Type type) {
 size_t key_size(Type type) {
   switch (type) {
     case Type::device: return 64;
-    case Type::passphrase: return 0;
+    case Type::passphrase:
+    case Type::legacy: return 0;
     default: return 32;
   }
 }
@@ -71,7 +73,9 @@ Result<std::shared_ptr<const Key>> Key::generate(Type type) {
 
 Result<std::shared_ptr<const Key>> Key::from_bytes(Type type, View bytes) {
   if (type == Type::passphrase) return from_passphrase(bytes);
-  if (bytes.size != key_size(type))
+  if (type == Type::legacy && (bytes.size == 0 || bytes.size > 4096))
+    return Status(Code::KEY_INVALID, "a legacy key string has 1 to 4,096 bytes, not " + std::to_string(bytes.size));
+  if (type != Type::legacy && bytes.size != key_size(type))
     return Status(Code::KEY_INVALID, std::string("a ") + type_name(type) + " key has " +
                                          std::to_string(key_size(type)) + " bytes, not " + std::to_string(bytes.size));
   auto secret = Secret::copy(bytes);

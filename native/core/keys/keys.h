@@ -9,9 +9,9 @@
 
 namespace mg::keys {
 
-enum class Type : uint8_t { master, device, signing, passphrase };
+enum class Type : uint8_t { master, device, signing, passphrase, legacy };  // legacy: a key string of the legacy profile
 const char* type_name(Type type);
-size_t key_size(Type type);  // 32, 64, 32; passphrase: 0, any
+size_t key_size(Type type);  // 32, 64, 32; passphrase and legacy: 0, any
 
 using PublicKey = std::array<uint8_t, 32>;
 using KeyId = std::array<uint8_t, 8>;

@@ -1,0 +1,50 @@
+// Binding a random secret S to a machine, and getting it back there (docs/format.md, section 12).
+#pragma once
+#include <atomic>
+#include <map>
+#include <optional>
+#include "hardware/helper.h"
+
+namespace mg::hardware {
+
+enum class TpmUse : uint8_t { never, when_usable, required };
+
+// What an owner asks of a machine. Empty means default.
+struct Policy {
+  std::vector<Kind> factors;             // which count. Default: cpu, gpu, memory, drive, as far as they can be read
+  std::vector<Kind> require;             // in every opening. Default: the drive, where it is strong
+  unsigned at_least = 0;                 // weight that an opening reaches. Default: all but one factor (of three or more), else all
+  std::map<Kind, unsigned> weights;      // 1 to 16 each. Default: 1
+  TpmUse tpm = TpmUse::never;
+  uint32_t pcrs = 0;                     // 0: the TPM room's default
+};
+
+constexpr size_t kBox = 48;
+// What a publisher needs to encrypt to a machine, and what lies beside a sealed key.
+struct Binding {
+  Helper helper;
+  std::array<uint8_t, kBox> box{};         // S under the key that the factors give
+  std::array<uint8_t, 32> public_key{};    // X25519, derived from S
+};
+
+struct Bound {
+  Binding binding;
+  Secret secret;           // S
+  std::string tpm_unused;  // why a TPM that is there was not used, with TpmUse::when_usable
+};
+// INVALID_ARGUMENT (weights, k greater than n, a factor twice), HARDWARE_UNREADABLE, TPM_UNAVAILABLE, TPM_LOCKED.
+Result<Bound> bind(const Machine& machine, const Policy& policy);
+
+// S, whose X25519 key pair is derive_key_pair(S). HARDWARE_MISMATCH, HARDWARE_UNREADABLE, SALTS_MISMATCH, TPM_*, ABORT_ERR.
+using Cancelled = std::atomic<bool>;
+Result<Secret> open(const Helper& helper, View box, const Machine& machine, const Cancelled* cancelled = nullptr);
+
+// What a publisher demands of a machine file, whatever weights it chose: every set that opens holds `require` and has at
+// least `at_least` factors. MACHINE_POLICY_WEAK.
+Status check_demand(const Helper& helper, const std::vector<Kind>& require, unsigned at_least);
+
+// machine.json (docs/format.md, section 12). MACHINE_FILE_INVALID, VERSION_UNSUPPORTED.
+Result<Binding> parse_machine_file(View text);
+Result<Bytes> write_machine_file(const Binding& binding);
+
+}  // namespace mg::hardware

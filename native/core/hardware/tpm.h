@@ -1,0 +1,32 @@
+// A TPM 2.0 as the keeper of one 32-byte value, through the system's tss2 library, loaded at run time. Every call opens its own
+// connection and closes it. Sessions are salted and encrypt what crosses the bus (TPM 2.0 Library, part 1, section 19).
+#pragma once
+#include <string>
+#include "memory/secret.h"
+#include "status.h"
+
+namespace mg::hardware::tpm {
+
+constexpr uint32_t kDefaultPcrs = 1u << 7;  // PCR 7 of the SHA-256 bank: the secure boot state
+constexpr size_t kMaxBlob = 2048;
+
+// Whether there is a device to talk to: MODEL_GUARD_TCTI is set ("name:configuration", as tss2 writes it), or /dev/tpmrm0 or /dev/tpm0
+// exists. Says nothing of whether it may be used.
+bool present();
+
+struct Sealed {
+  Bytes blob;    // public: the sealed object, its policy, the name of its parent
+  Secret value;  // 32 random bytes
+};
+// A new random value, sealed under the storage primary key with a policy over `pcrs` (bit i: PCR i).
+// TPM_UNAVAILABLE, TPM_LOCKED.
+Result<Sealed> seal(uint32_t pcrs);
+// TPM_UNAVAILABLE, TPM_LOCKED, TPM_REFUSED (the PCRs are others), HARDWARE_MISMATCH (another TPM), KEY_INVALID (no such blob).
+Result<Secret> unseal(View blob);
+bool is_blob(View blob);         // well-formed; contacts nothing
+uint32_t blob_pcrs(View blob);   // of a well-formed one
+
+// The name (algorithm and SHA-256) of the endorsement key of TCG's default ECC P-256 template.
+Result<Bytes> endorsement_name();
+
+}  // namespace mg::hardware::tpm
