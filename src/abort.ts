@@ -28,6 +28,13 @@ export async function abortable<T>(signal: AbortSignalLike | undefined, task: ()
   }
 }
 
+export async function* stoppable<T>(pieces: AsyncIterable<T>, signal: AbortSignalLike | undefined): AsyncGenerator<T> {
+  for await (const piece of pieces) {
+    throwIfAborted(signal);
+    yield piece;
+  }
+}
+
 /** Whether an error is what `signal` asked for. */
 export function isAbort(error: unknown, signal: AbortSignalLike): boolean {
   if (error === signal.reason) return true;

@@ -1,6 +1,7 @@
 /** Looking at containers and small parts in memory or in files, before any key is used. */
 import { ModelGuardError } from './errors.js';
 import { readAll, withFile } from './files.js';
+import { publicTerms } from './keys/machine.js';
 import type { NativeHeaderInfo, NativeSource } from './native/binding.js';
 import { call } from './native/index.js';
 import { PREFIX } from './seal.js';
@@ -72,10 +73,11 @@ export function publicInfo({ info, size, kind }: Omit<Beginning, 'head' | 'rest'
       parts: { smallBytes: size, bigBytes: payloadLength - offset, bigName: bigNameOf(info.payloadId, offset) },
     }),
     slots: slots.map(
-      ({ keyId, type, ...slot }): SlotInfo => ({
+      ({ keyId, type, machine, ...slot }): SlotInfo => ({
         ...slot,
         type: type as SlotInfo['type'],
         ...(keyId !== NO_KEY && { keyId }),
+        ...(machine && { machine: publicTerms(machine) }),
       }),
     ),
   };

@@ -34,7 +34,7 @@ async function open(container: Uint8Array | string, options: DecryptOptions): Pr
   const opening = resolveOpening({ identities, verifier, unsigned, leaseKeys }, ref);
   return await abortable(run.signal, async () => {
     const { head, rest } = await wholeContainer(container);
-    const opened = await openSmall(head, opening);
+    const opened = await openSmall(head, opening, run);
     const model = await loadPayload(opened, { ...rest, sameContainer: true }, run);
     return new GuardedModel(model, metadataOf(opened.info, opening));
   });

@@ -1,18 +1,14 @@
 import { basename } from 'node:path';
 import { abortable } from './abort.js';
 import { ModelGuardError } from './errors.js';
-import { commit, patchSynced, writeAll } from './files.js';
 import { normaliseName } from './names.js';
 import { call } from './native/index.js';
 import { work } from './native/work.js';
-import { encryptFileOptions, encryptOptions, filePath, parse, stableBytes } from './options.js';
-import { join, PREFIX, sealed, sealedBytes, sealing } from './seal.js';
+import { encryptFileOptions, encryptOptions, filePath, MAX_BYTES, parse, stableBytes } from './options.js';
+import { join, PREFIX, sealed, sealedBytes, sealing, writeContainer } from './seal.js';
 import { collectSource } from './source.js';
-import { label } from './stores/parts.js';
 import type { EncryptOptions, OverwriteOptions, SealedFile } from './types.js';
 
-/** What a typed array of Node 20 can hold. */
-const MAX_BYTES = 2 ** 32;
 const DEFAULT = { name: 'model', version: '0' };
 
 /**
@@ -71,19 +67,8 @@ export async function encryptFile(
   const ref = { name: name ?? normaliseName(basename(from)), version: version ?? DEFAULT.version };
   return await abortable(run.signal, async () => {
     const found = await collectSource(from, run.signal);
-    return await sealing({ ref, format: format ?? found.format, inputs: found.inputs, recipients, signer }, async (sealer) => {
-      const { headerLength, payloadLength, plaintextSize, payloadId } = sealer;
-      let digest = '';
-      await commit(to, { overwrite }, async (temporary) => {
-        await work('encrypt', plaintextSize, run, (running) =>
-          sealer.encryptToFile(temporary, PREFIX, headerLength + PREFIX, running),
-        );
-        const header = await call(() => sealer.finish());
-        const begin = sealed(sealer, header);
-        digest = begin.digest;
-        await patchSynced(temporary, (handle) => writeAll(handle, join(header, begin.head), 0));
-      });
-      return { ref: label(ref), payloadId, digest, bytes: headerLength + payloadLength };
-    });
+    return await sealing({ ref, format: format ?? found.format, inputs: found.inputs, recipients, signer }, (sealer) =>
+      writeContainer(sealer, { ref, file: to, overwrite }, run),
+    );
   });
 }

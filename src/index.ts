@@ -2,8 +2,21 @@ export type { AbortSignalLike } from './abort.js';
 export { decrypt, decryptFile } from './decrypt.js';
 export { encrypt, encryptFile } from './encrypt.js';
 export { AbortError, ModelGuardError, type ModelGuardErrorCode } from './errors.js';
-export { DeviceKey, DevicePublicKey, MasterKey, Passphrase, passphrase, SigningKey, VerifyingKey } from './keys/index.js';
+export { exportMachine } from './export-machine.js';
+export { fingerprint } from './fingerprint.js';
+export {
+  DeviceKey,
+  DevicePublicKey,
+  type Hardware,
+  hardware,
+  MasterKey,
+  Passphrase,
+  passphrase,
+  SigningKey,
+  VerifyingKey,
+} from './keys/index.js';
 export { load } from './load.js';
+export { migrate } from './migrate.js';
 export type { GuardedFile, GuardedModel, LoadedMetadata } from './model.js';
 export type { Progress, ProgressPhase, RunOptions } from './native/work.js';
 export { protect } from './protect.js';
@@ -28,8 +41,21 @@ export type {
   ContainerSource,
   DecryptOptions,
   EncryptOptions,
+  ExportMachineOptions,
+  FingerprintOptions,
+  HardwareFactor,
+  HardwareFingerprint,
   Identity,
+  LegacySource,
   LoadOptions,
+  MachineDemand,
+  MachineFactor,
+  MachinePolicy,
+  MachineTerms,
+  MigratedSource,
+  MigrateOptions,
+  MigrateToFileOptions,
+  MigrateToStoreOptions,
   ModelMetadata,
   OriginOptions,
   OverwriteOptions,
@@ -44,6 +70,7 @@ export type {
   RekeyOptions,
   RewrapOptions,
   SealedFile,
+  SealedKeyOptions,
   SealOptions,
   SlotInfo,
   SplitRule,

@@ -1,9 +1,29 @@
 /** A decrypted model in guarded native memory. */
 import { ModelGuardError } from './errors.js';
-import type { NativeModel } from './native/binding.js';
+import type { NativeModel, NativeWork } from './native/binding.js';
 import { call } from './native/index.js';
+import { type RunOptions, work } from './native/work.js';
 import { parse, range } from './options.js';
 import type { ModelMetadata, Protection } from './types.js';
+
+/** Decrypts into guarded memory. An abort that comes too late to stop the work still discards the model. */
+export async function intoMemory(
+  total: number,
+  run: RunOptions,
+  load: (running: NativeWork) => Promise<NativeModel>,
+): Promise<NativeModel> {
+  let model: NativeModel | undefined;
+  try {
+    return await work('decrypt', total, run, async (running) => {
+      model = await call(() => load(running));
+      if (run.signal?.aborted) throw run.signal.reason;
+      return model;
+    });
+  } catch (error) {
+    model?.dispose();
+    throw error;
+  }
+}
 
 /** One file of a loaded model. */
 export class GuardedFile {
@@ -55,15 +75,15 @@ export interface LoadedMetadata extends ModelMetadata {
  * using model = await load('defects@3', options);
  * const session = await InferenceSession.create(model.bytes);
  */
-export class GuardedModel {
+export class GuardedModel<Metadata = LoadedMetadata> {
   readonly #native: NativeModel;
   /** Its files by path, in byte order of path. */
   readonly files: ReadonlyMap<string, GuardedFile>;
-  /** From the authenticated header. */
-  readonly metadata: LoadedMetadata;
+  /** What is known of it: of a container, what its authenticated header says. */
+  readonly metadata: Metadata;
 
   /** @internal `load`, `decrypt` and `decryptFile` make models. */
-  constructor(native: NativeModel, metadata: LoadedMetadata) {
+  constructor(native: NativeModel, metadata: Metadata) {
     this.#native = native;
     this.metadata = metadata;
     this.files = new Map(native.files.map((file, index) => [file.path, new GuardedFile(native, index, file)]));

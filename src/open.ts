@@ -1,16 +1,18 @@
 /** What `load`, `decrypt` and `rekey` share: whom to trust, opening, and loading into guarded memory. */
 import { ModelGuardError } from './errors.js';
 import { resolveIdentities, resolveVerifiers } from './keys/resolve.js';
-import type { LoadedMetadata } from './model.js';
+import { intoMemory, type LoadedMetadata } from './model.js';
 import type { KeyHandle, NativeHeaderInfo, NativeModel, NativeOpened, NativeSource, NativeTrust } from './native/binding.js';
 import { call } from './native/index.js';
-import { type RunOptions, work } from './native/work.js';
+import { controlled, type RunOptions } from './native/work.js';
 import { apart, asking, bigPartOf, getSmall, label } from './stores/parts.js';
 import type { ModelRef, OpenBigPart, PartStore, StoreDefaults, Stores } from './stores/store.js';
 import type { OriginOptions } from './types.js';
 
 export interface Opening {
   readonly identities: readonly KeyHandle[];
+  /** This machine is an identity too. */
+  readonly hardware: boolean;
   readonly trust: NativeTrust;
 }
 
@@ -35,7 +37,7 @@ export function resolveOpening(
     throw new ModelGuardError('VERIFIER_REQUIRED', 'Nothing says whom to trust for the origin of this model');
   const servers = leaseKeys ?? defaults.leaseKeys;
   return {
-    identities: resolveIdentities(keys),
+    ...resolveIdentities(keys),
     trust: {
       ...ref,
       publishers: trusted === undefined ? [] : resolveVerifiers(trusted, 'verifier'),
@@ -45,25 +47,14 @@ export function resolveOpening(
   };
 }
 
-/** Steps 1 to 7 of docs/format.md section 9. */
-export function openSmall(small: Uint8Array, { identities, trust }: Opening): Promise<NativeOpened> {
-  return call((native) => native.open({ small, identities, trust }));
+/** Steps 1 to 7 of docs/format.md section 9. Deriving keys from a passphrase or a machine is what an abort stops here. */
+export function openSmall(small: Uint8Array, opening: Opening, { signal }: Pick<RunOptions, 'signal'>): Promise<NativeOpened> {
+  return controlled(signal, (control) => call((native) => native.open({ small, ...opening, control })));
 }
 
-/** Step 8: the payload, into guarded memory. An abort that comes too late to stop the work still discards the model. */
-export async function loadPayload(opened: NativeOpened, big: NativeSource, run: RunOptions): Promise<NativeModel> {
-  let model: NativeModel | undefined;
-  try {
-    return await work('decrypt', opened.info.plaintextSize, run, async (running) => {
-      model = await call(() => opened.load(big, running));
-      if (run.signal?.aborted) throw run.signal.reason;
-      return model;
-    });
-  } catch (error) {
-    model?.dispose();
-    throw error;
-  }
-}
+/** Step 8: the payload, into guarded memory. */
+export const loadPayload = (opened: NativeOpened, big: NativeSource, run: RunOptions): Promise<NativeModel> =>
+  intoMemory(opened.info.plaintextSize, run, (running) => opened.load(big, running));
 
 /** Fetches, joins and decrypts `ref`; everything that was opened on the way is closed. */
 export async function openStored(
@@ -74,7 +65,7 @@ export async function openStored(
 ): Promise<{ model: NativeModel; info: NativeHeaderInfo }> {
   const { small: smalls, big: bigs } = apart(from);
   const small = await getSmall(smalls, ref, run);
-  const opened = await openSmall(small, opening);
+  const opened = await openSmall(small, opening, run);
   const model = await withBigPart(bigs, ref, small, run, (big) => loadPayload(opened, big, run));
   return { model, info: opened.info };
 }

@@ -6,6 +6,7 @@ import { isUint8Array } from 'node:util/types';
 import { z } from 'zod';
 import type { AbortSignalLike } from './abort.js';
 import { ModelGuardError, type ModelGuardErrorCode } from './errors.js';
+import type { LegacyKey } from './legacy/key.js';
 import { isName, normaliseName } from './names.js';
 import type { Progress } from './native/work.js';
 import type { BigPartSource, ModelRef, PartStore } from './stores/store.js';
@@ -15,6 +16,8 @@ const MAX_KEYS = 32;
 const MAX_THREADS = 1024;
 const MAX_SMALL_BYTES = 16 * 1024 * 1024;
 const MAX_RATIO = 0.9;
+const MAX_WEIGHT = 16;
+const MAX_PCR = 23;
 
 /** Checks `value` once; the error names the first path that is wrong. */
 export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, what = 'options'): z.output<Schema> {
@@ -28,7 +31,7 @@ export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, 
 }
 
 /** A value whose kind is decided elsewhere; absent is not allowed unless the schema says optional. */
-const opaque = <Type>() => z.custom<Type>((value) => value !== undefined && value !== null, 'is required');
+export const opaque = <Type>() => z.custom<Type>((value) => value !== undefined && value !== null, 'is required');
 
 const has = <Type>(what: string, ...methods: readonly string[]) =>
   z.custom<Type>(
@@ -53,14 +56,17 @@ export const filePath = z
 
 export const bytes = z.custom<Uint8Array>((value) => isUint8Array(value), 'wants a Uint8Array');
 
+/** What a typed array of Node 20 can hold. */
+export const MAX_BYTES = 2 ** 32;
+
 /** Bytes that nobody can change or shrink while they are read. */
 export const stableBytes = bytes.refine(
   ({ buffer }) => buffer instanceof ArrayBuffer && !(buffer as { resizable?: boolean }).resizable,
   'must not lie in a SharedArrayBuffer or a resizable ArrayBuffer: copy it first',
 );
 
-const signal = has<AbortSignalLike>('an AbortSignal', 'addEventListener', 'removeEventListener');
-const run = {
+export const signal = has<AbortSignalLike>('an AbortSignal', 'addEventListener', 'removeEventListener');
+export const run = {
   threads: z.int().min(1).max(MAX_THREADS).optional(),
   onProgress: z.custom<(progress: Progress) => void>((value) => typeof value === 'function', 'wants a function').optional(),
   signal: signal.optional(),
@@ -77,6 +83,7 @@ const oneOrigin = (options: { readonly verifier?: unknown; readonly unsigned?: u
   options.verifier === undefined || options.unsigned === undefined;
 const ONE_ORIGIN = "verifier and unsigned: 'accept' exclude each other";
 
+export const partFiles = z.strictObject({ small: filePath, big: filePath });
 const split = z.strictObject({
   maxBytes: z.int().min(0).max(MAX_SMALL_BYTES).optional(),
   ratio: z.number().min(0).max(MAX_RATIO).optional(),
@@ -106,6 +113,31 @@ export const protectOptions = z.strictObject({
   format: name.optional(),
 });
 
+const digest = z.string().regex(/^[0-9a-f]{64}$/i, 'is not 64 hex digits');
+export const legacySource = z.union([bytes, filePath, partFiles], {
+  error: 'wants bytes, a path, or { small, big } with a path each',
+});
+export const migrateOptions = z
+  .strictObject({
+    ...seal,
+    key: opaque<LegacyKey>(),
+    name,
+    version: name,
+    fileName: filePath.optional(),
+    format: name.optional(),
+    to: stores.optional(),
+    out: filePath.optional(),
+    split: split.optional(),
+    overwrite: z.boolean().optional(),
+    plaintextSha256: digest.optional(),
+  })
+  .refine(({ to, out }) => (to === undefined) !== (out === undefined), 'wants exactly one of to, out')
+  .refine(({ out, recipients }) => out === undefined || recipients !== undefined, 'recipients are required with out')
+  .refine(
+    (options) => options.out === undefined || options.split === undefined,
+    'split is for stores: a container file is whole',
+  );
+
 export const loadOptions = z
   .strictObject({ ...run, ...origin, from: stores, identities: identities.optional() })
   .refine(oneOrigin, ONE_ORIGIN);
@@ -121,15 +153,39 @@ export const decryptOptions = z
 export const splitOptions = split.optional();
 export const splitFileOptions = z.strictObject({ ...split.shape, ...run, overwrite: z.boolean().optional() }).optional();
 export const mergeFilesOptions = z.strictObject({ ...run, overwrite: z.boolean().optional() }).optional();
-export const partFiles = z.strictObject({ small: filePath, big: filePath });
 
 export const storedSource = z.strictObject({ ref: reference, from: stores });
 export const byteOrFileSource = z.union([bytes, filePath], { error: 'wants bytes, a path, or { ref, from }' });
 export const verifyOptions = z.strictObject({ ...run, verifier });
-export const rewrapOptions = z.strictObject({ identities, recipients, verifier: verifier.optional() });
+export const rewrapOptions = z.strictObject({
+  identities,
+  recipients,
+  verifier: verifier.optional(),
+  signal: signal.optional(),
+});
 export const rekeyOptions = z
   .strictObject({ ...seal, ...origin, store: stores, identities: identities.optional(), split: split.optional() })
   .refine(oneOrigin, ONE_ORIGIN);
+
+export const FACTORS = ['cpu', 'gpu', 'memory', 'drive', 'uuid', 'tpm'] as const;
+export const TPM_USES = ['never', 'when-usable', 'required'] as const;
+const factors = z.array(z.enum(FACTORS)).refine((names) => new Set(names).size === names.length, 'names a factor twice');
+const weight = z.int().min(1).max(MAX_WEIGHT).optional();
+const machinePolicy = {
+  factors: factors.min(1).optional(),
+  require: factors.optional(),
+  atLeast: z.int().min(1).optional(),
+  weights: z.strictObject({ cpu: weight, gpu: weight, memory: weight, drive: weight, uuid: weight, tpm: weight }).optional(),
+  tpm: z.enum(TPM_USES).optional(),
+  pcrs: z.array(z.int().min(0).max(MAX_PCR)).min(1).optional(),
+};
+export const exportMachineOptions = z.strictObject({ ...machinePolicy, overwrite: z.boolean().optional() }).optional();
+export const sealedKeyOptions = z.strictObject({ ...machinePolicy, path: filePath });
+export const machineFile = filePath.optional();
+export const machineDemand = z
+  .strictObject({ require: factors.optional(), atLeast: z.int().min(1).max(FACTORS.length).optional() })
+  .optional();
+export const fingerprintOptions = z.strictObject({ values: z.boolean().optional(), tpm: z.boolean().optional() }).optional();
 
 export const passphraseSource = z
   .strictObject({ file: filePath.optional(), env: filePath.optional(), bytes: bytes.optional() })

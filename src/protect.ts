@@ -13,7 +13,8 @@ import type { ProtectedModel, ProtectOptions, Recipient } from './types.js';
  *
  * @param source Path of a file, or of a folder, which is taken whole (at most 10,000 files; no links, devices or pipes).
  * @returns What was published; keep `digest` if you want to tell versions apart.
- * @throws INVALID_ARGUMENT, NAME_INVALID, KEY_INVALID, KEY_TYPE_WRONG · SOURCE_UNSUPPORTED, SOURCE_EMPTY, SOURCE_CHANGED,
+ * @throws INVALID_ARGUMENT, NAME_INVALID, KEY_INVALID, KEY_TYPE_WRONG · of `hardware(file)`: MACHINE_FILE_INVALID,
+ *   VERSION_UNSUPPORTED, MACHINE_POLICY_WEAK · SOURCE_UNSUPPORTED, SOURCE_EMPTY, SOURCE_CHANGED,
  *   NOT_FOUND, LIMIT_EXCEEDED · ALREADY_EXISTS unless `overwrite` · NO_SPACE, READ_ONLY, PERMISSION_DENIED, IO_FAILED ·
  *   ABORT_ERR. After any of them the store serves what it served; a big part that was already written stays, unreferenced, until
  *   `collect`.
@@ -50,7 +51,11 @@ export function recipientsOf(store: PartStore): readonly Recipient[] {
 }
 
 /** Early, so that nobody waits for an encryption that cannot be published; putSmall decides atomically. */
-async function refusePublished(store: PartStore, ref: ModelRef, { signal }: Pick<ProtectOptions, 'signal'>): Promise<void> {
+export async function refusePublished(
+  store: PartStore,
+  ref: ModelRef,
+  { signal }: Pick<ProtectOptions, 'signal'>,
+): Promise<void> {
   try {
     await getSmall(store, ref, { signal });
   } catch (error) {

@@ -1,5 +1,6 @@
 import { resolveIdentities, resolveRecipients, resolveVerifiers } from './keys/resolve.js';
 import { call } from './native/index.js';
+import { controlled } from './native/work.js';
 import { parse, rewrapOptions, stableBytes } from './options.js';
 import type { RewrapOptions } from './types.js';
 
@@ -9,23 +10,26 @@ import type { RewrapOptions } from './types.js';
  * @param smallPart A small part; copied before the call returns.
  * @returns The new small part. Its big part keeps its name.
  * @throws NO_MATCHING_IDENTITY, POLICY_PRESENT, INTEGRITY_FAILED · SIGNATURE_MISSING, SIGNATURE_INVALID if a `verifier` was given ·
- *   NOT_A_CONTAINER, CONTAINER_TRUNCATED, CONTAINER_MALFORMED · INVALID_ARGUMENT, KEY_INVALID, KEY_TYPE_WRONG
+ *   NOT_A_CONTAINER, CONTAINER_TRUNCATED, CONTAINER_MALFORMED · INVALID_ARGUMENT, KEY_INVALID, KEY_TYPE_WRONG · what `hardware`
+ *   throws · ABORT_ERR
  * @see docs/format.md section 10
  * @example
  * const forDevice = await rewrap(await store.getSmall(ref), { identities: [key], recipients: ['mgd1:…'] });
  */
 export async function rewrap(smallPart: Uint8Array, options: RewrapOptions): Promise<Uint8Array> {
-  const small = parse(stableBytes, smallPart, 'smallPart');
-  const { identities, recipients, verifier } = parse(rewrapOptions, options);
+  const small = parse(stableBytes, smallPart, 'smallPart').slice();
+  const { identities, recipients, verifier, signal } = parse(rewrapOptions, options);
   const request = {
     small,
-    identities: resolveIdentities(identities),
-    recipients: resolveRecipients(recipients),
+    ...resolveIdentities(identities),
     trust: {
       publishers: verifier === undefined ? [] : resolveVerifiers(verifier, 'verifier'),
       leaseKeys: [],
       now: Math.floor(Date.now() / 1000),
     },
   };
-  return call((native) => native.rewrap(request));
+  return await controlled(signal, async (control) => {
+    const to = await resolveRecipients(recipients);
+    return await call((native) => native.rewrap({ ...request, recipients: to, control }));
+  });
 }

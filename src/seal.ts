@@ -1,13 +1,13 @@
-/** What `protect`, `rekey`, `encrypt` and `encryptFile` share: starting to seal, and publishing what was sealed. */
+/** What `protect`, `rekey`, `migrate`, `encrypt` and `encryptFile` share: starting to seal, and where the sealed bytes go. */
 import { ModelGuardError } from './errors.js';
-import { readPieces, removeQuietly } from './files.js';
+import { commit, patchSynced, readPieces, removeQuietly, type WriteOptions, writeAll } from './files.js';
 import { resolveRecipients, resolveSigner } from './keys/resolve.js';
 import type { NativeInput, NativeSealer, NativeWork } from './native/binding.js';
 import { call } from './native/index.js';
 import { type RunOptions, work } from './native/work.js';
 import { apart, asking, bigNameOf, label } from './stores/parts.js';
 import type { BigPartSource, ModelRef, Stores } from './stores/store.js';
-import type { ProtectedModel, SplitRule } from './types.js';
+import type { ProtectedModel, SealedFile, SplitRule } from './types.js';
 
 /** Salt and commitment: no part begins before their end (docs/format.md, section 3). */
 export const PREFIX = 56;
@@ -33,7 +33,7 @@ export async function sealing<T>(
     format,
     created: `${new Date().toISOString().slice(0, 19)}Z`,
     inputs,
-    recipients: resolveRecipients(recipients),
+    recipients: await resolveRecipients(recipients),
     signer: resolveSigner(signer),
   };
   const sealer = await call((native) => native.seal(request));
@@ -68,6 +68,26 @@ export function join(first: Uint8Array, second: Uint8Array): Uint8Array {
   both.set(first);
   both.set(second, first.length);
   return both;
+}
+
+/** A container file, whole or not at all. */
+export async function writeContainer(
+  sealer: NativeSealer,
+  { ref, file, overwrite }: WriteOptions & { readonly ref: ModelRef; readonly file: string },
+  run: RunOptions,
+): Promise<SealedFile> {
+  const { headerLength, payloadLength, plaintextSize, payloadId } = sealer;
+  let digest = '';
+  await commit(file, { overwrite }, async (temporary) => {
+    await work('encrypt', plaintextSize, run, (running) =>
+      sealer.encryptToFile(temporary, PREFIX, headerLength + PREFIX, running),
+    );
+    const header = await call(() => sealer.finish());
+    const begin = sealed(sealer, header);
+    digest = begin.digest;
+    await patchSynced(temporary, (handle) => writeAll(handle, join(header, begin.head), 0));
+  });
+  return { ref: label(ref), payloadId, digest, bytes: headerLength + payloadLength };
 }
 
 interface Publication {

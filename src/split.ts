@@ -1,5 +1,5 @@
 /** Cutting containers in two and joining them again (docs/format.md, section 10). No key is needed, nothing is decrypted. */
-import { type AbortSignalLike, abortable, throwIfAborted } from './abort.js';
+import { abortable, stoppable } from './abort.js';
 import { type Beginning, wholeContainer } from './container.js';
 import { ModelGuardError } from './errors.js';
 import { commit, openRegular, readBounded, readPieces, refuseExisting, writeAll, writeSynced, writeWhole } from './files.js';
@@ -117,11 +117,4 @@ async function readRange(path: string, start: number, end: number): Promise<Uint
   const pieces: Uint8Array[] = [];
   for await (const piece of readPieces(path, start, end)) pieces.push(piece);
   return new Uint8Array(Buffer.concat(pieces));
-}
-
-async function* stoppable(pieces: AsyncIterable<Uint8Array>, signal: AbortSignalLike | undefined): AsyncGenerator<Uint8Array> {
-  for await (const piece of pieces) {
-    throwIfAborted(signal);
-    yield piece;
-  }
 }

@@ -1,13 +1,16 @@
 /** The shapes of the public face. `options.ts` checks the same shapes at run time; test/types.test.ts keeps them equal. */
+import type { AbortSignalLike } from './abort.js';
+import type { Hardware } from './keys/hardware.js';
 import type { DevicePublicKey, VerifyingKey } from './keys/public.js';
 import type { DeviceKey, MasterKey, Passphrase, SigningKey } from './keys/secret.js';
+import type { LegacyKey } from './legacy/key.js';
 import type { RunOptions } from './native/work.js';
 import type { ModelRef, PartStore, Stores } from './stores/store.js';
 
-/** Who a model is encrypted to: `mgx1:…` or `mgd1:…` text, or a key. */
-export type Recipient = string | DevicePublicKey | MasterKey | DeviceKey | Passphrase;
-/** What opens a model. */
-export type Identity = MasterKey | DeviceKey | Passphrase;
+/** Who a model is encrypted to: `mgx1:…` or `mgd1:…` text, a key, or a machine. */
+export type Recipient = string | DevicePublicKey | MasterKey | DeviceKey | Passphrase | Hardware;
+/** What opens a model: a key, or this machine. */
+export type Identity = MasterKey | DeviceKey | Passphrase | Hardware;
 /** Publishers' public keys, `mgs1:…` text or objects; a signature by one of them is enough. */
 export type Verifier = string | VerifyingKey | readonly (string | VerifyingKey)[];
 /** Which model: `'name@version'`, or apart. Stores without a signed latest want the version. */
@@ -76,6 +79,51 @@ export interface ProtectedModel {
   readonly bigBytes: number;
   /** `pending` until somebody releases it, in stores that have approvals. */
   readonly state: 'released' | 'pending';
+}
+
+/** An artifact of the legacy profile: bytes, the path of a file, or the paths of both parts. */
+export type LegacySource = Uint8Array | string | PartFiles;
+
+/** Options of `migrate`, wherever the container goes. */
+export interface MigrateOptions extends SealOptions {
+  /** What opens the artifact. `LegacyKey` of `@org/model-guard/legacy` makes it. */
+  readonly key: LegacyKey;
+  /** `[a-z0-9][a-z0-9._-]{0,127}` */
+  readonly name: string;
+  /** The same grammar. */
+  readonly version: string;
+  /** What the only file in the container is called; an artifact does not say. Default: `model`. */
+  readonly fileName?: string | undefined;
+  /** As in {@link ProtectOptions}; from the extension of `fileName`. */
+  readonly format?: string | undefined;
+  /** Replaces what is there. Default: ALREADY_EXISTS. */
+  readonly overwrite?: boolean | undefined;
+  /**
+   * SHA-256 of the plaintext, 64 hex digits. The artifact is then decrypted once more beforehand and compared: about 1 in 256 wrong
+   * keys is not noticed otherwise, and the container would vouch for garbage.
+   */
+  readonly plaintextSha256?: string | undefined;
+}
+
+/** Options of `migrate` that publish both parts in a store, as `protect` does. */
+export interface MigrateToStoreOptions extends MigrateOptions {
+  /** Where the parts go. */
+  readonly to: Stores;
+  readonly split?: SplitRule | undefined;
+}
+
+/** Options of `migrate` that write one container file, as `encryptFile` does. */
+export interface MigrateToFileOptions extends MigrateOptions {
+  /** Path of the container, conventionally `….mguard`. */
+  readonly out: string;
+  /** 1 to 32, each once, at most one passphrase. */
+  readonly recipients: readonly Recipient[];
+}
+
+/** How far what was migrated can be trusted to be what was once encrypted. */
+export interface MigratedSource {
+  /** `checked`: its SHA-256 is the one that was given. `unauthenticated`: nobody can tell. */
+  readonly source: 'checked' | 'unauthenticated';
 }
 
 /** Options of `load`. */
@@ -160,6 +208,8 @@ export interface RewrapOptions {
   readonly recipients: readonly Recipient[];
   /** Refuses a small part that none of these publishers signed. */
   readonly verifier?: Verifier | undefined;
+  /** Cancels; the promise then rejects with an AbortError whose `cause` is the signal's reason. */
+  readonly signal?: AbortSignalLike | undefined;
 }
 
 /** Options of `rekey`. */
@@ -189,6 +239,8 @@ export interface SlotInfo {
         readonly deviceId: string;
       }
     | undefined;
+  /** Of a hardware slot: what a machine must show. */
+  readonly machine?: MachineTerms | undefined;
 }
 
 /** What a header says to anyone, without a key and before anything is verified. */
@@ -217,6 +269,99 @@ export interface ModelMetadata {
   readonly payloadId: string;
   /** 64 hex digits. */
   readonly digest: string;
+}
+
+/** What a machine can be told by (docs/format.md section 12). `tpm` is the name of a TPM's endorsement key. */
+export type MachineFactor = 'cpu' | 'gpu' | 'memory' | 'drive' | 'uuid' | 'tpm';
+
+/** What is asked of a machine that a model or a device key is bound to. */
+export interface MachinePolicy {
+  /** Which factors count. Default: cpu, gpu, memory and drive, as far as they can be read. */
+  readonly factors?: readonly MachineFactor[] | undefined;
+  /** Factors without which nothing opens; an empty list for none. Default: the drive, where its serial number is strong. */
+  readonly require?: readonly MachineFactor[] | undefined;
+  /** How much weight must be there to open, 1 to the sum of the weights. Default: all but one factor of three or more, else all. */
+  readonly atLeast?: number | undefined;
+  /** Weights of factors, 1 to 16. Default: 1 each. */
+  readonly weights?: { readonly [Factor in MachineFactor]?: number | undefined } | undefined;
+  /**
+   * Whether a TPM 2.0 takes part; then a copy of the disk opens nowhere else. `when-usable` warns with MODEL_GUARD_TPM_UNUSED where
+   * there is one that cannot be used. Default: `never` for machine files, `when-usable` for device keys.
+   */
+  readonly tpm?: 'never' | 'when-usable' | 'required' | undefined;
+  /** PCRs of the TPM's SHA-256 bank that must not change, 0 to 23. Default: 7, the secure boot state. Needs a TPM policy. */
+  readonly pcrs?: readonly number[] | undefined;
+}
+
+/** What a publisher demands of a machine file, whatever the policy it was exported with. */
+export interface MachineDemand {
+  /** Factors that every set that opens must hold. */
+  readonly require?: readonly MachineFactor[] | undefined;
+  /** How many factors every set that opens must have, 1 to 6; weights do not count. */
+  readonly atLeast?: number | undefined;
+}
+
+/** What a machine must show to open a slot or a sealed key. Public: it stands beside what is sealed. */
+export interface MachineTerms {
+  readonly factors: readonly { readonly name: MachineFactor; readonly weight: number; readonly required: boolean }[];
+  /** The weight that must be reached. */
+  readonly atLeast: number;
+  /** Whether the machine's TPM takes part. */
+  readonly tpm: boolean;
+  /** Which salts it was bound with, 16 hex digits (docs/format.md section 13). */
+  readonly saltsId: string;
+  /** `default`: the public ones. `other`: this build cannot open it. */
+  readonly salts: 'default' | 'this build' | 'other';
+}
+
+/** Options of `exportMachine`. */
+export interface ExportMachineOptions extends MachinePolicy, OverwriteOptions {}
+
+/** Options of `DeviceKey.generate` for a key that is sealed at rest. */
+export interface SealedKeyOptions extends MachinePolicy {
+  /** The key file to write (0600); an existing one is never replaced. */
+  readonly path: string;
+}
+
+/** Options of `fingerprint`. */
+export interface FingerprintOptions {
+  /** Shows what was read, machine-id too. Default: false. */
+  readonly values?: boolean | undefined;
+  /** Asks a TPM for its endorsement key, which can take seconds. Default: false; the factor `tpm` is then absent. */
+  readonly tpm?: boolean | undefined;
+}
+
+/** One factor of a machine, as found. */
+export interface HardwareFactor {
+  readonly name: MachineFactor;
+  /**
+   * `strong`: unique to this machine and hard to guess. `weak`: many machines share it. `virtual`: a hypervisor made it up, or may copy
+   * it. `absent`: it cannot be read.
+   */
+  readonly quality: 'strong' | 'weak' | 'virtual' | 'absent';
+  /** Where it is read, or would be. */
+  readonly source: string;
+  /** Whether root alone can read it there. */
+  readonly needsRoot: boolean;
+  /** The reason for its quality. */
+  readonly why: string;
+  /** For people. Only where asked for and present. */
+  readonly value?: string | undefined;
+}
+
+/** What `fingerprint` found. */
+export interface HardwareFingerprint {
+  /** In this order: cpu, gpu, memory, drive, uuid, tpm. */
+  readonly factors: readonly HardwareFactor[];
+  readonly environment: {
+    readonly container: boolean;
+    /** The hypervisor; absent on bare metal. */
+    readonly virtualMachine?: string | undefined;
+  };
+  /** Shown, never counted: a cloned image has the same. Only where values were asked for. */
+  readonly machineId?: string | undefined;
+  /** Of this build. `default`: the public ones, which every other build has too. */
+  readonly salts: { /** 16 hex digits. */ readonly id: string; readonly default: boolean };
 }
 
 /** How the memory of a loaded model is protected: what was achieved, nothing more. */

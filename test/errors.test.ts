@@ -14,6 +14,8 @@ import {
   type ModelGuardErrorCode,
   memoryStore,
 } from '../src/index.js';
+import { KEY_PERMISSIONS_WARNING } from '../src/keys/files.js';
+import { TPM_UNUSED_WARNING } from '../src/keys/machine.js';
 import { call } from '../src/native/index.js';
 import { projectRoot } from './support/shared.js';
 
@@ -50,7 +52,8 @@ describe('error codes', () => {
   });
 
   it('has every warning code documented', () => {
-    expect(page).toContain('| `MODEL_GUARD_KEY_PERMISSIONS` |');
+    const codes = [KEY_PERMISSIONS_WARNING, TPM_UNUSED_WARNING].map((code) => `\`${code}\``);
+    expect(table.filter((cells) => cells.length === 3).map(([code]) => code)).toEqual(codes);
   });
 });
 

@@ -5,17 +5,23 @@ import {
   type DecryptOptions,
   DeviceKey,
   type EncryptOptions,
+  type ExportMachineOptions,
+  type FingerprintOptions,
   type GuardedModel,
+  hardware,
   type Identity,
   type LoadOptions,
   load,
+  type MachineDemand,
   MasterKey,
   memoryStore,
   type PassphraseSource,
   type ProtectOptions,
   protect,
+  type Recipient,
   type RekeyOptions,
   type RewrapOptions,
+  type SealedKeyOptions,
   SigningKey,
   type SplitRule,
   VerifyingKey,
@@ -43,6 +49,10 @@ describe('types', () => {
     expectTypeOf<Same<Input<'verifyOptions'>, VerifyOptions>>().toEqualTypeOf<true>();
     expectTypeOf<Same<Input<'passphraseSource'>, PassphraseSource>>().toEqualTypeOf<true>();
     expectTypeOf<Same<NonNullable<Input<'splitOptions'>>, SplitRule>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<NonNullable<Input<'exportMachineOptions'>>, ExportMachineOptions>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<Input<'sealedKeyOptions'>, SealedKeyOptions>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<NonNullable<Input<'machineDemand'>>, MachineDemand>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<NonNullable<Input<'fingerprintOptions'>>, FingerprintOptions>>().toEqualTypeOf<true>();
   });
 
   it('have the same members as the schemas', () => {
@@ -53,6 +63,10 @@ describe('types', () => {
     expectTypeOf<keyof Input<'rekeyOptions'>>().toEqualTypeOf<keyof RekeyOptions>();
     expectTypeOf<keyof Input<'rewrapOptions'>>().toEqualTypeOf<keyof RewrapOptions>();
     expectTypeOf<keyof Input<'verifyOptions'>>().toEqualTypeOf<keyof VerifyOptions>();
+    expectTypeOf<keyof NonNullable<Input<'exportMachineOptions'>>>().toEqualTypeOf<keyof ExportMachineOptions>();
+    expectTypeOf<keyof Input<'sealedKeyOptions'>>().toEqualTypeOf<keyof SealedKeyOptions>();
+    expectTypeOf<keyof NonNullable<Input<'machineDemand'>>>().toEqualTypeOf<keyof MachineDemand>();
+    expectTypeOf<keyof NonNullable<Input<'fingerprintOptions'>>>().toEqualTypeOf<keyof FingerprintOptions>();
   });
 
   it('refuse what makes no sense', () => {
@@ -77,12 +91,21 @@ describe('types', () => {
       protect('x', { name: 'a', version: '1', recipients: [new VerifyingKey('mgs1:')], to: from }),
       // @ts-expect-error half a pair
       protect('x', { name: 'a', version: '1', recipients: [key], to: { small: from } }),
+      // @ts-expect-error a machine signs nothing
+      protect('x', { name: 'a', version: '1', recipients: [key], to: from, signer: hardware() }),
+      // @ts-expect-error a demand names known factors
+      hardware('machine.json', { require: ['colour'] }),
+      // @ts-expect-error a sealed key needs a place
+      DeviceKey.generate({ tpm: 'required' }),
       // @ts-expect-error keys are generated or read, never constructed
       new MasterKey({}),
     ];
     expect(never).toBeTypeOf('function');
     expectTypeOf(SigningKey.generate()).not.toExtend<Identity>();
     expectTypeOf(DeviceKey.generate()).toExtend<Identity>();
+    expectTypeOf(hardware()).toExtend<Identity & Recipient>();
+    expectTypeOf(() => DeviceKey.generate({ path: 'x' })).returns.toEqualTypeOf<Promise<DeviceKey>>();
+    expectTypeOf(() => DeviceKey.generate()).returns.toEqualTypeOf<DeviceKey>();
     expectTypeOf<GuardedModel['bytes']>().toEqualTypeOf<Uint8Array>();
     expectTypeOf<GuardedModel>().toExtend<Disposable & AsyncDisposable>();
   });

@@ -1,6 +1,7 @@
 #include "convert.h"
 
 #include "handles.h"
+#include "salts/salts.h"
 #include "text/text.h"
 
 namespace mg::addon {
@@ -44,10 +45,29 @@ Napi::Object to_js(Napi::Env env, const container::Slot& slot) {
   out.Set("critical", (slot.flags & container::kCritical) != 0);
   out.Set("keyId", hex(env, View(slot.key_id.data(), slot.key_id.size())));
   if (slot.policy) out.Set("policy", to_js(env, *slot.policy));
+  if (slot.type == uint16_t(container::SlotType::hardware)) out.Set("machine", addon::to_js(env, container::helper_of(slot)));
   return out;
 }
 
 }  // namespace
+
+Napi::Object to_js(Napi::Env env, const hardware::Helper& helper) {
+  Napi::Array factors = Napi::Array::New(env);
+  for (const auto& factor : helper.factors) {
+    Napi::Object one = Napi::Object::New(env);
+    one.Set("name", hardware::kind_name(factor.kind));
+    one.Set("weight", double(factor.weight));
+    one.Set("required", factor.required);
+    factors.Set(factors.Length(), one);
+  }
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("factors", factors);
+  out.Set("atLeast", double(helper.threshold));
+  out.Set("tpm", !helper.tpm.empty());
+  out.Set("saltsId", hex(env, View(helper.salts_id)));
+  out.Set("salts", helper.salts_id == salts::kDefaultId ? "default" : helper.salts_id == salts::id() ? "this build" : "other");
+  return out;
+}
 
 Napi::Object to_js(Napi::Env env, const container::Header& header) {
   Napi::Object info = Napi::Object::New(env);
@@ -126,10 +146,23 @@ keys::PublicKey as_public_key(Napi::Value value, const char* what) {
   return key;
 }
 
-std::vector<std::shared_ptr<const keys::Key>> as_identities(Napi::Value value) {
-  std::vector<std::shared_ptr<const keys::Key>> identities;
-  for (const auto& item : as_array(value, "identities")) identities.push_back(as_key(item));
+container::Identities as_identities(Napi::Object request) {
+  container::Identities identities;
+  for (const auto& item : as_array(request.Get("identities"), "identities")) identities.emplace_back(as_key(item));
+  if (request.Get("hardware").ToBoolean()) identities.emplace_back();
   return identities;
+}
+
+// The Binding behind NativeRecipient.machine: helper data, box, public key, as parseMachineFile gave them.
+static std::shared_ptr<const hardware::Binding> as_machine(Napi::Value value) {
+  const View bytes = as_bytes(value, "machine");
+  hardware::Binding binding;
+  size_t used = 0;
+  binding.helper = unwrap(value.Env(), hardware::parse_helper(bytes, &used));
+  if (bytes.size - used != binding.box.size() + binding.public_key.size()) raise_argument(value.Env(), "machine has a wrong length");
+  std::copy_n(bytes.data + used, binding.box.size(), binding.box.begin());
+  std::copy_n(bytes.data + used + binding.box.size(), binding.public_key.size(), binding.public_key.begin());
+  return std::make_shared<const hardware::Binding>(std::move(binding));
 }
 
 std::vector<container::Recipient> as_recipients(Napi::Value value) {
@@ -138,6 +171,7 @@ std::vector<container::Recipient> as_recipients(Napi::Value value) {
     const Napi::Object object = as_object(item, "a recipient");
     container::Recipient recipient;
     if (present(object, "x25519")) recipient.x25519 = as_public_key(object.Get("x25519"), "an X25519 key");
+    else if (present(object, "machine")) recipient.machine = as_machine(object.Get("machine"));
     else recipient.shared = as_key(object.Get("key"));
     recipients.push_back(std::move(recipient));
   }

@@ -20,6 +20,7 @@ Napi::Object to_js(Napi::Env env, const Status& status);  // a NativeFailure
 Napi::Uint8Array to_js(Napi::Env env, View bytes);  // a copy: public data only
 Napi::String hex(Napi::Env env, View bytes);
 Napi::Object to_js(Napi::Env env, const container::Header& header);  // a NativeHeaderInfo
+Napi::Object to_js(Napi::Env env, const hardware::Helper& helper);   // a NativeMachineTerms
 
 std::string as_string(Napi::Value value, const char* what);
 uint64_t as_integer(Napi::Value value, const char* what);  // 0 … 2^53 - 1
@@ -30,7 +31,7 @@ std::optional<std::string> optional_string(Napi::Object object, const char* name
 bool present(Napi::Object object, const char* name);
 
 keys::PublicKey as_public_key(Napi::Value value, const char* what);
-std::vector<std::shared_ptr<const keys::Key>> as_identities(Napi::Value value);
+container::Identities as_identities(Napi::Object request);  // its `identities` and `hardware`
 std::vector<container::Recipient> as_recipients(Napi::Value value);
 container::Trust as_trust(Napi::Value value);
 // The Work behind a NativeWork: that of its control, or a new one; threads set.

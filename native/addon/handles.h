@@ -17,8 +17,11 @@ void define_control(Napi::Env env, Environment& environment);
 void define_sealer(Napi::Env env, Environment& environment);
 void define_opened(Napi::Env env, Environment& environment);
 void define_model(Napi::Env env, Environment& environment);
+void define_legacy_reader(Napi::Env env, Environment& environment);
 // Adds functions to the exported object.
 void export_keys(Napi::Env env, Napi::Object exports);
+void export_hardware(Napi::Env env, Napi::Object exports);
+void export_legacy(Napi::Env env, Napi::Object exports);
 void export_seal(Napi::Env env, Napi::Object exports);
 void export_open(Napi::Env env, Napi::Object exports);
 void export_parts(Napi::Env env, Napi::Object exports);

@@ -21,11 +21,14 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   define_sealer(env, *environment);
   define_opened(env, *environment);
   define_model(env, *environment);
+  define_legacy_reader(env, *environment);
   Napi::Array codes = Napi::Array::New(env);
   for (const char* code : kCodes)
     if (std::string(code) != "OK") codes.Set(codes.Length(), code);
   exports.Set("codes", codes);
   export_keys(env, exports);
+  export_hardware(env, exports);
+  export_legacy(env, exports);
   export_seal(env, exports);
   export_open(env, exports);
   export_parts(env, exports);

@@ -4,23 +4,24 @@
 #include "convert.h"
 #include "handles.h"
 #include "source.h"
-#include "split/split.h"
 
 namespace mg::addon {
 namespace {
 
 struct OpenRequest {
   Bytes small;
-  std::vector<std::shared_ptr<const keys::Key>> identities;
+  container::Identities identities;
   container::Trust trust;
+  std::shared_ptr<Work> work = std::make_shared<Work>();
 };
 
 std::shared_ptr<OpenRequest> as_open_request(Napi::Value value) {
   const Napi::Object object = as_object(value, "request");
   auto request = std::make_shared<OpenRequest>();
   request->small = as_bytes(object.Get("small"), "small").copy();
-  request->identities = as_identities(object.Get("identities"));
+  request->identities = as_identities(object);
   request->trust = as_trust(object.Get("trust"));
+  if (present(object, "control")) request->work = as_control(object.Get("control"));
   return request;
 }
 
@@ -46,7 +47,8 @@ class OpenedHandle : public Napi::ObjectWrap<OpenedHandle> {
     job.compute = [s = state_, source, work, files, same_container](payload::Pool& pool) -> Status {
       auto big = source->open();
       if (!big.ok()) return big.status();
-      split::JoinedSource payload(View(s->head), **big);
+      payload::MemorySource head{View(s->head)};
+      payload::JoinedSource payload(head, **big);
       const auto big_offset = same_container ? std::nullopt : std::optional<uint64_t>(s->head.size());
       auto loaded = s->opened->load(payload, big_offset, pool, work->control);
       if (!loaded.ok()) return loaded.status();
@@ -67,8 +69,9 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   auto request = as_open_request(info[0]);
   auto state = std::make_shared<OpenedState>();
   Job job;
+  job.work = request->work;
   job.compute = [request, state](payload::Pool&) -> Status {
-    auto opened = container::Opened::open(View(request->small), request->identities, request->trust);
+    auto opened = container::Opened::open(View(request->small), request->identities, request->trust, &request->work->control.cancelled);
     if (!opened.ok()) return opened.status();
     state->head = View(request->small).from((*opened)->header().size()).copy();
     state->opened = std::move(*opened);
@@ -82,8 +85,10 @@ Napi::Value rewrap(const Napi::CallbackInfo& info) {
   auto request = as_open_request(info[0]);
   auto out = std::make_shared<Bytes>();
   Job job;
+  job.work = request->work;
   job.compute = [request, recipients = as_recipients(info[0].As<Napi::Object>().Get("recipients")), out](payload::Pool&) -> Status {
-    auto small = container::rewrap(View(request->small), request->identities, request->trust, recipients);
+    auto small = container::rewrap(View(request->small), request->identities, request->trust, recipients, std::nullopt,
+                                   &request->work->control.cancelled);
     if (!small.ok()) return small.status();
     *out = std::move(*small);
     return {};

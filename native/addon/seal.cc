@@ -5,6 +5,7 @@
 
 #include "convert.h"
 #include "handles.h"
+#include "legacy.h"
 
 namespace mg::addon {
 namespace {
@@ -14,6 +15,7 @@ struct SealerState {
   std::unique_ptr<container::Sealer> sealer;
   std::vector<Region> copies;
   std::vector<std::shared_ptr<ModelState>> models;
+  std::vector<std::shared_ptr<LegacyRequest>> artifacts;  // until they are opened, one for each input; null for other inputs
   bool busy = false, closed = false;  // JavaScript thread: one call at a time
 
   ~SealerState() { release(); }
@@ -111,10 +113,24 @@ class SealerHandle : public Napi::ObjectWrap<SealerHandle> {
   }
 };
 
+// Engine thread.
+Status open_artifacts(SealerState& state, std::vector<container::Input>& inputs) {
+  const auto artifacts = std::exchange(state.artifacts, {});
+  for (size_t i = 0; i < inputs.size(); i++) {
+    if (!artifacts[i]) continue;
+    auto plain = artifacts[i]->open();
+    if (!plain.ok()) return plain.status();
+    if ((*plain)->size() == 0) return Status(Code::SOURCE_EMPTY, "the artifact of '" + inputs[i].path + "' holds an empty file");
+    inputs[i].source = std::move(*plain);
+  }
+  return {};
+}
+
 container::Input as_input(Napi::Value value, SealerState& state) {
   const Napi::Object object = as_object(value, "an input");
   container::Input input;
   input.path = as_string(object.Get("path"), "path");
+  state.artifacts.push_back(nullptr);
   if (present(object, "onDisk")) {
     input.on_disk = as_string(object.Get("onDisk"), "onDisk");
     if (input.on_disk.empty()) raise_argument(value.Env(), "onDisk is empty");
@@ -124,6 +140,9 @@ container::Input as_input(Napi::Value value, SealerState& state) {
     if (bytes.size) std::memcpy(copy.data(), bytes.data, bytes.size);
     input.memory = View(copy.data(), copy.size());
     state.copies.push_back(std::move(copy));
+  } else if (present(object, "legacy")) {
+    const Napi::Object from = as_object(object.Get("legacy"), "legacy");
+    state.artifacts.back() = as_legacy(from.Get("artifact"), from.Get("key"));
   } else {
     const Napi::Object from = as_object(object.Get("model"), "model");
     auto model = as_model(from.Get("handle"));
@@ -150,6 +169,7 @@ Napi::Value seal(const Napi::CallbackInfo& info) {
   if (present(object, "signer")) request->signer = as_key(object.Get("signer"));
   Job job;
   job.compute = [state, request](payload::Pool&) -> Status {
+    if (auto s = open_artifacts(*state, request->inputs); !s.ok()) return s;
     auto sealer = container::Sealer::begin(std::move(*request));
     if (!sealer.ok()) return sealer.status();
     state->sealer = std::move(*sealer);

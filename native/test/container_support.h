@@ -68,14 +68,14 @@ inline Made make(const std::vector<Input>& inputs, const Making& making, payload
   return made;
 }
 
-inline Result<std::vector<LoadedFile>> open(View small, View big, const std::vector<std::shared_ptr<const keys::Key>>& identities,
-                                            payload::Pool& pool, const Trust& trust = {}) {
+inline Result<std::vector<LoadedFile>> open(View small, View big, const Identities& identities, payload::Pool& pool,
+                                            const Trust& trust = {}) {
   const payload::Control control;
   auto opened = Opened::open(small, identities, trust);
   if (!opened.ok()) return opened.status();
-  payload::MemorySource source(big);
   const View head = small.from((*opened)->header().size());
-  split::JoinedSource joined(head, source);
+  payload::MemorySource first(head), second(big);
+  payload::JoinedSource joined(first, second);
   return (*opened)->load(joined, head.size, pool, control);
 }
 

@@ -18,7 +18,7 @@ struct World {
   Bytes model = noise(200000);
   Made made = make({Input{"model.onnx", "", View(model)}}, Making{{shared(master), device(*machine)}, publisher}, pool);
 
-  Code code(View small, const std::vector<std::shared_ptr<const keys::Key>>& identities, const Trust& trust = {}) {
+  Code code(View small, const Identities& identities, const Trust& trust = {}) {
     auto loaded = open(small, View(made.big), identities, pool, trust);
     return loaded.ok() ? Code::OK : loaded.status().code;
   }

@@ -87,7 +87,8 @@ TEST_CASE("split and join: any cut describes, checks and reads back") {
     Result<Tree> tree = split::check(small, source, pool, control);
     REQUIRE_MESSAGE(tree.ok(), tree.status().what);
     CHECK(tree->stored() == message.tree.stored());
-    split::JoinedSource joined(small.from(whole.header_length), source);
+    MemorySource head(small.from(whole.header_length));
+    JoinedSource joined(head, source);
     REQUIRE(joined.size() == message.sealed.size());
     const uint64_t seam = parts->big_offset;
     for (int i = 0; i < 30; i++) {

@@ -1,23 +1,40 @@
 /** Flags that several commands share, and what they stand for. */
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ModelGuardError } from '../errors.js';
 import { readAnyKey, readPublicText } from '../keys/any.js';
+import { hardware } from '../keys/hardware.js';
 import { passphrase } from '../keys/passphrase.js';
 import type { SigningKey } from '../keys/secret.js';
 import { looksLikeKey } from '../keys/text.js';
+import { FACTORS } from '../options.js';
 import { fileStore } from '../stores/file.js';
 import type { Stores } from '../stores/store.js';
-import type { Identity, OriginOptions, Recipient } from '../types.js';
+import type { Identity, MachineDemand, MachineFactor, OriginOptions, Recipient } from '../types.js';
 
 // One value per flag: a variadic option would swallow the positional that follows it.
-const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+export const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
+/** The same for names of factors. */
+export function collectFactors(value: string, before: readonly MachineFactor[] | false = []): readonly MachineFactor[] {
+  const factor = FACTORS.find((name) => name === value);
+  if (factor === undefined) throw new InvalidArgumentError(`Allowed choices are ${FACTORS.join(', ')}.`);
+  return [...(before || []), factor];
+}
 
 export interface RecipientFlags {
   readonly recipient?: readonly string[];
-  readonly passphraseFile?: string;
+  readonly machine?: readonly string[];
+  readonly requireFactor?: readonly MachineFactor[];
+  readonly atLeastFactors?: string;
+  readonly passphraseFile?: string | undefined;
+}
+/** Of commands that also open: there `passphraseFile` is an identity. */
+export interface NewRecipientFlags extends RecipientFlags {
+  readonly recipientPassphraseFile?: string;
 }
 export interface IdentityFlags {
   readonly identity?: readonly string[];
+  readonly hardware?: boolean;
   readonly passphraseFile?: string;
 }
 export interface OriginFlags {
@@ -31,9 +48,17 @@ export interface StoreFlags {
 }
 
 export const withRecipients = (command: Command): Command =>
-  command.option('--recipient <R>', 'public key text (mgx1:…, mgd1:…) or a key file; repeat for more', collect);
+  command
+    .option('--recipient <R>', 'public key text (mgx1:…, mgd1:…) or a key file; repeat for more', collect)
+    .option('--machine <FILE>', 'a machine, by the file that it exported (fingerprint --out); repeat for more', collect)
+    .option('--require-factor <F>', 'refuse a --machine that opens without this factor; repeat for more', collectFactors)
+    .option('--at-least-factors <N>', 'refuse a --machine that opens with fewer than N factors');
+export const withRecipientPassphrase = (command: Command): Command =>
+  command.option('--recipient-passphrase-file <FILE>', 'a passphrase as new recipient: the text of FILE');
 export const withIdentities = (command: Command): Command =>
-  command.option('--identity <FILE>', 'key file that opens it; repeat for more', collect);
+  command
+    .option('--identity <FILE>', 'key file that opens it; repeat for more', collect)
+    .option('--hardware', 'this machine opens it');
 export const withPassphrase = (command: Command, what: string): Command =>
   command.option('--passphrase-file <FILE>', `a passphrase as ${what}: the text of FILE`);
 export const withSigner = (command: Command): Command =>
@@ -62,12 +87,28 @@ export const withForce = (command: Command, what = 'replace what exists'): Comma
 export const example = (command: Command, ...lines: readonly string[]): Command =>
   command.addHelpText('after', `\nExample:\n${lines.map((line) => `  ${line}`).join('\n')}`);
 
-export async function recipientsOf({ recipient = [], passphraseFile }: RecipientFlags): Promise<Recipient[]> {
+export async function recipientsOf({
+  recipient = [],
+  machine = [],
+  passphraseFile,
+  ...flags
+}: RecipientFlags): Promise<Recipient[]> {
+  const demand = demandOf(flags);
+  if (demand && machine.length === 0) throw usage('--require-factor and --at-least-factors are about --machine');
   const recipients: Recipient[] = [];
   for (const text of recipient) recipients.push(await recipientOf(text));
+  for (const file of machine) recipients.push(hardware(file, demand));
   if (passphraseFile !== undefined) recipients.push(await passphrase({ file: passphraseFile }));
-  if (recipients.length === 0) throw usage('Give at least one --recipient or a passphrase');
+  if (recipients.length === 0) throw usage('Give at least one --recipient, --machine or passphrase');
   return recipients;
+}
+
+export const newRecipientsOf = (flags: NewRecipientFlags): Promise<Recipient[]> =>
+  recipientsOf({ ...flags, passphraseFile: flags.recipientPassphraseFile });
+
+function demandOf({ requireFactor, atLeastFactors }: RecipientFlags): MachineDemand | undefined {
+  if (requireFactor === undefined && atLeastFactors === undefined) return undefined;
+  return { require: requireFactor, atLeast: atLeastFactors === undefined ? undefined : Number(atLeastFactors) };
 }
 
 async function recipientOf(text: string): Promise<Recipient> {
@@ -78,15 +119,16 @@ async function recipientOf(text: string): Promise<Recipient> {
   throw new ModelGuardError('KEY_TYPE_WRONG', `${text} holds a signing key; nothing can be encrypted to it`);
 }
 
-export async function identitiesOf({ identity = [], passphraseFile }: IdentityFlags): Promise<Identity[]> {
+export async function identitiesOf({ identity = [], hardware: machine, passphraseFile }: IdentityFlags): Promise<Identity[]> {
   const identities: Identity[] = [];
   for (const file of identity) {
     const key = await readAnyKey(file);
     if (key.type === 'signing') throw new ModelGuardError('KEY_TYPE_WRONG', `${file} holds a signing key; it opens nothing`);
     identities.push(key);
   }
+  if (machine) identities.push(hardware());
   if (passphraseFile !== undefined) identities.push(await passphrase({ file: passphraseFile }));
-  if (identities.length === 0) throw usage('Give at least one --identity or a passphrase');
+  if (identities.length === 0) throw usage('Give at least one --identity, --hardware or a passphrase');
   return identities;
 }
 

@@ -1,9 +1,11 @@
 /** All commands in one program, and one way out of it. */
 import { Command } from 'commander';
 import { registerEncrypt } from './commands/encrypt.js';
+import { registerFingerprint } from './commands/fingerprint.js';
 import { registerInspect, registerVerify } from './commands/inspect.js';
 import { registerKeygen } from './commands/keygen.js';
 import { registerDecrypt, registerLoad } from './commands/load.js';
+import { registerMigrate } from './commands/migrate.js';
 import { registerMerge, registerRewrap, registerSplit } from './commands/parts.js';
 import { registerProtect, registerRekey } from './commands/protect.js';
 import { Context, packageVersion } from './context.js';
@@ -22,6 +24,8 @@ const REGISTER = [
   registerVerify,
   registerRewrap,
   registerRekey,
+  registerFingerprint,
+  registerMigrate,
 ];
 
 /** Runs one command; the result is the exit code. */

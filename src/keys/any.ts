@@ -10,8 +10,8 @@ const MAX_TEXT = 256;
 /** Whatever key a key file holds. KEY_INVALID, NOT_FOUND, PERMISSION_DENIED */
 export async function readAnyKey(path: string): Promise<MasterKey | DeviceKey | SigningKey> {
   const { key, type } = await readKeyFile(path);
-  // A key file never holds a passphrase.
-  return make[type as Exclude<typeof type, 'passphrase'>](key);
+  // A key file never holds a passphrase or a key string of the legacy profile.
+  return make[type as Exclude<typeof type, 'passphrase' | 'legacy'>](key);
 }
 
 /** The public key text that a file holds; undefined if it holds something else, of which nothing more than 5 bytes is read. */

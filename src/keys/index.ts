@@ -1,3 +1,4 @@
+export { Hardware, hardware } from './hardware.js';
 export { PublicKey, SecretKey } from './key.js';
 export { passphrase } from './passphrase.js';
 export { DevicePublicKey, VerifyingKey } from './public.js';

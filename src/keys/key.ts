@@ -13,7 +13,7 @@ export type PublicKeyType = 'verifying' | 'device-public';
 /** A key whose secret part lives in locked native memory. It cannot be read, printed or serialised from JavaScript. */
 export abstract class SecretKey {
   /** What kind of key this is. */
-  abstract readonly type: 'master' | 'device' | 'signing' | 'passphrase';
+  abstract readonly type: 'master' | 'device' | 'signing' | 'passphrase' | 'legacy';
 
   /** @internal */
   constructor(handle: KeyHandle) {

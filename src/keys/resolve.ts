@@ -1,47 +1,87 @@
 /** What a caller gave as recipients, identities, signer or verifier → what the addon takes. */
 import { ModelGuardError } from '../errors.js';
-import type { KeyHandle, NativeRecipient } from '../native/binding.js';
+import { readBounded } from '../files.js';
+import type { KeyHandle, NativeKeyType, NativeRecipient } from '../native/binding.js';
 import { call } from '../native/index.js';
+import { type Machine, machineOf } from './hardware.js';
 import { handleOf, publicBytesOf, wrongType } from './key.js';
 import { verifyingBytes } from './public.js';
 import { decodeKey } from './text.js';
 
 const X25519_BYTES = 32;
+/** Several times what the largest can have. */
+const MAX_MACHINE_FILE = 64 * 1024;
+const OPENING: ReadonlySet<NativeKeyType> = new Set(['master', 'device', 'passphrase']);
 
-/** INVALID_ARGUMENT for one given twice or a second passphrase; KEY_TYPE_WRONG, KEY_INVALID. */
-export function resolveRecipients(values: readonly unknown[]): NativeRecipient[] {
+/**
+ * Machine files are read here, so that a recipient is what they hold when something is encrypted. INVALID_ARGUMENT for one given twice
+ * or a second passphrase; KEY_TYPE_WRONG, KEY_INVALID; what `hardware()` throws.
+ */
+export async function resolveRecipients(values: readonly unknown[]): Promise<NativeRecipient[]> {
   const seen = new Set<unknown>();
+  const recipients: NativeRecipient[] = [];
   let passphrases = 0;
-  return values.map((value, index) => {
+  for (const [index, value] of values.entries()) {
     const where = `recipients[${index}]`;
-    const recipient = resolveRecipient(value, where);
+    const { recipient, identity } = await resolveRecipient(value, where);
     const { key } = recipient;
     if (key && call((native) => native.keyType(key)) === 'passphrase' && ++passphrases > 1)
       throw new ModelGuardError('INVALID_ARGUMENT', `${where} is a second passphrase; a container has at most one`);
-    const identity = key ?? Buffer.from(recipient.x25519 as Uint8Array).toString('hex');
     if (seen.has(identity)) throw new ModelGuardError('INVALID_ARGUMENT', `${where} was already given`);
     seen.add(identity);
-    return recipient;
-  });
+    recipients.push(recipient);
+  }
+  return recipients;
 }
 
-function resolveRecipient(value: unknown, where: string): NativeRecipient {
-  if (typeof value === 'string') return { x25519: decodeKey(value, ['mgx1:', 'mgd1:']).bytes.slice(0, X25519_BYTES) };
+/** `identity` is equal for two that are the same recipient. */
+interface Resolved {
+  readonly recipient: NativeRecipient;
+  readonly identity: unknown;
+}
+
+async function resolveRecipient(value: unknown, where: string): Promise<Resolved> {
+  if (typeof value === 'string') return x25519(decodeKey(value, ['mgx1:', 'mgd1:']).bytes);
   const known = publicBytesOf(value);
-  if (known?.type === 'device-public') return { x25519: known.bytes.slice(0, X25519_BYTES) };
+  if (known?.type === 'device-public') return x25519(known.bytes);
+  const machine = machineOf(value);
+  if (machine) return machineRecipient(machine, where);
   const handle = handleOf(value);
   const type = handle && call((native) => native.keyType(handle));
-  if (type === 'master' || type === 'passphrase') return { key: handle };
-  if (type === 'device') return { x25519: call((native) => native.publicKeys(handle as KeyHandle)).x25519 };
-  throw wrongType(where, 'mgx1:… or mgd1:… text, a master key, device key or passphrase', value);
+  if (type === 'master' || type === 'passphrase') return { recipient: { key: handle }, identity: handle };
+  if (type === 'device') return x25519(call((native) => native.publicKeys(handle as KeyHandle)).x25519 as Uint8Array);
+  throw wrongType(where, 'mgx1:… or mgd1:… text, a master key, device key or passphrase, or a machine file', value);
 }
 
-export function resolveIdentities(values: readonly unknown[]): KeyHandle[] {
-  return values.map((value, index) => {
+function x25519(publicKeys: Uint8Array): Resolved {
+  const key = publicKeys.slice(0, X25519_BYTES);
+  return { recipient: { x25519: key }, identity: hex(key) };
+}
+
+async function machineRecipient({ file, demand }: Machine, where: string): Promise<Resolved> {
+  if (file === undefined)
+    throw new ModelGuardError('INVALID_ARGUMENT', `${where}: hardware() is this machine; a recipient needs a machine file`, {
+      advice: "Export one on the target (`model-guard fingerprint --out machine.json`) and give it: hardware('machine.json').",
+    });
+  const wanted = { require: demand.require ?? [], atLeast: demand.atLeast ?? 1 };
+  const text = await readBounded(file, MAX_MACHINE_FILE);
+  const { binding, publicKey } = call((native) => native.parseMachineFile(text, wanted));
+  return { recipient: { machine: binding }, identity: hex(publicKey) };
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+/** What opens: keys, and whether this machine does. KEY_TYPE_WRONG */
+export function resolveIdentities(values: readonly unknown[]): { identities: KeyHandle[]; hardware: boolean } {
+  const identities: KeyHandle[] = [];
+  let hardware = false;
+  for (const [index, value] of values.entries()) {
     const handle = handleOf(value);
-    if (handle && call((native) => native.keyType(handle)) !== 'signing') return handle;
-    throw wrongType(`identities[${index}]`, 'a master key, device key or passphrase', value);
-  });
+    if (handle && OPENING.has(call((native) => native.keyType(handle)))) identities.push(handle);
+    else if (machineOf(value)) hardware = true;
+    else throw wrongType(`identities[${index}]`, 'a master key, device key or passphrase, or hardware()', value);
+  }
+  return { identities, hardware };
 }
 
 export function resolveSigner(value: unknown): KeyHandle | undefined {

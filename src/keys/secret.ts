@@ -1,8 +1,10 @@
 import type { KeyHandle } from '../native/binding.js';
 import { call } from '../native/index.js';
-import { filePath, parse } from '../options.js';
+import { filePath, parse, sealedKeyOptions } from '../options.js';
+import type { MachineTerms, SealedKeyOptions } from '../types.js';
 import { readKeyFileOf } from './files.js';
 import { handleOf, SecretKey } from './key.js';
+import { boundTo, nativePolicy } from './machine.js';
 import { DevicePublicKey, VerifyingKey } from './public.js';
 
 /** For this folder alone: constructors are private, so that nobody else makes a key without a handle. */
@@ -61,15 +63,19 @@ export class MasterKey extends SecretKey {
 /**
  * The keys of one machine: X25519 (RFC 7748) to be encrypted to, Ed25519 (RFC 8032) to sign requests.
  * @example
- * const device = await DeviceKey.fromFile('/etc/model-guard/device.key');
- * console.log(`${device.publicKey}`); // mgd1:…, what a publisher needs
+ * const made = await DeviceKey.generate({ path: '/etc/model-guard/device.key' }); // once, sealed to this machine
+ * console.log(`${made.publicKey}`); // mgd1:…, what a publisher needs
+ * const device = await DeviceKey.fromFile('/etc/model-guard/device.key'); // ever after
  */
 export class DeviceKey extends SecretKey {
   readonly type = 'device';
   /** What others encrypt to. */
   readonly publicKey: DevicePublicKey;
-  private constructor(handle: KeyHandle) {
+  /** What the machine must show to open the key's file, where {@link generate} sealed it just now; a key from a file does not say. */
+  readonly sealedTo?: MachineTerms;
+  private constructor(handle: KeyHandle, sealedTo?: MachineTerms) {
     super(handle);
+    if (sealedTo) this.sealedTo = sealedTo;
     const { x25519, ed25519 } = call((native) => native.publicKeys(handle));
     this.publicKey = new DevicePublicKey(Uint8Array.from([...(x25519 ?? []), ...(ed25519 ?? [])]));
   }
@@ -79,20 +85,40 @@ export class DeviceKey extends SecretKey {
   }
 
   /** New random keys, in native memory. */
-  static generate(): DeviceKey {
-    return new DeviceKey(call((native) => native.generateKey('device')));
+  static generate(): DeviceKey;
+  /**
+   * New random keys in a new file, sealed to this machine and, unless `tpm` says otherwise, to its TPM where that can be used: copied to
+   * another machine, the file does not open. There is no recovery: after a change that the policy does not allow, make a new key and have
+   * models released to that one. Warns with MODEL_GUARD_TPM_UNUSED where a TPM is there that could not be used.
+   * @throws HARDWARE_UNREADABLE · INVALID_ARGUMENT · TPM_UNAVAILABLE, TPM_LOCKED · ALREADY_EXISTS, PERMISSION_DENIED, READ_ONLY,
+   *   NO_SPACE, IO_FAILED
+   * @see docs/format.md sections 11 and 12
+   */
+  static generate(options: SealedKeyOptions): Promise<DeviceKey>;
+  static generate(options?: SealedKeyOptions): DeviceKey | Promise<DeviceKey> {
+    return options === undefined
+      ? new DeviceKey(call((native) => native.generateKey('device')))
+      : DeviceKey.#generateSealed(options);
+  }
+
+  static async #generateSealed(options: SealedKeyOptions): Promise<DeviceKey> {
+    const { path, ...policy } = parse(sealedKeyOptions, options);
+    const asked = nativePolicy(policy, { tpm: 'when-usable' });
+    const bound = await call((native) => native.generateSealedKey(path, asked));
+    return new DeviceKey(bound.key, boundTo(bound));
   }
 
   /**
-   * Reads a key file natively. Warns with MODEL_GUARD_KEY_PERMISSIONS if others may read it.
-   * @throws NOT_FOUND, PERMISSION_DENIED, KEY_INVALID, KEY_TYPE_WRONG
+   * Reads a key file natively; a sealed one opens on its machine alone. Warns with MODEL_GUARD_KEY_PERMISSIONS if others may read it.
+   * @throws NOT_FOUND, PERMISSION_DENIED, KEY_INVALID, KEY_TYPE_WRONG · of a sealed one HARDWARE_MISMATCH, HARDWARE_UNREADABLE,
+   *   SALTS_MISMATCH, TPM_UNAVAILABLE, TPM_LOCKED, TPM_REFUSED
    */
   static async fromFile(path: string): Promise<DeviceKey> {
     return new DeviceKey(await readKeyFileOf('device', path));
   }
 
   /**
-   * Writes a key file (mode 0600, docs/format.md section 11), whole or not at all.
+   * Writes a key file (mode 0600, docs/format.md section 11), whole or not at all. Never a sealed one: what it writes opens anywhere.
    * @throws ALREADY_EXISTS, PERMISSION_DENIED, READ_ONLY, NO_SPACE
    */
   save(path: string): Promise<void> {

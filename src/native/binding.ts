@@ -49,7 +49,7 @@ export interface NativeInput {
 /** Exactly one of the three. */
 export interface NativeRecipient {
   readonly x25519?: Uint8Array | undefined;
-  /** What {@link NativeBinding.readMachineFile} gave. */
+  /** What {@link NativeBinding.parseMachineFile} gave. */
   readonly machine?: Uint8Array | undefined;
   readonly key?: KeyHandle | undefined;
 }
@@ -185,7 +185,7 @@ export interface NativeFingerprint {
   /** Shown, never counted. Only where values were asked for. */
   readonly machineId?: string;
 }
-/** What an owner asks of a machine; absent means default (native/core/hardware/binding.h). */
+/** What an owner asks of a machine; absent means default (native/core/hardware/binding.h). An empty `require` requires none. */
 export interface NativeMachinePolicy {
   readonly factors?: readonly NativeFactorName[] | undefined;
   readonly require?: readonly NativeFactorName[] | undefined;
@@ -251,13 +251,13 @@ export interface NativeBinding {
 
   /** What the machine shows. With `tpm`, the TPM is asked too, which can take seconds. */
   fingerprint(request: { readonly showValues: boolean; readonly tpm: boolean }): Promise<NativeFingerprint>;
-  /** Writes a machine file (docs/format.md, section 12), whole or not at all. */
-  exportMachine(path: string, policy: NativeMachinePolicy, overwrite: boolean): Promise<NativeBound>;
-  /** Checks the file and that no weaker set opens than demanded. `binding` is for {@link NativeRecipient.machine}; all public. */
-  readMachineFile(
-    path: string,
+  /** Binds a new secret to this machine. `file` is the text of a machine file (docs/format.md, section 12): public. */
+  exportMachine(policy: NativeMachinePolicy): Promise<NativeBound & { readonly file: Uint8Array }>;
+  /** Checks a machine file and that no weaker set opens than demanded. `binding` is for {@link NativeRecipient.machine}. */
+  parseMachineFile(
+    file: Uint8Array,
     demand: { readonly require: readonly NativeFactorName[]; readonly atLeast: number },
-  ): Promise<{ readonly binding: Uint8Array; readonly publicKey: Uint8Array; readonly terms: NativeMachineTerms }>;
+  ): { readonly binding: Uint8Array; readonly publicKey: Uint8Array; readonly terms: NativeMachineTerms };
   /** A new device key, sealed to this machine in a new file (0600). */
   generateSealedKey(path: string, policy: NativeMachinePolicy): Promise<NativeBound & { readonly key: KeyHandle }>;
   /** Of this build. `id`: 16 hex digits. */

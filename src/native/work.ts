@@ -1,6 +1,7 @@
 /** Long native work: cancelled by a signal, watched by a progress callback. */
-import { type AbortSignalLike, abortable } from '../abort.js';
-import type { NativeBinding, NativeWork } from './binding.js';
+import { type AbortSignalLike, abortable, throwIfAborted } from '../abort.js';
+import { AbortError } from '../errors.js';
+import type { NativeBinding, NativeControl, NativeWork } from './binding.js';
 import { call } from './index.js';
 
 /** What a long operation is doing. */
@@ -34,30 +35,71 @@ export function work<T>(
   { signal, onProgress, threads }: RunOptions,
   run: (work: NativeWork, native: NativeBinding) => Promise<T>,
 ): Promise<T> {
+  return controlled(signal, (control) =>
+    watched({ phase, total, onProgress, control }, () => call((native) => run({ control, threads }, native))),
+  );
+}
+
+/** The same where JavaScript goes through the bytes itself: it tells how many are done, and is stopped there. */
+export function stepwise<T>(
+  phase: ProgressPhase,
+  total: number,
+  { signal, onProgress }: RunOptions,
+  run: (advance: (bytes: number) => void) => Promise<T>,
+): Promise<T> {
+  let done = 0;
+  let cancelled = false;
+  const control: NativeControl = {
+    done: () => done,
+    cancel() {
+      cancelled = true;
+    },
+  };
+  const advance = (bytes: number) => {
+    throwIfAborted(signal);
+    if (cancelled) throw new AbortError();
+    done += bytes;
+  };
+  return abortable(signal, () => watched({ phase, total, onProgress, control }, () => run(advance)));
+}
+
+interface Watched extends Pick<Progress, 'phase' | 'total'>, Pick<RunOptions, 'onProgress'> {
+  readonly control: NativeControl;
+}
+
+async function watched<T>({ phase, total, onProgress, control }: Watched, run: () => Promise<T>): Promise<T> {
+  let thrown: { readonly error: unknown } | undefined;
+  const report = (bytes: number) => {
+    try {
+      onProgress?.({ phase, bytes: Math.min(bytes, total), total });
+    } catch (error) {
+      thrown ??= { error };
+      control.cancel();
+    }
+  };
+  const timer = onProgress && setInterval(() => report(control.done()), INTERVAL_MS).unref();
+  try {
+    const result = await run();
+    clearInterval(timer);
+    report(total);
+    if (thrown) throw thrown.error;
+    return result;
+  } catch (error) {
+    throw thrown ? thrown.error : error;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** Native work that `signal` cancels by way of the control. */
+export function controlled<T>(signal: AbortSignalLike | undefined, task: (control: NativeControl) => Promise<T>): Promise<T> {
   return abortable(signal, async () => {
     const control = call((native) => native.control());
     const cancel = () => control.cancel();
-    let thrown: { readonly error: unknown } | undefined;
-    const report = (bytes: number) => {
-      try {
-        onProgress?.({ phase, bytes: Math.min(bytes, total), total });
-      } catch (error) {
-        thrown ??= { error };
-        cancel();
-      }
-    };
-    const timer = onProgress && setInterval(() => report(control.done()), INTERVAL_MS).unref();
     signal?.addEventListener('abort', cancel);
     try {
-      const result = await call((native) => run({ control, threads }, native));
-      clearInterval(timer);
-      report(total);
-      if (thrown) throw thrown.error;
-      return result;
-    } catch (error) {
-      throw thrown ? thrown.error : error;
+      return await task(control);
     } finally {
-      clearInterval(timer);
       signal?.removeEventListener('abort', cancel);
     }
   });

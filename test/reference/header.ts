@@ -1,16 +1,19 @@
 /** Sections 1, 6 and 7: the header, field by field, and back to the same bytes. */
 import { ascii, Cursor, concat, must, same, u16, u32, u64 } from './bytes.js';
 import { bound, type Core, coreHash, parseCore } from './core.js';
+import { takeHelper } from './helper.js';
 import { digest, hkdfExpand, hmac } from './primitives.js';
 
 export const MAGIC = concat(Uint8Array.of(0x89), ascii('MGUARD\n'));
 export const MAX_HEADER = 65_536;
 export const SLOT = { x25519: 1, master: 2, passphrase: 3, hardware: 4, postQuantum: 5 } as const;
 export const ROLE = { publisher: 1, lease: 2 } as const;
-const BODY: ReadonlyMap<number, number> = new Map([
-  [SLOT.x25519, 32 + 48],
-  [SLOT.master, 32 + 48],
-  [SLOT.passphrase, 16 + 1 + 48],
+/** How long a slot's body is; helper data says so itself. */
+const BODY = new Map<number, (body: Uint8Array) => number>([
+  [SLOT.x25519, () => 32 + 48],
+  [SLOT.master, () => 32 + 48],
+  [SLOT.passphrase, () => 16 + 1 + 48],
+  [SLOT.hardware, (body) => helperLength(body) + 48 + 32 + 48],
 ]);
 
 export interface Policy {
@@ -80,6 +83,12 @@ function parsePolicy(length: number, from: Cursor): Policy | undefined {
   return policy;
 }
 
+function helperLength(body: Uint8Array): number {
+  const from = new Cursor(body);
+  takeHelper(from);
+  return from.at;
+}
+
 function parseSlot(from: Cursor): Slot {
   const type = from.u16();
   const flags = from.u16();
@@ -90,7 +99,7 @@ function parseSlot(from: Cursor): Slot {
   const keyId = rest.take(8);
   const policy = parsePolicy(rest.u16(), rest);
   const body = rest.take(rest.left);
-  const expected = BODY.get(type);
+  const expected = BODY.get(type)?.(body);
   if (expected === undefined) must(flags === 0, `slot type ${type} is critical and unknown`);
   else must(body.length === expected, `slot type ${type} has a body of ${body.length} bytes`);
   if (type === SLOT.master || type === SLOT.passphrase)

@@ -119,6 +119,12 @@ function labeledExpand(suite: Uint8Array, prk: Uint8Array, label: string, info: 
   return hkdfExpand('sha256', prk, concat(u16(length), ascii('HPKE-v1'), suite, ascii(label), info), length);
 }
 
+/** RFC 9180, section 7.1.3. */
+export function deriveKeyPair(ikm: Uint8Array): { readonly privateKey: Uint8Array; readonly publicKey: Uint8Array } {
+  const scalar = labeledExpand(kemSuite, labeledExtract(kemSuite, none, 'dkp_prk', ikm), 'sk', none, 32);
+  return { privateKey: scalar, publicKey: publicOf('x25519', scalar) };
+}
+
 export interface HpkeSecrets {
   /** The raw Diffie-Hellman result. */
   readonly dh: Uint8Array;

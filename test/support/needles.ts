@@ -5,7 +5,7 @@
 
 export const WINDOW = 16;
 
-interface Window {
+export interface Window {
   readonly bytes: Uint8Array;
   readonly label: string;
 }
@@ -23,7 +23,8 @@ function base64Texts(secret: Uint8Array, encoding: 'base64' | 'base64url'): stri
   });
 }
 
-function forms(label: string, secret: Uint8Array): Window[] {
+/** A secret as it may stand in memory or in a file: raw, hexadecimal, base64. */
+export function forms(label: string, secret: Uint8Array): Window[] {
   const hex = Buffer.from(secret).toString('hex');
   const texts: readonly [string, string][] = [
     ['hex', hex],

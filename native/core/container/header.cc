@@ -1,5 +1,6 @@
 #include "container/header.h"
 #include <algorithm>
+#include "hardware/helper.h"
 #include "payload/layout.h"
 
 namespace mg::container {
@@ -85,6 +86,16 @@ Result<Policy> parse_policy(const uint8_t* p, const std::string& slot) {
   return policy;
 }
 
+// The one body whose length is not fixed.
+Status check_hardware(const Slot& slot, const std::string& name) {
+  size_t helper = 0;
+  auto parsed = hardware::parse_helper(slot.body, &helper);
+  if (!parsed.ok()) return malformed(name + " (hardware): " + parsed.status().what);
+  if (slot.body.size() - helper == kHardwareTail) return {};
+  return malformed(name + " (hardware) has " + str(slot.body.size() - helper) + " bytes behind its helper data, it must have " +
+                   str(kHardwareTail));
+}
+
 // What the type demands beyond the slot's frame.
 Status check_type(const Slot& slot, const std::string& name) {
   size_t body;
@@ -92,6 +103,7 @@ Status check_type(const Slot& slot, const std::string& name) {
     case SlotType::x25519:
     case SlotType::master: body = 80; break;
     case SlotType::passphrase: body = 65; break;
+    case SlotType::hardware: return check_hardware(slot, name);
     default:
       if ((slot.flags & kCritical) == 0) return {};
       return {Code::CRITICAL_UNSUPPORTED, name + " has type " + str(slot.type) + " (" + slot_name(slot.type) +

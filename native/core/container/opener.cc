@@ -54,30 +54,67 @@ Status check_origin(const Header& header, const Trust& trust, const crypto::Sha3
   return {};
 }
 
-Status Opened::find_data_key(const std::vector<std::shared_ptr<const keys::Key>>& identities, const Trust& trust) {
+namespace {
+
+// Of several reasons why nothing opened, the one that tells most.
+int rank(Code code) {
+  switch (code) {
+    case Code::NO_MATCHING_IDENTITY: return 0;
+    case Code::SALTS_MISMATCH: return 1;
+    case Code::HARDWARE_MISMATCH: return 2;
+    case Code::HARDWARE_UNREADABLE:
+    case Code::TPM_UNAVAILABLE:
+    case Code::TPM_LOCKED:
+    case Code::TPM_REFUSED:
+    case Code::LEASE_UNTRUSTED:
+    case Code::LEASE_NOT_YET_VALID:
+    case Code::LEASE_EXPIRED: return 3;
+    default: return 4;  // not a matter of this identity: ends the search
+  }
+}
+
+// What this machine shows, read when the first hardware slot is tried.
+Result<hardware::Machine> read_machine(const Header& header) {
+  hardware::ReadOptions options{hardware::system_root(), false};
+  for (const Slot& slot : header.slots)
+    options.tpm |= slot.type == uint16_t(SlotType::hardware) && helper_of(slot).counts(hardware::Kind::tpm);
+  return hardware::read_machine(options);
+}
+
+}  // namespace
+
+Status Opened::find_data_key(const Identities& identities, const Trust& trust, const Cancelled* cancelled) {
   const bool lease_signed = verifies(header_, Role::lease, trust.lease_keys, core_hash_);
   Status refused(Code::NO_MATCHING_IDENTITY, "none of the identities opens " + header_.core.name + "@" + header_.core.version);
-  for (const auto& identity : identities) {
+  std::optional<hardware::Machine> machine;
+  for (const Identity& identity : identities) {
     for (const Slot& slot : header_.slots) {
-      if (!matches(slot, *identity)) continue;
+      const bool fits = identity.key ? matches(slot, *identity.key) : slot.type == uint16_t(SlotType::hardware);
+      if (!fits) continue;
       if (auto s = check_policy(slot, lease_signed, trust.now); !s.ok()) {
         refused = s;
         continue;
       }
-      auto data_key = unwrap(slot, *identity, core_hash_);
+      if (!identity.key && !machine) {
+        auto found = read_machine(header_);
+        if (!found.ok()) return found.status();
+        machine = std::move(*found);
+      }
+      auto data_key = identity.key ? unwrap(slot, *identity.key, core_hash_) : unwrap(slot, *machine, core_hash_, cancelled);
       if (data_key.ok()) {
         data_key_ = std::move(*data_key);
         by_policy_ = slot.policy.has_value();
         return {};
       }
-      if (data_key.status().code != Code::NO_MATCHING_IDENTITY) return data_key.status();
+      const int rank_now = rank(data_key.status().code);
+      if (rank_now > 3) return data_key.status();
+      if (rank_now > rank(refused.code)) refused = data_key.status();
     }
   }
   return refused;
 }
 
-Result<std::unique_ptr<Opened>> Opened::open(View small, const std::vector<std::shared_ptr<const keys::Key>>& identities,
-                                             const Trust& trust) {
+Result<std::unique_ptr<Opened>> Opened::open(View small, const Identities& identities, const Trust& trust, const Cancelled* cancelled) {
   auto header = parse_header(small);
   if (!header.ok()) return header.status();
   std::unique_ptr<Opened> opened(new Opened);
@@ -93,7 +130,7 @@ Result<std::unique_ptr<Opened>> Opened::open(View small, const std::vector<std::
   if (small.size - at > opened->header_.payload_length)
     return Status(Code::CONTAINER_MALFORMED, "bytes stand behind the end of the payload");
   std::memcpy(opened->prefix_, small.data + at, payload::kPrefix);
-  if (auto s = opened->find_data_key(identities, trust); !s.ok()) return s;
+  if (auto s = opened->find_data_key(identities, trust, cancelled); !s.ok()) return s;
 
   auto mac = header_mac(opened->data_key(), opened->header_);
   if (!mac.ok()) return mac.status();

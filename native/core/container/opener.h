@@ -27,9 +27,10 @@ struct LoadedFile {
 
 class Opened {
  public:
-  // `small`: header, prefix and whatever payload bytes follow. Steps 1–7.
-  static Result<std::unique_ptr<Opened>> open(View small, const std::vector<std::shared_ptr<const keys::Key>>& identities,
-                                              const Trust& trust);
+  // `small`: header, prefix and whatever payload bytes follow. Steps 1–7. `cancelled` is polled between two stretchings of a
+  // machine's factors, the only long part.
+  static Result<std::unique_ptr<Opened>> open(View small, const Identities& identities, const Trust& trust,
+                                              const Cancelled* cancelled = nullptr);
 
   const Header& header() const { return header_; }
   const crypto::Sha384& core_hash() const { return core_hash_; }
@@ -45,7 +46,7 @@ class Opened {
  private:
   struct Contents;
   Opened() = default;
-  Status find_data_key(const std::vector<std::shared_ptr<const keys::Key>>& identities, const Trust& trust);
+  Status find_data_key(const Identities& identities, const Trust& trust, const Cancelled* cancelled);
   Result<Contents> read_manifest(payload::Source& payload, payload::Pool& pool, const payload::Control& control) const;
   View prefix() const { return View(prefix_); }
   bool belongs(payload::Source& payload, uint64_t big_offset, payload::Pool& pool) const;
@@ -64,7 +65,7 @@ struct LeaseTerms {
   Policy policy;
   std::shared_ptr<const keys::Key> signer;
 };
-Result<Bytes> rewrap(View small, const std::vector<std::shared_ptr<const keys::Key>>& identities, const Trust& trust,
-                     const std::vector<Recipient>& recipients, const std::optional<LeaseTerms>& lease = std::nullopt);
+Result<Bytes> rewrap(View small, const Identities& identities, const Trust& trust, const std::vector<Recipient>& recipients,
+                     const std::optional<LeaseTerms>& lease = std::nullopt, const Cancelled* cancelled = nullptr);
 
 }  // namespace mg::container

@@ -4,11 +4,11 @@
 
 namespace mg::container {
 
-Result<Bytes> rewrap(View small, const std::vector<std::shared_ptr<const keys::Key>>& identities, const Trust& trust,
-                     const std::vector<Recipient>& recipients, const std::optional<LeaseTerms>& lease) {
+Result<Bytes> rewrap(View small, const Identities& identities, const Trust& trust, const std::vector<Recipient>& recipients,
+                     const std::optional<LeaseTerms>& lease, const Cancelled* cancelled) {
   if (lease && (!lease->signer || lease->signer->type() != keys::Type::signing))
     return Status(Code::KEY_TYPE_WRONG, "a lease is signed with a signing key");
-  auto opened = Opened::open(small, identities, trust);
+  auto opened = Opened::open(small, identities, trust, cancelled);
   if (!opened.ok()) return opened.status();
   if ((*opened)->by_policy())
     return Status(Code::POLICY_PRESENT, "this small part is a lease; only the server that issued it may give it to others");

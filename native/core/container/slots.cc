@@ -3,13 +3,14 @@
 #include <algorithm>
 
 #include "crypto/hpke.h"
+#include "crypto/wiped.h"
 
 namespace mg::container {
 namespace {
 
 constexpr uint8_t kLogN = 17;
 constexpr uint8_t kZeroNonce[12] = {};
-constexpr size_t kDataKey = 32;
+constexpr size_t kDataKey = 32, kSealed = hpke::kEnc + kDataKey + hpke::kTag;
 
 // RFC 7748 lets receivers reduce such keys. Here they would get a key id that their owner's identity never matches.
 bool canonical(const keys::PublicKey& key) {
@@ -63,6 +64,19 @@ Status wrap_shared(Slot& slot, const keys::Key& key, View data_key, const crypto
   return {};
 }
 
+// HPKE to a public key; what the body holds before enc and ct stays.
+Status wrap_public(Slot& slot, const keys::PublicKey& key, View data_key, const crypto::Sha384& core_hash) {
+  if (!canonical(key))
+    return Status(Code::KEY_INVALID, "a recipient's X25519 key is 2^255 - 19 or above: no machine has that key");
+  slot.key_id = keys::key_id(key);
+  const size_t at = slot.body.size();
+  slot.body.resize(at + kSealed);  // aad() carries the length
+  auto sealed = hpke::seal(View(key), slot_info(SlotType(slot.type), core_hash), slot.aad(), data_key);
+  if (!sealed.ok()) return sealed.status();
+  std::copy(sealed->begin(), sealed->end(), slot.body.begin() + std::ptrdiff_t(at));
+  return {};
+}
+
 Status check_recipients(const std::vector<Recipient>& recipients) {
   if (recipients.empty()) return Status(Code::INVALID_ARGUMENT, "a container needs at least one recipient");
   if (recipients.size() > kMaxSlots) return Status(Code::LIMIT_EXCEEDED, "a container has at most 32 recipients");
@@ -79,15 +93,14 @@ Result<Slot> wrap(const Recipient& recipient, View data_key, const crypto::Sha38
                   const std::optional<Policy>& policy) {
   Slot slot;
   slot.policy = policy;
-  if (recipient.x25519) {
-    if (!canonical(*recipient.x25519))
-      return Status(Code::KEY_INVALID, "a recipient's X25519 key is 2^255 - 19 or above: no machine has that key");
-    slot.type = uint16_t(SlotType::x25519);
-    slot.key_id = keys::key_id(*recipient.x25519);
-    slot.body.resize(80);  // aad() carries the length
-    auto sealed = hpke::seal(View(recipient.x25519->data(), 32), slot_info(SlotType::x25519, core_hash), slot.aad(), data_key);
-    if (!sealed.ok()) return sealed.status();
-    slot.body = std::move(*sealed);
+  if (recipient.x25519 || recipient.machine) {
+    slot.type = uint16_t(recipient.x25519 ? SlotType::x25519 : SlotType::hardware);
+    if (recipient.machine) {
+      slot.body = recipient.machine->helper.encode();
+      append(slot.body, View(recipient.machine->box));
+    }
+    const keys::PublicKey& key = recipient.x25519 ? *recipient.x25519 : recipient.machine->public_key;
+    if (auto s = wrap_public(slot, key, data_key, core_hash); !s.ok()) return s;
     return slot;
   }
   if (!recipient.shared) return Status(Code::INVALID_ARGUMENT, "a recipient has no key");
@@ -150,6 +163,29 @@ Result<Secret> unwrap(const Slot& slot, const keys::Key& identity, const crypto:
   if (!data_key.ok()) return data_key.status();
   if (!gcm->open(View(kZeroNonce), slot.aad(), body.from(head), data_key->reveal_mut().data)) return refused;
   return data_key;
+}
+
+hardware::Helper helper_of(const Slot& slot) {
+  size_t used = 0;
+  auto helper = hardware::parse_helper(slot.body, &used);
+  return helper.ok() ? std::move(*helper) : hardware::Helper();
+}
+
+Result<Secret> unwrap(const Slot& slot, const hardware::Machine& machine, const crypto::Sha384& core_hash, const Cancelled* cancelled) {
+  const Status refused(Code::NO_MATCHING_IDENTITY, "the machine does not open this slot");
+  if (slot.type != uint16_t(SlotType::hardware)) return refused;
+  const View tail = View(slot.body).from(slot.body.size() - kHardwareTail);
+  auto secret = hardware::open(helper_of(slot), tail.sub(0, hardware::kBox), machine, cancelled);
+  if (!secret.ok()) return secret.status();
+  crypto::Wiped<32> private_key;
+  keys::PublicKey public_key;
+  if (auto s = hpke::derive_key_pair(secret->reveal(), private_key.span(), Span(public_key.data(), public_key.size())); !s.ok()) return s;
+  if (keys::key_id(public_key) != slot.key_id) return refused;
+  const View sealed = tail.from(hardware::kBox);
+  auto opened = hpke::open(sealed.sub(0, hpke::kEnc), private_key.view(), slot_info(SlotType::hardware, core_hash), slot.aad(),
+                           sealed.from(hpke::kEnc));
+  if (!opened.ok() || opened->size() != kDataKey) return refused;
+  return opened;
 }
 
 }  // namespace mg::container

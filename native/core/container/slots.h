@@ -3,14 +3,25 @@
 #include <memory>
 #include <variant>
 #include "container/header.h"
+#include "hardware/binding.h"
 
 namespace mg::container {
 
-// Who a container is encrypted to: a public key, or a secret that both sides share (master key, passphrase).
+// Who a container is encrypted to: a public key, a machine, or a secret that both sides share (master key, passphrase).
 struct Recipient {
   std::optional<keys::PublicKey> x25519;
   std::shared_ptr<const keys::Key> shared;
+  std::shared_ptr<const hardware::Binding> machine = nullptr;
 };
+
+// Who opens one: a key, or this machine by what it is made of.
+struct Identity {
+  std::shared_ptr<const keys::Key> key;  // null: this machine
+  Identity() = default;
+  Identity(std::shared_ptr<const keys::Key> k) : key(std::move(k)) {}
+};
+using Identities = std::vector<Identity>;
+using Cancelled = std::atomic<bool>;
 
 Result<Slot> wrap(const Recipient& recipient, View data_key, const crypto::Sha384& core_hash,
                   const std::optional<Policy>& policy = std::nullopt);
@@ -19,9 +30,12 @@ Result<Slot> wrap(const Recipient& recipient, View data_key, const crypto::Sha38
 Result<std::vector<Slot>> wrap_all(const std::vector<Recipient>& recipients, View data_key, const crypto::Sha384& core_hash,
                                    const std::optional<Policy>& policy = std::nullopt);
 
-// Could this identity open that slot? A hint from type and key id; unwrap() decides.
+// Could this key open that slot? A hint from type and key id; unwrap() decides.
 bool matches(const Slot& slot, const keys::Key& identity);
 // The data key, or NO_MATCHING_IDENTITY.
 Result<Secret> unwrap(const Slot& slot, const keys::Key& identity, const crypto::Sha384& core_hash);
+// The data key of a hardware slot. NO_MATCHING_IDENTITY, and what hardware::open() says.
+Result<Secret> unwrap(const Slot& slot, const hardware::Machine& machine, const crypto::Sha384& core_hash, const Cancelled* cancelled);
+hardware::Helper helper_of(const Slot& slot);  // of a parsed hardware slot
 
 }  // namespace mg::container

@@ -9,10 +9,11 @@ namespace mg::hardware {
 
 enum class TpmUse : uint8_t { never, when_usable, required };
 
-// What an owner asks of a machine. Empty means default.
+// What an owner asks of a machine. Empty means default, but for `require`.
 struct Policy {
   std::vector<Kind> factors;             // which count. Default: cpu, gpu, memory, drive, as far as they can be read
-  std::vector<Kind> require;             // in every opening. Default: the drive, where it is strong
+  // In every opening. Default: the drive, where it is strong and counts. Empty: none.
+  std::optional<std::vector<Kind>> require;
   unsigned at_least = 0;                 // weight that an opening reaches. Default: all but one factor (of three or more), else all
   std::map<Kind, unsigned> weights;      // 1 to 16 each. Default: 1
   TpmUse tpm = TpmUse::never;

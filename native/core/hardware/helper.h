@@ -27,6 +27,7 @@ struct Helper {
   Bytes tpm;                           // a blob of the TPM room, or empty
 
   Bytes encode() const;
+  bool counts(Kind kind) const;
   // Every smallest set of factors that opens (bit i: factors[i]), fewest members first: all required ones are in each, the
   // weights reach the threshold, and no member can be left out unless it is required. At most 256, by kMaxFactors.
   std::vector<uint32_t> openings() const;

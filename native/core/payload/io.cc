@@ -1,5 +1,6 @@
 #include "payload/io.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <limits>
@@ -22,12 +23,49 @@ Status not_regular(const std::string& path) {
   return Status(Code::SOURCE_UNSUPPORTED, "'" + path + "' is not a regular file");
 }
 
+Status changed(const std::string& path) {
+  return Status(Code::SOURCE_CHANGED, "'" + path + "' changed while it was read");
+}
+
 int open_retrying(const std::string& path, int flags, mode_t mode) {
   int fd;
   do fd = ::open(path.c_str(), flags, mode);
   while (fd < 0 && errno == EINTR);
   return fd;
 }
+
+// For reading. O_NONBLOCK: a pipe without a writer must be refused, not waited for. It changes nothing for a regular file.
+Result<int> open_regular(const std::string& path, int more_flags, struct stat* info) {
+  const int fd = open_retrying(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | more_flags, 0);
+  if (fd < 0 && errno == ENXIO) return not_regular(path);  // a socket
+  if (fd < 0 && errno == ELOOP && (more_flags & O_NOFOLLOW))
+    return Status(Code::SOURCE_UNSUPPORTED, "'" + path + "' is a symbolic link", ELOOP);
+  if (fd < 0) return Status::from_errno(errno, "cannot open", path);
+  if (::fstat(fd, info) != 0) {
+    Status status = Status::from_errno(errno, "cannot inspect", path);
+    ::close(fd);
+    return status;
+  }
+  if (!S_ISREG(info->st_mode)) {
+    ::close(fd);
+    return not_regular(path);
+  }
+  return fd;
+}
+
+// `ended` is what it means that the file has no byte there any more.
+Status read_all(int fd, uint64_t offset, Span out, const std::string& path, Status (*ended)(const std::string& path)) {
+  for (size_t done = 0; done < out.size;) {
+    ssize_t n = ::pread(fd, out.data + done, out.size - done, off_t(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Status::from_errno(errno, "cannot read", path);
+    if (n == 0) return ended(path);
+    done += size_t(n);
+  }
+  return Status();
+}
+
+int64_t nanoseconds(const timespec& t) { return int64_t(t.tv_sec) * 1000000000 + t.tv_nsec; }
 
 }  // namespace
 
@@ -45,43 +83,82 @@ Status MemorySink::write(uint64_t offset, View bytes) {
 }
 
 Result<std::unique_ptr<FileSource>> FileSource::open(const std::string& path, uint64_t base) {
-  // O_NONBLOCK: a pipe without a writer must be refused, not waited for. It changes nothing for a regular file.
-  int fd = open_retrying(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
-  if (fd < 0 && errno == ENXIO) return not_regular(path);  // a socket
-  if (fd < 0) return Status::from_errno(errno, "cannot open", path);
   struct stat info;
-  if (::fstat(fd, &info) != 0) {
-    Status status = Status::from_errno(errno, "cannot inspect", path);
-    ::close(fd);
-    return status;
-  }
-  if (!S_ISREG(info.st_mode)) {
-    ::close(fd);
-    return not_regular(path);
-  }
+  Result<int> fd = open_regular(path, 0, &info);
+  if (!fd.ok()) return fd.status();
   uint64_t size = uint64_t(info.st_size);
   if (base > size) {
-    ::close(fd);
+    ::close(*fd);
     return ended_early(path);
   }
 #ifdef __linux__
-  (void)::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+  (void)::posix_fadvise(*fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 #endif
-  return std::unique_ptr<FileSource>(new FileSource(fd, base, size - base, path));
+  return std::unique_ptr<FileSource>(new FileSource(*fd, base, size - base, path));
 }
 
 FileSource::~FileSource() { ::close(fd_); }
 
 Status FileSource::read(uint64_t offset, Span out) {
   if (!inside(size_, offset, out.size)) return ended_early(path_);
-  for (size_t done = 0; done < out.size;) {
-    ssize_t n = ::pread(fd_, out.data + done, out.size - done, off_t(base_ + offset + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Status::from_errno(errno, "cannot read", path_);
-    if (n == 0) return ended_early(path_);  // cut short since it was opened
-    done += size_t(n);
-  }
-  return Status();
+  return read_all(fd_, base_ + offset, out, path_, ended_early);
+}
+
+bool SteadyFile::Identity::operator==(const Identity& o) const {
+  return device == o.device && inode == o.inode && size == o.size && modified == o.modified && changed == o.changed;
+}
+
+Result<int> SteadyFile::open_again(Identity* identity) const {
+  struct stat info;
+  Result<int> fd = open_regular(path_, links_ == Links::refuse ? O_NOFOLLOW : 0, &info);
+  if (!fd.ok()) return fd;
+#ifdef __APPLE__
+  const timespec modified = info.st_mtimespec, changed = info.st_ctimespec;
+#else
+  const timespec modified = info.st_mtim, changed = info.st_ctim;
+#endif
+  *identity = {info.st_dev, info.st_ino, uint64_t(info.st_size), nanoseconds(modified), nanoseconds(changed)};
+  return fd;
+}
+
+Result<std::unique_ptr<SteadyFile>> SteadyFile::open(const std::string& path, Links links) {
+  std::unique_ptr<SteadyFile> file(new SteadyFile(path, links));
+  Result<int> fd = file->open_again(&file->identity_);
+  if (!fd.ok()) return fd.status();
+  ::close(*fd);
+  return file;
+}
+
+Status SteadyFile::read(uint64_t offset, Span out) {
+  if (!inside(identity_.size, offset, out.size)) return ended_early(path_);
+  Identity now;
+  Result<int> fd = open_again(&now);
+  if (!fd.ok()) return fd.status().code == Code::NOT_FOUND ? changed(path_) : fd.status();
+  Status status = now == identity_ ? read_all(*fd, offset, out, path_, changed) : changed(path_);
+  ::close(*fd);
+  return status;
+}
+
+Status SteadyFile::check_unchanged() {
+  Identity now;
+  Result<int> fd = open_again(&now);
+  if (!fd.ok()) return changed(path_);
+  ::close(*fd);
+  return now == identity_ ? Status() : changed(path_);
+}
+
+Status JoinedSource::read(uint64_t offset, Span out) {
+  const uint64_t first = first_.size();
+  if (offset >= first) return second_.read(offset - first, out);
+  const size_t before = size_t(std::min<uint64_t>(out.size, first - offset));
+  Status status = first_.read(offset, out.sub(0, before));
+  if (!status.ok() || before == out.size) return status;
+  return second_.read(0, out.sub(before, out.size - before));
+}
+
+Status JoinedSource::check_unchanged() {
+  Status status = first_.check_unchanged();
+  return status.ok() ? second_.check_unchanged() : status;
 }
 
 Result<std::unique_ptr<FileSink>> FileSink::create(const std::string& path, uint64_t base) {

@@ -1,5 +1,6 @@
 // Where bytes come from and go to. Implementations are safe to call from several threads at once.
 #pragma once
+#include <sys/types.h>
 #include <memory>
 #include <string>
 #include "bytes.h"
@@ -12,6 +13,8 @@ class Source {
   virtual ~Source() = default;
   virtual uint64_t size() const = 0;
   virtual Status read(uint64_t offset, Span out) = 0;  // all of out or an error; a short source is CONTAINER_TRUNCATED
+  // SOURCE_CHANGED where what was read so far may not be what lies there now. Only a SteadyFile below can tell.
+  virtual Status check_unchanged() { return {}; }
 };
 
 class Sink {
@@ -54,6 +57,44 @@ class FileSource : public Source {
   int fd_;
   uint64_t base_, size_;
   std::string path_;
+};
+
+// A regular file that must stay as it is. Opened anew for each read: ten thousand of them need no ten thousand descriptors, and
+// every read proves that it is still the same file, unchanged since open(): SOURCE_CHANGED.
+class SteadyFile : public Source {
+ public:
+  enum class Links : uint8_t { refuse, follow };  // where the path itself names a symbolic link
+  static Result<std::unique_ptr<SteadyFile>> open(const std::string& path, Links links = Links::refuse);
+  uint64_t size() const override { return identity_.size; }
+  Status read(uint64_t offset, Span out) override;
+  Status check_unchanged() override;
+
+ private:
+  struct Identity {
+    dev_t device;
+    ino_t inode;
+    uint64_t size;
+    int64_t modified, changed;  // nanoseconds
+    bool operator==(const Identity& o) const;
+  };
+  SteadyFile(std::string path, Links links) : path_(std::move(path)), links_(links) {}
+  Result<int> open_again(Identity* identity) const;
+  std::string path_;
+  Links links_;
+  Identity identity_{};
+};
+
+// Two sources as one, the first before the second. Owns neither.
+class JoinedSource : public Source {
+ public:
+  JoinedSource(Source& first, Source& second) : first_(first), second_(second) {}
+  uint64_t size() const override { return first_.size() + second_.size(); }
+  Status read(uint64_t offset, Span out) override;
+  Status check_unchanged() override;
+
+ private:
+  Source& first_;
+  Source& second_;
 };
 
 // A new file (O_EXCL, 0600), written with pwrite. finish() closes it and reports what close() says; whoever names the file

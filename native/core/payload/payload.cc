@@ -102,22 +102,6 @@ Status need_plain(Worker& worker, size_t size) {
   return Status();
 }
 
-class Progress {
- public:
-  explicit Progress(const Control& control) : control_(control) {}
-  void add(uint64_t bytes) {
-    if (!control_.progress) return;
-    std::lock_guard<std::mutex> lock(mutex_);
-    done_ += bytes;
-    control_.progress(done_);
-  }
-
- private:
-  const Control& control_;
-  std::mutex mutex_;
-  uint64_t done_ = 0;
-};
-
 Status note_node(View prefix, View sealed, uint64_t batch, Tree& tree) {
   Result<Node> node = Tree::hash_batch(batch == 0 ? prefix : View(), sealed);
   if (!node.ok()) return node.status();

@@ -21,6 +21,23 @@ struct Control {
   std::function<void(uint64_t done)> progress;
 };
 
+// Sums up for Control::progress what several threads have done.
+class Progress {
+ public:
+  explicit Progress(const Control& control) : control_(control) {}
+  void add(uint64_t bytes) {
+    if (!control_.progress) return;
+    std::lock_guard<std::mutex> lock(mutex_);
+    done_ += bytes;
+    control_.progress(done_);
+  }
+
+ private:
+  const Control& control_;
+  std::mutex mutex_;
+  uint64_t done_ = 0;
+};
+
 unsigned available_threads();  // min(CPU affinity, cgroup cpu.max v1/v2), at least 1
 
 // CPUs that the cgroups of this process allow, rounded up; 0 where nothing limits them. Reads <root>/proc/self/cgroup and

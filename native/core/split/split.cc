@@ -53,7 +53,8 @@ Result<payload::Tree> check(View small, payload::Source& big, payload::Pool& poo
                                             " bytes, but the small part belongs to one of " +
                                             std::to_string(parts->big_size));
   const View head = small.from(header.size());
-  JoinedSource joined(head, big);
+  payload::MemorySource first(head);
+  payload::JoinedSource joined(first, big);
   payload::Tree tree(plaintext);
   Status status = payload::hash_all(head.sub(0, payload::kPrefix), plaintext, joined, tree, pool, control);
   if (!status.ok()) return status;
@@ -62,14 +63,6 @@ Result<payload::Tree> check(View small, payload::Source& big, payload::Pool& poo
     return Status(Code::PARTS_MISMATCH,
                   "the big part has the right size, but the digest in the small part is another one's");
   return tree;
-}
-
-Status JoinedSource::read(uint64_t offset, Span out) {
-  if (offset >= head_.size) return big_.read(offset - head_.size, out);
-  const size_t from_head = std::min(out.size, head_.size - size_t(offset));
-  if (from_head > 0) std::memcpy(out.data, head_.data + offset, from_head);
-  if (from_head == out.size) return Status();
-  return big_.read(0, out.sub(from_head, out.size - from_head));
 }
 
 }  // namespace mg::split

@@ -1,4 +1,4 @@
-// Where the small part ends, and joining (docs/format.md, section 10).
+// Where the small part ends, and what belongs together (docs/format.md, section 10).
 #pragma once
 #include "container/header.h"
 #include "payload/io.h"
@@ -29,17 +29,5 @@ Result<Parts> describe(View small);
 
 // Do these belong together? Size first, then the digest over both: needs no key. The tree, or PARTS_MISMATCH.
 Result<payload::Tree> check(View small, payload::Source& big, payload::Pool& pool, const payload::Control& control);
-
-// Payload offsets over head (in the small part) and the big part.
-class JoinedSource : public payload::Source {
- public:
-  JoinedSource(View head, payload::Source& big) : head_(head), big_(big) {}
-  uint64_t size() const override { return head_.size + big_.size(); }
-  Status read(uint64_t offset, Span out) override;
-
- private:
-  View head_;
-  payload::Source& big_;
-};
 
 }  // namespace mg::split

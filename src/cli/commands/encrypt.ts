@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { encryptFile } from '../../encrypt.js';
+import type { SealedFile } from '../../types.js';
 import type { Context, RunFlags } from '../context.js';
 import {
   example,
@@ -48,12 +49,13 @@ export function registerEncrypt(program: Command, context: Context): void {
       ...context.run(flags),
     });
     if (flags.sign === undefined) context.note(UNSIGNED_NOTE);
-    const { ref, bytes, payloadId, digest } = result;
-    const table = rows([
-      ['size', formatBytes(bytes)],
-      ['payload id', payloadId],
-      ['digest', digest],
-    ]);
-    context.print(flags.json, { ...result, file: out }, `${out} holds ${ref}\n${table}`);
+    context.print(flags.json, { ...result, file: out }, written(out, result));
   });
 }
+
+export const written = (out: string, { ref, bytes, payloadId, digest }: SealedFile): string =>
+  `${out} holds ${ref}\n${rows([
+    ['size', formatBytes(bytes)],
+    ['payload id', payloadId],
+    ['digest', digest],
+  ])}`;

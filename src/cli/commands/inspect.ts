@@ -14,6 +14,7 @@ import {
   withStores,
   withThreads,
 } from '../flags.js';
+import { termsText } from '../machine-text.js';
 import { formatBytes, rows } from '../output.js';
 
 export function registerInspect(program: Command, context: Context): void {
@@ -104,8 +105,11 @@ function boxes(cells: readonly string[], absent?: string): string {
 const slotName = ({ type, number, critical }: SlotInfo): string =>
   `${type === 'unknown' ? `unknown (${number})` : type}${critical ? ', critical' : ''}`;
 
-function slotDetail({ keyId, policy }: SlotInfo): string {
+function slotDetail({ keyId, policy, machine }: SlotInfo): string {
   const time = (seconds: number) => new Date(seconds * 1000).toISOString();
-  const key = keyId === undefined ? 'no key id' : `key id ${keyId}`;
-  return policy ? `${key}, lease ${policy.leaseId} from ${time(policy.notBefore)} until ${time(policy.notAfter)}` : key;
+  return [
+    keyId === undefined ? 'no key id' : `key id ${keyId}`,
+    ...(machine ? [`opens with ${termsText(machine)}`] : []),
+    ...(policy ? [`lease ${policy.leaseId} from ${time(policy.notBefore)} until ${time(policy.notAfter)}`] : []),
+  ].join(', ');
 }

@@ -1,13 +1,18 @@
 import { type Command, Option } from 'commander';
 import { DeviceKey, MasterKey, SigningKey } from '../../keys/secret.js';
+import { call } from '../../native/index.js';
+import { filePath, parse } from '../../options.js';
 import type { Context } from '../context.js';
-import { example, withJson } from '../flags.js';
+import { example, usage, withJson } from '../flags.js';
+import { machinePolicyOf, type PolicyFlags, withMachinePolicy } from '../machine-flags.js';
+import { termsText } from '../machine-text.js';
 
 const KINDS = { master: MasterKey, device: DeviceKey, signing: SigningKey } as const;
 
-interface Flags {
-  readonly type: keyof typeof KINDS;
+interface Flags extends PolicyFlags {
+  readonly type: keyof typeof KINDS | 'salts';
   readonly out: string;
+  readonly sealed?: boolean;
   readonly json?: boolean;
 }
 
@@ -15,17 +20,38 @@ export function registerKeygen(program: Command, context: Context): void {
   const command = program
     .command('keygen')
     .description('make a key file (0600; an existing one is never replaced) and print its public part, if it has one')
-    .addOption(new Option('--type <TYPE>', 'what the key is for').choices(Object.keys(KINDS)).default('master'))
+    .addOption(
+      new Option('--type <TYPE>', 'what the key is for; salts: of an own build (MODEL_GUARD_SALTS)')
+        .choices([...Object.keys(KINDS), 'salts'])
+        .default('master'),
+    )
     .requiredOption('--out <FILE>', 'the key file to write')
-    .action(async ({ type, out, json }: Flags) => {
-      const key = KINDS[type].generate();
-      await key.save(out);
-      const { publicKey } = key.toJSON();
-      context.print(
-        json,
-        { type, file: out, ...(publicKey && { publicKey }) },
-        publicKey ?? `${out}: a master key, which has no public part`,
-      );
-    });
-  example(withJson(command), 'model-guard keygen --type signing --out publisher.key');
+    .option('--sealed', 'seal a device key to this machine: its file opens nowhere else');
+  withJson(withMachinePolicy(command, 'when-usable, with --sealed'));
+  example(
+    command,
+    'model-guard keygen --type signing --out publisher.key',
+    'model-guard keygen --type device --sealed --out device.key',
+  );
+  command.action(async (flags: Flags) => {
+    const { type, out, sealed, json } = flags;
+    const policy = machinePolicyOf(flags);
+    if (policy && !sealed) throw usage('What a machine must show is asked for where a key is sealed to it: give --sealed');
+    if (sealed && type !== 'device') throw usage('--sealed is for device keys: give --type device');
+    if (type === 'salts') {
+      const path = parse(filePath, out, '--out');
+      await call((native) => native.writeSaltsFile(path));
+      return context.print(json, { type, file: out }, `${out}: salts of an organisation; build with MODEL_GUARD_SALTS=${out}`);
+    }
+    const key = sealed ? await DeviceKey.generate({ ...policy, path: out }) : KINDS[type].generate();
+    if (!sealed) await key.save(out);
+    const { publicKey } = key.toJSON();
+    const sealedTo = key.type === 'device' ? key.sealedTo : undefined;
+    if (sealedTo) context.note(`${out} opens on this machine alone, with ${termsText(sealedTo)}`);
+    context.print(
+      json,
+      { type, file: out, ...(publicKey && { publicKey }), ...(sealedTo && { sealedTo }) },
+      publicKey ?? `${out}: a master key, which has no public part`,
+    );
+  });
 }

@@ -8,15 +8,16 @@ import {
   example,
   type IdentityFlags,
   identitiesOf,
+  type NewRecipientFlags,
+  newRecipientsOf,
   type OriginFlags,
   originOf,
-  type RecipientFlags,
-  recipientsOf,
   splitOf,
   withForce,
   withIdentities,
   withJson,
   withPassphrase,
+  withRecipientPassphrase,
   withRecipients,
   withSigner,
   withSplitRule,
@@ -64,8 +65,7 @@ export function registerMerge(program: Command, context: Context): void {
   });
 }
 
-interface RewrapFlags extends IdentityFlags, RecipientFlags, Pick<OriginFlags, 'signer'> {
-  readonly recipientPassphraseFile?: string;
+interface RewrapFlags extends IdentityFlags, NewRecipientFlags, Pick<OriginFlags, 'signer'> {
   readonly force?: boolean;
   readonly json?: boolean;
 }
@@ -75,18 +75,17 @@ export function registerRewrap(program: Command, context: Context): void {
     .command('rewrap')
     .description('change the recipients of a small part; stops new openings only, after a leak use rekey')
     .argument('<SMALL>', 'small part')
-    .argument('<OUT>', 'small part to write')
-    .option('--recipient-passphrase-file <FILE>', 'a passphrase as new recipient: the text of FILE');
+    .argument('<OUT>', 'small part to write');
   withPassphrase(withIdentities(command), 'identity');
-  withJson(withForce(withSigner(withRecipients(command))));
+  withJson(withForce(withSigner(withRecipientPassphrase(withRecipients(command)))));
   example(command, 'model-guard rewrap defects.small for-line-2.small --identity master.key --recipient mgd1:…');
   command.action(async (input: string, out: string, flags: RewrapFlags) => {
-    const { recipient, recipientPassphraseFile: passphraseFile } = flags;
     const { verifier } = flags.signer ? await originOf(flags) : {};
     const small = await rewrap(await readBounded(input, MAX_SMALL), {
       identities: await identitiesOf(flags),
-      recipients: await recipientsOf({ ...(recipient && { recipient }), ...(passphraseFile && { passphraseFile }) }),
+      recipients: await newRecipientsOf(flags),
       verifier,
+      signal: context.signal,
     });
     await writeWhole(out, (handle) => writeAll(handle, small), { overwrite: flags.force ?? false });
     context.print(flags.json, { file: out, bytes: small.length }, `${out}: ${formatBytes(small.length)}`);

@@ -7,6 +7,8 @@ import {
   example,
   type IdentityFlags,
   identitiesOf,
+  type NewRecipientFlags,
+  newRecipientsOf,
   type OriginFlags,
   originOf,
   type RecipientFlags,
@@ -20,6 +22,7 @@ import {
   withJson,
   withOrigin,
   withPassphrase,
+  withRecipientPassphrase,
   withRecipients,
   withSplitRule,
   withStores,
@@ -74,8 +77,7 @@ export function registerProtect(program: Command, context: Context): void {
   });
 }
 
-interface RekeyFlags extends IdentityFlags, RecipientFlags, OriginFlags, StoreFlags, RunFlags {
-  readonly recipientPassphraseFile?: string;
+interface RekeyFlags extends IdentityFlags, NewRecipientFlags, OriginFlags, StoreFlags, RunFlags {
   readonly sign: string;
   readonly maxBytes: string;
   readonly ratio: string;
@@ -87,10 +89,9 @@ export function registerRekey(program: Command, context: Context): void {
     .command('rekey')
     .description('encrypt a published model again under a new data key, after a leak; same name and version')
     .argument('<N@V>', 'name@version')
-    .requiredOption('--sign <FILE>', "the publisher's signing key file")
-    .option('--recipient-passphrase-file <FILE>', 'a passphrase as new recipient: the text of FILE');
+    .requiredOption('--sign <FILE>', "the publisher's signing key file");
   withPassphrase(withIdentities(command), 'identity');
-  withOrigin(withRecipients(command));
+  withOrigin(withRecipientPassphrase(withRecipients(command)));
   withThreads(withJson(withSplitRule(withStores(command))));
   example(
     command,
@@ -98,11 +99,10 @@ export function registerRekey(program: Command, context: Context): void {
     '  --signer mgs1:… --sign publisher.key --store /srv/models',
   );
   command.action(async (ref: string, flags: RekeyFlags) => {
-    const { recipient, recipientPassphraseFile: passphraseFile } = flags;
     const result = await rekey(ref, {
       store: storesOf(flags),
       identities: await identitiesOf(flags),
-      recipients: await recipientsOf({ ...(recipient && { recipient }), ...(passphraseFile && { passphraseFile }) }),
+      recipients: await newRecipientsOf(flags),
       signer: await signingKey(flags.sign),
       split: splitOf(flags),
       ...(await originOf(flags)),
@@ -112,7 +112,7 @@ export function registerRekey(program: Command, context: Context): void {
   });
 }
 
-const published = ({ ref, payloadId, digest, smallBytes, bigBytes }: ProtectedModel): string =>
+export const published = ({ ref, payloadId, digest, smallBytes, bigBytes }: ProtectedModel): string =>
   `${ref} is published\n${rows([
     ['small part', formatBytes(smallBytes)],
     ['big part', formatBytes(bigBytes)],

@@ -1,0 +1,186 @@
+// What this machine is made of, and what is bound to it: fingerprints, machine files, sealed device keys, salts.
+#include "hardware/binding.h"
+
+#include "convert.h"
+#include "handles.h"
+#include "keys/sealed.h"
+#include "salts/salts.h"
+
+namespace mg::addon {
+namespace {
+
+hardware::Kind as_kind(Napi::Value value) {
+  const std::string name = as_string(value, "a factor");
+  for (const hardware::Kind kind : hardware::kKinds)
+    if (name == hardware::kind_name(kind)) return kind;
+  raise_argument(value.Env(), "there is no factor '" + name + "'");
+}
+
+std::vector<hardware::Kind> as_kinds(Napi::Object object, const char* name) {
+  std::vector<hardware::Kind> kinds;
+  if (!present(object, name)) return kinds;
+  for (const auto& item : as_array(object.Get(name), name)) kinds.push_back(as_kind(item));
+  return kinds;
+}
+
+hardware::Policy as_policy(Napi::Value value) {
+  const Napi::Object object = as_object(value, "policy");
+  hardware::Policy policy;
+  policy.factors = as_kinds(object, "factors");
+  if (present(object, "require")) policy.require = as_kinds(object, "require");
+  if (present(object, "atLeast")) policy.at_least = unsigned(std::min<uint64_t>(as_integer(object.Get("atLeast"), "atLeast"), 1000));
+  if (present(object, "weights")) {
+    const Napi::Object weights = as_object(object.Get("weights"), "weights");
+    const Napi::Array names = weights.GetPropertyNames();
+    for (uint32_t i = 0; i < names.Length(); i++)
+      policy.weights[as_kind(names.Get(i))] = unsigned(std::min<uint64_t>(as_integer(weights.Get(names.Get(i)), "a weight"), 1000));
+  }
+  const std::string tpm = as_string(object.Get("tpm"), "tpm");
+  if (tpm == "when-usable") policy.tpm = hardware::TpmUse::when_usable;
+  else if (tpm == "required") policy.tpm = hardware::TpmUse::required;
+  else if (tpm != "never") raise_argument(value.Env(), "tpm must be never, when-usable or required");
+  if (present(object, "pcrs")) {
+    const uint64_t pcrs = as_integer(object.Get("pcrs"), "pcrs");
+    if (pcrs < 1 || pcrs >= 1u << 24) raise_argument(value.Env(), "pcrs must name some of the PCRs 0 to 23");
+    policy.pcrs = uint32_t(pcrs);
+  }
+  return policy;
+}
+
+bool names_tpm(const hardware::Policy& policy) {
+  const auto has = [](const std::vector<hardware::Kind>& kinds) {
+    return std::find(kinds.begin(), kinds.end(), hardware::Kind::tpm) != kinds.end();
+  };
+  return has(policy.factors) || (policy.require && has(*policy.require));
+}
+
+Result<hardware::Bound> bind_here(const hardware::Policy& policy) {
+  auto machine = hardware::read_machine({hardware::system_root(), names_tpm(policy)});
+  if (!machine.ok()) return machine.status();
+  return hardware::bind(*machine, policy);
+}
+
+Napi::Object bound_to_js(Napi::Env env, const hardware::Bound& bound) {
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("terms", to_js(env, bound.binding.helper));
+  if (!bound.tpm_unused.empty()) out.Set("tpmUnused", bound.tpm_unused);
+  return out;
+}
+
+Napi::Value fingerprint(const Napi::CallbackInfo& info) {
+  const Napi::Object request = as_object(info[0], "request");
+  const bool show = request.Get("showValues").ToBoolean(), tpm = request.Get("tpm").ToBoolean();
+  auto machine = std::make_shared<hardware::Machine>();
+  Job job;
+  job.compute = [machine, tpm](payload::Pool&) -> Status {
+    auto read = hardware::read_machine({hardware::system_root(), tpm});
+    if (!read.ok()) return read.status();
+    *machine = std::move(*read);
+    return {};
+  };
+  job.result = [machine, show](Napi::Env env) -> Napi::Value {
+    Napi::Array factors = Napi::Array::New(env);
+    for (const auto& factor : machine->factors) {
+      Napi::Object one = Napi::Object::New(env);
+      one.Set("name", hardware::kind_name(factor.kind));
+      one.Set("quality", hardware::quality_name(factor.quality));
+      one.Set("source", factor.source);
+      one.Set("needsRoot", factor.needs_root);
+      one.Set("why", factor.why);
+      if (show && factor.present()) one.Set("value", factor.shown);
+      factors.Set(factors.Length(), one);
+    }
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("factors", factors);
+    out.Set("container", machine->container);
+    if (!machine->virtual_machine.empty()) out.Set("virtualMachine", machine->virtual_machine);
+    if (show && !machine->machine_id.empty()) out.Set("machineId", machine->machine_id);
+    return out;
+  };
+  return Environment::of(info.Env()).run(info.Env(), std::move(job));
+}
+
+Napi::Value export_machine(const Napi::CallbackInfo& info) {
+  auto bound = std::make_shared<hardware::Bound>();
+  auto file = std::make_shared<Bytes>();
+  Job job;
+  job.compute = [policy = as_policy(info[0]), bound, file](payload::Pool&) -> Status {
+    auto made = bind_here(policy);
+    if (!made.ok()) return made.status();
+    auto text = hardware::write_machine_file(made->binding);
+    if (!text.ok()) return text.status();
+    *bound = std::move(*made);
+    *file = std::move(*text);
+    return {};
+  };
+  job.result = [bound, file](Napi::Env env) -> Napi::Value {
+    Napi::Object out = bound_to_js(env, *bound);
+    out.Set("file", to_js(env, View(*file)));
+    return out;
+  };
+  return Environment::of(info.Env()).run(info.Env(), std::move(job));
+}
+
+Napi::Value parse_machine_file(const Napi::CallbackInfo& info) {
+  const Napi::Object demand = as_object(info[1], "demand");
+  const auto require = as_kinds(demand, "require");
+  const auto at_least = unsigned(std::min<uint64_t>(as_integer(demand.Get("atLeast"), "atLeast"), 1000));
+  const hardware::Binding binding = unwrap(info.Env(), hardware::parse_machine_file(as_bytes(info[0], "a machine file")));
+  if (auto s = hardware::check_demand(binding.helper, require, at_least); !s.ok()) raise(info.Env(), s);
+  Bytes bytes = binding.helper.encode();
+  append(bytes, View(binding.box));
+  append(bytes, View(binding.public_key));
+  Napi::Object out = Napi::Object::New(info.Env());
+  out.Set("binding", to_js(info.Env(), View(bytes)));
+  out.Set("publicKey", to_js(info.Env(), View(binding.public_key)));
+  out.Set("terms", to_js(info.Env(), binding.helper));
+  return out;
+}
+
+Napi::Value generate_sealed_key(const Napi::CallbackInfo& info) {
+  auto bound = std::make_shared<hardware::Bound>();
+  auto key = std::make_shared<std::shared_ptr<const keys::Key>>();
+  Job job;
+  job.compute = [path = as_string(info[0], "path"), policy = as_policy(info[1]), bound, key](payload::Pool&) -> Status {
+    auto made = bind_here(policy);
+    auto generated = keys::Key::generate(keys::Type::device);
+    if (!made.ok() || !generated.ok()) return made.ok() ? generated.status() : made.status();
+    if (auto s = keys::write_sealed_key_file(**generated, *made, path); !s.ok()) return s;
+    *bound = std::move(*made);
+    *key = std::move(*generated);
+    return {};
+  };
+  job.result = [bound, key](Napi::Env env) -> Napi::Value {
+    Napi::Object out = bound_to_js(env, *bound);
+    out.Set("key", new_key(env, *key));
+    return out;
+  };
+  return Environment::of(info.Env()).run(info.Env(), std::move(job));
+}
+
+Napi::Value salts_of_build(const Napi::CallbackInfo& info) {
+  Napi::Object out = Napi::Object::New(info.Env());
+  out.Set("id", hex(info.Env(), View(salts::id())));
+  out.Set("default", salts::is_default());
+  return out;
+}
+
+Napi::Value write_salts_file(const Napi::CallbackInfo& info) {
+  Job job;
+  job.compute = [path = as_string(info[0], "path")](payload::Pool&) { return salts::write_new_file(path); };
+  job.result = [](Napi::Env env) { return env.Undefined(); };
+  return Environment::of(info.Env()).run(info.Env(), std::move(job));
+}
+
+}  // namespace
+
+void export_hardware(Napi::Env env, Napi::Object exports) {
+  exports.Set("fingerprint", Napi::Function::New<fingerprint>(env, "fingerprint"));
+  exports.Set("exportMachine", Napi::Function::New<export_machine>(env, "exportMachine"));
+  exports.Set("parseMachineFile", Napi::Function::New<parse_machine_file>(env, "parseMachineFile"));
+  exports.Set("generateSealedKey", Napi::Function::New<generate_sealed_key>(env, "generateSealedKey"));
+  exports.Set("salts", Napi::Function::New<salts_of_build>(env, "salts"));
+  exports.Set("writeSaltsFile", Napi::Function::New<write_salts_file>(env, "writeSaltsFile"));
+}
+
+}  // namespace mg::addon

@@ -1,0 +1,36 @@
+{
+  # What every gyp build of native code shares: the flags, and the salts of the build.
+  "target_defaults": {
+    "include_dirs": ["core", ".", "<(SHARED_INTERMEDIATE_DIR)", "<!(node -p \"require('node-addon-api').include_dir\")"],
+    # The last: an exception that meets a worker being terminated cannot be thrown to anyone, and must not end the process.
+    "defines": ["NAPI_VERSION=8", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
+    "cflags_cc": ["-std=c++17", "-fexceptions", "-O2", "-Wall", "-Wextra", "-Wno-cast-function-type",
+                  "-fvisibility=hidden", "-fvisibility-inlines-hidden"],
+    "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++20", "-std=gnu++17"],
+    "actions": [{
+      "action_name": "bake_salts",
+      "inputs": ["salts/bake.mjs"],
+      # The second is never made, so that the step runs in every build: MODEL_GUARD_SALTS or its file may have changed. The first
+      # changes only with the salts.
+      "outputs": ["<(SHARED_INTERMEDIATE_DIR)/salts/baked.inc", "<(SHARED_INTERMEDIATE_DIR)/salts/never"],
+      "action": ["node", "<@(_inputs)", "<(SHARED_INTERMEDIATE_DIR)/salts/baked.inc"],
+      "message": "Salts"
+    }],
+    "conditions": [
+      # No -lcrypto: the node binary exports its own OpenSSL, which is patched with Node. -ldl: a TPM's library, where there is one.
+      ["OS=='linux'", {
+        "ldflags": ["-Wl,--exclude-libs,ALL", "-Wl,-z,relro,-z,now", "-pthread"],
+        "libraries": ["-ldl"]
+      }],
+      ["OS=='mac'", {
+        "xcode_settings": {
+          "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
+          "CLANG_CXX_LANGUAGE_STANDARD": "c++17",
+          "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
+          "GCC_INLINES_ARE_PRIVATE_EXTERN": "YES",
+          "MACOSX_DEPLOYMENT_TARGET": "11.0"
+        }
+      }]
+    ]
+  }
+}

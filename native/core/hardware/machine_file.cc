@@ -1,0 +1,84 @@
+// machine.json (docs/format.md, section 12): canonical JSON, so that whatever was edited by hand is refused.
+#include "crypto/crypto.h"
+#include "hardware/binding.h"
+#include "text/json.h"
+#include "text/text.h"
+
+namespace mg::hardware {
+namespace {
+
+constexpr uint64_t kVersion = 1;
+constexpr size_t kMaxText = 65536;
+constexpr std::string_view kKeyPrefix = "mgx1:";
+
+Status invalid(const std::string& what) { return Status(Code::MACHINE_FILE_INVALID, "this is no machine file as it was exported: " + what); }
+
+Result<std::string> checksum(const Binding& binding) {
+  crypto::Sha256 hash{};
+  const Bytes helper = binding.helper.encode();
+  auto s = crypto::digest(crypto::Hash::sha256, {View("model-guard/v1/machine"), helper, View(binding.box), View(binding.public_key)},
+                          Span(hash.data(), hash.size()));
+  if (!s.ok()) return s;
+  return text::hex(View(hash).sub(0, 8));
+}
+
+// The bytes of a base64url member; empty if it is none of the wanted size.
+Bytes decode(std::string_view text, size_t wanted = 0) {
+  const size_t size = text::base64url_decoded_size(text.size());
+  Bytes bytes(size);
+  if (size == 0 || (wanted && size != wanted) || !text::base64url_decode(text, bytes)) return {};
+  return bytes;
+}
+
+}  // namespace
+
+Result<Bytes> write_machine_file(const Binding& binding) {
+  auto sum = checksum(binding);
+  if (!sum.ok()) return sum.status();
+  json::Value file = json::object();
+  file.members = {{"box", json::string(text::base64url(View(binding.box)))},
+                  {"checksum", json::string(*sum)},
+                  {"helper", json::string(text::base64url(binding.helper.encode()))},
+                  {"publicKey", json::string(std::string(kKeyPrefix) + text::base64url(View(binding.public_key)))},
+                  {"version", json::integer(kVersion)}};
+  return View(json::write(file) + "\n").copy();
+}
+
+Result<Binding> parse_machine_file(View bytes) {
+  std::string_view text = bytes.text();
+  if (text.size() > kMaxText) return invalid("it is larger than 65,536 bytes");
+  if (text.empty() || text.back() != '\n') return invalid("it does not end with a newline");
+  text.remove_suffix(1);
+  auto file = json::parse(text);
+  if (!file.ok()) return invalid(file.status().what);
+  if (file->kind != json::Value::Kind::object) return invalid("it is no object");
+  const auto member = [&](const char* name) {
+    const json::Value* value = file->get(name);
+    return value && value->kind == json::Value::Kind::string ? std::string_view(value->string) : std::string_view();
+  };
+  const json::Value* version = file->get("version");
+  if (!version || version->kind != json::Value::Kind::integer) return invalid("it has no version");
+  if (version->integer > kVersion)
+    return Status(Code::VERSION_UNSUPPORTED, "the machine file has version " + std::to_string(version->integer) + ", this release reads version 1");
+  if (version->integer != kVersion || file->members.size() != 5) return invalid("its members are others");
+
+  Binding binding;
+  const Bytes helper = decode(member("helper")), box = decode(member("box"), kBox);
+  const std::string_view key = member("publicKey");
+  if (key.substr(0, kKeyPrefix.size()) != kKeyPrefix) return invalid("it has no public key");
+  const Bytes public_key = decode(key.substr(kKeyPrefix.size()), binding.public_key.size());
+  if (helper.empty() || box.empty() || public_key.empty()) return invalid("a member is not the base64url of what it should be");
+  size_t used = 0;
+  auto parsed = parse_helper(helper, &used);
+  if (!parsed.ok()) return parsed.status();
+  if (used != helper.size()) return invalid("bytes follow the helper data");
+  binding.helper = std::move(*parsed);
+  std::copy(box.begin(), box.end(), binding.box.begin());
+  std::copy(public_key.begin(), public_key.end(), binding.public_key.begin());
+  auto sum = checksum(binding);
+  if (!sum.ok()) return sum.status();
+  if (member("checksum") != *sum) return invalid("its checksum does not fit");
+  return binding;
+}
+
+}  // namespace mg::hardware

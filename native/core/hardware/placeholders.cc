@@ -1,0 +1,81 @@
+// A value that any number of machines have would be a factor that every attacker passes. It counts as absent, not as virtual: a
+// number that a hypervisor made up at least tells machines apart until one is cloned.
+#include <algorithm>
+
+#include "hardware/readers.h"
+#include "hardware/words.h"
+
+namespace mg::hardware {
+namespace {
+
+// Less than this is a counter that starts anew in each machine, or nothing at all.
+constexpr size_t kLeast = 4;
+
+constexpr const char* kWholeSerials[] = {"none", "null", "empty", "default", "serial", "deadbeef"};
+constexpr const char* kSerialParts[] = {
+    "tobefilled", "defaultstring", "notspecified", "notapplicable", "notavailable", "notprovided", "unknown", "invalid", "serialnumber",
+    "harddisk",  // of a virtual drive's name, where no serial follows it
+    "qm000",     // QEMU's IDE and SATA drives, counted from 1
+    "drivescsi", "driveide", "drivevirtio",  // and its SCSI drives, named by place
+    "vmware",    // NVMe drives of VMware
+    "vb123456789",  // and of VirtualBox
+};
+constexpr const char* kUuids[] = {
+    "03000200-0400-0500-0006-000700080009",  // boards that left their firmware's example in, and the same bytes in the other order
+    "00020003-0004-0005-0006-000700080009",
+    "00010203-0405-0607-0809-0a0b0c0d0e0f",
+    "00112233-4455-6677-8899-aabbccddeeff",
+    "12345678-1234-5678-90ab-cddeefaabbcc",
+    "4c4c4544-0000-2010-8020-80c04f202020",  // Dell's, without the service tag that belongs in it
+};
+
+// Letters and digits in lower case, without zeros in front: "0000_0000-01" is "1".
+std::string significant(std::string_view s) {
+  std::string out;
+  for (const char c : lower(s)) {
+    if ((c < 'a' || c > 'z') && !is_digit(c)) continue;
+    if (c != '0' || !out.empty()) out += c;
+  }
+  return out;
+}
+
+// "1234567890", "89abcdef": each digit follows the one before, in base 10 or 16.
+bool counts_up(const std::string& s) {
+  const auto digit = [](char c) { return is_digit(c) ? c - '0' : is_hex(c) ? c - 'a' + 10 : -100; };
+  for (const int base : {10, 16}) {
+    size_t i = 1;
+    while (i < s.size() && digit(s[i]) == (digit(s[i - 1]) + 1) % base) i++;
+    if (i >= s.size()) return true;
+  }
+  return false;
+}
+
+size_t distinct_characters(std::string s) {
+  std::sort(s.begin(), s.end());
+  return size_t(std::unique(s.begin(), s.end()) - s.begin());
+}
+
+}  // namespace
+
+bool is_placeholder_serial(const std::string& serial) {
+  std::string_view s = trimmed(serial);
+  // SCSI names: "naa.5000c500a1b2c3d4", "t10." with vendor, model and then the serial number.
+  if (begins(s, "t10.")) s.remove_prefix(s.find_last_of(' ') == std::string_view::npos ? 4 : s.find_last_of(' ') + 1);
+  for (const std::string_view prefix : {"naa.", "eui.", "uuid.", "0x"}) {
+    if (begins(s, prefix)) s.remove_prefix(prefix.size());
+  }
+  const std::string text = significant(s);
+  if (text.size() < kLeast || distinct_characters(text) == 1 || counts_up(text)) return true;
+  const auto is_text = [&](const char* whole) { return text == whole; };
+  const auto has_part = [&](const char* part) { return contains(text, part); };
+  return std::any_of(std::begin(kWholeSerials), std::end(kWholeSerials), is_text) ||
+         std::any_of(std::begin(kSerialParts), std::end(kSerialParts), has_part);
+}
+
+bool is_placeholder_uuid(const std::string& uuid) {
+  const std::string digits = significant(uuid);
+  return digits.size() < kLeast || distinct_characters(digits) <= 2 || counts_up(digits) ||
+         std::find(std::begin(kUuids), std::end(kUuids), uuid) != std::end(kUuids);
+}
+
+}  // namespace mg::hardware

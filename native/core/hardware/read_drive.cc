@@ -1,0 +1,84 @@
+// The serial number of the primary drive (docs/format.md, section 12).
+#include "hardware/readers.h"
+#include "hardware/words.h"
+
+namespace mg::hardware {
+namespace {
+
+const std::string kBlock = "/sys/block/";
+
+struct Serial {
+  std::string value, source;
+};
+
+// udev's database holds what it asked the drive for as root, for everyone to read.
+Serial from_udev(const SystemTree& tree, const std::string& name) {
+  const std::string device = tree.attribute(kBlock + name + "/dev");
+  if (device.empty() || contains(device, "/")) return {};
+  const std::string source = "/run/udev/data/b" + device;
+  for (const std::string& line : split(tree.read(source).value_or(""), '\n')) {
+    const std::string_view key = "E:ID_SERIAL_SHORT=";
+    if (begins(line, key)) return {std::string(trimmed(std::string_view(line).substr(key.size()))), source};
+  }
+  return {};
+}
+
+// The first that is there. `device/serial` of SCSI drives comes after `device/wwid`, because only newer kernels have it.
+Serial serial_of(const SystemTree& tree, const std::string& name) {
+  const bool own_first = begins(name, "nvme") || begins(name, "mmcblk");
+  for (const char* file : {own_first ? "/device/serial" : "", "/serial", "/device/wwid", "/device/serial"}) {
+    if (!*file) continue;
+    const std::string source = kBlock + name + file;
+    if (std::string value = tree.attribute(source); !value.empty()) return {std::move(value), source};
+  }
+  return from_udev(tree, name);
+}
+
+std::string model_of(const SystemTree& tree, const std::string& name) {
+  const std::string model = tree.attribute(kBlock + name + "/device/model");
+  return single_spaced(model.empty() ? tree.attribute(kBlock + name + "/device/name") : model);  // the latter of MMC
+}
+
+}  // namespace
+
+Reading read_drive(const System& system) {
+  Reading drive;
+  drive.source = "/sys/block";
+  if (!system.tree.exists(drive.source)) {
+    drive.why = system.lacks(drive.source);
+    return drive;
+  }
+  const PrimaryDrives primary = primary_drives(system);
+  if (primary.names.empty()) {
+    drive.why = system.lacks("internal drive");
+    return drive;
+  }
+  bool placeholder = false;
+  std::string chosen;
+  for (const std::string& name : primary.names) {
+    Serial serial = serial_of(system.tree, name);
+    if (serial.value.empty()) continue;
+    if (is_placeholder_serial(serial.value)) {
+      placeholder = true;
+      if (drive.value.empty()) drive.source = std::move(serial.source);
+    } else if (drive.value.empty() || serial.value < drive.value) {
+      drive.value = std::move(serial.value);
+      drive.source = std::move(serial.source);
+      chosen = name;
+    }
+  }
+  drive.needs_root = system.tree.root_only(drive.source);
+  if (drive.value.empty()) {
+    drive.why = placeholder ? kPlaceholder : drive.needs_root ? "readable by root alone" : "no serial number";
+    return drive;
+  }
+  const std::string model = model_of(system.tree, chosen);
+  drive.shown = model.empty() ? drive.value : drive.value + " (" + model + ")";
+  const bool short_serial = begins(chosen, "mmcblk");
+  drive.quality = short_serial ? Quality::weak : Quality::strong;
+  drive.why = short_serial ? "a serial number of only 32 bits" : "the maker's number for this drive";
+  if (!primary.carry_root) drive.why += ", which may not be the one with the root file system";
+  return drive;
+}
+
+}  // namespace mg::hardware

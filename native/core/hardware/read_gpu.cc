@@ -1,0 +1,117 @@
+// Display controllers. PCI knows them all, whatever drivers are loaded and however DRM numbers its cards.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "hardware/readers.h"
+#include "hardware/words.h"
+
+namespace mg::hardware {
+namespace {
+
+constexpr const char *kPci = "/sys/bus/pci/devices", *kNvidia = "/proc/driver/nvidia", *kDrm = "/sys/class/drm";
+
+struct Controller {
+  std::string value;  // empty: cannot be read
+  std::string name;   // for people, where it differs
+  const char* source;
+};
+
+// "KEY=…" or "Key: …" at the start of a line.
+std::string field(const std::string& text, std::string_view key) {
+  for (const std::string& line : split(text, '\n')) {
+    if (begins(line, key)) return single_spaced(std::string_view(line).substr(key.size()));
+  }
+  return "";
+}
+
+// "vvvv:dddd/ssss:ssss", or "" where one of the four is not there.
+std::string pci_ids(const SystemTree& tree, const std::string& device) {
+  constexpr struct {
+    const char *before, *file;
+  } kIds[] = {{"", "vendor"}, {":", "device"}, {"/", "subsystem_vendor"}, {":", "subsystem_device"}};
+  std::string out;
+  for (const auto& [before, file] : kIds) {
+    const std::string id = lower(tree.attribute(device + "/" + file));
+    if (id.size() != 6 || !begins(id, "0x") || !std::all_of(id.begin() + 2, id.end(), is_hex)) return "";
+    out += before + id.substr(2);
+  }
+  return out;
+}
+
+using ByAddress = std::map<std::string, Controller>;
+
+ByAddress pci_controllers(const SystemTree& tree) {
+  ByAddress found;
+  for (const std::string& address : tree.list(kPci)) {
+    const std::string device = tree.resolve(std::string(kPci) + "/" + address);
+    if (!begins(tree.attribute(device + "/class"), "0x03") || is_pluggable(tree, device)) continue;
+    if (tree.exists(device + "/physfn")) continue;  // a slice of another one, which a driver makes and takes away
+    found[address] = {pci_ids(tree, device), "", kPci};
+  }
+  return found;
+}
+
+// A container may show NVIDIA's driver and not the bus.
+void add_nvidia(const SystemTree& tree, ByAddress& found) {
+  const std::string folder = std::string(kNvidia) + "/gpus/";
+  for (const std::string& address : tree.list(folder)) {
+    const std::string model = field(tree.read(folder + address + "/information").value_or(""), "Model:");
+    const auto known = found.find(address);
+    if (known != found.end() && !known->second.value.empty()) known->second.name = model;
+    else if (known != found.end() || !tree.exists(std::string(kPci) + "/" + address)) found[address] = {model, "", kNvidia};
+  }
+}
+
+// What sits on no bus is known to the device tree.
+std::vector<Controller> platform_controllers(const SystemTree& tree) {
+  std::vector<Controller> found;
+  std::set<std::string> devices;
+  for (const std::string& card : tree.list(kDrm)) {
+    if (!begins(card, "card") || card.size() == 4 || !std::all_of(card.begin() + 4, card.end(), is_digit)) continue;
+    const std::string device = tree.resolve(std::string(kDrm) + "/" + card + "/device");
+    const std::string event = tree.read(device + "/uevent").value_or("");
+    const std::string compatible = field(event, "OF_COMPATIBLE_0=");
+    // The firmware's own picture is there until the driver of the real controller takes over.
+    if (compatible.empty() || compatible == "simple-framebuffer" || !field(event, "PCI_SLOT_NAME=").empty()) continue;
+    if (is_pluggable(tree, device) || !devices.insert(device).second) continue;
+    found.push_back({compatible, "", kDrm});
+  }
+  return found;
+}
+
+}  // namespace
+
+Reading read_gpu(const System& system) {
+  Reading gpu;
+  gpu.source = kPci;
+  ByAddress on_pci = pci_controllers(system.tree);
+  add_nvidia(system.tree, on_pci);
+  std::vector<Controller> controllers = platform_controllers(system.tree);
+  for (auto& [address, controller] : on_pci) controllers.push_back(std::move(controller));
+  if (controllers.empty()) {
+    const bool can_see = system.tree.exists(kPci) || system.tree.exists(kDrm);
+    gpu.why = can_see ? "no display controller" : system.lacks(kPci);
+    return gpu;
+  }
+  std::sort(controllers.begin(), controllers.end(), [](const Controller& a, const Controller& b) { return a.value < b.value; });
+  if (controllers.front().value.empty()) {
+    gpu.why = "a display controller that cannot be read";
+    return gpu;
+  }
+  std::vector<std::string> values, shown;
+  std::set<std::string> sources;
+  for (const Controller& controller : controllers) {
+    values.push_back(controller.value);
+    shown.push_back(controller.name.empty() ? controller.value : controller.name + " (" + controller.value + ")");
+    sources.insert(controller.source);
+  }
+  gpu.value = joined(values, ", ");
+  gpu.shown = joined(shown, ", ");
+  gpu.source = joined(sources, ", ");
+  gpu.quality = Quality::weak;
+  gpu.why = "many machines have the same";
+  return gpu;
+}
+
+}  // namespace mg::hardware

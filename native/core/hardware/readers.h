@@ -1,0 +1,66 @@
+// One reader per factor, over what all of them need. A reader never guesses: what cannot be read for certain is absent, and says why.
+// Readings are plain strings: whoever could read this process's memory could read the same files. The value that counts goes on
+// as a Secret.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "hardware/machine.h"
+#include "hardware/system_tree.h"
+
+namespace mg::hardware {
+
+// A line of /proc/self/mountinfo.
+struct Mount {
+  std::string device;  // "major:minor"; major 0 is none of the block devices
+  std::string point, type, source;
+};
+
+struct System {
+  SystemTree tree;
+  std::string cpuinfo;  // empty where it cannot be read
+  std::vector<Mount> mounts;
+  bool container = false;
+  std::string virtual_machine;
+
+  // "container: no /sys/block": why something cannot be seen here.
+  std::string lacks(const std::string& what) const { return (container ? "container: no " : "no ") + what; }
+};
+
+// --- system.cc
+System survey(const std::string& root);
+
+struct Reading {
+  std::string source;  // as in Factor
+  std::string why;
+  std::string value;  // empty: absent
+  std::string shown;  // empty: the value itself
+  Quality quality = Quality::absent;
+  bool needs_root = false;
+};
+// --- read_*.cc
+Reading read_cpu(const System& system);
+Reading read_gpu(const System& system);
+Reading read_memory(const System& system);
+Reading read_drive(const System& system);
+Reading read_uuid(const System& system);
+
+// Whether a device of /sys/devices is on USB or behind a port for devices that come and go.
+// --- removable.cc
+bool is_pluggable(const SystemTree& tree, const std::string& device);
+
+// The block devices that serve as primary drive (docs/format.md, section 12), as names in /sys/block.
+struct PrimaryDrives {
+  std::vector<std::string> names;  // ascending
+  bool carry_root = false;         // else all internal drives: where the root file system lies cannot be told
+};
+// --- block_devices.cc
+PrimaryDrives primary_drives(const System& system);
+
+// Serial numbers and UUIDs that makers, hypervisors and board firmware leave as they were: "QM00001", "To Be Filled By O.E.M.", zeros.
+// --- placeholders.cc
+bool is_placeholder_serial(const std::string& serial);
+bool is_placeholder_uuid(const std::string& uuid);  // lower case, 8-4-4-4-12
+constexpr const char* kPlaceholder = "the same on many machines (cloned image or unset by the maker)";
+
+}  // namespace mg::hardware

@@ -1,0 +1,120 @@
+// Where a reader runs: on bare metal, in a virtual machine, in a container. Told by files alone, so that a recorded machine tells the same.
+#include "hardware/readers.h"
+#include "hardware/words.h"
+
+namespace mg::hardware {
+namespace {
+
+constexpr const char* kUnnamed = "unknown hypervisor";
+
+// "\040" and the like, as the kernel writes white space in mountinfo.
+std::string unescaped(const std::string& field) {
+  const auto octal = [](char c) { return c >= '0' && c <= '7'; };
+  std::string out;
+  for (size_t i = 0; i < field.size(); i++) {
+    if (field[i] == '\\' && i + 3 < field.size() && octal(field[i + 1]) && octal(field[i + 2]) && octal(field[i + 3])) {
+      out += char((field[i + 1] - '0') * 64 + (field[i + 2] - '0') * 8 + (field[i + 3] - '0'));
+      i += 3;
+    } else {
+      out += field[i];
+    }
+  }
+  return out;
+}
+
+// ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAG…] - TYPE SOURCE OPTIONS
+std::vector<Mount> read_mounts(const SystemTree& tree) {
+  std::vector<Mount> mounts;
+  for (const std::string& line : split(tree.read("/proc/self/mountinfo", SystemTree::kLarge).value_or(""), '\n')) {
+    const std::vector<std::string> fields = split(line, ' ');
+    size_t dash = 6;
+    while (dash < fields.size() && fields[dash] != "-") dash++;
+    if (dash + 2 >= fields.size()) continue;
+    mounts.push_back({fields[2], unescaped(fields[4]), unescaped(fields[dash + 1]), unescaped(fields[dash + 2])});
+  }
+  return mounts;
+}
+
+bool in_container(const SystemTree& tree, const std::vector<Mount>& mounts) {
+  for (const char* mark : {"/.dockerenv", "/run/.containerenv", "/run/systemd/container", "/run/host/container-manager"}) {
+    if (tree.exists(mark)) return true;
+  }
+  // Only root can read the first process's environment; without it the other marks have to do.
+  for (const std::string& variable : split(tree.read("/proc/1/environ").value_or(""), '\0')) {
+    if (begins(variable, "container=")) return true;
+  }
+  const std::string groups = tree.read("/proc/1/cgroup").value_or("");
+  for (const char* manager : {"/docker", "/kubepods", "/containerd", "/crio", "/libpod", "/lxc", "/ecs/", "/garden"}) {
+    if (contains(groups, manager)) return true;
+  }
+  // Engines lay their own versions over these files; nothing else does.
+  for (const Mount& mount : mounts) {
+    if (mount.point == "/etc/hostname" || mount.point == "/etc/hosts" || mount.point == "/etc/resolv.conf") return true;
+  }
+  return false;
+}
+
+// What hypervisors write into the DMI tables: a part of "VENDOR|PRODUCT". A bare-metal instance of Amazon counts as virtual too,
+// because its drives are volumes of a network.
+constexpr struct {
+  const char* part;
+  const char* name;
+} kHypervisors[] = {
+    {"Amazon EC2", "Amazon EC2"},
+    {"Google Compute Engine", "Google Compute Engine"},
+    {"Microsoft Corporation|Virtual Machine", "Hyper-V"},
+    {"VMware", "VMware"},
+    {"VirtualBox", "VirtualBox"},
+    {"innotek", "VirtualBox"},
+    {"Alibaba Cloud", "Alibaba Cloud"},
+    {"OpenStack", "OpenStack"},
+    {"RHEV", "KVM"},
+    {"KubeVirt", "KVM"},
+    {"|KVM", "KVM"},
+    {"|AHV", "Nutanix"},
+    {"DigitalOcean", "KVM"},
+    {"Hetzner|vServer", "KVM"},
+    {"Parallels", "Parallels"},
+    {"Apple Virtualization", "Apple Virtualization"},
+    {"BHYVE", "bhyve"},
+    {"Xen", "Xen"},
+    {"QEMU", "QEMU"},
+    {"Bochs", "QEMU"},
+};
+
+bool flagged(const std::string& cpuinfo) {
+  for (const std::string& line : split(cpuinfo, '\n')) {
+    if (begins(line, "flags")) return contains(line + " ", " hypervisor ");
+  }
+  return false;
+}
+
+std::string name_hypervisor(const SystemTree& tree, const std::string& cpuinfo) {
+  // Xen's first domain drives the real hardware, though its processor says "hypervisor".
+  if (contains(tree.attribute("/proc/xen/capabilities"), "control_d")) return "";
+  const std::string dmi = tree.attribute("/sys/class/dmi/id/sys_vendor") + "|" + tree.attribute("/sys/class/dmi/id/product_name");
+  for (const auto& hypervisor : kHypervisors) {
+    if (contains(dmi, hypervisor.part)) return hypervisor.name;
+  }
+  if (tree.attribute("/sys/hypervisor/type") == "xen") return "Xen";
+  const std::string announced = tree.read("/proc/device-tree/hypervisor/compatible").value_or("");
+  if (begins(announced, "linux,kvm")) return "KVM";
+  if (begins(announced, "xen,")) return "Xen";
+  if (!announced.empty()) return kUnnamed;
+  // The board that QEMU and the small monitors for KVM show on ARM.
+  if (begins(tree.read("/proc/device-tree/compatible").value_or(""), "linux,dummy-virt")) return "KVM";
+  return flagged(cpuinfo) ? kUnnamed : "";
+}
+
+}  // namespace
+
+System survey(const std::string& root) {
+  System system{SystemTree(root), {}, {}, false, {}};
+  system.cpuinfo = system.tree.read("/proc/cpuinfo", SystemTree::kLarge).value_or("");
+  system.mounts = read_mounts(system.tree);
+  system.container = in_container(system.tree, system.mounts);
+  system.virtual_machine = name_hypervisor(system.tree, system.cpuinfo);
+  return system;
+}
+
+}  // namespace mg::hardware

@@ -1,0 +1,76 @@
+// One connection to the TPM, and what a call has in the TPM's memory while it lasts. Nothing of it outlives the call: a TPM
+// without a resource manager has room for three objects.
+#pragma once
+#include <memory>
+#include <string>
+#include <utility>
+#include "bytes.h"
+#include "hardware/tss2.h"
+
+namespace mg::hardware::tpm {
+
+class Connection {
+ public:
+  // TPM_UNAVAILABLE.
+  static Result<std::unique_ptr<Connection>> open();
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  const tss2::Library& tss() const { return tss_; }
+  tss2::Esys* esys() const { return esys_; }
+
+  // A response code as a Status; `action` reads like "create the storage key".
+  Status check(tss2::Rc rc, const char* action);
+  // Whether the last failure may pass when all is done again.
+  bool passing() const { return passing_; }
+
+ private:
+  explicit Connection(const tss2::Library& tss) : tss_(tss) {}
+  const tss2::Library& tss_;
+  tss2::Tcti* tcti_ = nullptr;
+  tss2::Esys* esys_ = nullptr;
+  bool passing_ = false;
+};
+
+// A buffer that the library allocates and only the library may free.
+template <class T>
+class Owned {
+ public:
+  explicit Owned(const Connection& connection) : tss_(connection.tss()) {}
+  ~Owned() { tss_.free(value_); }
+  Owned(const Owned&) = delete;
+  Owned& operator=(const Owned&) = delete;
+  T** out() { return &value_; }
+  T* get() const { return value_; }
+  T* operator->() const { return value_; }
+  explicit operator bool() const { return value_ != nullptr; }
+
+ private:
+  const tss2::Library& tss_;
+  T* value_ = nullptr;
+};
+
+template <size_t N>
+View view(const tss2::Sized<N>& sized) {
+  return View(sized.buffer, sized.size < N ? sized.size : N);
+}
+
+// A session or a transient object, flushed at the end. (A persistent one needs no end: the connection's takes it along.)
+class Loaded {
+ public:
+  explicit Loaded(const Connection& connection) : connection_(&connection) {}
+  Loaded(Loaded&& other) noexcept : connection_(other.connection_), handle_(std::exchange(other.handle_, tss2::kNone)) {}
+  Loaded& operator=(Loaded&&) = delete;
+  ~Loaded() {
+    if (handle_ != tss2::kNone) connection_->tss().flush_context(connection_->esys(), handle_);
+  }
+  tss2::Handle* out() { return &handle_; }
+  tss2::Handle handle() const { return handle_; }
+
+ private:
+  const Connection* connection_;
+  tss2::Handle handle_ = tss2::kNone;
+};
+
+}  // namespace mg::hardware::tpm

@@ -1,0 +1,100 @@
+#include "memory/secret_file.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+namespace mg {
+namespace {
+
+class Fd {
+ public:
+  explicit Fd(int fd) : fd_(fd) {}
+  ~Fd() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// Waits until a pipe has bytes or its writer is gone. Before a writer comes poll() reports nothing, where read() would say "end".
+Status wait_for_writer(int fd, const std::atomic<bool>* cancelled) {
+  for (;;) {
+    pollfd ready{fd, POLLIN, 0};
+    if (poll(&ready, 1, 100) > 0) return {};
+    if (cancelled && cancelled->load()) return Status(Code::ABORT_ERR, "cancelled");
+  }
+}
+
+Status already_exists(const std::string& path, const std::string& what) {
+  return Status(Code::ALREADY_EXISTS, "'" + path + "' exists; a " + what + " is never overwritten");
+}
+
+Status write_and_link(int fd, const std::string& temporary, const std::string& path, const std::string& what, View content) {
+  for (size_t at = 0; at < content.size;) {
+    const ssize_t n = write(fd, content.data + at, content.size - at);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Status::from_errno(errno, "cannot write the " + what, path);
+    at += size_t(n);
+  }
+  if (fsync(fd) != 0) return Status::from_errno(errno, "cannot write the " + what, path);
+  if (link(temporary.c_str(), path.c_str()) == 0) return {};
+  return errno == EEXIST ? already_exists(path, what) : Status::from_errno(errno, "cannot create the " + what, path);
+}
+
+}  // namespace
+
+Result<SecretFile> read_secret_file(const std::string& path, const std::string& what, Code empty, size_t max,
+                                    const std::atomic<bool>* cancelled) {
+  Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (fd.get() < 0) return Status::from_errno(errno, "cannot open the " + what, path);
+  struct stat st;
+  if (fstat(fd.get(), &st) != 0) return Status::from_errno(errno, "cannot read the " + what, path);
+  // A pipe is fine: secrets are often handed over through one. A folder or a device is not.
+  if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
+    return Status(Code::SOURCE_UNSUPPORTED, "the " + what + " '" + path + "' is neither a file nor a pipe");
+  auto buffer = Secret::allocate(max + 1);
+  if (!buffer.ok()) return buffer.status();
+  size_t size = 0;
+  while (size <= max) {
+    if (S_ISFIFO(st.st_mode)) {
+      if (auto s = wait_for_writer(fd.get(), cancelled); !s.ok()) return s;
+    }
+    const ssize_t n = read(fd.get(), buffer->reveal_mut().data + size, max + 1 - size);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (n < 0) return Status::from_errno(errno, "cannot read the " + what, path);
+    if (n == 0) break;
+    size += size_t(n);
+  }
+  if (size == 0) return Status(empty, "the " + what + " '" + path + "' is empty");
+  if (size > max)
+    return Status(Code::LIMIT_EXCEEDED, "the " + what + " '" + path + "' is larger than " + std::to_string(max / 1024) + " KiB");
+  buffer->shrink(size);
+  return SecretFile{std::move(*buffer), S_ISREG(st.st_mode) && (st.st_mode & 077) != 0};
+}
+
+Status write_new_secret_file(const std::string& path, const std::string& what, View content) {
+  if (access(path.c_str(), F_OK) == 0) return already_exists(path, what);
+  // Written beside its place and linked there: link() never overwrites, and a crash leaves no half secret.
+  std::string temporary = path + ".tmp-XXXXXX";
+  Fd fd(mkostemp(temporary.data(), O_CLOEXEC));  // 0600
+  if (fd.get() < 0) return Status::from_errno(errno, "cannot create the " + what, path);
+  const Status written = write_and_link(fd.get(), temporary, path, what, content);
+  unlink(temporary.c_str());
+  if (!written.ok()) return written;
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  Fd dir(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (dir.get() >= 0) fsync(dir.get());
+  return {};
+}
+
+}  // namespace mg

@@ -1,0 +1,22 @@
+// Small files that hold secrets: read straight into secret pages, written whole or not at all. `what` names the file in messages:
+// "key file".
+#pragma once
+#include <atomic>
+#include <string>
+#include "memory/secret.h"
+
+namespace mg {
+
+struct SecretFile {
+  Secret bytes;           // at least 1 byte
+  bool too_open = false;  // group or others may read or write the file
+};
+// A file, or a pipe that somebody writes to: then waits for the writer, and `cancelled` ends the wait. `empty` is the code for a file
+// of no bytes, LIMIT_EXCEEDED that for one of more than `max`, a multiple of 1 KiB.
+Result<SecretFile> read_secret_file(const std::string& path, const std::string& what, Code empty, size_t max,
+                                    const std::atomic<bool>* cancelled);
+
+// 0600 and on disk when this returns. ALREADY_EXISTS: nothing is ever overwritten.
+Status write_new_secret_file(const std::string& path, const std::string& what, View content);
+
+}  // namespace mg

@@ -1,0 +1,49 @@
+/** Flags that say what a machine must show, for machine files and sealed device keys. */
+import { type Command, Option } from 'commander';
+import { TPM_USES } from '../options.js';
+import type { MachineFactor, MachinePolicy } from '../types.js';
+import { collect, collectFactors, usage } from './flags.js';
+
+export interface PolicyFlags {
+  readonly factor?: readonly MachineFactor[];
+  /** `false`: none, said with --no-require. */
+  readonly require?: readonly MachineFactor[] | false;
+  readonly atLeast?: string;
+  readonly weight?: readonly string[];
+  readonly tpm?: NonNullable<MachinePolicy['tpm']>;
+  readonly pcr?: readonly string[];
+}
+
+export const withMachinePolicy = (command: Command, tpmDefault: string): Command =>
+  command
+    .option('--factor <F>', 'a factor that counts; repeat for more (default: cpu, gpu, memory and drive)', collectFactors)
+    .option('--require <F>', 'a factor without which nothing opens; repeat for more (default: a strong drive)', collectFactors)
+    .option('--no-require', 'none is required')
+    .option('--at-least <N>', 'how much weight opens (default: all but one factor of three or more)')
+    .option('--weight <F=N>', "a factor's weight, 1 to 16; repeat for more (default: 1 each)", collect)
+    .addOption(new Option('--tpm <USE>', `whether the TPM takes part (default: ${tpmDefault})`).choices(TPM_USES))
+    .option('--pcr <N>', 'a PCR of the TPM that must not change, 0 to 23; repeat for more (default: 7)', collect);
+
+/** Undefined where no flag says anything. */
+export function machinePolicyOf(flags: PolicyFlags): MachinePolicy | undefined {
+  const { factor, require, atLeast, weight, tpm, pcr } = flags;
+  const policy = {
+    ...(factor && { factors: factor }),
+    ...(require !== undefined && { require: require || [] }),
+    ...(atLeast !== undefined && { atLeast: Number(atLeast) }),
+    ...(weight && { weights: weightsOf(weight) }),
+    ...(tpm && { tpm }),
+    ...(pcr && { pcrs: pcr.map(Number) }),
+  };
+  return Object.keys(policy).length > 0 ? policy : undefined;
+}
+
+function weightsOf(texts: readonly string[]): NonNullable<MachinePolicy['weights']> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const [, factor, weight] = /^([a-z]+)=([0-9]+)$/.exec(text) ?? [];
+      if (factor === undefined) throw usage(`--weight ${text}: wants FACTOR=N, for instance drive=2`);
+      return [factor, Number(weight)];
+    }),
+  );
+}

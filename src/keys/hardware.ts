@@ -1,0 +1,60 @@
+/** Machines as recipients and identities (docs/format.md, section 12). What a machine is made of is read natively, never here. */
+import { ModelGuardError } from '../errors.js';
+import { machineDemand, machineFile, parse } from '../options.js';
+import type { MachineDemand } from '../types.js';
+
+// Registered, so that the ESM and the CommonJS copy of this package accept each other's.
+const MACHINE = Symbol.for('@org/model-guard/machine');
+const INSPECT = Symbol.for('nodejs.util.inspect.custom');
+
+/** What stands behind a {@link Hardware}. */
+export interface Machine {
+  readonly file?: string | undefined;
+  readonly demand: MachineDemand;
+}
+
+/** A machine: as recipient the one that exported a machine file, as identity this one. `hardware()` makes it. */
+export class Hardware {
+  readonly type = 'hardware';
+  /** What a publisher encrypts to; absent where only this machine is meant. */
+  readonly machineFile: string | undefined;
+
+  /** @internal */
+  constructor(machine: Machine) {
+    this.machineFile = machine.file;
+    Object.defineProperty(this, MACHINE, { value: machine });
+  }
+
+  /** @internal */
+  [INSPECT](): string {
+    return `Hardware { ${this.machineFile ?? 'this machine'} }`;
+  }
+}
+
+/**
+ * A machine as recipient or identity. As recipient it is the one that exported `machineFile` (`exportMachine`,
+ * `model-guard fingerprint --out`); the file is read when something is encrypted. As identity it is this machine, and no file is read.
+ * Opening takes scrypt (RFC 7914) per factor, some tenths of a second in all.
+ *
+ * A machine file says what opens, and nothing says who wrote it: get it from the target over a way you trust.
+ * @param file Path of a machine file.
+ * @param demand What the publisher wants of the file: MACHINE_POLICY_WEAK where a weaker set of factors would open.
+ * @throws INVALID_ARGUMENT. Later, where it is used: as recipient NOT_FOUND, MACHINE_FILE_INVALID, VERSION_UNSUPPORTED,
+ *   MACHINE_POLICY_WEAK; as identity HARDWARE_MISMATCH, HARDWARE_UNREADABLE, SALTS_MISMATCH, TPM_UNAVAILABLE, TPM_LOCKED, TPM_REFUSED
+ * @see docs/format.md section 12
+ * @example
+ * await protect('defects.onnx', { ...options, recipients: [hardware('machine.json', { require: ['drive'], atLeast: 3 })] });
+ * using model = await load('defects@3', { from: store, identities: [hardware()], verifier: 'mgs1:…' }); // on the target
+ */
+export function hardware(file?: string, demand?: MachineDemand): Hardware {
+  const path = parse(machineFile, file, 'machineFile');
+  const wanted = parse(machineDemand, demand, 'demand');
+  if (wanted && path === undefined)
+    throw new ModelGuardError('INVALID_ARGUMENT', 'demand: is about a machine file, and none is given');
+  return new Hardware({ file: path, demand: wanted ?? {} });
+}
+
+/** What stands behind a Hardware of either copy of this package. */
+export function machineOf(value: unknown): Machine | undefined {
+  return typeof value === 'object' && value !== null ? (value as Record<symbol, Machine | undefined>)[MACHINE] : undefined;
+}

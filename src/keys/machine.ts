@@ -1,0 +1,38 @@
+/** Policies and terms of machine binding, as the addon takes and gives them. */
+import { ModelGuardError } from '../errors.js';
+import type { NativeBound, NativeMachinePolicy, NativeMachineTerms } from '../native/binding.js';
+import type { MachinePolicy, MachineTerms } from '../types.js';
+
+/** The code of the warning that a TPM is there and was not used. */
+export const TPM_UNUSED_WARNING = 'MODEL_GUARD_TPM_UNUSED';
+
+/** `tpm`: what is meant where the policy does not say. */
+export function nativePolicy(
+  { factors, require, atLeast, weights = {}, tpm, pcrs }: MachinePolicy,
+  defaults: Pick<NativeMachinePolicy, 'tpm'>,
+): NativeMachinePolicy {
+  const use = tpm ?? defaults.tpm;
+  if (pcrs && use === 'never')
+    throw new ModelGuardError('INVALID_ARGUMENT', 'options.pcrs: are measured by a TPM, and tpm does not ask for one');
+  return {
+    factors,
+    require,
+    atLeast,
+    weights: Object.fromEntries(Object.entries(weights).filter((entry): entry is [string, number] => entry[1] !== undefined)),
+    tpm: use,
+    pcrs: pcrs?.reduce((mask, pcr) => mask | (1 << pcr), 0),
+  };
+}
+
+/** The addon names no factor but those of docs/format.md section 12. */
+export const publicTerms = (terms: NativeMachineTerms): MachineTerms => terms as MachineTerms;
+
+/** The terms of what was just bound. */
+export function boundTo({ terms, tpmUnused }: NativeBound): MachineTerms {
+  if (tpmUnused !== undefined)
+    process.emitWarning(`The TPM of this machine was not used: ${tpmUnused}. Nothing but its factors protects what was bound`, {
+      type: 'ModelGuardWarning',
+      code: TPM_UNUSED_WARNING,
+    });
+  return publicTerms(terms);
+}
