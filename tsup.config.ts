@@ -6,8 +6,12 @@ const target = 'node20';
 
 export default defineConfig([
   {
-    entry: { index: 'src/index.ts' },
+    entry: { index: 'src/index.ts', legacy: 'src/legacy/index.ts' },
     format: ['esm', 'cjs'],
+    // The entries share their modules in CommonJS too, so that there is one class of each kind of error and key.
+    splitting: true,
+    // Or a key would print as _MasterKey: classes that name themselves are renamed.
+    keepNames: true,
     target,
     sourcemap: true,
     // import.meta.url in the CommonJS copy: the addon is found from where the module lies.

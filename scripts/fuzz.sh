@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 cmake -S . -B build/fuzz -DMG_FUZZ=ON -DCMAKE_CXX_COMPILER=clang++ >/dev/null
 cmake --build build/fuzz -j "$(nproc)" >build/fuzz/build.log 2>&1 || { grep -E -A5 "error" build/fuzz/build.log; exit 1; }
 grep -E "warning:" build/fuzz/build.log || true
-for target in header manifest payload; do
+for target in header manifest payload machine legacy; do
   options=(-max_total_time="${MG_FUZZ_SECONDS:-60}" -print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/)
   [ -f "native/fuzz/$target.dict" ] && options+=(-dict="native/fuzz/$target.dict")
   log="build/fuzz/$target.log"

@@ -56,33 +56,50 @@ const model = await decrypt(sealed, { identities: [key], unsigned: 'accept' });
 if (new TextDecoder().decode(model.bytes) !== 'weights') throw new Error('not what was encrypted');
 model.dispose();
 if (!store) throw new Error('no store');
+const keyString = await legacy.LegacyKey.fromKeyString({ text: 'k' });
+const artifact = await legacy.encrypt(new Uint8Array(3), { key: keyString });
+await migrate(artifact, { key: keyString, name: 'm', version: '1', recipients: [key], to: store });
+const error = await legacy.decrypt(artifact.slice(1), { key: keyString }).catch((caught) => caught);
+if (!(error instanceof ModelGuardError)) throw new Error('the entries have a class of error each');
 `;
+const names = '{ MasterKey, ModelGuardError, decrypt, encrypt, memoryStore, migrate }';
 writeFileSync(
   path.join(project, 'esm.mjs'),
-  `import { MasterKey, decrypt, encrypt, memoryStore } from '@org/model-guard';\n${story}`,
+  `import ${names} from '@org/model-guard';\nimport * as legacy from '@org/model-guard/legacy';\n${story}`,
 );
 writeFileSync(
   path.join(project, 'common.cjs'),
-  `const { MasterKey, decrypt, encrypt, memoryStore } = require('@org/model-guard');\n(async () => {${story}})();`,
+  `const ${names} = require('@org/model-guard');\nconst legacy = require('@org/model-guard/legacy');\n(async () => {${story}})();`,
 );
 writeFileSync(
   path.join(project, 'both.mjs'),
   `import { createRequire } from 'node:module';
 import * as esm from '@org/model-guard';
-const cjs = createRequire(import.meta.url)('@org/model-guard');
+const require = createRequire(import.meta.url);
+const cjs = require('@org/model-guard');
 const key = cjs.MasterKey.generate();
 const sealed = await esm.encrypt(new Uint8Array(3), { name: 'm', version: '1', recipients: [key] });
-(await cjs.decrypt(sealed, { identities: [key], unsigned: 'accept' })).dispose();`,
+(await cjs.decrypt(sealed, { identities: [key], unsigned: 'accept' })).dispose();
+const legacy = require('@org/model-guard/legacy');
+const old = await legacy.LegacyKey.fromKeyString({ text: 'k' });
+const artifact = await legacy.encrypt(new Uint8Array(3), { key: old });
+await esm.migrate(artifact, { key: old, name: 'm', version: '1', recipients: [key], to: cjs.memoryStore() });`,
 );
 run('import', process.execPath, ['esm.mjs']);
 run('require', process.execPath, ['common.cjs']);
 run('keys pass between import and require', process.execPath, ['both.mjs']);
 
-const typed = `import { load, type GuardedModel, fileStore, MasterKey, ModelGuardError } from '@org/model-guard';
+const typed = `import { load, migrate, type GuardedModel, fileStore, MasterKey, ModelGuardError } from '@org/model-guard';
+import { decryptFile, LegacyKey } from '@org/model-guard/legacy';
 export async function first(file: string): Promise<number> {
   const model: GuardedModel = await load('m@1', { from: fileStore('parts'), identities: [await MasterKey.fromFile(file)], unsigned: 'accept' });
   try { return model.bytes[0] ?? 0; } catch (error) { if (error instanceof ModelGuardError && error.code === 'DISPOSED') return 0; throw error; }
   finally { model.dispose(); }
+}
+export async function move(artifact: string): Promise<string> {
+  const key = await LegacyKey.fromKeyString({ file: 'key.txt' });
+  (await decryptFile(artifact, { key })).dispose();
+  return (await migrate(artifact, { key, name: 'm', version: '1', recipients: [MasterKey.generate()], out: 'm.mguard' })).source;
 }
 // @ts-expect-error 'accept' is the only word that gives up on a model's origin
 export const refused = load('m@1', { from: fileStore('parts'), identities: [] as MasterKey[], unsigned: 'yes' });

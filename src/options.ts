@@ -1,6 +1,7 @@
 /**
- * Every zod schema of the public face. They check shapes and ranges; what a key is, `keys/resolve.ts` decides. The types
- * themselves stand in `types.ts`, because zod's own declarations need libraries that consumers of ours may not have.
+ * Every zod schema of the public face but those of `@org/model-guard/legacy`. They check shapes and ranges; what a key is,
+ * `keys/resolve.ts` decides. The types themselves stand in `types.ts`, because zod's own declarations need libraries that
+ * consumers of ours may not have.
  */
 import { isUint8Array } from 'node:util/types';
 import { z } from 'zod';
@@ -83,7 +84,10 @@ const oneOrigin = (options: { readonly verifier?: unknown; readonly unsigned?: u
   options.verifier === undefined || options.unsigned === undefined;
 const ONE_ORIGIN = "verifier and unsigned: 'accept' exclude each other";
 
-export const partFiles = z.strictObject({ small: filePath, big: filePath });
+/** Bytes are told apart first: they have as many keys as bytes, and an object of the wrong shape has each of them named. */
+export const partFiles = z
+  .custom<T.PartFiles>((value) => !isUint8Array(value), 'wants { small, big } with a path each')
+  .pipe(z.strictObject({ small: filePath, big: filePath }));
 const split = z.strictObject({
   maxBytes: z.int().min(0).max(MAX_SMALL_BYTES).optional(),
   ratio: z.number().min(0).max(MAX_RATIO).optional(),

@@ -113,6 +113,7 @@ TEST_CASE("legacy artifact: known answer (openssl enc -aes-256-cbc)") {
   REQUIRE(encrypt_with(View(aes), View(expected).sub(0, kIv), plain, sink, Control()).ok());
   CHECK(out == expected);
   CHECK(equal(View(opened(View(expected), key_of("key string"))), View("hello legacy world")));
+  CHECK(encrypt_with(View(aes), View(expected).sub(0, 12), plain, sink, Control()).code == Code::INTERNAL);
 }
 
 TEST_CASE("legacy artifact: round trip at every size to 100 and around 1 MiB, under a new IV each time") {

@@ -48,9 +48,11 @@ static_assert(sizeof(tss2::Capability<tss2::PcrSelections>) <= sizeof(TPMS_CAPAB
 
 static_assert(tss2::kPassword == ESYS_TR_PASSWORD && tss2::kNone == ESYS_TR_NONE);
 static_assert(tss2::kOwner == ESYS_TR_RH_OWNER && tss2::kEndorsement == ESYS_TR_RH_ENDORSEMENT);
-static_assert(tss2::kAes == TPM2_ALG_AES && tss2::kSha256 == TPM2_ALG_SHA256 && tss2::kNull == TPM2_ALG_NULL && tss2::kCfb == TPM2_ALG_CFB);
-static_assert(tss2::kHmacSession == TPM2_SE_HMAC && tss2::kPolicySession == TPM2_SE_POLICY && tss2::kTrialSession == TPM2_SE_TRIAL);
-static_assert(tss2::kContinue == TPMA_SESSION_CONTINUESESSION && tss2::kDecrypt == TPMA_SESSION_DECRYPT && tss2::kEncrypt == TPMA_SESSION_ENCRYPT);
+static_assert(tss2::kAes == TPM2_ALG_AES && tss2::kSha256 == TPM2_ALG_SHA256);
+static_assert(tss2::kNull == TPM2_ALG_NULL && tss2::kCfb == TPM2_ALG_CFB);
+static_assert(tss2::kHmacSession == TPM2_SE_HMAC && tss2::kPolicySession == TPM2_SE_POLICY);
+static_assert(tss2::kTrialSession == TPM2_SE_TRIAL && tss2::kContinue == TPMA_SESSION_CONTINUESESSION);
+static_assert(tss2::kDecrypt == TPMA_SESSION_DECRYPT && tss2::kEncrypt == TPMA_SESSION_ENCRYPT);
 static_assert(tss2::kCapHandles == TPM2_CAP_HANDLES && tss2::kCapPcrs == TPM2_CAP_PCRS);
 static_assert(tss2::kCapProperties == TPM2_CAP_TPM_PROPERTIES && tss2::kFixedProperties == TPM2_PT_FIXED);
 

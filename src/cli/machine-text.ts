@@ -32,7 +32,7 @@ export function strengthText({ factors }: HardwareFingerprint, terms?: MachineTe
   const sentences = [
     strong.length > 0
       ? `Hard to guess from afar: ${strong.join(', ')}. Logs on the machine's own disk may still name it.`
-      : 'Nothing here is hard to guess: who knows this kind of machine can try out all of it.',
+      : 'Nothing here is known to be hard to guess: who knows this kind of machine may try out all of it.',
   ];
   if (virtual.length > 0)
     sentences.push(`Made by the hypervisor: ${virtual.join(', ')}. A copy of this virtual machine opens what this one opens.`);

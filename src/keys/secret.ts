@@ -72,7 +72,7 @@ export class DeviceKey extends SecretKey {
   /** What others encrypt to. */
   readonly publicKey: DevicePublicKey;
   /** What the machine must show to open the key's file, where {@link generate} sealed it just now; a key from a file does not say. */
-  readonly sealedTo?: MachineTerms;
+  declare readonly sealedTo?: MachineTerms;
   private constructor(handle: KeyHandle, sealedTo?: MachineTerms) {
     super(handle);
     if (sealedTo) this.sealedTo = sealedTo;

@@ -128,12 +128,14 @@ async function look(path: string): Promise<BigIntStats> {
   return found;
 }
 
+const IDENTITY = ['dev', 'ino', 'size', 'mtimeNs', 'ctimeNs'] as const;
+
 /** SOURCE_CHANGED if, after `copy`, a file is not what it was: nothing else would show that the copy is of two versions. */
 async function steady(files: readonly Seen[], copy: () => Promise<void>): Promise<void> {
   const checkUnchanged = async () => {
     for (const [path, before] of files) {
-      const { ino, size, mtimeNs } = await look(path);
-      if (ino !== before.ino || size !== before.size || mtimeNs !== before.mtimeNs)
+      const now = await look(path);
+      if (IDENTITY.some((part) => now[part] !== before[part]))
         throw new ModelGuardError('SOURCE_CHANGED', `${path} changed while it was read`);
     }
   };

@@ -216,7 +216,7 @@ export interface NativeArtifact {
   readonly file?: string | undefined;
   readonly parts?: { readonly small: string; readonly big: string } | undefined;
 }
-/** Where a salt or text of the legacy profile comes from; exactly one member. Read natively, but for `text`. */
+/** A secret text of the legacy profile, 1 to 4,096 bytes; exactly one member. Of a `file` one trailing newline is dropped. */
 export type NativeSecretText =
   | { readonly text: string }
   | { readonly bytes: Uint8Array }
@@ -225,9 +225,9 @@ export type NativeSecretText =
 /** The plaintext of a legacy artifact, readable anywhere. */
 export interface NativeLegacyReader {
   readonly size: number;
-  /** A copy of plaintext bytes in ordinary memory. */
+  /** A copy of plaintext bytes in ordinary memory, at most 1 GiB. SOURCE_CHANGED if a file is not what it was at opening. */
   read(offset: number, length: number): Promise<Uint8Array>;
-  /** Closes the files, at once or when the last read is over. */
+  /** Lets go of the key and the artifact, at once or when the last read is over. Further reads are DISPOSED. */
   close(): void;
 }
 
@@ -265,7 +265,7 @@ export interface NativeBinding {
   /** A new file of random salts (0600). */
   writeSaltsFile(path: string): Promise<void>;
 
-  /** A key string of the legacy profile, as it is. */
+  /** A key string of the legacy profile. */
   legacyKey(text: NativeSecretText): Promise<{ key: KeyHandle; tooOpen: boolean }>;
   /**
    * A derivation of docs/legacy.md. `saltsFile` absent: the compiled-in salts. The members that `kind` needs, and no others:
@@ -284,7 +284,7 @@ export interface NativeBinding {
   legacyEncrypt(bytes: Uint8Array, key: KeyHandle): Promise<Uint8Array>;
   /** A new file (0600, refuses to overwrite, removed on failure; not synced). SOURCE_CHANGED */
   legacyEncryptToFile(source: string, target: string, key: KeyHandle, work: NativeWork): Promise<void>;
-  /** Into guarded memory: a model of one file named `path`. */
+  /** Into guarded memory: a model of one file named `path`. SOURCE_CHANGED if a file changed meanwhile. */
   legacyLoad(artifact: NativeArtifact, key: KeyHandle, path: string, work: NativeWork): Promise<NativeModel>;
   legacyOpen(artifact: NativeArtifact, key: KeyHandle): Promise<NativeLegacyReader>;
 

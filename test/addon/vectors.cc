@@ -3,6 +3,7 @@
 
 #include "crypto/crypto.h"
 #include "crypto/hpke.h"
+#include "legacy/legacy.h"
 #include "payload/payload.h"
 
 using namespace mg;
@@ -41,6 +42,23 @@ Napi::Value gcm_open(const Napi::CallbackInfo& info) {
   Bytes out(sealed.size - 16 + 1);  // never an empty buffer
   if (!gcm->open(bytes(info, 1), bytes(info, 2), sealed, out.data())) return refused(info);
   return give(info, View(out).sub(0, sealed.size - 16));
+}
+
+Napi::Value legacy_seal(const Napi::CallbackInfo& info) {
+  payload::MemorySource plain(bytes(info, 2));
+  Bytes out(size_t(legacy::sealed_size(plain.size())));
+  payload::MemorySink sink{Span(out)};
+  const payload::Control control;
+  return legacy::encrypt_with(bytes(info, 0), bytes(info, 1), plain, sink, control).ok() ? give(info, out) : refused(info);
+}
+
+Napi::Value legacy_open(const Napi::CallbackInfo& info) {
+  auto key = Secret::copy(bytes(info, 0));
+  if (!key.ok()) return refused(info);
+  auto plain = legacy::Decrypted::open_with(std::move(*key), std::make_shared<payload::MemorySource>(bytes(info, 1)));
+  if (!plain.ok()) return refused(info);
+  Bytes out(size_t((*plain)->size()));
+  return (*plain)->read(0, out).ok() ? give(info, out) : refused(info);
 }
 
 Napi::Value hkdf(const Napi::CallbackInfo& info) {
@@ -112,6 +130,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   Napi::Object v = Napi::Object::New(env);
   v.Set("gcmSeal", Napi::Function::New<gcm_seal>(env));
   v.Set("gcmOpen", Napi::Function::New<gcm_open>(env));
+  v.Set("legacySeal", Napi::Function::New<legacy_seal>(env));
+  v.Set("legacyOpen", Napi::Function::New<legacy_open>(env));
   v.Set("hkdf", Napi::Function::New<hkdf>(env));
   v.Set("hmac", Napi::Function::New<hmac>(env));
   v.Set("x25519", Napi::Function::New<x25519>(env));

@@ -371,7 +371,20 @@ describe('wrong usage', () => {
 });
 
 describe('help', () => {
-  const commands = ['keygen', 'protect', 'load', 'encrypt', 'decrypt', 'split', 'merge', 'inspect', 'verify', 'rewrap', 'rekey'];
+  const commands = [
+    'keygen',
+    'protect',
+    'load',
+    'encrypt',
+    'decrypt',
+    'split',
+    'merge',
+    'inspect',
+    'verify',
+    'rewrap',
+    'rekey',
+    'migrate',
+  ];
 
   it('of every command shows an example', async () => {
     for (const command of commands) {

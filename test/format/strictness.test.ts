@@ -10,6 +10,7 @@ import { openContainer, type SealOptions, sealContainer, sealMessage } from '../
 import { coreHash, keyId, writeCore } from '../reference/core.js';
 import { reclaim } from '../reference/forge.js';
 import { type Claims, encodeHeader, parseHeader, SLOT, type Slot } from '../reference/header.js';
+import { encodeHelper, type Helper } from '../reference/helper.js';
 import { checkPath, rawMessage, writeManifest } from '../reference/manifest.js';
 import { payloadContext, payloadDigest, sealPayload } from '../reference/payload.js';
 import { publicOf } from '../reference/primitives.js';
@@ -210,7 +211,14 @@ describe('headers', () => {
   const slotCases: Readonly<Record<string, { readonly slots: (mine: Slot) => readonly Slot[]; readonly ok: boolean }>> = {
     'an unknown slot': { slots: (mine) => [{ ...mine, type: 99, body: random.bytes(7) }, mine], ok: true },
     'an unknown slot of no body': { slots: (mine) => [mine, { ...mine, type: 65_535, body: new Uint8Array(0) }], ok: true },
-    'a reserved slot': { slots: (mine) => [{ ...mine, type: SLOT.hardware, body: random.bytes(300) }, mine], ok: true },
+    'a reserved slot': { slots: (mine) => [{ ...mine, type: SLOT.postQuantum, body: random.bytes(300) }, mine], ok: true },
+    'a hardware slot of some machine': { slots: (mine) => [hardwareSlot(helper()), mine], ok: true },
+    'a critical hardware slot': { slots: (mine) => [{ ...hardwareSlot(helper()), flags: 1 }, mine], ok: true },
+    'a hardware slot of a byte more': { slots: (mine) => [mine, hardwareSlot(helper(), 129)], ok: false },
+    'a hardware slot of a byte less': { slots: (mine) => [mine, hardwareSlot(helper(), 127)], ok: false },
+    'a hardware slot of a threshold out of reach': { slots: (mine) => [mine, hardwareSlot(helper({ threshold: 3 }))], ok: false },
+    'a hardware slot without factors': { slots: (mine) => [mine, hardwareSlot(helper({ factors: [] }))], ok: false },
+    'a hardware slot of nothing but a box': { slots: (mine) => [mine, hardwareSlot(new Uint8Array(0))], ok: false },
     'an unknown critical slot': { slots: (mine) => [mine, { ...mine, type: 99, flags: 1, body: random.bytes(7) }], ok: false },
     'a reserved critical slot': { slots: (mine) => [mine, { ...mine, type: SLOT.postQuantum, flags: 1 }], ok: false },
     'an unknown flag': { slots: (mine) => [mine, { ...mine, type: 99, flags: 2 }], ok: false },
@@ -240,6 +248,22 @@ describe('headers', () => {
     'a policy whose offline use outlives it': { slots: (mine) => [mine, { ...mine, policy: policy(10, 20, 21) }], ok: false },
     'a policy beside an open slot': { slots: (mine) => [{ ...mine, policy: policy(10, 20, 20) }, mine], ok: true },
   };
+  const helper = (change: Partial<Helper> = {}): Uint8Array => {
+    const factor = {
+      name: 'drive',
+      required: true,
+      salt: random.bytes(16),
+      shares: [random.bytes(32), random.bytes(32)],
+    } as const;
+    const some = { saltsId: random.bytes(8), salt: random.bytes(32), threshold: 2, factors: [factor], tpm: new Uint8Array(0) };
+    return encodeHelper({ ...some, ...change });
+  };
+  const hardwareSlot = (before: Uint8Array, after = 128): Slot => ({
+    type: SLOT.hardware,
+    flags: 0,
+    keyId: random.bytes(8),
+    body: concat(before, random.bytes(after)),
+  });
   const passphraseSlot = (logN: number): Slot => ({
     type: SLOT.passphrase,
     flags: 0,

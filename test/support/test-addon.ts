@@ -10,6 +10,9 @@ export type VectorHash = 'sha256' | 'sha384' | 'sha512';
 export interface Primitives {
   gcmSeal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plain: Uint8Array): Uint8Array;
   gcmOpen(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | null;
+  /** IV ‖ ciphertext of the legacy profile, under an AES key as it is. */
+  legacySeal(aesKey: Uint8Array, iv: Uint8Array, plain: Uint8Array): Uint8Array | null;
+  legacyOpen(aesKey: Uint8Array, artifact: Uint8Array): Uint8Array | null;
   hkdf(hash: VectorHash, ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array;
   hmac(hash: VectorHash, key: Uint8Array, message: Uint8Array): Uint8Array;
   x25519(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | null;

@@ -53,6 +53,23 @@ describe('third-party vectors through the addon', () => {
     });
   });
 
+  it('AES-256-CBC with PKCS padding, as a legacy artifact, seals and opens as every vector says', (context) => {
+    const folder = needShared(context, ...FOLDER);
+    run(folder, 'aes_cbc_pkcs5_test.json', 'wycheproof aes_cbc_pkcs5', (test, group, tally) => {
+      const [key, iv, message] = [test.bytes('key'), test.bytes('iv'), test.bytes('msg')];
+      const artifact = Buffer.concat([iv, test.bytes('ct')]);
+      const open = (): Uint8Array | null => addon.legacyOpen(key, artifact);
+      const seal = (): Uint8Array | null => addon.legacySeal(key, iv, message);
+      if (group.size('keySize') !== 256) {
+        tally.check(test, 'with a 128- or 192-bit key refused as unsupported', refused(open) && refused(seal));
+      } else if (test.result === 'valid') {
+        tally.check(test, 'sealed and opened', equal(open(), message) && equal(seal(), artifact));
+      } else {
+        tally.check(test, 'with wrong padding refused', refused(open));
+      }
+    });
+  });
+
   it.for(['sha256', 'sha384', 'sha512'] as const)('HKDF with %s derives what every vector says', (hash, context) => {
     const folder = needShared(context, ...FOLDER);
     run(folder, `hkdf_${hash}_test.json`, `wycheproof hkdf_${hash}`, (test, _group, tally) => {

@@ -144,7 +144,8 @@ Result<Helper> plan(const Machine& machine, const Policy& policy) {
     return Status(Code::INVALID_ARGUMENT, "at least " + std::to_string(policy.at_least) + " is asked for, but the " +
                                               std::to_string(helper.factors.size()) + " factors that can be read here weigh " +
                                               std::to_string(total));
-  const unsigned usual = helper.factors.size() >= 3 ? total - lightest_optional : total;
+  const bool tolerant = !require.empty() && helper.factors.size() >= 3;
+  const unsigned usual = tolerant ? total - lightest_optional : total;
   helper.threshold = uint8_t(policy.at_least > 0 ? policy.at_least : usual);
   return helper;
 }

@@ -14,7 +14,8 @@ struct Policy {
   std::vector<Kind> factors;             // which count. Default: cpu, gpu, memory, drive, as far as they can be read
   // In every opening. Default: the drive, where it is strong and counts. Empty: none.
   std::optional<std::vector<Kind>> require;
-  unsigned at_least = 0;                 // weight that an opening reaches. Default: all but one factor (of three or more), else all
+  unsigned at_least = 0;                 // weight that an opening reaches. Default: all but one factor, of three or more with one
+                                         // required, else all
   std::map<Kind, unsigned> weights;      // 1 to 16 each. Default: 1
   TpmUse tpm = TpmUse::never;
   uint32_t pcrs = 0;                     // 0: the TPM room's default

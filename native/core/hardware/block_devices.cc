@@ -25,7 +25,8 @@ std::string device_of(const SystemTree& tree, const std::string& source) {
   }
   if (!begins(source, "/dev/")) return "";
   const std::string node = tree.resolve(source);  // /dev/VOLUME_GROUP/VOLUME and /dev/disk/by-… are links
-  return tree.resolve(kAnyBlock + base(node.empty() ? source : node));
+  const std::string name = node.empty() ? source.substr(5) : base(node);
+  return contains(name, "/") ? "" : tree.resolve(kAnyBlock + name);
 }
 
 // The block devices that hold the root file system: one, or all that a btrfs spans. None where that cannot be told.

@@ -13,7 +13,8 @@ constexpr size_t kLeast = 4;
 
 constexpr const char* kWholeSerials[] = {"none", "null", "empty", "default", "serial", "deadbeef"};
 constexpr const char* kSerialParts[] = {
-    "tobefilled", "defaultstring", "notspecified", "notapplicable", "notavailable", "notprovided", "unknown", "invalid", "serialnumber",
+    "tobefilled", "defaultstring", "notspecified", "notapplicable", "notavailable", "notprovided", "unknown", "invalid",
+    "serialnumber",
     "harddisk",  // of a virtual drive's name, where no serial follows it
     "qm000",     // QEMU's IDE and SATA drives, counted from 1
     "drivescsi", "driveide", "drivevirtio",  // and its SCSI drives, named by place
@@ -21,7 +22,7 @@ constexpr const char* kSerialParts[] = {
     "vb123456789",  // and of VirtualBox
 };
 constexpr const char* kUuids[] = {
-    "03000200-0400-0500-0006-000700080009",  // boards that left their firmware's example in, and the same bytes in the other order
+    "03000200-0400-0500-0006-000700080009",  // an example of a firmware's that stayed in, and its bytes in the other order
     "00020003-0004-0005-0006-000700080009",
     "00010203-0405-0607-0809-0a0b0c0d0e0f",
     "00112233-4455-6677-8899-aabbccddeeff",

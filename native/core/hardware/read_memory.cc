@@ -1,4 +1,4 @@
-// The size of memory. The kernel keeps some for itself, each version a little more or less, so it is rounded up to what was built in.
+// The size of memory. The kernel keeps some for itself, each version a little more or less: rounded up, it is what was built in.
 #include "hardware/readers.h"
 #include "hardware/words.h"
 

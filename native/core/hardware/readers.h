@@ -1,6 +1,6 @@
-// One reader per factor, over what all of them need. A reader never guesses: what cannot be read for certain is absent, and says why.
-// Readings are plain strings: whoever could read this process's memory could read the same files. The value that counts goes on
-// as a Secret.
+// One reader per factor, over what all of them need. A reader never guesses: what cannot be read for certain is absent, and says
+// why. Readings are plain strings: whoever could read this process's memory could read the same files. What is made of them is
+// worth hiding, and starts with the Secret in a Factor.
 #pragma once
 #include <string>
 #include <vector>
@@ -57,7 +57,7 @@ struct PrimaryDrives {
 // --- block_devices.cc
 PrimaryDrives primary_drives(const System& system);
 
-// Serial numbers and UUIDs that makers, hypervisors and board firmware leave as they were: "QM00001", "To Be Filled By O.E.M.", zeros.
+// Serial numbers and UUIDs that makers, hypervisors and firmware leave as they were: "QM00001", "To Be Filled By O.E.M.", zeros.
 // --- placeholders.cc
 bool is_placeholder_serial(const std::string& serial);
 bool is_placeholder_uuid(const std::string& uuid);  // lower case, 8-4-4-4-12

@@ -1,4 +1,5 @@
-// Where a reader runs: on bare metal, in a virtual machine, in a container. Told by files alone, so that a recorded machine tells the same.
+// Where the reader runs: on bare metal, in a virtual machine, in a container. Told by files alone, so that a recorded machine tells
+// the same.
 #include "hardware/readers.h"
 #include "hardware/words.h"
 

@@ -1,5 +1,5 @@
-// The files below one root, as the kernel and udev show them: read whole or not at all, never outside the root. Symbolic links are
-// followed by hand, an absolute one from the root on, so that a recorded machine is read exactly as a live one.
+// The files below one root, as the kernel and udev show them: read whole or not at all, never outside the root. Symbolic links
+// are followed by hand, an absolute one from the root on, so that a recorded machine is read exactly as a live one.
 #pragma once
 #include <sys/types.h>
 
@@ -11,7 +11,8 @@ namespace mg::hardware {
 
 class SystemTree {
  public:
-  static constexpr size_t kSmall = 64 << 10, kLarge = 16 << 20;  // kLarge: /proc/cpuinfo of a thousand processors, a host's mounts
+  static constexpr size_t kSmall = 64 << 10;
+  static constexpr size_t kLarge = 16 << 20;  // /proc/cpuinfo of a thousand processors, the mounts of a host with many containers
 
   explicit SystemTree(std::string root);
 

@@ -18,15 +18,15 @@ struct Sealed {
   Bytes blob;    // public: the sealed object, its policy, the name of its parent
   Secret value;  // 32 random bytes
 };
-// A new random value, sealed under the storage primary key with a policy over `pcrs` (bit i: PCR i).
-// TPM_UNAVAILABLE, TPM_LOCKED.
+// A new random value, sealed under the storage primary key with a policy over `pcrs` (bit i: PCR i), and unsealed once.
+// INVALID_ARGUMENT (no PCR, or one above 23), TPM_UNAVAILABLE, TPM_LOCKED.
 Result<Sealed> seal(uint32_t pcrs);
 // TPM_UNAVAILABLE, TPM_LOCKED, TPM_REFUSED (the PCRs are others), HARDWARE_MISMATCH (another TPM), KEY_INVALID (no such blob).
 Result<Secret> unseal(View blob);
 bool is_blob(View blob);         // well-formed; contacts nothing
 uint32_t blob_pcrs(View blob);   // of a well-formed one
 
-// The name (algorithm and SHA-256) of the endorsement key of TCG's default ECC P-256 template.
+// The name (algorithm and SHA-256) of the endorsement key of TCG's default ECC P-256 template. TPM_UNAVAILABLE, TPM_LOCKED.
 Result<Bytes> endorsement_name();
 
 }  // namespace mg::hardware::tpm

@@ -87,8 +87,8 @@ Result<Blob> parse_blob(View bytes) {
   blob.pcrs = read_be<uint32_t>(bytes.data);
   View rest = bytes.from(4), parent, public_area, private_area;
   const bool whole = take_sized(&rest, &parent) && take_sized(&rest, &public_area) && take_sized(&rest, &private_area);
-  if (!whole || rest.size || !is_pcrs(blob.pcrs) || !is_name(parent) || !is_public_area(public_area) || !is_private_area(private_area))
-    return no_blob();
+  if (!whole || rest.size || !is_pcrs(blob.pcrs)) return no_blob();
+  if (!is_name(parent) || !is_public_area(public_area) || !is_private_area(private_area)) return no_blob();
   blob.parent = parent.copy();
   blob.public_area = public_area.copy();
   blob.private_area = private_area.copy();

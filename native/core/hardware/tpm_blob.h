@@ -8,13 +8,13 @@ namespace mg::hardware::tpm {
 constexpr size_t kPolicy = 32;  // a SHA-256 policy digest
 
 struct Blob {
-  uint32_t pcrs = 0;        // bit i: PCR i; 1 to 2^24 - 1
-  Bytes parent;             // name of the primary key
-  Bytes public_area;        // TPM2B_PUBLIC, its size in front
-  Bytes private_area;       // TPM2B_PRIVATE, likewise
+  uint32_t pcrs = 0;   // bit i: PCR i; 1 to 2^24 - 1
+  Bytes parent;        // name of the primary key
+  Bytes public_area;   // TPM2B_PUBLIC, its size in front
+  Bytes private_area;  // TPM2B_PRIVATE, likewise
 
   Bytes encode() const;
-  View policy() const;      // of a parsed blob: the policy in its public area
+  View policy() const;  // of a parsed blob: the policy in its public area
 };
 
 // Strict; whatever parses encodes to the same bytes. KEY_INVALID.

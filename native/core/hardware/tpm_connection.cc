@@ -65,9 +65,9 @@ Result<std::unique_ptr<Connection>> Connection::open() {
   auto tss = tss2::library();
   if (!tss.ok()) return tss.status();
   std::unique_ptr<Connection> connection(new Connection(**tss));
-  const std::string action = "be reached through '" + *where + "'";
-  if (auto s = connection->check((*tss)->tcti_initialize(where->c_str(), &connection->tcti_), action.c_str()); !s.ok()) return s;
-  if (auto s = connection->check((*tss)->initialize(&connection->esys_, connection->tcti_, nullptr), action.c_str()); !s.ok()) return s;
+  tss2::Rc rc = (*tss)->tcti_initialize(where->c_str(), &connection->tcti_);
+  if (rc == 0) rc = (*tss)->initialize(&connection->esys_, connection->tcti_, nullptr);
+  if (auto s = connection->check(rc, "be reached through '" + *where + "'"); !s.ok()) return s;
   return connection;
 }
 
@@ -76,7 +76,7 @@ Connection::~Connection() {
   if (tcti_) tss_.tcti_finalize(&tcti_);
 }
 
-Status Connection::check(tss2::Rc rc, const char* action) {
+Status Connection::check(tss2::Rc rc, const std::string& action) {
   if (rc == 0) return {};
   passing_ = meaning(rc) == Meaning::again;
   return refusal(rc, action);

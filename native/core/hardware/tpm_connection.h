@@ -20,8 +20,8 @@ class Connection {
   const tss2::Library& tss() const { return tss_; }
   tss2::Esys* esys() const { return esys_; }
 
-  // A response code as a Status; `action` reads like "create the storage key".
-  Status check(tss2::Rc rc, const char* action);
+  // A response code as a Status; `action` reads like "create its storage key".
+  Status check(tss2::Rc rc, const std::string& action);
   // Whether the last failure may pass when all is done again.
   bool passing() const { return passing_; }
 
@@ -44,7 +44,6 @@ class Owned {
   T** out() { return &value_; }
   T* get() const { return value_; }
   T* operator->() const { return value_; }
-  explicit operator bool() const { return value_ != nullptr; }
 
  private:
   const tss2::Library& tss_;
@@ -56,7 +55,7 @@ View view(const tss2::Sized<N>& sized) {
   return View(sized.buffer, sized.size < N ? sized.size : N);
 }
 
-// A session or a transient object, flushed at the end. (A persistent one needs no end: the connection's takes it along.)
+// A session or a transient object, flushed at the end.
 class Loaded {
  public:
   explicit Loaded(const Connection& connection) : connection_(&connection) {}
@@ -72,5 +71,15 @@ class Loaded {
   const Connection* connection_;
   tss2::Handle handle_ = tss2::kNone;
 };
+
+// TPM2_GetCapability: up to `count` values from `property` on.
+template <class Data>
+Status get_capability(Connection& tpm, uint32_t capability, uint32_t property, uint32_t count,
+                      Owned<tss2::Capability<Data>>* out) {
+  uint8_t more = 0;
+  const tss2::Rc rc = tpm.tss().get_capability(tpm.esys(), tss2::kNone, tss2::kNone, tss2::kNone, capability, property, count,
+                                               &more, reinterpret_cast<void**>(out->out()));
+  return tpm.check(rc, "tell its capabilities");
+}
 
 }  // namespace mg::hardware::tpm

@@ -1,9 +1,9 @@
-// Finds the TPM library. Two things that are left alone on purpose:
-// - The library prints its errors to stderr unless TSS2_LOG is set. A library may not change the environment of a process with
-//   many threads (another may be in getenv), so what we expect to happen (no persistent key, another TPM, other PCR values) is
-//   found out by questions whose answer is no error, and the rest is printed. A program that wants silence sets TSS2_LOG=all+none.
-// - No RTLD_DEEPBIND: it would split malloc from free under a preloaded allocator. ESYS then uses the OpenSSL 3 that Node
-//   exports, all of it, since each function it needs is there.
+// Finds the TPM library. Two things are left alone on purpose:
+// - It prints its errors to stderr unless TSS2_LOG is set. A library may not change the environment of a process with more threads
+//   (one may be in getenv). So we ask first where "no" is to be expected (no persistent key, another TPM, other PCR values), and
+//   what remains is printed. A program that wants silence sets TSS2_LOG=all+none.
+// - No RTLD_DEEPBIND: it would part malloc from free under a preloaded allocator. In Node, ESYS then calls the OpenSSL 3 that Node
+//   exports, for every function it needs, so the two libraries never share an object.
 #include "hardware/tss2.h"
 
 #include <dlfcn.h>

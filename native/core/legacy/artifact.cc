@@ -103,6 +103,7 @@ Status encrypt(payload::Source& plain, payload::Sink& out, KeyString key, const 
 }
 
 Status encrypt_with(View aes_key, View iv, payload::Source& plain, payload::Sink& out, const payload::Control& control) {
+  if (iv.size != kIv) return Status(Code::INTERNAL, "an initialisation vector of the wrong size");
   const uint64_t size = plain.size();
   auto buffer = Region::allocate(size_t(std::min(size, kPiece)) + kBlock);
   if (!buffer.ok()) return buffer.status();

@@ -17,6 +17,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 
 #include "hardware/tss2.h"
@@ -122,8 +124,13 @@ std::unique_ptr<Swtpm> Swtpm::start() {
   if (!mkdtemp(folder.data())) throw std::runtime_error("no temporary folder");
   tpm->folder_ = folder;
   std::filesystem::create_directory(folder + "/state");
-  for (int attempt = 0; attempt < 10; attempt++) {  // another process may take the port before swtpm does
-    if (tpm->spawn(free_pair_of_ports())) return tpm;
+  tpm->spawn();
+  return tpm;
+}
+
+void Swtpm::spawn() {
+  for (int attempt = 0; attempt < 10; attempt++) {  // another process may take a port before swtpm does
+    if (spawn(free_pair_of_ports())) return;
   }
   throw std::runtime_error("swtpm does not start");
 }
@@ -135,8 +142,9 @@ bool Swtpm::spawn(unsigned port) {
   if (mkfifo(fifo.c_str(), 0600) != 0) throw std::runtime_error("no FIFO");
   const int ready = open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   Pipe life;  // its other end closes when the child is gone
-  child_ = run({"swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + folder_ + "/state", "--server", "type=tcp,port=" + std::to_string(port),
-                "--ctrl", "type=tcp,port=" + std::to_string(port + 1), "--flags", "not-need-init,startup-clear", "--pid", "file=" + fifo},
+  const std::string tcp = "type=tcp,port=";
+  child_ = run({"swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + folder_ + "/state", "--server", tcp + std::to_string(port),
+                "--ctrl", tcp + std::to_string(port + 1), "--flags", "not-need-init,startup-clear", "--pid", "file=" + fifo},
                life.ends[1], folder_);
   life.close_writer();
   pollfd events[] = {{ready, POLLIN, 0}, {life.ends[0], POLLIN, 0}};
@@ -147,7 +155,6 @@ bool Swtpm::spawn(unsigned port) {
     stop();
     return false;
   }
-  port_ = port;
   tcti_ = "swtpm:host=127.0.0.1,port=" + std::to_string(port);
   return true;
 }
@@ -162,10 +169,8 @@ void Swtpm::stop() {
 
 void Swtpm::restart() {
   stop();
-  for (int attempt = 0; attempt < 10; attempt++) {
-    if (spawn(free_pair_of_ports())) return use();
-  }
-  throw std::runtime_error("swtpm does not start again");
+  spawn();
+  use();
 }
 
 Swtpm::~Swtpm() {
@@ -188,8 +193,15 @@ std::optional<std::string> Swtpm::tool(std::vector<std::string> command) const {
   return text;
 }
 
+Bytes Swtpm::name_of(const std::string& key) const {
+  if (!tool({"tpm2_readpublic", "-c", key, "-n", "name"})) throw std::runtime_error("tpm2_readpublic failed");
+  std::ifstream file(folder_ + "/name", std::ios::binary);
+  return Bytes((std::istreambuf_iterator<char>(file)), {});
+}
+
 void Swtpm::extend(unsigned pcr) const {
-  if (!tool({"tpm2_pcrextend", std::to_string(pcr) + ":sha256=" + std::string(64, 'a')})) throw std::runtime_error("tpm2_pcrextend failed");
+  const std::string what = std::to_string(pcr) + ":sha256=" + std::string(64, 'a');
+  if (!tool({"tpm2_pcrextend", what})) throw std::runtime_error("tpm2_pcrextend failed");
 }
 
 bool Swtpm::is_clean() const {

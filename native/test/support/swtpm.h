@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "bytes.h"
+
 namespace mg::test {
 
 class Swtpm {
@@ -17,12 +19,13 @@ class Swtpm {
   Swtpm(const Swtpm&) = delete;
   Swtpm& operator=(const Swtpm&) = delete;
 
-  void restart();  // the same TPM after a reboot: PCRs are back at their start
   void use() const;  // makes it the TPM of this process (MODEL_GUARD_TCTI)
+  void restart();    // the same TPM after a reboot, PCRs back at their start; makes it the TPM of this process
   const std::string& tcti() const { return tcti_; }
 
   // Runs one of tpm2-tools on this TPM, in a folder for its files; what it printed, or nothing where it failed.
   std::optional<std::string> tool(std::vector<std::string> command) const;
+  Bytes name_of(const std::string& key) const;  // a handle, or a context in the folder
   // Extends a PCR with a fixed digest.
   void extend(unsigned pcr) const;
   // Whether neither an object nor a session is in the TPM's memory.
@@ -32,10 +35,10 @@ class Swtpm {
 
  private:
   Swtpm() = default;
+  void spawn();
   bool spawn(unsigned port);
   void stop();
   std::string folder_, tcti_;
-  unsigned port_ = 0;
   pid_t child_ = -1;
 };
 

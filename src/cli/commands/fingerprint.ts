@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { exportMachine } from '../../export-machine.js';
 import { fingerprint } from '../../fingerprint.js';
-import type { HardwareFingerprint, MachineTerms } from '../../types.js';
+import type { HardwareFingerprint } from '../../types.js';
 import type { Context } from '../context.js';
 import { example, usage, withForce, withJson } from '../flags.js';
 import { machinePolicyOf, type PolicyFlags, withMachinePolicy } from '../machine-flags.js';

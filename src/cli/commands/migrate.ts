@@ -79,6 +79,9 @@ export function registerMigrate(program: Command, context: Context): void {
   );
   command.action(async (artifact: string | undefined, flags: Flags) => {
     const source = artifactOf(artifact, flags);
+    const { out } = flags;
+    const to = out === undefined ? storesOf(flags) : undefined;
+    if (out !== undefined) refuseStores(flags, command);
     const options = {
       key: await keyOf(flags),
       name: flags.name,
@@ -91,16 +94,15 @@ export function registerMigrate(program: Command, context: Context): void {
       ...(flags.sign !== undefined && { signer: await signingKey(flags.sign) }),
       ...context.run(flags),
     };
-    const { out } = flags;
-    if (out === undefined) {
-      const result = await migrate(source, { ...options, to: storesOf(flags), split: splitOf(flags) });
+    if (to) {
+      const result = await migrate(source, { ...options, to, split: splitOf(flags) });
       remark(flags);
       context.print(flags.json, result, published(result));
     } else {
-      if (flags.store ?? flags.smallStore ?? flags.bigStore) throw usage('--out and stores exclude each other');
-      const result = await migrate(source, { ...options, out });
+      const file = out as string;
+      const result = await migrate(source, { ...options, out: file });
       remark(flags);
-      context.print(flags.json, { ...result, file: out }, written(out, result));
+      context.print(flags.json, { ...result, file }, written(file, result));
     }
   });
 
@@ -114,6 +116,12 @@ function artifactOf(artifact: string | undefined, { small, big }: Flags): string
   if (artifact !== undefined && small === undefined && big === undefined) return artifact;
   if (artifact === undefined && small !== undefined && big !== undefined) return { small, big };
   throw usage('Give an artifact, or both --small and --big');
+}
+
+function refuseStores({ store, smallStore, bigStore }: StoreFlags, command: Command): void {
+  if (store ?? smallStore ?? bigStore) throw usage('--out and stores exclude each other');
+  if (['maxBytes', 'ratio'].some((flag) => command.getOptionValueSource(flag) === 'cli'))
+    throw usage('--max-bytes and --ratio are for stores: a container file is whole');
 }
 
 const withKey = (command: Command): Command =>

@@ -1,0 +1,114 @@
+/**
+ * A model bound to a machine opens there after every disturbance, and on no other machine. Where factors changed, exactly those
+ * combinations open that the policy allows: each factor alone, and all pairs.
+ */
+import { describe, expect, it } from 'vitest';
+import type { MachineFactor, MachinePolicy } from '../../src/index.js';
+import { bindTo, openOn } from '../support/bound.js';
+import { useMachine } from '../support/machine-addon.js';
+import { disturbancesOf, machineNames, machineTree, replacedOf } from '../support/machine-tree.js';
+
+useMachine('/nowhere');
+const SLOW = 300_000;
+
+describe.each(machineNames)('a model bound to %s', (name) => {
+  const disturbances = disturbancesOf(name);
+
+  it(
+    `opens there, and after ${disturbances.join(', ')}`,
+    async () => {
+      const container = await bindTo(machineTree(name));
+      expect(await openOn(machineTree(name), container)).toBe('OK');
+      for (const edit of disturbances) expect(await openOn(machineTree(name).edit(edit), container), edit).toBe('OK');
+    },
+    SLOW,
+  );
+
+  it(
+    'opens on no other machine',
+    async () => {
+      const container = await bindTo(machineTree(name));
+      for (const other of machineNames.filter((one) => one !== name))
+        expect(await openOn(machineTree(other), container), other).toBe('HARDWARE_MISMATCH');
+    },
+    SLOW,
+  );
+});
+
+const USUAL: readonly MachineFactor[] = ['cpu', 'gpu', 'memory', 'drive'];
+
+/** Whether the factors that stayed as they were are enough: the rule of docs/format.md section 12, in its plainest form. */
+function allows(
+  { factors = USUAL, require = [], atLeast = 0, weights = {} }: MachinePolicy,
+  same: readonly MachineFactor[],
+): boolean {
+  const counting = [...new Set([...factors, ...require])].filter((factor) => same.includes(factor));
+  const weight = counting.reduce((sum, factor) => sum + (weights[factor] ?? 1), 0);
+  return require.every((factor) => same.includes(factor)) && weight >= atLeast;
+}
+
+const POLICIES: readonly [string, MachinePolicy][] = [
+  ['the drive and two more', { require: ['drive'], atLeast: 3 }],
+  ['the drive alone is required, any one is enough', { require: ['drive'], atLeast: 1 }],
+  ['any three', { require: [], atLeast: 3 }],
+  ['k = n', { require: [], atLeast: 4 }],
+  ['k = 1', { require: [], atLeast: 1 }],
+  ['the drive counts twice', { require: [], weights: { drive: 2 }, atLeast: 3 }],
+  ['the drive outweighs all others', { require: [], weights: { drive: 3 }, atLeast: 3 }],
+  ['two factors only', { factors: ['cpu', 'drive'], require: [], atLeast: 2 }],
+  ['the product UUID takes part', { factors: [...USUAL, 'uuid'], require: ['uuid'], atLeast: 4 }],
+];
+
+const changes = (factors: readonly string[]): string[][] => [
+  [],
+  ...factors.map((one) => [one]),
+  ...factors.flatMap((one, at) => factors.slice(at + 1).map((other) => [one, other])),
+];
+
+describe.each(['bare-metal-nvme-nvidia', 'sata-server'])('on %s', (name) => {
+  const replaceable = replacedOf(name);
+
+  it.each(POLICIES)(
+    'exactly what the policy allows opens: %s',
+    async (_, policy) => {
+      const container = await bindTo(machineTree(name), policy);
+      for (const changed of changes(replaceable)) {
+        const tree = machineTree(name);
+        for (const factor of changed) tree.edit(`other-${factor}`);
+        const same = [...USUAL, 'uuid' as const].filter((factor) => !changed.includes(factor));
+        const expected = allows(policy, same) ? 'OK' : 'HARDWARE_MISMATCH';
+        expect(await openOn(tree, container), `changed: ${changed.join(' and ') || 'nothing'}`).toBe(expected);
+      }
+    },
+    SLOW,
+  );
+});
+
+describe('by default', () => {
+  it(
+    'a strong drive is required, and one other part may change',
+    async () => {
+      const container = await bindTo(machineTree('bare-metal-nvme-nvidia'));
+      const rule: MachinePolicy = { require: ['drive'], atLeast: 3 };
+      for (const changed of changes(['cpu', 'gpu', 'memory', 'drive'])) {
+        const tree = machineTree('bare-metal-nvme-nvidia');
+        for (const factor of changed) tree.edit(`other-${factor}`);
+        const same = USUAL.filter((factor) => !changed.includes(factor));
+        expect(await openOn(tree, container), `changed: ${changed.join(' and ')}`).toBe(
+          allows(rule, same) ? 'OK' : 'HARDWARE_MISMATCH',
+        );
+      }
+    },
+    SLOW,
+  );
+
+  it(
+    'a virtual drive is not required, so that it may change too',
+    async () => {
+      const container = await bindTo(machineTree('vm-virtio'));
+      expect(await openOn(machineTree('vm-virtio').edit('other-drive'), container)).toBe('OK');
+      expect(await openOn(machineTree('vm-virtio').edit('other-drive').edit('other-cpu'), container)).toBe('HARDWARE_MISMATCH');
+    },
+    SLOW,
+  );
+});
