@@ -21,7 +21,8 @@ const DEFAULT = { name: 'model', version: '0' };
  * const container = await encrypt(weights, { recipients: [key], signer, name: 'defects', version: '3' });
  */
 export async function encrypt(bytes: Uint8Array, options: EncryptOptions): Promise<Uint8Array> {
-  const plain = parse(stableBytes, bytes, 'bytes');
+  // Recipients may have to be read from files before the engine takes its copy.
+  const plain = parse(stableBytes, bytes, 'bytes').slice();
   const { name, version, format = 'unknown', recipients, signer, ...run } = parse(encryptOptions, options);
   if (plain.length === 0) throw new ModelGuardError('SOURCE_EMPTY', 'There are no bytes to encrypt');
   const ref = { name: name ?? DEFAULT.name, version: version ?? DEFAULT.version };

@@ -146,7 +146,8 @@ struct Derivation {
   Result<legacy::KeyString> derive(View found) const {
     if (salt == salts::Name::resource) return legacy::resource_key(found, encoding);
     if (salt == salts::Name::download) {
-      return legacy::download_key(email->bytes.reveal(), password->bytes.reveal(), hardware_hash->secret().reveal(), found, encoding);
+      const View hash = hardware_hash->secret().reveal();
+      return legacy::download_key(email->bytes.reveal(), password->bytes.reveal(), hash, found, encoding);
     }
     if (fingerprint) return legacy::hardware_hash(fingerprint->bytes.reveal(), found, encoding);
     auto machine = hardware::read_machine({hardware::system_root(), false});
@@ -182,7 +183,8 @@ std::shared_ptr<Derivation> as_derivation(Napi::Value value) {
   if (present(object, "fingerprint") && !hardware) raise_argument(value.Env(), "only a hardware hash has a fingerprint");
   for (const char* name : {"email", "password", "hardwareHash"})
     if (present(object, name) && !download) raise_argument(value.Env(), std::string("only a download key has ") + name);
-  if (present(object, "fingerprint")) request->fingerprint = as_text(object.Get("fingerprint"), "the fingerprint", Code::INVALID_ARGUMENT);
+  if (present(object, "fingerprint"))
+    request->fingerprint = as_text(object.Get("fingerprint"), "the fingerprint", Code::INVALID_ARGUMENT);
   if (!download) return request;
   request->email = as_text(object.Get("email"), "the e-mail address", Code::INVALID_ARGUMENT);
   request->password = as_text(object.Get("password"), "the password", Code::INVALID_ARGUMENT);

@@ -1,5 +1,5 @@
 // Input: an offset (2 bytes), a length (2 bytes), then an artifact of the legacy profile.
-// What decrypts must be exactly what encrypting gives under the same IV, and a read anywhere a part of it; nothing beyond is touched.
+// What decrypts must be exactly what encrypting gives under the same IV, and a read anywhere a part of it. Nothing beyond is read.
 #include <algorithm>
 #include <memory>
 

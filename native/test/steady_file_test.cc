@@ -160,7 +160,8 @@ TEST_CASE("a container is sealed from files, memory and other sources alike, and
   for (size_t i = 0; i < 3; i++) CHECK(equal(View((*loaded)[i].region.data(), size_t((*loaded)[i].size)), expected[i]));
 
   // After everything was read, so that finish() alone can notice.
-  auto sealer = Sealer::begin(SealRequest{"m", "1", "onnx", "2026-01-01T00:00:00Z", inputs(), {container_test::shared(master)}, nullptr});
+  SealRequest request{"m", "1", "onnx", "2026-01-01T00:00:00Z", inputs(), {container_test::shared(master)}, nullptr};
+  auto sealer = Sealer::begin(std::move(request));
   REQUIRE(sealer.ok());
   Bytes big(size_t((*sealer)->payload_length()));
   MemorySink sink{Span(big)};

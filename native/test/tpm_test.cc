@@ -1,87 +1,22 @@
 // Values that a TPM keeps: they open on that TPM in that state, and nowhere else. Against a software TPM where there is one.
-#include "hardware/tpm.h"
-
-#include <doctest/doctest.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <fstream>
-#include <functional>
 #include <thread>
 
-#include "hardware/tpm_blob.h"
-#include "hardware/tpm_response.h"
 #include "hardware/tss2.h"
 #include "support/memory_scan.h"
 #include "support/scale.h"
 #include "support/seed.h"
 #include "support/swtpm.h"
+#include "tpm_support.h"
 
-using namespace mg;
-using namespace mg::hardware;
+using namespace tpm_test;
 using test::StderrCapture;
 using test::Swtpm;
 
 namespace {
-
-tpm::Sealed seal(uint32_t pcrs = tpm::kDefaultPcrs) {
-  auto sealed = tpm::seal(pcrs);
-  REQUIRE_MESSAGE(sealed.ok(), sealed.status().what);
-  return std::move(*sealed);
-}
-
-void check_opens(const tpm::Sealed& sealed) {
-  const auto value = tpm::unseal(sealed.blob);
-  REQUIRE_MESSAGE(value.ok(), value.status().what);
-  CHECK(equal(value->reveal(), sealed.value.reveal()));
-}
-
-void check_refused(View blob, Code code) {
-  const auto value = tpm::unseal(blob);
-  REQUIRE(!value.ok());
-  CHECK_MESSAGE(value.status().code == code, code_name(value.status().code), ": ", value.status().what);
-}
-
-// A blob in the form of a real one, with contents made up.
-tpm::Blob made_up_blob() {
-  tpm::Blob blob;
-  blob.pcrs = 0x81;
-  blob.parent = {0x00, 0x0b};
-  blob.parent.resize(34, 0x11);
-  blob.public_area = tpm::sealed_template(Bytes(32, 0x22));
-  blob.public_area.back() = 32;
-  blob.public_area.resize(blob.public_area.size() + 32, 0x33);
-  blob.public_area[1] = uint8_t(blob.public_area.size() - 2);
-  blob.private_area = {0x00, 0x50};
-  blob.private_area.resize(2 + 0x50, 0x44);
-  return blob;
-}
-
-// Makes one call of one library function give a response code in place of its work, while it lives.
-int calls_before_fault;
-int faults;
-uint32_t fault_code;
-
-template <auto Function>
-class Fault;
-template <class... A, tss2::Rc (*tss2::Library::*Function)(A...)>
-class Fault<Function> {
- public:
-  Fault() : library_(const_cast<tss2::Library&>(**tss2::library())) {
-    original_ = library_.*Function;
-    library_.*Function = call;
-  }
-  ~Fault() { library_.*Function = original_; }
-
- private:
-  static tss2::Rc call(A... arguments) {
-    if (calls_before_fault-- > 0 || faults <= 0) return original_(arguments...);
-    faults--;
-    return fault_code;
-  }
-  static inline tss2::Rc (*original_)(A...);
-  tss2::Library& library_;
-};
 
 struct Environment {  // MODEL_GUARD_TCTI for one test
   explicit Environment(const char* value) { value ? setenv("MODEL_GUARD_TCTI", value, 1) : unsetenv("MODEL_GUARD_TCTI"); }
@@ -89,106 +24,6 @@ struct Environment {  // MODEL_GUARD_TCTI for one test
 };
 
 }  // namespace
-
-TEST_CASE("tpm: what a response code means") {
-  using tpm::Meaning;
-  struct Case {
-    uint32_t rc;
-    Meaning meaning;
-  };
-  const Case cases[] = {
-      {0x00000000, Meaning::success},
-      {0x0000099d, Meaning::refused},       // POLICY_FAIL, session 1
-      {0x0000029d, Meaning::refused},       // the same, other place
-      {0x0000009d, Meaning::refused},       // the same, without a place
-      {0x000c099d, Meaning::refused},       // the same, relayed by a resource manager
-      {0x000001df, Meaning::elsewhere},     // INTEGRITY, parameter 1
-      {0x0000018b, Meaning::elsewhere},     // HANDLE, handle 1
-      {0x000001e5, Meaning::elsewhere},     // BINDING, parameter 1
-      {0x0000098e, Meaning::unauthorized},  // AUTH_FAIL, session 1
-      {0x000009a2, Meaning::unauthorized},  // BAD_AUTH, session 1
-      {0x00000921, Meaning::locked},        // LOCKOUT
-      {0x000c0921, Meaning::locked},
-      {0x00000128, Meaning::again},         // PCR_CHANGED
-      {0x00000922, Meaning::again},         // RETRY
-      {0x00000908, Meaning::again},         // YIELDED
-      {0x0000090a, Meaning::again},         // TESTING
-      {0x00000100, Meaning::unavailable},   // INITIALIZE
-      {0x00000101, Meaning::unavailable},   // FAILURE
-      {0x00000902, Meaning::unavailable},   // OBJECT_MEMORY
-      {0x00000120, Meaning::unavailable},   // DISABLED
-      {0x0000001e, Meaning::unavailable},   // BAD_TAG: a TPM 1.2
-      {0x00000521, Meaning::unavailable},   // a vendor's
-      {0x000a0921, Meaning::unavailable},   // numbers of other layers mean other things: TCTI
-      {0x0007009d, Meaning::unavailable},   // ESYS
-      {0x000b0921, Meaning::unavailable},   // the resource manager itself
-      {0x000c0000, Meaning::unavailable},
-      {0x00001921, Meaning::unavailable},   // no such code
-      {0x01000000, Meaning::unavailable},
-  };
-  for (const Case& one : cases) {
-    INFO("rc ", one.rc);
-    CHECK(tpm::meaning(one.rc) == one.meaning);
-  }
-
-  CHECK(tpm::refusal(0x921, "work").code == Code::TPM_LOCKED);
-  CHECK(tpm::refusal(0x99d, "work").code == Code::TPM_REFUSED);
-  CHECK(tpm::refusal(0x1df, "work").code == Code::HARDWARE_MISMATCH);
-  CHECK(tpm::refusal(0x98e, "work").code == Code::TPM_UNAVAILABLE);
-  CHECK(tpm::refusal(0x922, "work").code == Code::TPM_UNAVAILABLE);
-  CHECK(tpm::refusal(0x101, "work").code == Code::TPM_UNAVAILABLE);
-  CHECK(tpm::refusal(0x101, "work").what == "the TPM cannot work (0x00000101)");
-}
-
-TEST_CASE("tpm: a blob parses strictly and encodes to the same bytes") {
-  const tpm::Blob blob = made_up_blob();
-  const Bytes bytes = blob.encode();
-  auto parsed = tpm::parse_blob(bytes);
-  REQUIRE(parsed.ok());
-  CHECK(parsed->encode() == bytes);
-  CHECK(equal(parsed->policy(), Bytes(32, 0x22)));
-  CHECK(tpm::is_blob(bytes));
-  CHECK(tpm::blob_pcrs(bytes) == 0x81);
-
-  for (size_t size = 0; size < bytes.size(); size++) CHECK(!tpm::is_blob(View(bytes).sub(0, size)));
-  Bytes longer = bytes;
-  longer.push_back(0);
-  CHECK(!tpm::is_blob(longer));
-
-  const auto refuses = [&](const char* what, const std::function<void(tpm::Blob&)>& change) {
-    tpm::Blob changed = blob;
-    change(changed);
-    CHECK_MESSAGE(!tpm::is_blob(changed.encode()), std::string(what));
-    check_refused(changed.encode(), Code::KEY_INVALID);
-  };
-  refuses("no PCR", [](tpm::Blob& b) { b.pcrs = 0; });
-  refuses("PCR 24", [](tpm::Blob& b) { b.pcrs = 1u << 24 | 1u << 7; });
-  refuses("a name of another algorithm", [](tpm::Blob& b) { b.parent[1] = 0x04; });
-  refuses("a name too long", [](tpm::Blob& b) { b.parent.push_back(0); });
-  refuses("no name", [](tpm::Blob& b) { b.parent.clear(); });
-  refuses("a public area of another type", [](tpm::Blob& b) { b.public_area[3] = 0x23; });
-  refuses("a public area that a password opens", [](tpm::Blob& b) { b.public_area[9] |= 0x40; });
-  refuses("a public area with another size", [](tpm::Blob& b) { b.public_area[1]++; });
-  refuses("a public area too long", [](tpm::Blob& b) { b.public_area.push_back(0); });
-  refuses("a private area with another size", [](tpm::Blob& b) { b.private_area[1]++; });
-  refuses("an empty private area", [](tpm::Blob& b) { b.private_area = {0, 0}; });
-  refuses("larger than allowed", [](tpm::Blob& b) {
-    b.private_area = Bytes(tpm::kMaxBlob);
-    write_be(b.private_area.data(), uint16_t(b.private_area.size() - 2));
-  });
-
-  std::mt19937_64 random(test::test_seed());
-  size_t still_blobs = 0;
-  for (int round = 0; round < 20000; round++) {
-    Bytes changed = bytes;
-    for (int change = 0; change < 1 + round % 3; change++) changed[random() % changed.size()] ^= uint8_t(1 + random() % 255);
-    auto again = tpm::parse_blob(changed);
-    if (!again.ok()) continue;
-    still_blobs++;
-    CHECK(again->encode() == changed);
-  }
-  CHECK(still_blobs > 0);
-}
 
 TEST_CASE("tpm: without a TPM that answers, the error says why") {
   const auto why = [] {
@@ -447,86 +282,6 @@ TEST_CASE("tpm: the endorsement key's name is TCG's, stays, and is another on an
   CHECK(*tpm::endorsement_name() == *name);
   other->use();
   CHECK(*tpm::endorsement_name() != *name);
-}
-
-TEST_CASE("tpm: a busy TPM and a PCR that changes meanwhile are asked again, a few times") {
-  const auto swtpm = Swtpm::start();
-  if (!swtpm) return;
-  swtpm->use();
-  const tpm::Sealed sealed = seal();
-  for (const uint32_t code : {0x128u, 0x922u, 0x908u}) {
-    const Fault<&tss2::Library::unseal> fault;
-    calls_before_fault = 0, faults = 4, fault_code = code;
-    check_opens(sealed);
-    CHECK(faults == 0);
-    calls_before_fault = 0, faults = 1000;
-    check_refused(sealed.blob, Code::TPM_UNAVAILABLE);
-    CHECK(faults == 1000 - 5);
-  }
-  {
-    const Fault<&tss2::Library::unseal> fault;
-    calls_before_fault = 0, faults = 1000, fault_code = 0x99d;
-    check_refused(sealed.blob, Code::TPM_REFUSED);
-    CHECK(faults == 999);  // a refusal is final
-  }
-  CHECK(swtpm->is_clean());
-}
-
-TEST_CASE("tpm: whichever call fails, the error is passed on and nothing stays in the TPM") {
-  const auto swtpm = Swtpm::start();
-  if (!swtpm) return;
-  swtpm->use();
-  const tpm::Sealed sealed = seal();
-  // Fails the first call of the function, then the second, and so on, until the work makes fewer.
-  const auto fail_each = [&](const std::string& function, const std::function<Status()>& work) {
-    int failed = 0;
-    for (;; failed++) {
-      calls_before_fault = failed, faults = 1, fault_code = 0x101;
-      const Status status = work();
-      if (faults == 1) {
-        CHECK_MESSAGE(status.ok(), function, ": ", status.what);
-        return failed;
-      }
-      CHECK_MESSAGE(status.code == Code::TPM_UNAVAILABLE, function, ", call ", failed, ": ", status.what);
-    }
-  };
-  const auto to_seal = [] { return tpm::seal(tpm::kDefaultPcrs).status(); };
-  const auto to_unseal = [&] { return tpm::unseal(sealed.blob).status(); };
-  const auto to_name = [] { return tpm::endorsement_name().status(); };
-  int failed = 0;
-#define MG_FAIL(function)                                                                     \
-  do {                                                                                        \
-    const Fault<&tss2::Library::function> fault;                                              \
-    const int times = fail_each(#function, to_seal) + fail_each(#function, to_unseal) + fail_each(#function, to_name); \
-    CHECK_MESSAGE(times > 0, std::string(#function));                                         \
-    CHECK_MESSAGE(swtpm->is_clean(), std::string(#function));                                 \
-    failed += times;                                                                          \
-  } while (false)
-  const auto all = [&] {
-    MG_FAIL(initialize);
-    MG_FAIL(get_name);
-    MG_FAIL(create);
-    MG_FAIL(load);
-    MG_FAIL(unseal);
-    MG_FAIL(start_auth_session);
-    MG_FAIL(set_attributes);
-    MG_FAIL(policy_pcr);
-    MG_FAIL(policy_get_digest);
-    MG_FAIL(get_capability);
-    MG_FAIL(marshal_public);
-    MG_FAIL(unmarshal_public);
-  };
-  all();
-  MG_FAIL(create_primary);
-  // With a persistent key, other calls are made.
-  REQUIRE(swtpm->tool({"tpm2_createprimary", "-C", "o", "-G", "ecc", "-c", "storage.ctx"}));
-  REQUIRE(swtpm->tool({"tpm2_evictcontrol", "-C", "o", "-c", "storage.ctx", "0x81000001"}));
-  REQUIRE(swtpm->tool({"tpm2_flushcontext", "-t"}));
-  all();
-  MG_FAIL(from_tpm_public);
-  MG_FAIL(read_public);
-#undef MG_FAIL
-  CHECK(failed > 50);
 }
 
 TEST_CASE("tpm: the value never crosses the bus as it is") {

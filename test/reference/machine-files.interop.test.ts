@@ -24,6 +24,7 @@ import { toBase64url } from './salts.js';
 
 const folder = temporaryFolder('machine-files');
 const random = seeded('machine files');
+const MINUTES = 300_000;
 const options = (full: number) => ({ seed: random.seed, numRuns: scaled(full, 200) });
 const target = path.join(folder, 'machine.json');
 let good: Uint8Array;
@@ -71,7 +72,9 @@ describe('a machine file of the SDK', () => {
     expect(refused(() => parseMachineFile(good))).toBe(false);
   });
 
-  it('is refused after a change of any bit or cut anywhere, and only another version is said to be newer', () => {
+  it('is refused after a change of any bit or cut anywhere, and only another version is said to be newer', {
+    timeout: MINUTES,
+  }, () => {
     const version = Buffer.from(good).indexOf('"version":1') + '"version":'.length;
     let changes = 0;
     for (let at = 0; at < good.length; at += 1) {
@@ -100,7 +103,7 @@ describe('a machine file of the SDK', () => {
     }
   });
 
-  it('is refused with any bytes put in, taken out or written over', () => {
+  it('is refused with any bytes put in, taken out or written over', { timeout: MINUTES }, () => {
     const edit = fc.record({
       at: fc.nat(good.length),
       cut: fc.nat(40),
@@ -116,7 +119,7 @@ describe('a machine file of the SDK', () => {
         fc.pre(Buffer.compare(changed, good) !== 0);
         expect(['MACHINE_FILE_INVALID', 'VERSION_UNSUPPORTED']).toContain(judge(changed));
       }),
-      options(20_000),
+      options(5000),
     );
   });
 
@@ -183,19 +186,19 @@ const rawHelper = fc
   });
 
 describe('helper data', () => {
-  it('made field by field are judged alike by both', () => {
+  it('made field by field are judged alike by both', { timeout: MINUTES }, () => {
     const seen = { taken: 0, refused: 0 };
     fc.assert(
       fc.property(rawHelper, (helper) => {
         seen[bothJudge(around(helper))] += 1;
       }),
-      options(10_000),
+      options(3000),
     );
     print(`helper data, field by field: ${seen.taken} taken, ${seen.refused} refused by both`);
     expect(Math.min(seen.taken, seen.refused), 'one verdict alone proves little').toBeGreaterThan(10);
   });
 
-  it('of the SDK with bytes changed, put in or taken out are judged alike by both', () => {
+  it('of the SDK with bytes changed, put in or taken out are judged alike by both', { timeout: MINUTES }, () => {
     const { helper, box, publicKey } = parseMachineFile(good);
     const from = encodeHelper(helper);
     const rest = from.length - 2;
@@ -213,12 +216,12 @@ describe('helper data', () => {
       fc.property(edit, ({ at, cut, put }) => {
         seen[bothJudge(around(concat(from.slice(0, at), put, from.slice(at + cut)), box, publicKey))] += 1;
       }),
-      options(10_000),
+      options(3000),
     );
     print(`helper data, edited: ${seen.taken} taken, ${seen.refused} refused by both`);
   });
 
-  it('with a TPM blob are taken by both where it is sound, and by the SDK alone never', () => {
+  it('with a TPM blob are taken by both where it is sound, and by the SDK alone never', { timeout: MINUTES }, () => {
     const base: Helper = {
       saltsId: random.bytes(8),
       salt: random.bytes(32),
@@ -237,7 +240,7 @@ describe('helper data', () => {
         if (code === 'taken' || refused(() => parseMachineFile(edited))) seen[bothJudge(edited)] += 1;
         else seen['refused by the SDK alone'] += 1;
       }),
-      options(5000),
+      options(2000),
     );
     print(`helper data with a TPM blob: ${JSON.stringify(seen)}`);
     expect(Math.min(seen.taken, seen.refused), 'one verdict alone proves little').toBeGreaterThan(10);

@@ -37,6 +37,7 @@ import { DEFAULT_PEPPER, defaultLegacySalt, parseSaltsFile, saltsId, toBase64url
 import { inverse, joinShares, multiply, splitSecret } from './shamir.js';
 
 const random = seeded('the reference and its machines');
+const MINUTES = 300_000;
 
 const SERVER: FactorValues = {
   cpu: 'AMD EPYC 7543P 32-Core Processor',
@@ -226,7 +227,7 @@ describe('a binding', () => {
     expect(open(bound, { values: SERVER, pepper: random.bytes(32) })).toBeUndefined();
   });
 
-  it('opens with exactly the sets of factors that its policy allows', () => {
+  it('opens with exactly the sets of factors that its policy allows', { timeout: MINUTES }, () => {
     let [opened, shut] = [0, 0];
     for (let round = 0; round < scaled(40, 12); round += 1) {
       const names = random.shuffle(FACTORS).slice(0, 1 + random.integer(FACTORS.length));

@@ -50,7 +50,7 @@ describe('npm rebuild with MODEL_GUARD_SALTS', () => {
     const done = await project.rebuild('own.salts');
     output = done.output;
     expect(done.failed, output).toBe(false);
-  });
+  }, 1_800_000); // a whole build, on a machine that may be busy
   const own = (): string => path.join(project.folder, 'build/Release/model_guard.node');
 
   it('compiles although a binary fits, takes a relative path from where npm was called, warns if others may read the file', () => {

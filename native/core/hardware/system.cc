@@ -1,5 +1,4 @@
-// Where the reader runs: on bare metal, in a virtual machine, in a container. Told by files alone, so that a recorded machine tells
-// the same.
+// Where the reader runs: on bare metal, in a virtual machine, in a container. Told by files alone, as a recorded machine has them.
 #include "hardware/readers.h"
 #include "hardware/words.h"
 

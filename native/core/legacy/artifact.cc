@@ -15,8 +15,10 @@ constexpr uint64_t kPiece = uint64_t(1) << 20;
 Status failed() { return Status(Code::LEGACY_FAILED, "the artifact does not decrypt with this key"); }
 
 Result<Secret> aes_key(const keys::Key& key) {
-  if (key.type() != keys::Type::legacy)
-    return Status(Code::KEY_TYPE_WRONG, std::string("a ") + keys::type_name(key.type()) + " key is no key string of the legacy profile");
+  if (key.type() != keys::Type::legacy) {
+    return Status(Code::KEY_TYPE_WRONG,
+                  std::string("a ") + keys::type_name(key.type()) + " key is no key string of the legacy profile");
+  }
   auto out = Secret::allocate(32);
   if (!out.ok()) return out.status();
   if (auto s = crypto::digest(crypto::Hash::sha256, {key.secret().reveal()}, out->reveal_mut()); !s.ok()) return s;

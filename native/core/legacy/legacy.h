@@ -18,9 +18,11 @@ constexpr uint64_t kMaxSmall = 3072;
 enum class Encoding : uint8_t { base64, hex };
 using KeyString = std::shared_ptr<const keys::Key>;
 Result<KeyString> key_string(View text);  // as it is: 1 to 4,096 bytes; also a fragment, whose SHA-256 is the archive's AES key
-Result<KeyString> resource_key(View salt, Encoding encoding);                                    // SHA-384(salt)
-Result<KeyString> hardware_hash(View fingerprint, View salt, Encoding encoding);                 // SHA-384("Azaion_" || fingerprint || salt)
-Result<KeyString> download_key(View email, View password, View hardware_hash, View salt, Encoding encoding);  // SHA-384(all four)
+Result<KeyString> resource_key(View salt, Encoding encoding);  // SHA-384(salt)
+// SHA-384("Azaion_" || fingerprint || salt)
+Result<KeyString> hardware_hash(View fingerprint, View salt, Encoding encoding);
+// SHA-384(email || password || hardware_hash || salt), the hash as its key string
+Result<KeyString> download_key(View email, View password, View hardware_hash, View salt, Encoding encoding);
 // "CPU: C. GPU: G. Memory: M. DriveSerial: D", each the factor's canonical value (docs/format.md, section 12), nothing where it is
 // absent. HARDWARE_UNREADABLE where all four are.
 Result<Secret> fingerprint_text(const hardware::Machine& machine);

@@ -66,7 +66,9 @@ std::string checked_path(std::string_view path) {
   return std::string(path);
 }
 
-bool is_in(const std::string& path, const std::string& folder) { return path == folder || path.compare(0, folder.size() + 1, folder + "/") == 0; }
+bool is_in(const std::string& path, const std::string& folder) {
+  return path == folder || path.compare(0, folder.size() + 1, folder + "/") == 0;
+}
 
 }  // namespace
 
