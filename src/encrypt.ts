@@ -21,31 +21,35 @@ const DEFAULT = { name: 'model', version: '0' };
  * const container = await encrypt(weights, { recipients: [key], signer, name: 'defects', version: '3' });
  */
 export async function encrypt(bytes: Uint8Array, options: EncryptOptions): Promise<Uint8Array> {
-  // Recipients may have to be read from files before the engine takes its copy.
+  // Recipients may have to be read from files before the engine takes its copy; this one is wiped.
   const plain = parse(stableBytes, bytes, 'bytes').slice();
   const { name, version, format = 'unknown', recipients, signer, ...run } = parse(encryptOptions, options);
   if (plain.length === 0) throw new ModelGuardError('SOURCE_EMPTY', 'There are no bytes to encrypt');
   const ref = { name: name ?? DEFAULT.name, version: version ?? DEFAULT.version };
-  return await abortable(run.signal, async () => {
-    const inputs = [{ path: 'model', bytes: plain }];
-    return await sealing({ ref, format, inputs, recipients, signer }, async (sealer) => {
-      const { headerLength, payloadLength, plaintextSize } = sealer;
-      const size = headerLength + payloadLength;
-      if (size > MAX_BYTES)
-        throw new ModelGuardError('LIMIT_EXCEEDED', `The container would have ${size} bytes; use encryptFile`);
-      const container = new Uint8Array(size);
-      await work('encrypt', plaintextSize, run, async (running) => {
-        let at = headerLength + PREFIX;
-        for await (const piece of sealedBytes(sealer, PREFIX, running)) {
-          container.set(piece, at);
-          at += piece.length;
-        }
+  try {
+    return await abortable(run.signal, async () => {
+      const inputs = [{ path: 'model', bytes: plain }];
+      return await sealing({ ref, format, inputs, recipients, signer }, async (sealer) => {
+        const { headerLength, payloadLength, plaintextSize } = sealer;
+        const size = headerLength + payloadLength;
+        if (size > MAX_BYTES)
+          throw new ModelGuardError('LIMIT_EXCEEDED', `The container would have ${size} bytes; use encryptFile`);
+        const container = new Uint8Array(size);
+        await work('encrypt', plaintextSize, run, async (running) => {
+          let at = headerLength + PREFIX;
+          for await (const piece of sealedBytes(sealer, PREFIX, running)) {
+            container.set(piece, at);
+            at += piece.length;
+          }
+        });
+        const header = await call(() => sealer.finish());
+        container.set(join(header, sealed(sealer, header).head));
+        return container;
       });
-      const header = await call(() => sealer.finish());
-      container.set(join(header, sealed(sealer, header).head));
-      return container;
     });
-  });
+  } finally {
+    plain.fill(0);
+  }
 }
 
 /**

@@ -6,4 +6,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
 
+// libtss2 writes its own errors to stderr, beside ours.
+process.env.TSS2_LOG ??= 'all+none';
+
 process.exitCode = await run(process.argv.slice(2));
