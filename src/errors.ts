@@ -46,11 +46,13 @@ export const ERROR_CODES = {
   PASSPHRASE_INVALID: { exit: 5, advice: 'Give 1 to 1,024 bytes of UTF-8 text.' },
   HARDWARE_MISMATCH: {
     exit: 5,
-    advice: 'Load it on the machine it was made for. If parts of this machine were replaced, export a new machine file here (`model-guard fingerprint --out`), or make a new device key, and have the model released to it.',
+    advice:
+      'Load it on the machine it was made for. If parts of this machine were replaced, export a new machine file here (`model-guard fingerprint --out`), or make a new device key, and have the model released to it.',
   },
   HARDWARE_UNREADABLE: {
     exit: 5,
-    advice: 'Run `model-guard fingerprint` to see what this machine shows and why; a container may need /sys, a factor may need root.',
+    advice:
+      'Run `model-guard fingerprint` to see what this machine shows and why; a container may need /sys, a factor may need root.',
   },
   MACHINE_FILE_INVALID: {
     exit: 5,
@@ -70,7 +72,8 @@ export const ERROR_CODES = {
   },
   TPM_UNAVAILABLE: {
     exit: 5,
-    advice: 'Check that the machine has a TPM 2.0, that this user may use it (often: group tss), and that libtss2-esys is installed.',
+    advice:
+      'Check that the machine has a TPM 2.0, that this user may use it (often: group tss), and that libtss2-esys is installed.',
   },
   TPM_LOCKED: {
     exit: 5,
@@ -82,7 +85,8 @@ export const ERROR_CODES = {
   },
   LEGACY_FAILED: {
     exit: 4,
-    advice: 'Check the key, its salts and encoding, and the artifact. The legacy profile cannot tell these apart, and misses about 1 in 256 wrong keys.',
+    advice:
+      'Check the key, its salts and encoding, and the artifact. The legacy profile cannot tell these apart, and misses about 1 in 256 wrong keys.',
   },
   NAME_INVALID: { exit: 2, advice: 'Rename it: docs/format.md says what a name may hold.' },
   SOURCE_UNSUPPORTED: { exit: 6, advice: 'Use regular files and folders only: replace or leave out what the message names.' },
