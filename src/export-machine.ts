@@ -11,7 +11,7 @@ import type { ExportMachineOptions, MachineTerms } from './types.js';
  *
  * The weaker the factors, the easier the machine can be guessed by who knows its parts: docs/threat-model.md gives the cost.
  * @param path The machine file to write, whole or not at all.
- * @param options What a machine must show to open; the defaults tolerate one changed part.
+ * @param options What a machine must show to open. By default a strong drive is required and one other part may change.
  * @returns What it was bound to.
  * @throws HARDWARE_UNREADABLE · INVALID_ARGUMENT (atLeast above the sum of the weights, a factor twice, a weight of one that does not
  *   count) · TPM_UNAVAILABLE, TPM_LOCKED · ALREADY_EXISTS unless `overwrite`, PERMISSION_DENIED, READ_ONLY, NO_SPACE, IO_FAILED

@@ -280,7 +280,10 @@ export interface MachinePolicy {
   readonly factors?: readonly MachineFactor[] | undefined;
   /** Factors without which nothing opens; an empty list for none. Default: the drive, where its serial number is strong. */
   readonly require?: readonly MachineFactor[] | undefined;
-  /** How much weight must be there to open, 1 to the sum of the weights. Default: all but one factor of three or more, else all. */
+  /**
+   * How much weight must be there to open, 1 to the sum of the weights. Default: all, but for the lightest factor that is not required
+   * where one is required and there are three or more.
+   */
   readonly atLeast?: number | undefined;
   /** Weights of factors, 1 to 16. Default: 1 each. */
   readonly weights?: { readonly [Factor in MachineFactor]?: number | undefined } | undefined;

@@ -150,6 +150,11 @@ container::Identities as_identities(Napi::Object request) {
   container::Identities identities;
   for (const auto& item : as_array(request.Get("identities"), "identities")) identities.emplace_back(as_key(item));
   if (request.Get("hardware").ToBoolean()) identities.emplace_back();
+  if (!present(request, "machines")) return identities;
+  for (const auto& item : as_array(request.Get("machines"), "machines")) {
+    identities.emplace_back();
+    identities.back().machine = keys::key_id(as_public_key(item, "a machine's key"));
+  }
   return identities;
 }
 

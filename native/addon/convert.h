@@ -31,7 +31,7 @@ std::optional<std::string> optional_string(Napi::Object object, const char* name
 bool present(Napi::Object object, const char* name);
 
 keys::PublicKey as_public_key(Napi::Value value, const char* what);
-container::Identities as_identities(Napi::Object request);  // its `identities` and `hardware`
+container::Identities as_identities(Napi::Object request);  // its `identities`, `hardware`, `machines`
 std::vector<container::Recipient> as_recipients(Napi::Value value);
 container::Trust as_trust(Napi::Value value);
 // The Work behind a NativeWork: that of its control, or a new one; threads set.

@@ -84,6 +84,13 @@ TEST_CASE("links that double, stacks that lie on themselves, folders without end
   stack.link("/sys/devices/virtual/block/md127/slaves/dm-0", "../../dm-0");
   stack.link("/sys/devices/virtual/block/dm-0/slaves/dm-0", "../../dm-0");
   CHECK(value(stack, Kind::drive) == "naa.500a07513f1a2b01");
+  for (int i = 10; i < 40; i++) {  // each on every other: 30! ways down
+    const std::string device = "/sys/devices/virtual/block/dm-" + std::to_string(i);
+    stack.link("/sys/class/block/dm-" + std::to_string(i), "../../devices/virtual/block/dm-" + std::to_string(i));
+    for (int below = 10; below < 40; below++) stack.link(device + "/slaves/dm-" + std::to_string(below), "../..");
+    stack.link("/sys/devices/virtual/block/dm-0/slaves/dm-" + std::to_string(i), "../..");
+  }
+  CHECK(value(stack, Kind::drive) == "naa.500a07513f1a2b01");
 
   MachineTree crowd(kBare);  // more names than are listed: only the root's own drive can still be told
   for (int i = 0; i < 16'400; i++) crowd.link("/sys/block/x" + std::to_string(i), "nothing");

@@ -80,6 +80,10 @@ TEST_CASE("GPU: slices, external cards and the firmware's picture do not count")
   on_usb.move("/sys/devices/platform/fb000000.gpu", "/sys/devices/platform/usb3/3-1/gpu");
   on_usb.link("/sys/class/drm/card1", "../../devices/platform/usb3/3-1/gpu/drm/card1");
   CHECK(value(on_usb, Kind::gpu) == "rockchip,display-subsystem");
+  MachineTree twice(kArm);  // two cards of one controller
+  twice.link("/sys/class/drm/card7", "../../devices/platform/fb000000.gpu/drm/card7");
+  twice.link("/sys/devices/platform/fb000000.gpu/drm/card7/device", "../..");
+  CHECK(value(twice, Kind::gpu) == "rockchip,display-subsystem, rockchip,rk3588-mali");
   CHECK(factor(MachineTree(kArm).remove("/sys/class/drm"), Kind::gpu).why == "no /sys/bus/pci/devices");
   CHECK(factor(MachineTree(kBare).remove("/sys/bus/pci").folder("/sys/bus/pci/devices").remove("/proc/driver"), Kind::gpu).why ==
         "no display controller");
@@ -197,6 +201,16 @@ TEST_CASE("drive: what is not part of the machine does not count") {
   CHECK(with(nvme(local, "nvme0c0n1", "== " + local + "/nvme0c0n1/hidden\n1\n")) == "");
   for (const std::string transport : {"tcp", "rdma", "fc", "loop"})
     CHECK(with(nvme(fabric, "nvme0n1", "== " + fabric + "/transport\n" + transport + "\n")) == "");
+  // With native multipath the controllers decide, one of which has to be in the machine.
+  const std::string subsystem = "/sys/devices/virtual/nvme-subsystem/nvme-subsys0";
+  const auto multipath = [&](const std::string& controller, const std::string& transport) {
+    return nvme(subsystem, "nvme0n1", "=> " + subsystem + "/nvme0 -> ../../../../.." + controller + "\n== " + controller +
+                                          "/transport\n" + transport + "\n");
+  };
+  CHECK(with(multipath(local, "pcie")) == serial);
+  CHECK(with(multipath(local, "pcie") + "== " + pci + "/removable\nremovable\n") == "");
+  CHECK(with(multipath(fabric, "tcp")) == "");
+  CHECK(with(nvme(subsystem, "nvme0n1", "")) == "");
 }
 
 TEST_CASE("drive: serial numbers that any number of machines have are absent") {

@@ -19,7 +19,7 @@ export const withMachinePolicy = (command: Command, tpmDefault: string): Command
     .option('--factor <F>', 'a factor that counts; repeat for more (default: cpu, gpu, memory and drive)', collectFactors)
     .option('--require <F>', 'a factor without which nothing opens; repeat for more (default: a strong drive)', collectFactors)
     .option('--no-require', 'none is required')
-    .option('--at-least <N>', 'how much weight opens (default: all but one factor of three or more)')
+    .option('--at-least <N>', 'how much weight opens (default: all, or all but one where a factor is required)')
     .option('--weight <F=N>', "a factor's weight, 1 to 16; repeat for more (default: 1 each)", collect)
     .addOption(new Option('--tpm <USE>', `whether the TPM takes part (default: ${tpmDefault})`).choices(TPM_USES))
     .option('--pcr <N>', 'a PCR of the TPM that must not change, 0 to 23; repeat for more (default: 7)', collect);

@@ -148,6 +148,8 @@ export interface NativeOpenRequest {
   readonly identities: readonly KeyHandle[];
   /** This machine is an identity too. */
   readonly hardware?: boolean | undefined;
+  /** Public keys of machine files that this machine exported: of hardware slots only theirs are tried. */
+  readonly machines?: readonly Uint8Array[] | undefined;
   readonly trust: NativeTrust;
   /** Cancels between two steps of key derivation. */
   readonly control?: NativeControl | undefined;

@@ -383,6 +383,7 @@ describe('help', () => {
     'verify',
     'rewrap',
     'rekey',
+    'fingerprint',
     'migrate',
   ];
 

@@ -60,7 +60,7 @@ export function takeHelper(from: Cursor): Helper {
   const salt = from.take(32);
   const threshold = from.u8();
   const n = from.u8();
-  must(n >= 1 && n <= 8, 'helper data has 1 to 8 factors');
+  must(n >= 1 && n <= 6, 'helper data has 1 to 6 factors');
   const factors = Array.from({ length: n }, () => takeFactor(from));
   factors.forEach(({ name }, index) => {
     const before = factors[index - 1];

@@ -89,7 +89,8 @@ Status Opened::find_data_key(const Identities& identities, const Trust& trust, c
   std::optional<hardware::Machine> machine;
   for (const Identity& identity : identities) {
     for (const Slot& slot : header_.slots) {
-      const bool fits = identity.key ? matches(slot, *identity.key) : slot.type == uint16_t(SlotType::hardware);
+      const bool machines = slot.type == uint16_t(SlotType::hardware) && identity.machine.value_or(slot.key_id) == slot.key_id;
+      const bool fits = identity.key ? matches(slot, *identity.key) : machines;
       if (!fits) continue;
       if (auto s = check_policy(slot, lease_signed, trust.now); !s.ok()) {
         refused = s;

@@ -17,6 +17,7 @@ struct Recipient {
 // Who opens one: a key, or this machine by what it is made of.
 struct Identity {
   std::shared_ptr<const keys::Key> key;  // null: this machine
+  std::optional<keys::KeyId> machine;    // this machine's slot has that key id; others need not be tried, which takes time
   Identity() = default;
   Identity(std::shared_ptr<const keys::Key> k) : key(std::move(k)) {}
 };

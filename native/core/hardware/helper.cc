@@ -88,7 +88,7 @@ Result<Helper> parse_helper(View bytes, size_t* used) {
   if (in.failed) return malformed("they are too short");
   std::copy(id.begin(), id.end(), helper.salts_id.begin());
   std::copy(salt.begin(), salt.end(), helper.salt.begin());
-  if (count < 1 || count > kMaxFactors) return malformed("they name " + std::to_string(count) + " factors, 1 to 8 are allowed");
+  if (count < 1 || count > kMaxFactors) return malformed("they name " + std::to_string(count) + " factors, 1 to 6 are allowed");
   unsigned weight = 0;
   for (size_t i = 0; i < count; i++) {
     BoundFactor factor;

@@ -8,7 +8,7 @@
 
 namespace mg::hardware {
 
-constexpr size_t kMaxFactors = 8, kMaxWeight = 16, kShare = 32, kSalt = 16;
+constexpr size_t kMaxFactors = 6, kMaxWeight = 16, kShare = 32, kSalt = 16;
 using SaltsId = std::array<uint8_t, 8>;
 
 struct BoundFactor {
@@ -29,7 +29,7 @@ struct Helper {
   Bytes encode() const;
   bool counts(Kind kind) const;
   // Every smallest set of factors that opens (bit i: factors[i]), fewest members first: all required ones are in each, the
-  // weights reach the threshold, and no member can be left out unless it is required. At most 256, by kMaxFactors.
+  // weights reach the threshold, and no member can be left out unless it is required. At most 20, by kMaxFactors.
   std::vector<uint32_t> openings() const;
 };
 
