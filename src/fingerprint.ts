@@ -3,9 +3,9 @@ import { fingerprintOptions, parse } from './options.js';
 import type { FingerprintOptions, HardwareFingerprint } from './types.js';
 
 /**
- * What this machine shows of itself, how good each part is to bind a model to, and why. It is read natively from files of the kernel:
- * no process is started. What cannot be read is an absent factor, not an error. Without `values` nothing that was read is in it, and
- * never a hash of it.
+ * What this machine shows of itself, how good each part is to bind a model to, and why. It is read natively from files of the
+ * kernel: no process is started. What cannot be read is an absent factor, not an error. Without `values` nothing that was read is
+ * in it, and never a hash of it.
  * @throws INVALID_ARGUMENT, OUT_OF_MEMORY
  * @see docs/format.md section 12
  * @example

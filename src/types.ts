@@ -288,8 +288,8 @@ export interface MachinePolicy {
   /** Weights of factors, 1 to 16. Default: 1 each. */
   readonly weights?: { readonly [Factor in MachineFactor]?: number | undefined } | undefined;
   /**
-   * Whether a TPM 2.0 takes part; then a copy of the disk opens nowhere else. `when-usable` warns with MODEL_GUARD_TPM_UNUSED where
-   * there is one that cannot be used. Default: `never` for machine files, `when-usable` for device keys.
+   * Whether a TPM 2.0 takes part; then a copy of the disk opens nowhere else. `when-usable` warns with MODEL_GUARD_TPM_UNUSED
+   * where there is one that cannot be used. Default: `never` for machine files, `when-usable` for device keys.
    */
   readonly tpm?: 'never' | 'when-usable' | 'required' | undefined;
   /** PCRs of the TPM's SHA-256 bank that must not change, 0 to 23. Default: 7, the secure boot state. Needs a TPM policy. */
@@ -338,8 +338,8 @@ export interface FingerprintOptions {
 export interface HardwareFactor {
   readonly name: MachineFactor;
   /**
-   * `strong`: unique to this machine and hard to guess. `weak`: many machines share it. `virtual`: a hypervisor made it up, or may copy
-   * it. `absent`: it cannot be read.
+   * `strong`: unique to this machine and hard to guess. `weak`: many machines share it. `virtual`: a hypervisor made it up, or may
+   * copy it. `absent`: it cannot be read.
    */
   readonly quality: 'strong' | 'weak' | 'virtual' | 'absent';
   /** Where it is read, or would be. */

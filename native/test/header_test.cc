@@ -3,6 +3,7 @@
 #include <functional>
 #include <random>
 #include "container/header.h"
+#include "hardware/helper.h"
 #include "payload/layout.h"
 #include "support/seed.h"
 #include "text/text.h"
@@ -31,13 +32,31 @@ void set_core(Header& header) {
   header.payload_length = payload::payload_size(header.core.plaintext_size);
 }
 
+Bytes helper_data(Random& random) {
+  hardware::Helper helper;
+  fill(random, helper.salts_id);
+  fill(random, helper.salt);
+  for (hardware::Kind kind : {hardware::Kind::cpu, hardware::Kind::memory, hardware::Kind::drive}) {
+    const auto weight = uint8_t(1 + random() % hardware::kMaxWeight);
+    helper.factors.push_back({kind, random() % 2 == 0, weight, {}, Bytes(weight * hardware::kShare)});
+    fill(random, helper.factors.back().salt);
+    fill(random, helper.factors.back().shares);
+  }
+  helper.threshold = uint8_t(1 + random() % 3);
+  return helper.encode();
+}
+
 Slot slot(Random& random, uint16_t type) {
   Slot out;
   out.type = type;
-  bool known = type >= 1 && type <= 3;
-  out.body.resize(type == 3 ? 65 : known ? 80 : random() % 200);
+  bool known = type >= 1 && type <= 4;
+  out.body.resize(type == 4 ? kHardwareTail : type == 3 ? 65 : known ? 80 : random() % 200);
   fill(random, out.body);
-  if (type == 1 || !known) fill(random, out.key_id);
+  if (type == 4) {
+    const Bytes helper = helper_data(random);
+    out.body.insert(out.body.begin(), helper.begin(), helper.end());
+  }
+  if (type == 1 || type == 4 || !known) fill(random, out.key_id);
   if (type == 3) out.body[16] = uint8_t(15 + random() % 4);
   if (known) out.flags = random() % 2;
   if (random() % 2 == 0) {
@@ -248,10 +267,22 @@ TEST_CASE("slots: frame, types, limits") {
     CHECK(with([&](Header& h) { h.slots[i].body.pop_back(); }) == kBad);
     CHECK(with([&](Header& h) { h.slots[i].body.clear(); }) == kBad);
   }
+  const auto hardware = [](const std::function<void(Bytes&)>& change) {
+    return with([&](Header& h) {
+      Random random(7);
+      h.slots[0] = slot(random, 4);
+      change(h.slots[0].body);
+    });
+  };
+  CHECK(hardware([](Bytes&) {}) == Code::OK);
+  CHECK(hardware([](Bytes& body) { body.push_back(0); }) == kBad);
+  CHECK(hardware([](Bytes& body) { body.pop_back(); }) == kBad);
+  CHECK(hardware([](Bytes& body) { body[40] = 0; }) == kBad);  // threshold
+  CHECK(hardware([](Bytes& body) { body.resize(41); }) == kBad);
   CHECK(with([](Header& h) { h.slots[1].body[16] = 14; }) == kBad);
   CHECK(with([](Header& h) { h.slots[1].body[16] = 19; }) == kBad);
   CHECK(with([](Header& h) { h.slots[1].key_id[7] = 1; }) == kBad);
-  for (uint16_t type : {0, 4, 5, 6, 65535}) {
+  for (uint16_t type : {0, 5, 6, 65535}) {
     CHECK(with([&](Header& h) { h.slots[0].type = type; h.slots[0].flags = 0; }) == Code::OK);
     CHECK(with([&](Header& h) { h.slots[0].type = type; h.slots[0].flags = 1; }) == Code::CRITICAL_UNSUPPORTED);
     CHECK(with([&](Header& h) { h.slots[0].type = type; h.slots[0].flags = 2; }) == kBad);

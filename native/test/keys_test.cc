@@ -97,7 +97,7 @@ TEST_CASE("a damaged or foreign key file is refused with a code") {
     put(path, text);
     CHECK_MESSAGE(read_key_file(path).status().code == Code::KEY_INVALID, text);
   }
-  put(path, std::string(5000, 'x'));
+  put(path, std::string(17000, 'x'));
   CHECK(read_key_file(path).status().code == Code::LIMIT_EXCEEDED);
   CHECK(read_key_file(folder.path).status().code == Code::SOURCE_UNSUPPORTED);
   CHECK(read_key_file(folder.path + "/none").status().code == Code::NOT_FOUND);

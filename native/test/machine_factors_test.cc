@@ -193,8 +193,8 @@ TEST_CASE("drive: what is not part of the machine does not count") {
 
   const auto nvme = [&](const std::string& controller, const std::string& name, const std::string& more) {
     const std::string path = controller + "/" + name;
-    return "== " + controller + "/serial\n" + serial + "\n=> " + path + "/device -> ..\n=> /sys/block/" + name + " -> ../.." + path +
-           "\n" + more;
+    return "== " + controller + "/serial\n" + serial + "\n=> " + path + "/device -> ..\n" +
+           "=> /sys/block/" + name + " -> ../.." + path + "\n" + more;
   };
   const std::string local = pci + "/nvme/nvme0", fabric = "/sys/devices/virtual/nvme-fabrics/ctl/nvme0";
   CHECK(with(nvme(local, "nvme0n1", "== " + local + "/transport\npcie\n")) == serial);

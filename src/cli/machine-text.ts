@@ -18,7 +18,7 @@ export function termsText({ factors, atLeast, tpm, salts, saltsId }: MachineTerm
 
 export const saltsText = ({ salts }: HardwareFingerprint): string =>
   salts.default
-    ? 'Salts: the public defaults. Any build of model-guard opens here what is bound here (MODEL_GUARD_SALTS, docs/format.md section 13).'
+    ? 'Salts: the public defaults, so any build of model-guard opens here what is bound here (docs/format.md section 13).'
     : `Salts: this build's own (${salts.id}). Only builds with the same salts open what is bound with them.`;
 
 const named = (factors: readonly HardwareFactor[], quality: HardwareFactor['quality']): string[] =>

@@ -32,11 +32,11 @@ export class Hardware {
 }
 
 /**
- * A machine as recipient or identity. As recipient it is the one that exported `machineFile` (`exportMachine`,
- * `model-guard fingerprint --out`); the file is read when something is encrypted. As identity it is this machine, and no file is read.
- * Opening takes scrypt (RFC 7914) per factor, some tenths of a second in all.
+ * A machine as recipient or identity. As recipient it is the one that exported `file` (`exportMachine`,
+ * `model-guard fingerprint --out`), which is read when something is encrypted. As identity it is this machine, and no file is
+ * read. Opening runs scrypt (RFC 7914) once per factor, some tenths of a second in all.
  *
- * A machine file says what opens, and nothing says who wrote it: get it from the target over a way you trust.
+ * A machine file does not say who wrote it: get it from the target over a way you trust.
  * @param file Path of a machine file.
  * @param demand What the publisher wants of the file: MACHINE_POLICY_WEAK where a weaker set of factors would open.
  * @throws INVALID_ARGUMENT. Later, where it is used: as recipient NOT_FOUND, MACHINE_FILE_INVALID, VERSION_UNSUPPORTED,
@@ -44,7 +44,8 @@ export class Hardware {
  * @see docs/format.md section 12
  * @example
  * await protect('defects.onnx', { ...options, recipients: [hardware('machine.json', { require: ['drive'], atLeast: 3 })] });
- * using model = await load('defects@3', { from: store, identities: [hardware()], verifier: 'mgs1:…' }); // on the target
+ * // on the target
+ * using model = await load('defects@3', { from: store, identities: [hardware()], verifier: 'mgs1:…' });
  */
 export function hardware(file?: string, demand?: MachineDemand): Hardware {
   const path = parse(machineFile, file, 'machineFile');

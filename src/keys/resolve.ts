@@ -14,8 +14,8 @@ const MAX_MACHINE_FILE = 64 * 1024;
 const OPENING: ReadonlySet<NativeKeyType> = new Set(['master', 'device', 'passphrase']);
 
 /**
- * Machine files are read here, so that a recipient is what they hold when something is encrypted. INVALID_ARGUMENT for one given twice
- * or a second passphrase; KEY_TYPE_WRONG, KEY_INVALID; what `hardware()` throws.
+ * Machine files are read here, so that a recipient is what they hold when something is encrypted. INVALID_ARGUMENT for one given
+ * twice or a second passphrase; KEY_TYPE_WRONG, KEY_INVALID; what `hardware()` throws.
  */
 export async function resolveRecipients(values: readonly unknown[]): Promise<NativeRecipient[]> {
   const seen = new Set<unknown>();

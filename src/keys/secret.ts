@@ -71,7 +71,7 @@ export class DeviceKey extends SecretKey {
   readonly type = 'device';
   /** What others encrypt to. */
   readonly publicKey: DevicePublicKey;
-  /** What the machine must show to open the key's file, where {@link generate} sealed it just now; a key from a file does not say. */
+  /** What a machine must show to open the key's file, where {@link generate} sealed it just now. A key from a file does not say. */
   declare readonly sealedTo?: MachineTerms;
   private constructor(handle: KeyHandle, sealedTo?: MachineTerms) {
     super(handle);
@@ -87,9 +87,9 @@ export class DeviceKey extends SecretKey {
   /** New random keys, in native memory. */
   static generate(): DeviceKey;
   /**
-   * New random keys in a new file, sealed to this machine and, unless `tpm` says otherwise, to its TPM where that can be used: copied to
-   * another machine, the file does not open. There is no recovery: after a change that the policy does not allow, make a new key and have
-   * models released to that one. Warns with MODEL_GUARD_TPM_UNUSED where a TPM is there that could not be used.
+   * New random keys in a new file, sealed to this machine and, unless `tpm` says otherwise, to its TPM where that can be used:
+   * copied to another machine, the file does not open. There is no recovery: after a change that the policy does not allow, make a
+   * new key and have models released to that one. Warns with MODEL_GUARD_TPM_UNUSED where a TPM is there that could not be used.
    * @throws HARDWARE_UNREADABLE · INVALID_ARGUMENT · TPM_UNAVAILABLE, TPM_LOCKED · ALREADY_EXISTS, PERMISSION_DENIED, READ_ONLY,
    *   NO_SPACE, IO_FAILED
    * @see docs/format.md sections 11 and 12
@@ -109,7 +109,8 @@ export class DeviceKey extends SecretKey {
   }
 
   /**
-   * Reads a key file natively; a sealed one opens on its machine alone. Warns with MODEL_GUARD_KEY_PERMISSIONS if others may read it.
+   * Reads a key file natively; a sealed one opens on its machine alone. Warns with MODEL_GUARD_KEY_PERMISSIONS if others may read
+   * it.
    * @throws NOT_FOUND, PERMISSION_DENIED, KEY_INVALID, KEY_TYPE_WRONG · of a sealed one HARDWARE_MISMATCH, HARDWARE_UNREADABLE,
    *   SALTS_MISMATCH, TPM_UNAVAILABLE, TPM_LOCKED, TPM_REFUSED
    */
@@ -118,7 +119,8 @@ export class DeviceKey extends SecretKey {
   }
 
   /**
-   * Writes a key file (mode 0600, docs/format.md section 11), whole or not at all. Never a sealed one: what it writes opens anywhere.
+   * Writes a key file (mode 0600, docs/format.md section 11), whole or not at all. It is a plain
+   * one, of a sealed key too: what it writes opens anywhere.
    * @throws ALREADY_EXISTS, PERMISSION_DENIED, READ_ONLY, NO_SPACE
    */
   save(path: string): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * Machines on the command line. A model protected for machine A loads there with no server and no key file, and ends on machine B with
- * the code for wrong hardware. The recorded machines exist for a build for tests alone: the released addon does not know the variable.
+ * Machines on the command line. A model protected for machine A loads there with no server and no key file, and ends on machine B
+ * with the code for wrong hardware. Recorded machines exist for a build for tests alone: the released addon does not know the variable.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';

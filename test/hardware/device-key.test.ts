@@ -1,4 +1,4 @@
-/** Device keys sealed at rest: to the machine they were made on, and to its TPM. Anywhere else, and after any change, they do not open. */
+/** Device keys sealed at rest, to their machine and its TPM: anywhere else, and after any change of the file, they do not open. */
 import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -14,6 +14,7 @@ import { Swtpm, swtpmAvailable } from '../support/swtpm.js';
 import { temporaryFolder } from '../support/temp.js';
 
 useMachine('/nowhere');
+process.env.TSS2_LOG = 'all+none'; // what the TPM library would print where there is no TPM
 const folder = temporaryFolder('sealed-keys');
 const at = (name: string): string => path.join(folder, name);
 const random = seeded('sealed device keys');

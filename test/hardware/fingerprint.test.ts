@@ -1,10 +1,12 @@
 /** What a machine shows of itself: how good each part is and why. Values only where asked for, and never a hash of one. */
 import { describe, expect, it } from 'vitest';
 import { fingerprint, type HardwareFingerprint, type MachineFactor } from '../../src/index.js';
-import { become } from '../support/bound.js';
+import { become, bindTo, openOn } from '../support/bound.js';
 import { succeed } from '../support/cli.js';
 import { useMachine } from '../support/machine-addon.js';
 import { disturbancesOf, machineNames, machineTree } from '../support/machine-tree.js';
+import { skipTest } from '../support/shared.js';
+import { Swtpm, swtpmAvailable } from '../support/swtpm.js';
 
 useMachine('/nowhere');
 const NAMES: readonly MachineFactor[] = ['cpu', 'gpu', 'memory', 'drive', 'uuid', 'tpm'];
@@ -68,6 +70,30 @@ describe('quality', () => {
     await become(machineTree('bare-metal-nvme-nvidia'));
     expect((await fingerprint()).factors.find(({ name }) => name === 'tpm')).toMatchObject({ quality: 'absent', source: 'TPM' });
   });
+
+  it('of a TPM that is asked is strong, and its key is a factor to bind to', async (context) => {
+    if (!swtpmAvailable()) skipTest(context, 'swtpm and tpm2-tools are not installed');
+    await become(machineTree('sata-server'));
+    const before = process.env.MODEL_GUARD_TCTI;
+    const [own, other] = [new Swtpm(), new Swtpm()];
+    try {
+      await own.start();
+      process.env.MODEL_GUARD_TCTI = own.tcti;
+      const asked = (await fingerprint({ tpm: true })).factors.find(({ name }) => name === 'tpm');
+      expect(asked).toEqual({ name: 'tpm', quality: 'strong', source: 'TPM', needsRoot: false, why: expect.any(String) });
+      const { factors } = await fingerprint({ tpm: true, values: true });
+      expect(factors.at(-1)?.value).toMatch(/^[0-9a-f]{68}$/);
+
+      const container = await bindTo(machineTree('sata-server'), { require: ['tpm'], atLeast: 4 });
+      expect(await openOn(machineTree('sata-server'), container)).toBe('OK');
+      await other.start();
+      process.env.MODEL_GUARD_TCTI = other.tcti;
+      expect(await openOn(machineTree('sata-server'), container), 'another TPM').toBe('HARDWARE_MISMATCH');
+    } finally {
+      if (before === undefined) delete process.env.MODEL_GUARD_TCTI;
+      else process.env.MODEL_GUARD_TCTI = before;
+    }
+  });
 });
 
 describe('model-guard fingerprint', () => {
@@ -77,7 +103,7 @@ describe('model-guard fingerprint', () => {
     expect(stdout).toMatch(/FACTOR +QUALITY +WHY +SOURCE\n/);
     expect(stdout).toMatch(/drive +strong +/);
     expect(stdout).toContain('Hard to guess from afar: drive');
-    expect(stdout).toContain('Salts: the public defaults.');
+    expect(stdout).toContain('Salts: the public defaults,');
     expect(stdout).not.toContain('VALUE');
   });
 

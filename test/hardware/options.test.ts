@@ -26,6 +26,7 @@ import { machineTree } from '../support/machine-tree.js';
 import { temporaryFolder } from '../support/temp.js';
 
 useMachine('/nowhere');
+process.env.TSS2_LOG = 'all+none'; // what the TPM library would print where there is no TPM
 const folder = temporaryFolder('hardware-options');
 const at = (name: string): string => path.join(folder, name);
 const server = () => machineTree('sata-server');

@@ -52,13 +52,17 @@ describe('baking salts', () => {
   });
 
   it.each([
-    ['is empty', saltsFile('')],
-    ['has no pepper', saltsFile(`${HEAD}legacy-download d\n`)],
-    ['is not UTF-8 text', saltsFile(Buffer.concat([Buffer.from(`${HEAD}${PEPPER}legacy-download `), Buffer.of(0xff, 0x0a)]))],
-    ['is larger than 16 KiB', saltsFile(HEAD + PEPPER + '\n'.repeat(16 * 1024))],
-    ['is not a file', folder],
-    ['no such file', path.join(folder, 'none.salts')],
-  ])('refuses a file that %s', (why, file) => {
+    ['is empty', saltsFile(''), 'is empty'],
+    ['has no pepper', saltsFile(`${HEAD}legacy-download d\n`), 'has no pepper'],
+    [
+      'is no text',
+      saltsFile(Buffer.concat([Buffer.from(`${HEAD}${PEPPER}legacy-download `), Buffer.of(0xff, 0x0a)])),
+      'not UTF-8',
+    ],
+    ['is too large', saltsFile(HEAD + PEPPER + '\n'.repeat(16 * 1024)), 'is larger than 16 KiB'],
+    ['is a folder', folder, 'is not a file'],
+    ['is absent', path.join(folder, 'none.salts'), 'no such file'],
+  ])('refuses a file that %s', (_, file, why) => {
     const { code, stderr, baked } = bake(file);
     expect(code).toBe(1);
     expect(stderr).toContain(why);
@@ -78,8 +82,8 @@ describe('baking salts', () => {
     expect(stderr).toContain('set but empty');
   });
 
-  it.each([0o640, 0o604, 0o620, 0o602])('warns of a file of mode %o, and goes on', (mode) => {
-    const file = saltsFile(HEAD + PEPPER, mode);
+  it.each(['640', '604', '620', '602'])('warns of a file of mode %s, and goes on', (mode) => {
+    const file = saltsFile(HEAD + PEPPER, Number.parseInt(mode, 8));
     const { code, stderr } = bake(file);
     expect(code).toBe(0);
     expect(stderr).toBe(

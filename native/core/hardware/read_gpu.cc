@@ -1,4 +1,4 @@
-// Display controllers. PCI knows them all, whatever drivers are loaded and however DRM numbers its cards.
+// Display controllers and accelerators. PCI knows them all, whatever drivers are loaded and however DRM numbers its cards.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -45,7 +45,9 @@ ByAddress pci_controllers(const SystemTree& tree) {
   ByAddress found;
   for (const std::string& address : tree.list(kPci)) {
     const std::string device = tree.resolve(std::string(kPci) + "/" + address);
-    if (!begins(tree.attribute(device + "/class"), "0x03") || is_pluggable(tree, device)) continue;
+    // Display controllers, and processing accelerators: what trains models often has no display.
+    const std::string kind = tree.attribute(device + "/class");
+    if ((!begins(kind, "0x03") && !begins(kind, "0x12")) || is_pluggable(tree, device)) continue;
     if (tree.exists(device + "/physfn")) continue;  // a slice of another one, which a driver makes and takes away
     found[address] = {pci_ids(tree, device), "", kPci};
   }

@@ -24,7 +24,11 @@ export function registerFingerprint(program: Command, context: Context): void {
     .option('--ask-tpm', 'ask the TPM for its endorsement key, which can take seconds')
     .option('--out <FILE>', 'write a machine file, to which a publisher can encrypt (--machine FILE)');
   withJson(withForce(withMachinePolicy(command, 'never')));
-  example(command, 'model-guard fingerprint', 'model-guard fingerprint --out machine.json --require drive --at-least 3');
+  example(
+    command,
+    'model-guard fingerprint --show-values',
+    'model-guard fingerprint --out machine.json --require drive --at-least 3',
+  );
   command.action(async (flags: Flags) => {
     const { out, force: overwrite = false, showValues: values = false, json } = flags;
     const policy = machinePolicyOf(flags);
