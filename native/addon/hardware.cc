@@ -54,16 +54,18 @@ bool names_tpm(const hardware::Policy& policy) {
   return has(policy.factors) || (policy.require && has(*policy.require));
 }
 
-Result<hardware::Bound> bind_here(const hardware::Policy& policy) {
-  auto machine = hardware::read_machine({hardware::system_root(), names_tpm(policy)});
+Result<hardware::Bound> bind_here(const hardware::Policy& policy, const Work& work) {
+  const auto* cancelled = &work.control.cancelled;
+  auto machine = hardware::read_machine({hardware::system_root(), names_tpm(policy), cancelled});
   if (!machine.ok()) return machine.status();
-  return hardware::bind(*machine, policy);
+  return hardware::bind(*machine, policy, cancelled);
 }
 
 Napi::Object bound_to_js(Napi::Env env, const hardware::Bound& bound) {
   Napi::Object out = Napi::Object::New(env);
   out.Set("terms", to_js(env, bound.binding.helper));
   if (!bound.tpm_unused.empty()) out.Set("tpmUnused", bound.tpm_unused);
+  if (bound.tpm_unmeasured) out.Set("tpmUnmeasured", true);
   return out;
 }
 
@@ -72,8 +74,9 @@ Napi::Value fingerprint(const Napi::CallbackInfo& info) {
   const bool show = request.Get("showValues").ToBoolean(), tpm = request.Get("tpm").ToBoolean();
   auto machine = std::make_shared<hardware::Machine>();
   Job job;
-  job.compute = [machine, tpm](payload::Pool&) -> Status {
-    auto read = hardware::read_machine({hardware::system_root(), tpm});
+  job.work = std::make_shared<Work>();
+  job.compute = [machine, tpm, work = job.work](payload::Pool&) -> Status {
+    auto read = hardware::read_machine({hardware::system_root(), tpm, &work->control.cancelled});
     if (!read.ok()) return read.status();
     *machine = std::move(*read);
     return {};
@@ -104,8 +107,9 @@ Napi::Value export_machine(const Napi::CallbackInfo& info) {
   auto bound = std::make_shared<hardware::Bound>();
   auto file = std::make_shared<Bytes>();
   Job job;
-  job.compute = [policy = as_policy(info[0]), bound, file](payload::Pool&) -> Status {
-    auto made = bind_here(policy);
+  job.work = std::make_shared<Work>();
+  job.compute = [policy = as_policy(info[0]), bound, file, work = job.work](payload::Pool&) -> Status {
+    auto made = bind_here(policy, *work);
     if (!made.ok()) return made.status();
     auto text = hardware::write_machine_file(made->binding);
     if (!text.ok()) return text.status();
@@ -141,8 +145,9 @@ Napi::Value generate_sealed_key(const Napi::CallbackInfo& info) {
   auto bound = std::make_shared<hardware::Bound>();
   auto key = std::make_shared<std::shared_ptr<const keys::Key>>();
   Job job;
-  job.compute = [path = as_string(info[0], "path"), policy = as_policy(info[1]), bound, key](payload::Pool&) -> Status {
-    auto made = bind_here(policy);
+  job.work = std::make_shared<Work>();
+  job.compute = [path = as_string(info[0], "path"), policy = as_policy(info[1]), bound, key, work = job.work](payload::Pool&) -> Status {
+    auto made = bind_here(policy, *work);
     auto generated = keys::Key::generate(keys::Type::device);
     if (!made.ok() || !generated.ok()) return made.ok() ? generated.status() : made.status();
     if (auto s = keys::write_sealed_key_file(**generated, *made, path); !s.ok()) return s;

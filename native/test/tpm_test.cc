@@ -1,4 +1,6 @@
 // Values that a TPM keeps: they open on that TPM in that state, and nowhere else. Against a software TPM where there is one.
+#include <arpa/inet.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -23,7 +25,64 @@ struct Environment {  // MODEL_GUARD_TCTI for one test
   ~Environment() { unsetenv("MODEL_GUARD_TCTI"); }
 };
 
+// A TPM that takes every connection and never answers: a port for commands and the next one for control, as swtpm has them. Its end
+// lets go of who still waits.
+class Silent {
+ public:
+  Silent() {
+    for (unsigned port = 20000; fds_.size() < 2; port++) {
+      for (const int fd : std::exchange(fds_, {})) close(fd);
+      for (const unsigned one : {port, port + 1}) {
+        const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port = htons(uint16_t(one));
+        const bool ours = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && listen(fd, 8) == 0;
+        if (ours) fds_.push_back(fd);
+        else close(fd);
+      }
+      tcti = "swtpm:host=127.0.0.1,port=" + std::to_string(port);
+    }
+  }
+  ~Silent() {
+    for (const int fd : fds_) close(fd);
+  }
+  void take() { fds_.push_back(accept(fds_[0], nullptr, nullptr)); }
+  std::string tcti;
+
+ private:
+  std::vector<int> fds_;
+};
+
 }  // namespace
+
+TEST_CASE("tpm: one that never answers is given up when the caller cancels") {
+  if (!tss2::library().ok()) return;
+  const StderrCapture quiet;
+  Silent silent;
+  const Environment environment(silent.tcti.c_str());
+  std::atomic<bool> cancelled{false};
+  std::thread canceller([&] {
+    silent.take();
+    cancelled = true;
+  });
+  CHECK(tpm::endorsement_name(&cancelled).status().code == Code::ABORT_ERR);
+  canceller.join();
+}
+
+TEST_CASE("tpm: PCRs that nothing was measured into are told apart") {
+  const auto tpm = Swtpm::start();
+  if (!tpm) return;
+  tpm->use();
+  CHECK(tpm::is_unmeasured(seal().blob));
+  CHECK(tpm::is_unmeasured(seal(1u << 7 | 1u << 1).blob));
+  CHECK(tpm::is_unmeasured(seal(1u << 17).blob));  // all ones until a late launch
+  tpm->extend(7);
+  CHECK_FALSE(tpm::is_unmeasured(seal().blob));
+  CHECK_FALSE(tpm::is_unmeasured(seal(1u << 7 | 1u << 1).blob));
+  CHECK_FALSE(tpm::is_unmeasured(made_up_blob().encode()));
+}
 
 TEST_CASE("tpm: without a TPM that answers, the error says why") {
   const auto why = [] {
@@ -48,7 +107,7 @@ TEST_CASE("tpm: without a TPM that answers, the error says why") {
   }
   const Environment empty(":host=127.0.0.1");
   CHECK(tpm::present());
-  CHECK(why() == "MODEL_GUARD_TCTI names no transport: ':host=127.0.0.1'");
+  CHECK(why() == "MODEL_GUARD_TCTI names no device and no tabrmd: ':host=127.0.0.1'");
   const Environment unknown("no-such-transport:");
   if (!tss2::library().ok()) {
     CHECK(why().find("the TPM library cannot be loaded: ") == 0);

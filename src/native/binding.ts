@@ -210,6 +210,8 @@ export interface NativeBound {
   readonly terms: NativeMachineTerms;
   /** Why a TPM that is there was not used, with `when-usable`. */
   readonly tpmUnused?: string;
+  /** Nothing had been measured into the TPM's PCRs: its part does not depend on how the machine was started. */
+  readonly tpmUnmeasured?: boolean;
 }
 
 /** The bytes of a legacy artifact: one file, or small and big part. Exactly one of `bytes`, `file`, `parts`. */

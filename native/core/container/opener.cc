@@ -61,21 +61,21 @@ int rank(Code code) {
   switch (code) {
     case Code::NO_MATCHING_IDENTITY: return 0;
     case Code::SALTS_MISMATCH: return 1;
-    case Code::HARDWARE_MISMATCH: return 2;
+    case Code::TPM_UNAVAILABLE: return 2;  // a slot with a TPM may be another machine's
+    case Code::HARDWARE_MISMATCH: return 3;
     case Code::HARDWARE_UNREADABLE:
-    case Code::TPM_UNAVAILABLE:
     case Code::TPM_LOCKED:
     case Code::TPM_REFUSED:
     case Code::LEASE_UNTRUSTED:
     case Code::LEASE_NOT_YET_VALID:
-    case Code::LEASE_EXPIRED: return 3;
-    default: return 4;  // not a matter of this identity: ends the search
+    case Code::LEASE_EXPIRED: return 4;
+    default: return 5;  // not a matter of this identity: ends the search
   }
 }
 
 // What this machine shows, read when the first hardware slot is tried.
-Result<hardware::Machine> read_machine(const Header& header) {
-  hardware::ReadOptions options{hardware::system_root(), false};
+Result<hardware::Machine> read_machine(const Header& header, const Cancelled* cancelled) {
+  hardware::ReadOptions options{hardware::system_root(), false, cancelled};
   for (const Slot& slot : header.slots)
     options.tpm |= slot.type == uint16_t(SlotType::hardware) && helper_of(slot).counts(hardware::Kind::tpm);
   return hardware::read_machine(options);
@@ -87,17 +87,19 @@ Status Opened::find_data_key(const Identities& identities, const Trust& trust, c
   const bool lease_signed = verifies(header_, Role::lease, trust.lease_keys, core_hash_);
   Status refused(Code::NO_MATCHING_IDENTITY, "none of the identities opens " + header_.core.name + "@" + header_.core.version);
   std::optional<hardware::Machine> machine;
+  bool tpm_unavailable = false;
   for (const Identity& identity : identities) {
     for (const Slot& slot : header_.slots) {
       const bool machines = slot.type == uint16_t(SlotType::hardware) && identity.machine.value_or(slot.key_id) == slot.key_id;
       const bool fits = identity.key ? matches(slot, *identity.key) : machines;
-      if (!fits) continue;
+      if (!fits || (tpm_unavailable && !identity.key && !helper_of(slot).tpm.empty())) continue;
+      if (cancelled && cancelled->load()) return Status(Code::ABORT_ERR, "cancelled");
       if (auto s = check_policy(slot, lease_signed, trust.now); !s.ok()) {
         refused = s;
         continue;
       }
       if (!identity.key && !machine) {
-        auto found = read_machine(header_);
+        auto found = read_machine(header_, cancelled);
         if (!found.ok()) return found.status();
         machine = std::move(*found);
       }
@@ -108,7 +110,8 @@ Status Opened::find_data_key(const Identities& identities, const Trust& trust, c
         return {};
       }
       const int rank_now = rank(data_key.status().code);
-      if (rank_now > 3) return data_key.status();
+      tpm_unavailable |= data_key.status().code == Code::TPM_UNAVAILABLE;
+      if (rank_now > 4) return data_key.status();
       if (rank_now > rank(refused.code)) refused = data_key.status();
     }
   }

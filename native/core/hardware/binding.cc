@@ -30,7 +30,7 @@ Result<Secret> stretch(const Factor& factor, View salt) {
 // u of each factor of the helper data, stretched when first asked for: a run costs tens of milliseconds.
 class Stretched {
  public:
-  Stretched(const Helper& helper, const Machine& machine, const Cancelled* cancelled = nullptr)
+  Stretched(const Helper& helper, const Machine& machine, const Cancelled* cancelled)
       : helper_(helper), machine_(machine), cancelled_(cancelled), u_(helper.factors.size()) {}
 
   Status need(size_t i) {
@@ -151,15 +151,16 @@ Result<Helper> plan(const Machine& machine, const Policy& policy) {
 }
 
 // The TPM's part in the helper data and in the tail; none where the policy asks for none or the TPM cannot be used.
-Result<Secret> take_tpm(const Policy& policy, Helper& helper, std::string& unused) {
+Result<Secret> take_tpm(const Policy& policy, Bound& bound, const Cancelled* cancelled) {
   if (policy.tpm == TpmUse::never || (policy.tpm == TpmUse::when_usable && !tpm::present())) return Secret();
-  auto sealed = tpm::seal(policy.pcrs ? policy.pcrs : tpm::kDefaultPcrs);
+  auto sealed = tpm::seal(policy.pcrs ? policy.pcrs : tpm::kDefaultPcrs, cancelled);
   if (sealed.ok()) {
-    helper.tpm = std::move(sealed->blob);
+    bound.tpm_unmeasured = tpm::is_unmeasured(sealed->blob);
+    bound.binding.helper.tpm = std::move(sealed->blob);
     return std::move(sealed->value);
   }
-  if (policy.tpm == TpmUse::required) return sealed.status();
-  unused = sealed.status().what;
+  if (policy.tpm == TpmUse::required || sealed.status().code == Code::ABORT_ERR) return sealed.status();
+  bound.tpm_unused = sealed.status().what;
   return Secret();
 }
 
@@ -172,7 +173,7 @@ std::string absent_here(const Helper& helper, const Machine& machine) {
 
 }  // namespace
 
-Result<Bound> bind(const Machine& machine, const Policy& policy) {
+Result<Bound> bind(const Machine& machine, const Policy& policy, const Cancelled* cancelled) {
   auto planned = plan(machine, policy);
   if (!planned.ok()) return planned.status();
   Bound bound;
@@ -185,9 +186,9 @@ Result<Bound> bind(const Machine& machine, const Policy& policy) {
     if (auto s = crypto::random_bytes(Span(factor.salt.data(), factor.salt.size())); !s.ok()) return s;
     total += factor.weight;
   }
-  auto tpm_value = take_tpm(policy, helper, bound.tpm_unused);
+  auto tpm_value = take_tpm(policy, bound, cancelled);
   if (!tpm_value.ok()) return tpm_value.status();
-  Stretched stretched(helper, machine);
+  Stretched stretched(helper, machine, cancelled);
   auto tail = make_tail(helper, stretched, tpm_value->reveal());
   if (!tail.ok()) return tail.status();
 
@@ -235,7 +236,7 @@ Result<Secret> open(const Helper& helper, View box, const Machine& machine, cons
 
   Secret tpm_value;
   if (!helper.tpm.empty()) {
-    auto unsealed = tpm::unseal(helper.tpm);
+    auto unsealed = tpm::unseal(helper.tpm, cancelled);
     if (!unsealed.ok()) return unsealed.status();
     tpm_value = std::move(*unsealed);
   }

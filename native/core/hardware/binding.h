@@ -33,12 +33,13 @@ struct Bound {
   Binding binding;
   Secret secret;           // S
   std::string tpm_unused;  // why a TPM that is there was not used, with TpmUse::when_usable
+  bool tpm_unmeasured = false;  // the TPM's part does not depend on how the machine was started
 };
-// INVALID_ARGUMENT (weights, k greater than n, a factor twice), HARDWARE_UNREADABLE, TPM_UNAVAILABLE, TPM_LOCKED.
-Result<Bound> bind(const Machine& machine, const Policy& policy);
+// INVALID_ARGUMENT (weights, k greater than n, a factor twice), HARDWARE_UNREADABLE, TPM_UNAVAILABLE, TPM_LOCKED, ABORT_ERR.
+using Cancelled = std::atomic<bool>;
+Result<Bound> bind(const Machine& machine, const Policy& policy, const Cancelled* cancelled = nullptr);
 
 // S, whose X25519 key pair is derive_key_pair(S). HARDWARE_MISMATCH, HARDWARE_UNREADABLE, SALTS_MISMATCH, TPM_*, ABORT_ERR.
-using Cancelled = std::atomic<bool>;
 Result<Secret> open(const Helper& helper, View box, const Machine& machine, const Cancelled* cancelled = nullptr);
 
 // What a publisher demands of a machine file, whatever weights it chose: every set that opens holds `require` and has at

@@ -19,23 +19,23 @@ bool is_value(const std::string& s) {
   return s.size() <= kMaxValue && std::all_of(s.begin(), s.end(), printable) && text::is_utf8(s);
 }
 
-Reading read_tpm(const SystemTree& tree, bool asked, Status* failed) {
+Reading read_tpm(const SystemTree& tree, const ReadOptions& options, Status* failed) {
   Reading reading;
   reading.source = "TPM";
   reading.needs_root = tree.root_only("/dev/tpmrm0");
-  if (!asked) {
+  if (!options.tpm) {
     reading.why = "not asked for";
     return reading;
   }
-  const auto name = tpm::endorsement_name();
+  const auto name = tpm::endorsement_name(options.cancelled);
   if (!name.ok()) {
-    if (name.status().code == Code::OUT_OF_MEMORY) *failed = name.status();
+    if (name.status().code == Code::OUT_OF_MEMORY || name.status().code == Code::ABORT_ERR) *failed = name.status();
     reading.why = name.status().what;
     return reading;
   }
   reading.value = text::hex(View(*name));
   reading.quality = Quality::strong;
-  reading.why = "made in the TPM, which does not let it out";
+  reading.why = "of this TPM alone, but public: who may use the TPM can read it";
   return reading;
 }
 
@@ -98,7 +98,7 @@ Result<Machine> read_machine(const ReadOptions& options) {
   const System system = survey(options.root);
   Status failed;
   Reading readings[] = {read_cpu(system),   read_gpu(system),  read_memory(system),
-                        read_drive(system), read_uuid(system), read_tpm(system.tree, options.tpm, &failed)};  // as in kKinds
+                        read_drive(system), read_uuid(system), read_tpm(system.tree, options, &failed)};  // as in kKinds
   if (!failed.ok()) return failed;
   Machine machine;
   for (const Kind kind : kKinds) {

@@ -2,6 +2,7 @@
 // Canonical values (docs/format.md, section 12) stay in native memory; `shown` is for people who ask for it.
 #pragma once
 #include <array>
+#include <atomic>
 #include <string>
 #include "memory/secret.h"
 #include "status.h"
@@ -41,8 +42,9 @@ struct Machine {
 struct ReadOptions {
   std::string root;   // "" is this machine; else a folder that holds /proc, /sys, …
   bool tpm = false;   // also ask the TPM for its endorsement key's name, which can take seconds
+  const std::atomic<bool>* cancelled = nullptr;
 };
-// Whatever cannot be read is an absent factor that says why; only OUT_OF_MEMORY is an error.
+// Whatever cannot be read is an absent factor that says why; only OUT_OF_MEMORY and ABORT_ERR are errors.
 Result<Machine> read_machine(const ReadOptions& options);
 
 // "" in every release. A build for tests (MG_TEST_MACHINE) takes the folder in MODEL_GUARD_TEST_MACHINE.

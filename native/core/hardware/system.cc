@@ -39,10 +39,6 @@ bool in_container(const SystemTree& tree, const std::vector<Mount>& mounts) {
   for (const char* mark : {"/.dockerenv", "/run/.containerenv", "/run/systemd/container", "/run/host/container-manager"}) {
     if (tree.exists(mark)) return true;
   }
-  // Only root can read the first process's environment; without it the other marks have to do.
-  for (const std::string& variable : split(tree.read("/proc/1/environ").value_or(""), '\0')) {
-    if (begins(variable, "container=")) return true;
-  }
   const std::string groups = tree.read("/proc/1/cgroup").value_or("");
   for (const char* manager : {"/docker", "/kubepods", "/containerd", "/crio", "/libpod", "/lxc", "/ecs/", "/garden"}) {
     if (contains(groups, manager)) return true;

@@ -1,11 +1,18 @@
 // Sealing and unsealing (TPM 2.0 Library, part 1: sessions, section 19; parameter encryption, 21; sealed data, 27).
 #include "hardware/tpm.h"
 
+#include <dlfcn.h>
+
 #include <algorithm>
+#include <chrono>
+#include <condition_variable>
 #include <cstring>
+#include <functional>
 #include <iterator>
 #include <mutex>
 #include <new>
+#include <optional>
+#include <thread>
 
 #include "crypto/crypto.h"
 #include "hardware/tpm_blob.h"
@@ -19,6 +26,8 @@ using namespace tss2;
 
 constexpr size_t kValue = 32;
 constexpr int kAttempts = 5;
+constexpr std::chrono::seconds kPatience{30};
+constexpr std::chrono::milliseconds kPoll{50};
 
 // A session whose keys are derived from a salt that only the owner of `parent` can decrypt. Its `attributes` say which first
 // parameter is encrypted: the command's (kDecrypt) or the response's (kEncrypt).
@@ -148,19 +157,70 @@ Result<Bytes> create_checked(Connection& tpm, uint32_t pcrs, const Secret& value
   return made;
 }
 
-// Without a resource manager a TPM has room for one of us, and /dev/tpm0 opens once.
-std::mutex one_at_a_time;
+template <class T>
+using Work = std::function<Result<T>(Connection&)>;
+
+// Without a resource manager a TPM has room for one of us, and /dev/tpm0 opens once. Never destroyed: a thread may hold it for good.
+std::timed_mutex& one_at_a_time() {
+  static auto& mutex = *new std::timed_mutex;
+  return mutex;
+}
 
 // Does all of `work` again where the TPM was busy or a PCR changed between the policy and its use.
-template <class T, class Work>
-Result<T> with_tpm(const Work& work) {
-  const std::lock_guard<std::mutex> lock(one_at_a_time);
+template <class T>
+Result<T> attempt(const Work<T>& work) {
+  const std::unique_lock<std::timed_mutex> lock(one_at_a_time(), kPatience);
+  if (!lock) return Status(Code::TPM_UNAVAILABLE, "the TPM is still busy with an earlier request");
   for (int left = kAttempts;; left--) {
     auto tpm = Connection::open();
     if (!tpm.ok()) return tpm.status();
     Result<T> result = work(**tpm);
     if (result.ok() || !(*tpm)->passing() || left == 1) return result;
   }
+}
+
+// The code of this thread must stay loaded, even where its environment ends and takes the addon along.
+void keep_loaded() {
+  Dl_info self;
+  if (dladdr(reinterpret_cast<void*>(&keep_loaded), &self) && self.dli_fname) dlopen(self.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+// The library waits for an answer without an end, and a transport may never give one: so the work has a thread of its own, which owns
+// all that it needs and is left behind when the patience ends or the caller cancels.
+template <class T>
+Result<T> with_tpm(Work<T> work, const Cancelled* cancelled) {
+  struct Call {
+    std::mutex mutex;
+    std::condition_variable ended;
+    std::optional<Result<T>> result;
+  };
+  auto call = std::make_shared<Call>();
+  static std::once_flag kept;
+  std::call_once(kept, keep_loaded);
+  try {
+    std::thread([call, work = std::move(work)] {
+      std::optional<Result<T>> result;
+      try {
+        result.emplace(attempt<T>(work));
+      } catch (const std::exception&) {
+        result.emplace(Status(Code::OUT_OF_MEMORY, "no memory is left"));
+      }
+      crypto::wipe_stack();
+      const std::lock_guard<std::mutex> lock(call->mutex);
+      call->result = std::move(result);
+      call->ended.notify_all();
+    }).detach();
+  } catch (const std::exception&) {
+    return Status(Code::TPM_UNAVAILABLE, "the system grants no thread to talk to the TPM");
+  }
+  std::unique_lock<std::mutex> lock(call->mutex);
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!call->result) {
+    if (cancelled && cancelled->load()) return Status(Code::ABORT_ERR, "cancelled");
+    if (std::chrono::steady_clock::now() >= end) return Status(Code::TPM_UNAVAILABLE, "the TPM did not answer within 30 seconds");
+    call->ended.wait_for(lock, kPoll);
+  }
+  return std::move(*call->result);
 }
 
 // Where nothing stored takes part, a code that speaks of a stored value says only that this TPM does not do.
@@ -173,30 +233,50 @@ Status unusable(Status status) {
 
 }  // namespace
 
-Result<Sealed> seal(uint32_t pcrs) {
+Result<Sealed> seal(uint32_t pcrs, const Cancelled* cancelled) {
   if (!is_pcrs(pcrs)) return Status(Code::INVALID_ARGUMENT, "a TPM policy names one or more of the PCRs 0 to 23");
-  auto value = Secret::allocate(kValue);
-  if (!value.ok()) return value.status();
-  if (auto s = crypto::random_bytes(value->reveal_mut()); !s.ok()) return s;
-  auto blob = with_tpm<Bytes>([&](Connection& tpm) { return create_checked(tpm, pcrs, *value); });
+  auto random = Secret::allocate(kValue);
+  if (!random.ok()) return random.status();
+  if (auto s = crypto::random_bytes(random->reveal_mut()); !s.ok()) return s;
+  auto value = std::make_shared<Secret>(std::move(*random));
+  auto blob = with_tpm<Bytes>([value, pcrs](Connection& tpm) { return create_checked(tpm, pcrs, *value); }, cancelled);
   if (!blob.ok()) return unusable(blob.status());
-  return Sealed{std::move(*blob), std::move(*value)};
+  auto kept = Secret::copy(value->reveal());
+  if (!kept.ok()) return kept.status();
+  return Sealed{std::move(*blob), std::move(*kept)};
 }
 
-Result<Secret> unseal(View bytes) {
-  auto blob = parse_blob(bytes);
-  if (!blob.ok()) return blob.status();
-  return with_tpm<Secret>([&](Connection& tpm) -> Result<Secret> {
-    auto parent = find_parent(tpm, blob->parent);
+Result<Secret> unseal(View bytes, const Cancelled* cancelled) {
+  auto parsed = parse_blob(bytes);
+  if (!parsed.ok()) return parsed.status();
+  return with_tpm<Secret>([blob = std::move(*parsed)](Connection& tpm) -> Result<Secret> {
+    auto parent = find_parent(tpm, blob.parent);
     if (!parent.ok()) return parent.status();
-    return load_and_unseal(tpm, *parent, *blob);
-  });
+    return load_and_unseal(tpm, *parent, blob);
+  }, cancelled);
 }
 
-Result<Bytes> endorsement_name() {
-  auto name = with_tpm<Bytes>(name_endorsement_key);
+Result<Bytes> endorsement_name(const Cancelled* cancelled) {
+  auto name = with_tpm<Bytes>(name_endorsement_key, cancelled);
   if (!name.ok()) return unusable(name.status());
   return name;
+}
+
+// PolicyPCR (TPM 2.0 Library, part 3): SHA-256(zeros || TPM_CC_PolicyPCR || the selection || SHA-256(the values)).
+bool is_unmeasured(View bytes) {
+  auto blob = parse_blob(bytes);
+  if (!blob.ok()) return false;
+  const auto pcrs = size_t(__builtin_popcount(blob->pcrs));
+  const uint8_t start[kPolicy] = {};
+  const uint8_t command[] = {0, 0, 1, 0x7f, 0, 0, 0, 1, 0, 0x0b, 3, uint8_t(blob->pcrs), uint8_t(blob->pcrs >> 8), uint8_t(blob->pcrs >> 16)};
+  for (const uint8_t fill : {0x00, 0xff}) {
+    crypto::Sha256 values, policy;
+    const bool computed =
+        crypto::digest(crypto::Hash::sha256, {Bytes(pcrs * 32, fill)}, Span(values.data(), values.size())).ok() &&
+        crypto::digest(crypto::Hash::sha256, {View(start), View(command), View(values)}, Span(policy.data(), policy.size())).ok();
+    if (computed && equal(View(policy), blob->policy())) return true;
+  }
+  return false;
 }
 
 }  // namespace mg::hardware::tpm

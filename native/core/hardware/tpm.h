@@ -1,6 +1,7 @@
 // A TPM 2.0 as the keeper of one 32-byte value, through the system's tss2 library, loaded at run time. Every call opens its own
-// connection and closes it. Sessions are salted and encrypt what crosses the bus (TPM 2.0 Library, part 1, section 19).
+// connection and closes it; one that gets no answer is given up after 30 seconds, or at once when `cancelled` is set. Sessions are salted and encrypt what crosses the bus (TPM 2.0 Library, part 1, section 19).
 #pragma once
+#include <atomic>
 #include <string>
 #include "memory/secret.h"
 #include "status.h"
@@ -10,8 +11,10 @@ namespace mg::hardware::tpm {
 constexpr uint32_t kDefaultPcrs = 1u << 7;  // PCR 7 of the SHA-256 bank: the secure boot state
 constexpr size_t kMaxBlob = 2048;
 
-// Whether there is a device to talk to: MODEL_GUARD_TCTI is set ("name:configuration", as tss2 writes it), or /dev/tpmrm0 or /dev/tpm0
-// exists. Says nothing of whether it may be used.
+using Cancelled = std::atomic<bool>;
+
+// Whether there is a device to talk to: MODEL_GUARD_TCTI is set ("device:PATH" or "tabrmd", as tss2 writes it; builds for tests take any), or
+// /dev/tpmrm0 or /dev/tpm0 exists. Says nothing of whether it may be used.
 bool present();
 
 struct Sealed {
@@ -20,13 +23,14 @@ struct Sealed {
 };
 // A new random value, sealed under the storage primary key with a policy over `pcrs` (bit i: PCR i), and unsealed once.
 // INVALID_ARGUMENT (no PCR, or one above 23), TPM_UNAVAILABLE, TPM_LOCKED.
-Result<Sealed> seal(uint32_t pcrs);
+Result<Sealed> seal(uint32_t pcrs, const Cancelled* cancelled = nullptr);
 // TPM_UNAVAILABLE, TPM_LOCKED, TPM_REFUSED (the PCRs are others), HARDWARE_MISMATCH (another TPM), KEY_INVALID (no such blob).
-Result<Secret> unseal(View blob);
+Result<Secret> unseal(View blob, const Cancelled* cancelled = nullptr);
 bool is_blob(View blob);         // well-formed; contacts nothing
 uint32_t blob_pcrs(View blob);   // of a well-formed one
+bool is_unmeasured(View blob);   // nothing had been measured into its PCRs: they tell nothing about the boot state
 
 // The name (algorithm and SHA-256) of the endorsement key of TCG's default ECC P-256 template. TPM_UNAVAILABLE, TPM_LOCKED.
-Result<Bytes> endorsement_name();
+Result<Bytes> endorsement_name(const Cancelled* cancelled = nullptr);
 
 }  // namespace mg::hardware::tpm

@@ -16,9 +16,23 @@ namespace {
 // The kernel's resource manager first: it shares the TPM between programs.
 constexpr const char* kDevices[] = {"/dev/tpmrm0", "/dev/tpm0"};
 
+// secure_getenv: a program with capabilities of its own does not take this from its caller.
 std::string configured() {
+#ifdef __linux__
+  const char* value = secure_getenv("MODEL_GUARD_TCTI");
+#else
   const char* value = std::getenv("MODEL_GUARD_TCTI");
+#endif
   return value ? value : "";
+}
+
+// Other transports would load a library of any path, run a command, or trust whoever listens on a port.
+bool is_local(const std::string& transport) {
+#ifdef MG_TEST_MACHINE
+  return transport[0] != ':';
+#else
+  return transport == "tabrmd" || transport.rfind("tabrmd:", 0) == 0 || transport.rfind("device:/dev/", 0) == 0;
+#endif
 }
 
 const char* device() {
@@ -46,7 +60,7 @@ Status try_device(const char* path) {
 Result<std::string> transport() {
   const std::string given = configured();
   if (!given.empty()) {
-    if (given[0] == ':') return Status(Code::TPM_UNAVAILABLE, "MODEL_GUARD_TCTI names no transport: '" + given + "'");
+    if (!is_local(given)) return Status(Code::TPM_UNAVAILABLE, "MODEL_GUARD_TCTI names no device and no tabrmd: '" + given + "'");
     return given;
   }
   const char* path = device();

@@ -50,7 +50,7 @@ Result<std::shared_ptr<const Key>> unseal_device_key(View content, const Cancell
     return Status(Code::KEY_INVALID, "the sealed key is damaged: " + std::to_string(content.size - used) + " bytes follow its helper data");
   const View box = content.sub(used, hardware::kBox), sealed = content.from(used + hardware::kBox);
 
-  auto machine = hardware::read_machine({hardware::system_root(), helper->counts(hardware::Kind::tpm)});
+  auto machine = hardware::read_machine({hardware::system_root(), helper->counts(hardware::Kind::tpm), cancelled});
   if (!machine.ok()) return machine.status();
   auto secret = hardware::open(*helper, box, *machine, cancelled);
   if (!secret.ok()) return secret.status();
