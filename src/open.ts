@@ -1,18 +1,15 @@
 /** What `load`, `decrypt` and `rekey` share: whom to trust, opening, and loading into guarded memory. */
 import { ModelGuardError } from './errors.js';
-import { resolveIdentities, resolveVerifiers } from './keys/resolve.js';
+import { type Identities, machineKeys, resolveIdentities, resolveVerifiers } from './keys/resolve.js';
 import { intoMemory, type LoadedMetadata } from './model.js';
-import type { KeyHandle, NativeHeaderInfo, NativeModel, NativeOpened, NativeSource, NativeTrust } from './native/binding.js';
+import type { NativeHeaderInfo, NativeModel, NativeOpened, NativeSource, NativeTrust } from './native/binding.js';
 import { call } from './native/index.js';
 import { controlled, type RunOptions } from './native/work.js';
 import { apart, asking, bigPartOf, getSmall, label } from './stores/parts.js';
 import type { ModelRef, OpenBigPart, PartStore, StoreDefaults, Stores } from './stores/store.js';
 import type { OriginOptions } from './types.js';
 
-export interface Opening {
-  readonly identities: readonly KeyHandle[];
-  /** This machine is an identity too. */
-  readonly hardware: boolean;
+export interface Opening extends Identities {
   readonly trust: NativeTrust;
 }
 
@@ -49,7 +46,11 @@ export function resolveOpening(
 
 /** Steps 1 to 7 of docs/format.md section 9. Deriving keys from a passphrase or a machine is what an abort stops here. */
 export function openSmall(small: Uint8Array, opening: Opening, { signal }: Pick<RunOptions, 'signal'>): Promise<NativeOpened> {
-  return controlled(signal, (control) => call((native) => native.open({ small, ...opening, control })));
+  const { identities, hardware, machineFiles, trust } = opening;
+  return controlled(signal, async (control) => {
+    const machines = await machineKeys(machineFiles);
+    return await call((native) => native.open({ small, identities, hardware, machines, trust, control }));
+  });
 }
 
 /** Step 8: the payload, into guarded memory. */

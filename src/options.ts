@@ -187,7 +187,12 @@ export const exportMachineOptions = z.strictObject({ ...machinePolicy, overwrite
 export const sealedKeyOptions = z.strictObject({ ...machinePolicy, path: filePath });
 export const machineFile = filePath.optional();
 export const machineDemand = z
-  .strictObject({ require: factors.optional(), atLeast: z.int().min(1).max(FACTORS.length).optional() })
+  .strictObject({
+    require: factors.optional(),
+    atLeast: z.int().min(1).max(FACTORS.length).optional(),
+    tpm: z.literal(true).optional(),
+    salts: z.literal('this build').optional(),
+  })
   .optional();
 export const fingerprintOptions = z.strictObject({ values: z.boolean().optional(), tpm: z.boolean().optional() }).optional();
 

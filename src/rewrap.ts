@@ -1,4 +1,4 @@
-import { resolveIdentities, resolveRecipients, resolveVerifiers } from './keys/resolve.js';
+import { machineKeys, resolveIdentities, resolveRecipients, resolveVerifiers } from './keys/resolve.js';
 import { call } from './native/index.js';
 import { controlled } from './native/work.js';
 import { parse, rewrapOptions, stableBytes } from './options.js';
@@ -19,9 +19,11 @@ import type { RewrapOptions } from './types.js';
 export async function rewrap(smallPart: Uint8Array, options: RewrapOptions): Promise<Uint8Array> {
   const small = parse(stableBytes, smallPart, 'smallPart').slice();
   const { identities, recipients, verifier, signal } = parse(rewrapOptions, options);
+  const openers = resolveIdentities(identities);
   const request = {
     small,
-    ...resolveIdentities(identities),
+    identities: openers.identities,
+    hardware: openers.hardware,
     trust: {
       publishers: verifier === undefined ? [] : resolveVerifiers(verifier, 'verifier'),
       leaseKeys: [],
@@ -30,6 +32,7 @@ export async function rewrap(smallPart: Uint8Array, options: RewrapOptions): Pro
   };
   return await controlled(signal, async (control) => {
     const to = await resolveRecipients(recipients);
-    return await call((native) => native.rewrap({ ...request, recipients: to, control }));
+    const machines = await machineKeys(openers.machineFiles);
+    return await call((native) => native.rewrap({ ...request, machines, recipients: to, control }));
   });
 }

@@ -302,6 +302,10 @@ export interface MachineDemand {
   readonly require?: readonly MachineFactor[] | undefined;
   /** How many factors every set that opens must have, 1 to 6; weights do not count. */
   readonly atLeast?: number | undefined;
+  /** A TPM must take part. */
+  readonly tpm?: true | undefined;
+  /** It must have been exported by a build with the salts of this one. */
+  readonly salts?: 'this build' | undefined;
 }
 
 /** What a machine must show to open a slot or a sealed key. Public: it stands beside what is sealed. */

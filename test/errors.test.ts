@@ -15,7 +15,7 @@ import {
   memoryStore,
 } from '../src/index.js';
 import { KEY_PERMISSIONS_WARNING } from '../src/keys/files.js';
-import { TPM_UNUSED_WARNING } from '../src/keys/machine.js';
+import { TPM_UNMEASURED_WARNING, TPM_UNUSED_WARNING } from '../src/keys/machine.js';
 import { call } from '../src/native/index.js';
 import { projectRoot } from './support/shared.js';
 
@@ -52,7 +52,7 @@ describe('error codes', () => {
   });
 
   it('has every warning code documented', () => {
-    const codes = [KEY_PERMISSIONS_WARNING, TPM_UNUSED_WARNING].map((code) => `\`${code}\``);
+    const codes = [KEY_PERMISSIONS_WARNING, TPM_UNUSED_WARNING, TPM_UNMEASURED_WARNING].map((code) => `\`${code}\``);
     expect(table.filter((cells) => cells.length === 3).map(([code]) => code)).toEqual(codes);
   });
 });

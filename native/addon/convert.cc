@@ -115,6 +115,15 @@ View as_bytes(Napi::Value value, const char* what) {
   return View(array.ByteLength() ? array.Data() : nullptr, array.ByteLength());
 }
 
+Bytes copy_bytes(Napi::Value value, const char* what) {
+  const View bytes = as_bytes(value, what);
+  try {
+    return bytes.copy();
+  } catch (const std::bad_alloc&) {
+    raise(value.Env(), Status(Code::OUT_OF_MEMORY, "no memory is left for a copy of " + std::to_string(bytes.size) + " bytes"));
+  }
+}
+
 Napi::Object as_object(Napi::Value value, const char* what) {
   if (!value.IsObject()) raise_argument(value.Env(), std::string(what) + " must be an object");
   return value.As<Napi::Object>();

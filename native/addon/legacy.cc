@@ -359,7 +359,7 @@ std::shared_ptr<LegacyRequest> as_legacy(Napi::Value artifact, Napi::Value key) 
     request->small = path(parts, "small");
     request->big = path(parts, "big");
   } else {
-    request->bytes = as_bytes(object.Get("bytes"), "bytes").copy();
+    request->bytes = copy_bytes(object.Get("bytes"), "bytes");
   }
   request->key = as_key(key);
   return request;

@@ -18,7 +18,7 @@ struct OpenRequest {
 std::shared_ptr<OpenRequest> as_open_request(Napi::Value value) {
   const Napi::Object object = as_object(value, "request");
   auto request = std::make_shared<OpenRequest>();
-  request->small = as_bytes(object.Get("small"), "small").copy();
+  request->small = copy_bytes(object.Get("small"), "small");
   request->identities = as_identities(object);
   request->trust = as_trust(object.Get("trust"));
   if (present(object, "control")) request->work = as_control(object.Get("control"));

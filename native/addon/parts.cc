@@ -45,7 +45,7 @@ Napi::Value check_parts(const Napi::CallbackInfo& info) {
   auto stored = std::make_shared<Bytes>();
   Job job;
   job.work = work;
-  job.compute = [small = as_bytes(info[0], "small").copy(), source, work, stored](payload::Pool& pool) -> Status {
+  job.compute = [small = copy_bytes(info[0], "small"), source, work, stored](payload::Pool& pool) -> Status {
     auto big = source->open();
     if (!big.ok()) return big.status();
     auto tree = split::check(View(small), **big, pool, work->control);

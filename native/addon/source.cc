@@ -106,7 +106,7 @@ std::shared_ptr<SourceRequest> as_source(Napi::Value value, const std::shared_pt
     source->file = as_string(object.Get("file"), "file");
     if (present(object, "fileOffset")) source->file_offset = as_integer(object.Get("fileOffset"), "fileOffset");
   } else if (present(object, "bytes")) {
-    source->bytes = as_bytes(object.Get("bytes"), "bytes").copy();
+    source->bytes = copy_bytes(object.Get("bytes"), "bytes");
   } else {
     const Napi::Value read = object.Get("read");
     if (!read.IsFunction()) raise_argument(value.Env(), "a source has file, bytes or read");

@@ -2,7 +2,7 @@
 // (docs/format.md, section 13). Every build runs it; the same salts give the same bytes.
 //   node native/salts/bake.mjs OUT
 import { createHash, hkdfSync } from 'node:crypto';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 const NAMES = ['pepper', 'legacy-download', 'legacy-hardware', 'legacy-resource']; // in the order of salts.h
@@ -122,4 +122,7 @@ try {
   previous = readFileSync(out, 'utf8');
 } catch {}
 // An unchanged file keeps its time, so that nothing is compiled anew.
-if (previous !== text) writeFileSync(out, text);
+if (previous !== text) {
+  rmSync(out, { force: true });
+  writeFileSync(out, text, { mode: 0o600 });
+}

@@ -26,6 +26,8 @@ export interface RecipientFlags {
   readonly machine?: readonly string[];
   readonly requireFactor?: readonly MachineFactor[];
   readonly atLeastFactors?: string;
+  readonly requireTpm?: true;
+  readonly requireOwnSalts?: true;
   readonly passphraseFile?: string | undefined;
 }
 /** Of commands that also open: there `passphraseFile` is an identity. */
@@ -52,7 +54,9 @@ export const withRecipients = (command: Command): Command =>
     .option('--recipient <R>', 'public key text (mgx1:…, mgd1:…) or a key file; repeat for more', collect)
     .option('--machine <FILE>', 'a machine, by the file that it exported (fingerprint --out); repeat for more', collect)
     .option('--require-factor <F>', 'refuse a --machine that opens without this factor; repeat for more', collectFactors)
-    .option('--at-least-factors <N>', 'refuse a --machine that opens with fewer than N factors');
+    .option('--at-least-factors <N>', 'refuse a --machine that opens with fewer than N factors')
+    .option('--require-tpm', 'refuse a --machine that was exported without its TPM')
+    .option('--require-own-salts', 'refuse a --machine that a build with other salts exported');
 export const withRecipientPassphrase = (command: Command): Command =>
   command.option('--recipient-passphrase-file <FILE>', 'a passphrase as new recipient: the text of FILE');
 export const withIdentities = (command: Command): Command =>
@@ -94,7 +98,8 @@ export async function recipientsOf({
   ...flags
 }: RecipientFlags): Promise<Recipient[]> {
   const demand = demandOf(flags);
-  if (demand && machine.length === 0) throw usage('--require-factor and --at-least-factors are about --machine');
+  if (demand && machine.length === 0)
+    throw usage('--require-factor, --at-least-factors, --require-tpm and --require-own-salts are about --machine');
   const recipients: Recipient[] = [];
   for (const text of recipient) recipients.push(await recipientOf(text));
   for (const file of machine) recipients.push(hardware(file, demand));
@@ -106,9 +111,14 @@ export async function recipientsOf({
 export const newRecipientsOf = (flags: NewRecipientFlags): Promise<Recipient[]> =>
   recipientsOf({ ...flags, passphraseFile: flags.recipientPassphraseFile });
 
-function demandOf({ requireFactor, atLeastFactors }: RecipientFlags): MachineDemand | undefined {
-  if (requireFactor === undefined && atLeastFactors === undefined) return undefined;
-  return { require: requireFactor, atLeast: atLeastFactors === undefined ? undefined : Number(atLeastFactors) };
+function demandOf({ requireFactor, atLeastFactors, requireTpm, requireOwnSalts }: RecipientFlags): MachineDemand | undefined {
+  const demand = {
+    ...(requireFactor && { require: requireFactor }),
+    ...(atLeastFactors !== undefined && { atLeast: Number(atLeastFactors) }),
+    ...(requireTpm && { tpm: requireTpm }),
+    ...(requireOwnSalts && { salts: 'this build' as const }),
+  };
+  return Object.keys(demand).length === 0 ? undefined : demand;
 }
 
 async function recipientOf(text: string): Promise<Recipient> {

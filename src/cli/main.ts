@@ -6,7 +6,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
 
-// libtss2 writes its own errors to stderr, beside ours.
-process.env.TSS2_LOG ??= 'all+none';
+// libtss2 writes its own errors to stderr, beside ours; at its most talkative it may write secrets.
+process.env.TSS2_LOG = 'all+none';
 
 process.exitCode = await run(process.argv.slice(2));

@@ -33,14 +33,16 @@ export class Hardware {
 
 /**
  * A machine as recipient or identity. As recipient it is the one that exported `file` (`exportMachine`,
- * `model-guard fingerprint --out`), which is read when something is encrypted. As identity it is this machine, and no file is
- * read. Opening runs scrypt (RFC 7914) once per factor, some tenths of a second in all.
+ * `model-guard fingerprint --out`), which is read when something is encrypted. As identity it is this machine.
+ *
+ * Opening runs scrypt (RFC 7914) once per factor, some tenths of a second for each machine that a container is bound to. With a machine
+ * file that this machine exported, only the slots made from it are tried: give it where containers are bound to many.
  *
  * A machine file does not say who wrote it: get it from the target over a way you trust.
  * @param file Path of a machine file.
  * @param demand What the publisher wants of the file: MACHINE_POLICY_WEAK where a weaker set of factors would open.
- * @throws INVALID_ARGUMENT. Later, where it is used: as recipient NOT_FOUND, MACHINE_FILE_INVALID, VERSION_UNSUPPORTED,
- *   MACHINE_POLICY_WEAK; as identity HARDWARE_MISMATCH, HARDWARE_UNREADABLE, SALTS_MISMATCH, TPM_UNAVAILABLE, TPM_LOCKED, TPM_REFUSED
+ * @throws INVALID_ARGUMENT. Later, where it is used, of the file NOT_FOUND, MACHINE_FILE_INVALID, VERSION_UNSUPPORTED, LIMIT_EXCEEDED;
+ *   as recipient MACHINE_POLICY_WEAK, KEY_INVALID; as identity HARDWARE_MISMATCH, HARDWARE_UNREADABLE, SALTS_MISMATCH, TPM_UNAVAILABLE, TPM_LOCKED, TPM_REFUSED
  * @see docs/format.md section 12
  * @example
  * await protect('defects.onnx', { ...options, recipients: [hardware('machine.json', { require: ['drive'], atLeast: 3 })] });

@@ -5,6 +5,8 @@ import type { MachinePolicy, MachineTerms } from '../types.js';
 
 /** The code of the warning that a TPM is there and was not used. */
 export const TPM_UNUSED_WARNING = 'MODEL_GUARD_TPM_UNUSED';
+/** The code of the warning that a TPM's part does not depend on how the machine is started. */
+export const TPM_UNMEASURED_WARNING = 'MODEL_GUARD_TPM_UNMEASURED';
 
 /** `tpm`: what is meant where the policy does not say. */
 export function nativePolicy(
@@ -28,7 +30,12 @@ export function nativePolicy(
 export const publicTerms = (terms: NativeMachineTerms): MachineTerms => terms as MachineTerms;
 
 /** The terms of what was just bound. */
-export function boundTo({ terms, tpmUnused }: NativeBound): MachineTerms {
+export function boundTo({ terms, tpmUnused, tpmUnmeasured }: NativeBound): MachineTerms {
+  if (tpmUnmeasured)
+    process.emitWarning('Nothing was measured into the PCRs: the TPM binds to this machine, however it is started', {
+      type: 'ModelGuardWarning',
+      code: TPM_UNMEASURED_WARNING,
+    });
   if (tpmUnused !== undefined)
     process.emitWarning(`The TPM of this machine was not used: ${tpmUnused}. Nothing but its factors protects what was bound`, {
       type: 'ModelGuardWarning',

@@ -3,6 +3,7 @@ import { ModelGuardError } from '../errors.js';
 import { readBounded } from '../files.js';
 import type { KeyHandle, NativeKeyType, NativeRecipient } from '../native/binding.js';
 import { call } from '../native/index.js';
+import type { MachineDemand } from '../types.js';
 import { type Machine, machineOf } from './hardware.js';
 import { handleOf, publicBytesOf, wrongType } from './key.js';
 import { verifyingBytes } from './public.js';
@@ -63,26 +64,49 @@ async function machineRecipient({ file, demand }: Machine, where: string): Promi
     throw new ModelGuardError('INVALID_ARGUMENT', `${where}: hardware() is this machine; a recipient needs a machine file`, {
       advice: "Export one on the target (`model-guard fingerprint --out machine.json`) and give it: hardware('machine.json').",
     });
-  const wanted = { require: demand.require ?? [], atLeast: demand.atLeast ?? 1 };
-  const text = await readBounded(file, MAX_MACHINE_FILE);
-  const { binding, publicKey } = call((native) => native.parseMachineFile(text, wanted));
+  const { binding, publicKey } = await readMachineFile(file, demand);
   return { recipient: { machine: binding }, identity: hex(publicKey) };
+}
+
+async function readMachineFile(file: string, { require = [], atLeast = 1, tpm, salts }: MachineDemand) {
+  const text = await readBounded(file, MAX_MACHINE_FILE);
+  const read = call((native) => native.parseMachineFile(text, { require, atLeast }));
+  if (tpm && !read.terms.tpm) throw new ModelGuardError('MACHINE_POLICY_WEAK', `${file} was exported without a TPM`);
+  if (salts && read.terms.saltsId !== call((native) => native.salts()).id)
+    throw new ModelGuardError('MACHINE_POLICY_WEAK', `${file} was exported by a build with other salts`);
+  return read;
 }
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
-/** What opens: keys, and whether this machine does. KEY_TYPE_WRONG */
-export function resolveIdentities(values: readonly unknown[]): { identities: KeyHandle[]; hardware: boolean } {
+/** What opens. */
+export interface Identities {
+  readonly identities: readonly KeyHandle[];
+  /** This machine, by whichever hardware slot. */
+  readonly hardware: boolean;
+  /** This machine, by the slots that were made from these files alone. */
+  readonly machineFiles: readonly string[];
+}
+
+/** KEY_TYPE_WRONG */
+export function resolveIdentities(values: readonly unknown[]): Identities {
   const identities: KeyHandle[] = [];
+  const machineFiles: string[] = [];
   let hardware = false;
   for (const [index, value] of values.entries()) {
     const handle = handleOf(value);
+    const machine = machineOf(value);
     if (handle && OPENING.has(call((native) => native.keyType(handle)))) identities.push(handle);
-    else if (machineOf(value)) hardware = true;
+    else if (machine?.file !== undefined) machineFiles.push(machine.file);
+    else if (machine) hardware = true;
     else throw wrongType(`identities[${index}]`, 'a master key, device key or passphrase, or hardware()', value);
   }
-  return { identities, hardware };
+  return { identities, hardware, machineFiles };
 }
+
+/** The public keys of machine files: the addon's hint which slots to try. */
+export const machineKeys = (files: readonly string[]): Promise<Uint8Array[]> =>
+  Promise.all(files.map(async (file) => (await readMachineFile(file, {})).publicKey));
 
 export function resolveSigner(value: unknown): KeyHandle | undefined {
   if (value === undefined) return undefined;
