@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** `unit` is what `npm test` runs; `slow` needs large files, many child processes or minutes. */
 export default defineConfig({
   test: {
+    maxWorkers: '100%',
     projects: [
       {
         test: {

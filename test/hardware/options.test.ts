@@ -97,14 +97,35 @@ describe('hardware()', () => {
     expect(JSON.parse(JSON.stringify(hardware('machine.json')))).toEqual({ type: 'hardware', machineFile: 'machine.json' });
   });
 
-  it('reads the file when something is encrypted, not before, and as identity never', async () => {
+  it('reads the file when something is encrypted or opened, not before', async () => {
     const recipient = hardware(at('later.json'), { require: ['drive'] });
     await become(server());
     await exportMachine(at('later.json'), { require: ['drive'] });
     const container = await encrypt(PLAIN, { recipients: [recipient] });
     await become(server());
-    using model = await decrypt(container, { identities: [hardware('/nowhere/machine.json')], unsigned: 'accept' });
+    using model = await decrypt(container, { identities: [recipient], unsigned: 'accept' });
     expect(Buffer.compare(model.bytes, PLAIN)).toBe(0);
+    const nowhere = { identities: [hardware('/nowhere/machine.json')], unsigned: 'accept' } as const;
+    expect((await failureOf(() => decrypt(container, nowhere))).code).toBe('NOT_FOUND');
+  });
+
+  it('as identity with a file tries the slots of that file alone', async () => {
+    await become(server());
+    await exportMachine(at('mine.json'));
+    await exportMachine(at('unused.json'));
+    const container = await encrypt(PLAIN, { recipients: [hardware(at('mine.json'))] });
+    const other = { identities: [hardware(at('unused.json'))], unsigned: 'accept' } as const;
+    expect((await failureOf(() => decrypt(container, other))).code).toBe('NO_MATCHING_IDENTITY');
+    using model = await decrypt(container, { identities: [hardware(at('mine.json'))], unsigned: 'accept' });
+    expect(Buffer.compare(model.bytes, PLAIN)).toBe(0);
+  });
+
+  it('refuses a file without the TPM or the salts that the publisher demands', async () => {
+    await become(server());
+    await exportMachine(at('plain.json'));
+    const tpm = await failureOf(() => encrypt(PLAIN, { recipients: [hardware(at('plain.json'), { tpm: true })] }));
+    expect(tpm.code).toBe('MACHINE_POLICY_WEAK');
+    await encrypt(PLAIN, { recipients: [hardware(at('plain.json'), { salts: 'this build' })] });
   });
 
   it('is one of several recipients, each of which opens alone', async () => {
@@ -142,7 +163,7 @@ describe('hardware()', () => {
     const copy = await import('../../src/keys/hardware.js');
     const machine = copy.hardware('/nowhere/machine.json');
     expect(machine).not.toBeInstanceOf(hardware().constructor);
-    expect(resolveIdentities([machine])).toEqual({ identities: [], hardware: true });
+    expect(resolveIdentities([machine])).toEqual({ identities: [], hardware: false, machineFiles: ['/nowhere/machine.json'] });
     expect((await failureOf(() => resolveRecipients([machine]))).code).toBe('NOT_FOUND');
   });
 

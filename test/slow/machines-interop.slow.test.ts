@@ -6,19 +6,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { DeviceKey, decrypt, encrypt, exportMachine, fingerprint, hardware, inspect, ModelGuardError } from '../../src/index.js';
-import { failureOf } from '../support/failures.js';
-import { useMachine } from '../support/machine-addon.js';
-import { machineNames, machineTree, replacedOf } from '../support/machine-tree.js';
-import { print } from '../support/print.js';
-import { scaled } from '../support/sample.js';
-import { seeded } from '../support/seed.js';
-import { temporaryFolder } from '../support/temp.js';
-import { ascii, same, unhex } from './bytes.js';
-import { openContainer, publicKeyText, sealContainer } from './container.js';
-import { keyId } from './core.js';
-import { alter, parts } from './forge.js';
-import { FACTORS, type FactorName } from './helper.js';
-import { DEVICE_KEY, MACHINE_FILE, SEALED_KEY, VALUES } from './machine-vector.js';
+import { ascii, same, unhex } from '../reference/bytes.js';
+import { openContainer, publicKeyText, sealContainer } from '../reference/container.js';
+import { keyId } from '../reference/core.js';
+import { alter, parts } from '../reference/forge.js';
+import { FACTORS, type FactorName } from '../reference/helper.js';
+import { DEVICE_KEY, MACHINE_FILE, SEALED_KEY, VALUES } from '../reference/machine-vector.js';
 import {
   type BindOptions,
   bind,
@@ -32,8 +25,15 @@ import {
   sealDeviceKey,
   stretch,
   writeMachineFile,
-} from './machines.js';
-import { publicOf } from './primitives.js';
+} from '../reference/machines.js';
+import { publicOf } from '../reference/primitives.js';
+import { failureOf } from '../support/failures.js';
+import { useMachine } from '../support/machine-addon.js';
+import { machineNames, machineTree, replacedOf } from '../support/machine-tree.js';
+import { print } from '../support/print.js';
+import { scaled } from '../support/sample.js';
+import { seeded } from '../support/seed.js';
+import { temporaryFolder } from '../support/temp.js';
 
 const folder = temporaryFolder('machines-interop');
 const random = seeded('machines, both implementations');
