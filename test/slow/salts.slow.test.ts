@@ -8,6 +8,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { DeviceKey, decrypt, hardware, inspect } from '../../src/index.js';
+import { LegacyKey, decrypt as legacyDecrypt } from '../../src/legacy/index.js';
+import { failureOf } from '../support/failures.js';
 import { binaryOf, Project } from '../support/salts-build.js';
 import { seeded } from '../support/seed.js';
 import { projectRoot } from '../support/shared.js';
@@ -97,7 +100,68 @@ describe('npm rebuild with MODEL_GUARD_SALTS', () => {
     });
     expect(said).toEqual([true, false]);
   });
+
+  it("the default build refuses what an organisation's build bound to the same machine, and says why", async () => {
+    runIn(
+      project.root,
+      `import { DeviceKey, encrypt, exportMachine, hardware } from '@org/model-guard';
+      await exportMachine('own.json');
+      await DeviceKey.generate({ path: 'own.key', tpm: 'never' });
+      await DeviceKey.fromFile('own.key');
+      writeFileSync('own.mguard', await encrypt(Buffer.from('weights'), { recipients: [hardware('own.json')] }));`,
+    );
+    const at = (name: string) => path.join(project.root, name);
+    const opening = { identities: [hardware()], unsigned: 'accept' } as const;
+    for (const refused of [() => decrypt(readFileSync(at('own.mguard')), opening), () => DeviceKey.fromFile(at('own.key'))])
+      expect(await failureOf(refused)).toMatchObject({
+        code: 'SALTS_MISMATCH',
+        message: expect.stringMatching(
+          /bound by a build with other salts; this build has the public default ones.*Use the build/s,
+        ),
+      });
+    const [slot] = (await inspect(at('own.mguard'))).slots;
+    expect(slot?.machine).toMatchObject({ salts: 'other' });
+    // Its own build opens both.
+    runIn(
+      project.root,
+      `import { decrypt, hardware } from '@org/model-guard';
+      const model = await decrypt(readFileSync('own.mguard'), { identities: [hardware()], unsigned: 'accept' });
+      if (Buffer.from(model.bytes).toString() !== 'weights') throw new Error('not what was bound');`,
+    );
+  });
+
+  it("the default build refuses an organisation's legacy artifacts, but for the 1 in 256 that nobody can tell", async () => {
+    const COUNT = 16;
+    runIn(
+      project.root,
+      `import { LegacyKey, encrypt } from '@org/model-guard/legacy';
+      const key = await LegacyKey.forResource();
+      for (let i = 0; i < ${COUNT}; i++) writeFileSync(i + '.enc', await encrypt(Buffer.from('weights'), { key }));`,
+    );
+    const key = await LegacyKey.forResource();
+    const own = await LegacyKey.forResource({ salts: path.join(project.root, 'own.salts') });
+    let refused = 0;
+    for (let i = 0; i < COUNT; i++) {
+      const artifact = readFileSync(path.join(project.root, `${i}.enc`));
+      const failure = await legacyDecrypt(artifact, { key }).then(
+        (model) => model.dispose(),
+        (error: unknown) => error,
+      );
+      if (failure) expect(failure).toMatchObject({ code: 'LEGACY_FAILED', message: expect.stringContaining('its salts') });
+      refused += failure ? 1 : 0;
+      const model = await legacyDecrypt(artifact, { key: own });
+      expect(Buffer.from(model.bytes).toString()).toBe('weights');
+      model.dispose();
+    }
+    expect(refused).toBeGreaterThanOrEqual(COUNT - 3);
+  });
 });
+
+/** An ES module in a project of its own. */
+function runIn(cwd: string, lines: string): void {
+  const script = `import { readFileSync, writeFileSync } from 'node:fs';\n${lines}`;
+  execFileSync(process.execPath, ['--input-type=module', '-e', script], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+}
 
 function saltsFile(name: string, content: string): string {
   const file = path.join(folder, name);
