@@ -3,11 +3,11 @@
 
 #include <cstdlib>
 
-#include "container_support.h"
 #include "crypto/hpke.h"
 #include "hardware/shamir.h"
 #include "salts/salts.h"
 #include "support/machines.h"
+#include "support/scale.h"
 #include "support/seed.h"
 #include "text/text.h"
 
@@ -47,7 +47,7 @@ void check_policy(const Values& values, const Policy& policy, Allowed allowed) {
   const Bound bound = bind_to(values, policy);
   const uint32_t all = (1u << values.size()) - 1;
   for (uint32_t which = 0; which <= all; which++) {
-    if (container_test::scale() < 1 && bits(which) > 2) continue;
+    if (test::scale() < 1 && bits(which) > 2) continue;
     const Code code = opens(bound.binding, changed(values, which), bound.secret.reveal());
     CHECK_MESSAGE(code == (allowed(all & ~which) ? Code::OK : Code::HARDWARE_MISMATCH), "changed factors: ", which);
   }

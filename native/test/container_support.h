@@ -9,18 +9,12 @@
 #include "container/opener.h"
 #include "container/sealer.h"
 #include "split/split.h"
+#include "support/scale.h"
 
 namespace container_test {
 
 using namespace mg;
 using namespace mg::container;
-
-// MG_SCALE: which part of an exhaustive walk is done, from 1 (all of it) down.
-inline double scale() {
-  const char* given = std::getenv("MG_SCALE");
-  const double value = given ? std::atof(given) : 1;
-  return value > 0 && value <= 1 ? value : 1;
-}
 
 inline std::shared_ptr<const keys::Key> new_key(keys::Type type) {
   auto key = keys::Key::generate(type);

@@ -12,7 +12,7 @@ struct Walk {
   payload::Pool pool{1};
   std::shared_ptr<const keys::Key> master = new_key(keys::Type::master);
   uint64_t seed = test::test_seed();
-  size_t step = size_t(1 / scale() + 0.5);
+  size_t step = size_t(1 / mg::test::scale() + 0.5);
 
   bool opens(View small, View big) { return open(small, big, {master}, pool).ok(); }
 };

@@ -33,8 +33,7 @@ import {
   writeMachineFile,
 } from './machines.js';
 import { deriveKeyPair, digest, hkdfExpand, publicOf } from './primitives.js';
-import { DEFAULT_PEPPER, defaultLegacySalt, parseSaltsFile, saltsId, toBase64url } from './salts.js';
-import { inverse, joinShares, multiply, splitSecret } from './shamir.js';
+import { DEFAULT_PEPPER, toBase64url } from './salts.js';
 
 const random = seeded('the reference and its machines');
 const MINUTES = 300_000;
@@ -75,55 +74,6 @@ const tpmBlob = (inner = 90): Uint8Array => {
   const sized = (bytes: Uint8Array): Uint8Array => concat(u16(bytes.length), bytes);
   return concat(u32(1 << 7), sized(random.bytes(34)), sized(sized(random.bytes(inner))), sized(sized(random.bytes(60))));
 };
-
-describe('sharing over GF(2^8)', () => {
-  it('multiplies as AES does', () => {
-    // FIPS 197, sections 4.2 and 4.2.1, and the S-box's famous pair.
-    expect(multiply(0x57, 0x83)).toBe(0xc1);
-    expect(multiply(0x57, 0x13)).toBe(0xfe);
-    expect(multiply(0x53, 0xca)).toBe(1);
-    for (let a = 1; a < 256; a += 1) expect(multiply(a, inverse(a)), `${a} times its inverse`).toBe(1);
-  });
-
-  it('gives the shares that were worked out by hand', () => {
-    // 0x2a + x: no reduction. 0x10 + 0x57 x: at 0x83 and 0x13 by the products above.
-    const line = splitSecret(Uint8Array.of(0x2a, 0x10), 2, 255, Uint8Array.of(0x01, 0x57));
-    const at = (x: number): number[] => [...(line[x - 1]?.bytes ?? [])];
-    expect([at(1)[0], at(2)[0], at(3)[0]]).toEqual([0x2b, 0x28, 0x29]);
-    expect([at(0x83)[1], at(0x13)[1]]).toEqual([0x10 ^ 0xc1, 0x10 ^ 0xfe]);
-    // 0x63 + 0x40 x + 0x80 x². x² is 1, 4, 5; 0x80·2 = 0x1b, 0x80·4 = 0x36, 0x80·5 = 0xb6; 0x40·2 = 0x80, 0x40·3 = 0xc0.
-    const parabola = splitSecret(Uint8Array.of(0x63), 3, 3, Uint8Array.of(0x40, 0x80));
-    expect(parabola.map(({ x, bytes }) => [x, ...bytes])).toEqual([
-      [1, 0x63 ^ 0x40 ^ 0x80],
-      [2, 0x63 ^ 0x80 ^ 0x36],
-      [3, 0x63 ^ 0xc0 ^ 0xb6],
-    ]);
-  });
-
-  it('gets the secret back from any shares that reach the threshold, and from fewer something else', () => {
-    for (let threshold = 1; threshold <= 5; threshold += 1) {
-      const secret = random.bytes(32);
-      const shares = splitSecret(secret, threshold, 5);
-      for (const some of subsets(shares)) {
-        if (some.length === 0) continue;
-        expect(same(joinShares(some), secret), `${some.length} of ${threshold}`).toBe(some.length >= threshold);
-      }
-    }
-  });
-
-  it('knows no more than 255 shares, and a threshold within them', () => {
-    const shares = splitSecret(random.bytes(32), 128, 255);
-    expect(shares.map(({ x }) => x)).toEqual(Array.from({ length: 255 }, (_, at) => at + 1));
-    for (const [threshold, count] of [
-      [0, 1],
-      [2, 1],
-      [1, 256],
-    ] as const)
-      expect(refused(() => splitSecret(random.bytes(32), threshold, count))).toBe(true);
-    expect(refused(() => joinShares([...shares.slice(0, 1), ...shares.slice(0, 1)]))).toBe(true);
-    expect(refused(() => joinShares([]))).toBe(true);
-  });
-});
 
 describe('the key pair of a secret', () => {
   it('is that of RFC 9180, appendix A.1.1', () => {
@@ -478,47 +428,5 @@ describe('a sealed device key', () => {
         refused(() => openDeviceKey(changed, identity)),
         what,
       ).toBe(true);
-  });
-});
-
-describe('a salts file', () => {
-  const parseText = (text: string) => parseSaltsFile(utf8(text));
-  const pepper = toBase64url(random.bytes(32));
-  const head = 'model-guard-salts v1\n';
-
-  it('gives what it says, in any order', () => {
-    const salts = parseText(`${head}legacy-resource  two spaces \npepper ${pepper}\nlegacy-hardware Salz für Öl\n`);
-    expect(toBase64url(salts.pepper ?? new Uint8Array(0))).toBe(pepper);
-    expect([...salts.legacy]).toEqual([
-      ['hardware', utf8('Salz für Öl')],
-      ['resource', ascii(' two spaces ')],
-    ]);
-    expect(parseText(head)).toEqual({ legacy: new Map() });
-    expect(parseText(`${head}legacy-download ${'x'.repeat(1024)}\n`).legacy.get('download')?.length).toBe(1024);
-  });
-
-  it.for([
-    ['nothing', ''],
-    ['another first line', `model-guard-salts v2\npepper ${pepper}\n`],
-    ['no last line end', `${head}pepper ${pepper}`],
-    ['an empty line', `${head}\npepper ${pepper}\n`],
-    ['a name twice', `${head}pepper ${pepper}\npepper ${pepper}\n`],
-    ['an unknown name', `${head}legacy-other x\n`],
-    ['a short pepper', `${head}pepper ${pepper.slice(0, -2)}\n`],
-    ['a padded pepper', `${head}pepper ${pepper}=\n`],
-    ['a pepper and a space', `${head}pepper ${pepper} \n`],
-    ['no value', `${head}legacy-download\n`],
-    ['an empty value', `${head}legacy-download \n`],
-    ['too long a salt', `${head}legacy-download ${'x'.repeat(1025)}\n`],
-    ['carriage returns', `model-guard-salts v1\r\npepper ${pepper}\r\n`],
-    ['more than 16 KiB', `${head}${'x'.repeat(16_384)}\n`],
-  ])('with %s is refused', ([, text]) => {
-    expect(refused(() => parseText(text ?? ''))).toBe(true);
-  });
-
-  it('of no organisation are the public constants', () => {
-    expect(toBase64url(DEFAULT_PEPPER)).toHaveLength(43);
-    expect(saltsId(DEFAULT_PEPPER)).toEqual(parseMachineFile(ascii(MACHINE_FILE)).helper.saltsId);
-    expect(defaultLegacySalt('download')).toHaveLength(43);
   });
 });

@@ -11,26 +11,13 @@
 #include <memory>
 
 #include "hardware/words.h"
+#include "memory/fd.h"
 
 namespace mg::hardware {
 namespace {
 
 constexpr int kMaxLinks = 40;  // what the kernel follows
 constexpr size_t kMaxNames = 16384;
-
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 // Puts the parts of a path on a stack, the first one on top.
 void push_parts(const std::string& path, std::vector<std::string>& stack) {

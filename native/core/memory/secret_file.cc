@@ -8,22 +8,10 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "memory/fd.h"
+
 namespace mg {
 namespace {
-
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 // Waits until a pipe has bytes or its writer is gone. Before a writer comes poll() reports nothing, where read() would say "end".
 Status wait_for_writer(int fd, const std::atomic<bool>* cancelled) {
