@@ -1,7 +1,6 @@
 /** Looking at containers and small parts in memory or in files, before any key is used. */
 import { ModelGuardError } from './errors.js';
 import { readAll, withFile } from './files.js';
-import { publicTerms } from './keys/machine.js';
 import type { NativeHeaderInfo, NativeSource } from './native/binding.js';
 import { call } from './native/index.js';
 import { PREFIX } from './seal.js';
@@ -77,7 +76,7 @@ export function publicInfo({ info, size, kind }: Omit<Beginning, 'head' | 'rest'
         ...slot,
         type: type as SlotInfo['type'],
         ...(keyId !== NO_KEY && { keyId }),
-        ...(machine && { machine: publicTerms(machine) }),
+        ...(machine && { machine }),
       }),
     ),
   };

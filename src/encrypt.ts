@@ -1,11 +1,12 @@
 import { basename } from 'node:path';
 import { abortable } from './abort.js';
+import { join } from './bytes.js';
 import { ModelGuardError } from './errors.js';
 import { normaliseName } from './names.js';
 import { call } from './native/index.js';
 import { work } from './native/work.js';
 import { encryptFileOptions, encryptOptions, filePath, MAX_BYTES, parse, stableBytes } from './options.js';
-import { join, PREFIX, sealed, sealedBytes, sealing, writeContainer } from './seal.js';
+import { PREFIX, sealed, sealedBytes, sealing, writeContainer } from './seal.js';
 import { collectSource } from './source.js';
 import type { EncryptOptions, OverwriteOptions, SealedFile } from './types.js';
 

@@ -1,4 +1,5 @@
 /** What `protect`, `rekey`, `migrate`, `encrypt` and `encryptFile` share: starting to seal, and where the sealed bytes go. */
+import { join } from './bytes.js';
 import { ModelGuardError } from './errors.js';
 import { commit, patchSynced, readPieces, removeQuietly, type WriteOptions, writeAll } from './files.js';
 import { resolveRecipients, resolveSigner } from './keys/resolve.js';
@@ -61,13 +62,6 @@ export async function* sealedBytes(
 export function sealed(sealer: NativeSealer, header: Uint8Array): { head: Uint8Array; digest: string } {
   const head = call(() => sealer.head());
   return { head, digest: call((native) => native.inspect(join(header, head))).digest };
-}
-
-export function join(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
 }
 
 /** A container file, whole or not at all. */

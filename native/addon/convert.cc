@@ -167,8 +167,10 @@ container::Identities as_identities(Napi::Object request) {
   return identities;
 }
 
+namespace {
+
 // The Binding behind NativeRecipient.machine: helper data, box, public key, as parseMachineFile gave them.
-static std::shared_ptr<const hardware::Binding> as_machine(Napi::Value value) {
+std::shared_ptr<const hardware::Binding> as_machine(Napi::Value value) {
   const View bytes = as_bytes(value, "machine");
   hardware::Binding binding;
   size_t used = 0;
@@ -178,6 +180,8 @@ static std::shared_ptr<const hardware::Binding> as_machine(Napi::Value value) {
   std::copy_n(bytes.data + used + binding.box.size(), binding.public_key.size(), binding.public_key.begin());
   return std::make_shared<const hardware::Binding>(std::move(binding));
 }
+
+}  // namespace
 
 std::vector<container::Recipient> as_recipients(Napi::Value value) {
   std::vector<container::Recipient> recipients;

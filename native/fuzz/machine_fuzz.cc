@@ -1,6 +1,7 @@
 // Helper data, machine files, TPM blobs: refused, or written back as they were. The first byte chooses what the rest is.
 #include "hardware/binding.h"
 #include "hardware/tpm.h"
+#include "hardware/tpm_blob.h"
 #include "require.h"
 
 namespace {
@@ -41,7 +42,9 @@ void check_wrapped(View bytes) {
 }
 
 void check_blob(View bytes) {
-  if (tpm::is_blob(bytes)) require(tpm::blob_pcrs(bytes) > 0 && bytes.size <= tpm::kMaxBlob, "a blob without PCRs, or too long");
+  const Result<tpm::Blob> blob = tpm::parse_blob(bytes);
+  require(blob.ok() == tpm::is_blob(bytes), "a blob that is one and is none");
+  if (blob.ok()) require(equal(blob->encode(), bytes) && bytes.size <= tpm::kMaxBlob, "a blob is written differently, or too long");
 }
 
 }  // namespace

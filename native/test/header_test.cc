@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <algorithm>
 #include <cstdlib>
 #include <functional>
 #include <random>
@@ -17,7 +18,7 @@ using Random = std::mt19937_64;
 
 template <class Container>
 void fill(Random& random, Container& out) {
-  for (auto& byte : out) byte = uint8_t(random());
+  std::generate_n(std::begin(out), std::size(out), [&] { return uint8_t(random()); });
 }
 
 std::string name(Random& random) {
@@ -38,9 +39,10 @@ Bytes helper_data(Random& random) {
   fill(random, helper.salt);
   for (hardware::Kind kind : {hardware::Kind::cpu, hardware::Kind::memory, hardware::Kind::drive}) {
     const auto weight = uint8_t(1 + random() % hardware::kMaxWeight);
-    helper.factors.push_back({kind, random() % 2 == 0, weight, {}, Bytes(weight * hardware::kShare)});
-    fill(random, helper.factors.back().salt);
-    fill(random, helper.factors.back().shares);
+    hardware::BoundFactor factor{kind, random() % 2 == 0, weight, {}, Bytes(weight * hardware::kShare)};
+    fill(random, factor.salt);
+    fill(random, factor.shares);
+    helper.factors.push_back(std::move(factor));
   }
   helper.threshold = uint8_t(1 + random() % 3);
   return helper.encode();

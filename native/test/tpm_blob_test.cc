@@ -65,7 +65,7 @@ TEST_CASE("tpm: a blob parses strictly and encodes to the same bytes") {
   CHECK(parsed->encode() == bytes);
   CHECK(equal(parsed->policy(), Bytes(32, 0x22)));
   CHECK(tpm::is_blob(bytes));
-  CHECK(tpm::blob_pcrs(bytes) == 0x81);
+  CHECK(tpm::parse_blob(bytes)->pcrs == 0x81);
 
   for (size_t size = 0; size < bytes.size(); size++) CHECK(!tpm::is_blob(View(bytes).sub(0, size)));
   Bytes longer = bytes;

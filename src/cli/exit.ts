@@ -9,7 +9,7 @@ Exit codes:
   2    wrong usage: an option, a name, or nothing said about whom to trust
   3    not a container that this version can read
   4    refused: origin, integrity, or parts that do not belong together
-  5    keys: none fits, or a key, passphrase or lease is not valid
+  5    keys and machines: none fits, or a key, passphrase, lease, salts or TPM is not valid
   6    files, folders and stores: missing, existing, unreadable, full
   130  interrupted (143: terminated)`;
 

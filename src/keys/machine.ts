@@ -1,6 +1,6 @@
 /** Policies and terms of machine binding, as the addon takes and gives them. */
 import { ModelGuardError } from '../errors.js';
-import type { NativeBound, NativeMachinePolicy, NativeMachineTerms } from '../native/binding.js';
+import type { NativeBound, NativeMachinePolicy } from '../native/binding.js';
 import type { MachinePolicy, MachineTerms } from '../types.js';
 
 /** The code of the warning that a TPM is there and was not used. */
@@ -26,9 +26,6 @@ export function nativePolicy(
   };
 }
 
-/** The addon names no factor but those of docs/format.md section 12. */
-export const publicTerms = (terms: NativeMachineTerms): MachineTerms => terms as MachineTerms;
-
 /** The terms of what was just bound. */
 export function boundTo({ terms, tpmUnused, tpmUnmeasured }: NativeBound): MachineTerms {
   if (tpmUnmeasured)
@@ -41,5 +38,5 @@ export function boundTo({ terms, tpmUnused, tpmUnmeasured }: NativeBound): Machi
       type: 'ModelGuardWarning',
       code: TPM_UNUSED_WARNING,
     });
-  return publicTerms(terms);
+  return terms;
 }

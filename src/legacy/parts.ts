@@ -2,6 +2,7 @@
 import type { BigIntStats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { abortable, stoppable } from '../abort.js';
+import { join as concatenate } from '../bytes.js';
 import { ModelGuardError } from '../errors.js';
 import { attempt, commit, readPieces, refuseExisting, writeAll, writeSynced, writeWhole } from '../files.js';
 import { filePath, parse, partFiles, stableBytes } from '../options.js';
@@ -40,10 +41,7 @@ export async function split(artifact: Uint8Array, rule?: LegacySplitRule): Promi
 export async function join(small: Uint8Array, big: Uint8Array): Promise<Uint8Array> {
   const [first, second] = [parse(stableBytes, small, 'small'), parse(stableBytes, big, 'big')];
   checkSize(first.length + second.length);
-  const artifact = new Uint8Array(first.length + second.length);
-  artifact.set(first);
-  artifact.set(second, first.length);
-  return artifact;
+  return concatenate(first, second);
 }
 
 /**

@@ -199,7 +199,7 @@ export interface NativeMachinePolicy {
 }
 /** What anyone can see of a machine-bound slot, machine file or sealed key. */
 export interface NativeMachineTerms {
-  readonly factors: readonly { readonly name: string; readonly weight: number; readonly required: boolean }[];
+  readonly factors: readonly { readonly name: NativeFactorName; readonly weight: number; readonly required: boolean }[];
   readonly atLeast: number;
   readonly tpm: boolean;
   /** 16 hex digits. */

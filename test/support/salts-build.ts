@@ -68,11 +68,3 @@ export class Project {
     }
   }
 }
-
-/** An installation with the salts of `file`, compiled. `{ '@ORG/MODEL_GUARD_PREBUILD': folder }` makes a child of ours use its addon. */
-export async function buildWithSalts(file: string): Promise<string> {
-  const project = await Project.create();
-  const { failed, output } = await project.rebuild(file);
-  if (failed) throw new Error(`npm rebuild with ${file} failed: ${output}`);
-  return project.folder;
-}

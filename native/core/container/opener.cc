@@ -3,28 +3,10 @@
 #include <algorithm>
 
 #include "container/binding.h"
+#include "container/find_key.h"
 
 namespace mg::container {
 namespace {
-
-bool verifies(const Header& header, Role role, const std::vector<keys::PublicKey>& keys, const crypto::Sha384& core_hash) {
-  const Signature* signature = header.signature(role);
-  if (!signature) return false;
-  const Bytes preimage = header.signed_bytes(role, core_hash);
-  if (preimage.empty()) return false;
-  return std::any_of(keys.begin(), keys.end(), [&](const keys::PublicKey& key) {
-    return keys::key_id(key) == signature->key_id &&
-           crypto::ed25519_verify(View(key.data(), key.size()), preimage, View(signature->bytes.data(), 64));
-  });
-}
-
-Status check_policy(const Slot& slot, bool lease_signed, uint64_t now) {
-  if (!slot.policy) return {};
-  if (!lease_signed) return Status(Code::LEASE_UNTRUSTED, "the lease is not signed by a server key that this machine trusts");
-  if (now < slot.policy->not_before) return Status(Code::LEASE_NOT_YET_VALID, "the lease is not valid yet");
-  if (now >= slot.policy->not_after) return Status(Code::LEASE_EXPIRED, "the lease has expired");
-  return {};
-}
 
 bool all_zero(View bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](uint8_t b) { return b == 0; });
@@ -42,82 +24,6 @@ class StagingTarget : public payload::Target {
 
 }  // namespace
 
-Status check_origin(const Header& header, const Trust& trust, const crypto::Sha384& core_hash) {
-  const std::string is = header.core.name + "@" + header.core.version;
-  if ((trust.name && *trust.name != header.core.name) || (trust.version && *trust.version != header.core.version))
-    return Status(Code::REFERENCE_MISMATCH, "this is " + is + ", not " + trust.name.value_or(header.core.name) + "@" +
-                                                trust.version.value_or(header.core.version));
-  if (trust.publishers.empty()) return {};
-  if (!header.signature(Role::publisher)) return Status(Code::SIGNATURE_MISSING, is + " is not signed by any publisher");
-  if (!verifies(header, Role::publisher, trust.publishers, core_hash))
-    return Status(Code::SIGNATURE_INVALID, is + " is not signed by a publisher that was asked for");
-  return {};
-}
-
-namespace {
-
-// Of several reasons why nothing opened, the one that tells most.
-int rank(Code code) {
-  switch (code) {
-    case Code::NO_MATCHING_IDENTITY: return 0;
-    case Code::SALTS_MISMATCH: return 1;
-    case Code::TPM_UNAVAILABLE: return 2;  // a slot with a TPM may be another machine's
-    case Code::HARDWARE_MISMATCH: return 3;
-    case Code::HARDWARE_UNREADABLE:
-    case Code::TPM_LOCKED:
-    case Code::TPM_REFUSED:
-    case Code::LEASE_UNTRUSTED:
-    case Code::LEASE_NOT_YET_VALID:
-    case Code::LEASE_EXPIRED: return 4;
-    default: return 5;  // not a matter of this identity: ends the search
-  }
-}
-
-// What this machine shows, read when the first hardware slot is tried.
-Result<hardware::Machine> read_machine(const Header& header, const Cancelled* cancelled) {
-  hardware::ReadOptions options{hardware::system_root(), false, cancelled};
-  for (const Slot& slot : header.slots)
-    options.tpm |= slot.type == uint16_t(SlotType::hardware) && helper_of(slot).counts(hardware::Kind::tpm);
-  return hardware::read_machine(options);
-}
-
-}  // namespace
-
-Status Opened::find_data_key(const Identities& identities, const Trust& trust, const Cancelled* cancelled) {
-  const bool lease_signed = verifies(header_, Role::lease, trust.lease_keys, core_hash_);
-  Status refused(Code::NO_MATCHING_IDENTITY, "none of the identities opens " + header_.core.name + "@" + header_.core.version);
-  std::optional<hardware::Machine> machine;
-  bool tpm_unavailable = false;
-  for (const Identity& identity : identities) {
-    for (const Slot& slot : header_.slots) {
-      const bool machines = slot.type == uint16_t(SlotType::hardware) && identity.machine.value_or(slot.key_id) == slot.key_id;
-      const bool fits = identity.key ? matches(slot, *identity.key) : machines;
-      if (!fits || (tpm_unavailable && !identity.key && !helper_of(slot).tpm.empty())) continue;
-      if (cancelled && cancelled->load()) return Status(Code::ABORT_ERR, "cancelled");
-      if (auto s = check_policy(slot, lease_signed, trust.now); !s.ok()) {
-        refused = s;
-        continue;
-      }
-      if (!identity.key && !machine) {
-        auto found = read_machine(header_, cancelled);
-        if (!found.ok()) return found.status();
-        machine = std::move(*found);
-      }
-      auto data_key = identity.key ? unwrap(slot, *identity.key, core_hash_) : unwrap(slot, *machine, core_hash_, cancelled);
-      if (data_key.ok()) {
-        data_key_ = std::move(*data_key);
-        by_policy_ = slot.policy.has_value();
-        return {};
-      }
-      const int rank_now = rank(data_key.status().code);
-      tpm_unavailable |= data_key.status().code == Code::TPM_UNAVAILABLE;
-      if (rank_now > 4) return data_key.status();
-      if (rank_now > rank(refused.code)) refused = data_key.status();
-    }
-  }
-  return refused;
-}
-
 Result<std::unique_ptr<Opened>> Opened::open(View small, const Identities& identities, const Trust& trust, const Cancelled* cancelled) {
   auto header = parse_header(small);
   if (!header.ok()) return header.status();
@@ -134,7 +40,10 @@ Result<std::unique_ptr<Opened>> Opened::open(View small, const Identities& ident
   if (small.size - at > opened->header_.payload_length)
     return Status(Code::CONTAINER_MALFORMED, "bytes stand behind the end of the payload");
   std::memcpy(opened->prefix_, small.data + at, payload::kPrefix);
-  if (auto s = opened->find_data_key(identities, trust, cancelled); !s.ok()) return s;
+  auto found = find_data_key(opened->header_, *hash, identities, trust, cancelled);
+  if (!found.ok()) return found.status();
+  opened->data_key_ = std::move(found->data_key);
+  opened->by_policy_ = found->by_policy;
 
   auto mac = header_mac(opened->data_key(), opened->header_);
   if (!mac.ok()) return mac.status();

@@ -1,23 +1,13 @@
 // Opening a container, in the order of docs/format.md, section 9.
 #pragma once
 #include <memory>
-#include "container/header.h"
 #include "container/manifest.h"
 #include "container/slots.h"
+#include "container/trust.h"
 #include "memory/region.h"
 #include "payload/payload.h"
 
 namespace mg::container {
-
-struct Trust {
-  std::optional<std::string> name, version;    // the reference asked for
-  std::vector<keys::PublicKey> publishers;     // empty: origin not checked (the caller has accepted that)
-  std::vector<keys::PublicKey> lease_keys;
-  uint64_t now = 0;                            // seconds since 1970, for policies
-};
-
-// Steps 1–3: what needs no key of ours. `header` must already be parsed.
-Status check_origin(const Header& header, const Trust& trust, const crypto::Sha384& core_hash);
 
 struct LoadedFile {
   std::string path;
@@ -27,8 +17,8 @@ struct LoadedFile {
 
 class Opened {
  public:
-  // `small`: header, prefix and whatever payload bytes follow. Steps 1–7. `cancelled` is polled between two stretchings of a
-  // machine's factors, the only long part.
+  // `small`: header, prefix and whatever payload bytes follow. Steps 1–7. `cancelled` ends the
+  // search for a slot that opens, the only long part.
   static Result<std::unique_ptr<Opened>> open(View small, const Identities& identities, const Trust& trust,
                                               const Cancelled* cancelled = nullptr);
 
@@ -46,7 +36,6 @@ class Opened {
  private:
   struct Contents;
   Opened() = default;
-  Status find_data_key(const Identities& identities, const Trust& trust, const Cancelled* cancelled);
   Result<Contents> read_manifest(payload::Source& payload, payload::Pool& pool, const payload::Control& control) const;
   View prefix() const { return View(prefix_); }
   bool belongs(payload::Source& payload, uint64_t big_offset, payload::Pool& pool) const;

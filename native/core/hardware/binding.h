@@ -11,14 +11,15 @@ enum class TpmUse : uint8_t { never, when_usable, required };
 
 // What an owner asks of a machine. Empty means default, but for `require`.
 struct Policy {
-  std::vector<Kind> factors;             // which count. Default: cpu, gpu, memory, drive, as far as they can be read
+  // Which count. Default: cpu, gpu, memory, drive, as far as they can be read.
+  std::vector<Kind> factors;
   // In every opening. Default: the drive, where it is strong and counts. Empty: none.
   std::optional<std::vector<Kind>> require;
-  unsigned at_least = 0;                 // weight that an opening reaches. Default: all but one factor, of three or more with one
-                                         // required, else all
-  std::map<Kind, unsigned> weights;      // 1 to 16 each. Default: 1
+  // The weight that an opening reaches. Default: all; but for the lightest that is not required, of three or more with one required.
+  unsigned at_least = 0;
+  std::map<Kind, unsigned> weights;  // 1 to 16 each. Default: 1
   TpmUse tpm = TpmUse::never;
-  uint32_t pcrs = 0;                     // 0: the TPM room's default
+  uint32_t pcrs = 0;  // 0: the TPM room's default
 };
 
 constexpr size_t kBox = 48;
@@ -31,12 +32,13 @@ struct Binding {
 
 struct Bound {
   Binding binding;
-  Secret secret;           // S
-  std::string tpm_unused;  // why a TPM that is there was not used, with TpmUse::when_usable
+  Secret secret;                // S
+  std::string tpm_unused;       // why a TPM that is there was not used, with TpmUse::when_usable
   bool tpm_unmeasured = false;  // the TPM's part does not depend on how the machine was started
 };
-// INVALID_ARGUMENT (weights, k greater than n, a factor twice), HARDWARE_UNREADABLE, TPM_UNAVAILABLE, TPM_LOCKED, ABORT_ERR.
 using Cancelled = std::atomic<bool>;
+
+// INVALID_ARGUMENT (weights, k greater than n, a factor twice), HARDWARE_UNREADABLE, TPM_UNAVAILABLE, TPM_LOCKED, ABORT_ERR.
 Result<Bound> bind(const Machine& machine, const Policy& policy, const Cancelled* cancelled = nullptr);
 
 // S, whose X25519 key pair is derive_key_pair(S). HARDWARE_MISMATCH, HARDWARE_UNREADABLE, SALTS_MISMATCH, TPM_*, ABORT_ERR.

@@ -27,7 +27,6 @@ Result<Sealed> seal(uint32_t pcrs, const Cancelled* cancelled = nullptr);
 // TPM_UNAVAILABLE, TPM_LOCKED, TPM_REFUSED (the PCRs are others), HARDWARE_MISMATCH (another TPM), KEY_INVALID (no such blob).
 Result<Secret> unseal(View blob, const Cancelled* cancelled = nullptr);
 bool is_blob(View blob);         // well-formed; contacts nothing
-uint32_t blob_pcrs(View blob);   // of a well-formed one
 bool is_unmeasured(View blob);   // nothing had been measured into its PCRs: they tell nothing about the boot state
 
 // The name (algorithm and SHA-256) of the endorsement key of TCG's default ECC P-256 template. TPM_UNAVAILABLE, TPM_LOCKED.

@@ -97,6 +97,4 @@ Result<Blob> parse_blob(View bytes) {
 
 bool is_blob(View blob) { return parse_blob(blob).ok(); }
 
-uint32_t blob_pcrs(View blob) { return blob.size < 4 ? 0 : read_be<uint32_t>(blob.data); }
-
 }  // namespace mg::hardware::tpm

@@ -1,0 +1,23 @@
+// Whom a reader trusts, and what needs no key of its own to be checked (docs/format.md, sections 7 and 9, steps 2 to 4).
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+#include "container/header.h"
+
+namespace mg::container {
+
+struct Trust {
+  std::optional<std::string> name, version;    // the reference asked for
+  std::vector<keys::PublicKey> publishers;     // empty: origin not checked (the caller has accepted that)
+  std::vector<keys::PublicKey> lease_keys;
+  uint64_t now = 0;                            // seconds since 1970, for policies
+};
+
+// Reference and publisher. `header` must already be parsed.
+Status check_origin(const Header& header, const Trust& trust, const crypto::Sha384& core_hash);
+bool lease_verifies(const Header& header, const Trust& trust, const crypto::Sha384& core_hash);
+// LEASE_UNTRUSTED, LEASE_NOT_YET_VALID, LEASE_EXPIRED; a slot without a policy always holds.
+Status check_policy(const Slot& slot, bool lease_verified, uint64_t now);
+
+}  // namespace mg::container
