@@ -6,7 +6,7 @@ const target = 'node20';
 
 export default defineConfig([
   {
-    entry: { index: 'src/index.ts', legacy: 'src/legacy/index.ts' },
+    entry: { index: 'src/index.ts', legacy: 'src/legacy/index.ts', 'server-kit': 'src/server-kit/index.ts' },
     format: ['esm', 'cjs'],
     // The entries share their modules in CommonJS too, so that there is one class of each kind of error and key.
     splitting: true,

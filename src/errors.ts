@@ -108,6 +108,46 @@ export const ERROR_CODES = {
     exit: 2,
     advice: "Pass the publisher's public key as verifier, or unsigned: 'accept' if you know the origin otherwise.",
   },
+  NOT_AUTHENTICATED: { exit: 7, advice: 'Check e-mail address and password of the account (`model-guard login`).' },
+  NOT_AUTHORISED: {
+    exit: 7,
+    advice: 'Have an administrator give this account the role, or the entitlement, that the message names.',
+  },
+  PASSWORD_WEAK: { exit: 7, advice: 'Choose at least 12 characters that are not easily guessed and not the name or address.' },
+  DEVICE_NOT_APPROVED: {
+    exit: 7,
+    advice: 'Have an administrator compare the fingerprint and approve this device (`model-guard devices approve`).',
+  },
+  DEVICE_REVOKED: { exit: 7, advice: 'Make a new device key and enrol it, if this machine is still meant to load models.' },
+  NOT_RELEASED: { exit: 7, advice: 'Have a validator or an administrator release this version (`model-guard release`).' },
+  SEATS_TAKEN: { exit: 7, advice: 'Wait until a lease ends, have one revoked, or have the number of seats raised.' },
+  LEASE_REVOKED: { exit: 7, advice: 'Ask the administrator of the guard server why; it will not come back by itself.' },
+  PROOF_INVALID: { exit: 7, advice: 'Try again with the key that this device was enrolled with; check that the clock is right.' },
+  ROLLBACK_REFUSED: {
+    exit: 7,
+    advice: "Ask for the newer version, or allow the older one explicitly (rollback: 'accept', --rollback).",
+  },
+  CLOCK_SET_BACK: { exit: 7, advice: 'Set the clock right: it shows a time before the one that this device has already seen.' },
+  CLOCK_SKEWED: { exit: 7, advice: "Set this machine's clock: it may differ from the server's by two minutes." },
+  RATE_LIMITED: { exit: 7, advice: 'Wait as long as the message says, then try again.' },
+  SERVER_UNREACHABLE: { exit: 7, advice: 'Check the address, the network and the certificate; the cause says what failed.' },
+  SERVER_UNTRUSTED: {
+    exit: 7,
+    advice: 'Do not go on unless you know that the server changed keys; then pin the new one, from a source you trust.',
+  },
+  SERVER_FAILED: { exit: 7, advice: "Try again later; the server's log has the request id." },
+  RESPONSE_INVALID: { exit: 7, advice: 'Check that the address is that of a guard server of the same version.' },
+  TIMED_OUT: { exit: 7, advice: 'Try again, or allow more time (timeoutMs).' },
+  ARCHIVE_CHANGED: { exit: 4, advice: 'Do not use it: it is not the archive that was registered. Fetch it again.' },
+  AUDIT_LOG_BROKEN: {
+    exit: 4,
+    advice: 'Keep the export and the checkpoint as they are: the log was changed after it was written.',
+  },
+  AUDIT_LOG_TRUNCATED: { exit: 4, advice: 'Ask for a full export: this one ends before the checkpoint, or begins too late.' },
+  AUDIT_LOG_ROLLED_BACK: {
+    exit: 4,
+    advice: "Tell the server's administrator: it was set back to an earlier state, or its log was rewritten.",
+  },
   NATIVE_UNAVAILABLE: { exit: 1, advice: 'Install it where the native addon can be built or has a prebuilt binary.' },
 } as const satisfies Record<string, { readonly exit: number; readonly advice: string }>;
 

@@ -1,4 +1,6 @@
 export type { AbortSignalLike } from './abort.js';
+export type { AuditCheckpoint, AuditLogSource, AuditReport, VerifyAuditLogOptions } from './audit/types.js';
+export { verifyAuditLog } from './audit/verify.js';
 export { decrypt, decryptFile } from './decrypt.js';
 export { encrypt, encryptFile } from './encrypt.js';
 export { AbortError, ModelGuardError, type ModelGuardErrorCode } from './errors.js';

@@ -3,21 +3,22 @@ import { ModelGuardError } from './errors.js';
 import { GuardedModel } from './model.js';
 import { metadataOf, openStored, resolveOpening } from './open.js';
 import { loadOptions, parse, reference } from './options.js';
-import { apart } from './stores/parts.js';
-import type { ModelRef } from './stores/store.js';
+import { apart, asking, defaultsOf } from './stores/parts.js';
+import type { ModelRef, PartStore, StoreOptions } from './stores/store.js';
 import type { LoadOptions, Reference } from './types.js';
 
 /**
  * Fetches both parts of a model, joins them and decrypts them in guarded native memory; no plaintext touches the disk.
  *
- * @param ref `'name@version'` or `{ name, version }`. What says otherwise is refused.
+ * @param ref `'name@version'` or `{ name, version }`. What says otherwise is refused. Without a version it is the newest one, where the
+ *   store can prove which that is (`guardServer`).
  * @returns The model. Dispose of it when the runtime has its copy; a finalizer does it for the forgetful.
  * @throws VERIFIER_REQUIRED unless `verifier` or `unsigned: 'accept'` says whom to trust · INVALID_ARGUMENT, NAME_INVALID,
  *   KEY_TYPE_WRONG, KEY_INVALID · NOT_FOUND · NOT_A_CONTAINER, CONTAINER_TRUNCATED, CONTAINER_MALFORMED, VERSION_UNSUPPORTED,
  *   CRITICAL_UNSUPPORTED, LIMIT_EXCEEDED, MANIFEST_INVALID · REFERENCE_MISMATCH, SIGNATURE_MISSING, SIGNATURE_INVALID,
  *   PARTS_MISMATCH, DIGEST_MISMATCH, INTEGRITY_FAILED · NO_MATCHING_IDENTITY, LEASE_UNTRUSTED, LEASE_NOT_YET_VALID,
  *   LEASE_EXPIRED · of `hardware()`: HARDWARE_MISMATCH, HARDWARE_UNREADABLE, SALTS_MISMATCH, TPM_UNAVAILABLE, TPM_LOCKED,
- *   TPM_REFUSED · PERMISSION_DENIED, IO_FAILED, OUT_OF_MEMORY · ABORT_ERR
+ *   TPM_REFUSED · PERMISSION_DENIED, IO_FAILED, OUT_OF_MEMORY · ABORT_ERR · from a `guardServer` what its `lease` throws
  * @see docs/format.md section 9, the order of opening
  * @example
  * using model = await load('defects@3', {
@@ -25,19 +26,30 @@ import type { LoadOptions, Reference } from './types.js';
  * });
  */
 export async function load(ref: Reference, options: LoadOptions): Promise<GuardedModel> {
-  const wanted = requireVersion(ref);
+  const asked = parse(reference, ref, 'ref');
   const { from, identities, verifier, unsigned, leaseKeys, ...run } = parse(loadOptions, options);
-  const opening = resolveOpening({ identities, verifier, unsigned, leaseKeys }, wanted, apart(from).small.defaults);
+  const { small } = apart(from);
   return await abortable(run.signal, async () => {
+    const wanted = await withVersion(small, asked, run);
+    const defaults = await defaultsOf(small, { for: 'opening', ref: wanted, signal: run.signal });
+    const opening = resolveOpening({ identities, verifier, unsigned, leaseKeys }, wanted, defaults);
     const { model, info } = await openStored(from, wanted, opening, run);
     return new GuardedModel(model, metadataOf(info, opening));
   });
 }
 
-/** No store of this version keeps a signed statement of what is latest, and guessing one would let storage roll a model back. */
-export function requireVersion(ref: Reference): ModelRef {
-  const { name, version } = parse(reference, ref, 'ref');
+interface Asked {
+  readonly name: string;
+  readonly version?: string | undefined;
+}
+
+/** Most stores keep no signed statement of what is latest, and guessing one would let storage roll a model back. */
+export async function withVersion(store: PartStore, { name, version }: Asked, { signal }: StoreOptions): Promise<ModelRef> {
   if (version !== undefined) return { name, version };
+  if (store.latest) {
+    const latest = store.latest.bind(store);
+    return asking('could not tell the newest version', { name, version: 'latest' }, { signal }, () => latest(name, { signal }));
+  }
   throw new ModelGuardError('INVALID_ARGUMENT', `ref: ${name} has no version, and this store keeps no signed latest`, {
     advice: `Say ${name}@VERSION.`,
   });

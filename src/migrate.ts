@@ -48,13 +48,13 @@ export async function migrate(
   const from = parse(legacySource, artifact, 'artifact');
   const { key, name, version, fileName = 'model', to, out, split, overwrite = false, ...rest } = parse(migrateOptions, options);
   const { format = formatOf(fileName), plaintextSha256, recipients: given, signer, ...run } = rest;
-  const recipients = given ?? (to ? recipientsOf(apart(to).small) : []);
   const source = typeof from === 'string' || 'small' in from ? nativeArtifact(from) : { bytes: stable(from) };
   const handle = legacyHandle(key);
   call((native) => native.checkPath(fileName));
   const ref = { name, version };
   const file = out as string; // unless there is `to`
   return await abortable(run.signal, async () => {
+    const recipients = given ?? (to ? await recipientsOf(apart(to).small, ref, run) : []);
     if (!overwrite) await (to ? refusePublished(apart(to).small, ref, run) : refuseExisting(file));
     const inputs = [{ path: fileName, legacy: { artifact: source, key: handle } }];
     return await sealing({ ref, format, inputs, recipients, signer }, async (sealer) => {

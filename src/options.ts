@@ -6,10 +6,16 @@
 import { isUint8Array } from 'node:util/types';
 import { z } from 'zod';
 import type { AbortSignalLike } from './abort.js';
+import type { AuditLogSource } from './audit/types.js';
+import * as shapes from './contract/shapes.js';
 import { ModelGuardError, type ModelGuardErrorCode } from './errors.js';
+import type { DeviceKey } from './keys/index.js';
+import type { VerifyingKey } from './keys/public.js';
 import type { LegacyKey } from './legacy/key.js';
 import { isName, normaliseName } from './names.js';
 import type { Progress } from './native/work.js';
+import type { GuardServer } from './remote/guard-server.js';
+import type * as R from './remote/types.js';
 import type { BigPartSource, ModelRef, PartStore } from './stores/store.js';
 import type * as T from './types.js';
 
@@ -214,3 +220,56 @@ export const range = (size: number) =>
   z
     .strictObject({ offset: z.int().min(0), length: z.int().min(0) })
     .refine(({ offset, length }) => offset + length <= size, `reaches beyond the file's ${size} bytes`);
+
+export const auditCheckpoint = shapes.checkpoint;
+export const auditLogSource = z.custom<AuditLogSource>(
+  (value) =>
+    isUint8Array(value) ||
+    (typeof value === 'string' && value.length > 0 && !value.includes('\0')) ||
+    (typeof value === 'object' && value !== null && Symbol.asyncIterator in value),
+  'wants a path, bytes, or an AsyncIterable of pieces',
+);
+export const verifyAuditLogOptions = z.strictObject({
+  checkpoint: z.union([filePath, auditCheckpoint], { error: 'wants a checkpoint, or the path of one' }),
+  key: opaque<VerifyingKey | string>(),
+  signal: signal.optional(),
+});
+
+const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
+const credentialsShape = z.union([
+  z.custom<() => unknown>((value) => typeof value === 'function'),
+  z.strictObject({ file: filePath }),
+  z.strictObject({ env: z.strictObject({ email: filePath, password: filePath }) }),
+]);
+export const guardServerOptions = z.strictObject({
+  url: z.string().min(1, 'is empty'),
+  serverKey: opaque<R.GuardServerOptions['serverKey']>(),
+  credentials: z
+    .custom<R.CredentialsSource>(
+      (value) => credentialsShape.safeParse(value).success,
+      'wants a callback, { file }, or { env: { email, password } } with names of variables',
+    )
+    .optional(),
+  device: opaque<DeviceKey>().optional(),
+  publishers: opaque<NonNullable<R.GuardServerOptions['publishers']>>().optional(),
+  state: filePath.optional(),
+  tls: z.strictObject({ ca: filePath.optional(), cert: filePath.optional(), key: filePath.optional() }).optional(),
+  timeoutMs: z.int().min(1).max(MAX_TIMEOUT_MS).optional(),
+  rollback: z.literal('accept').optional(),
+});
+export const publishersByName = z.record(name, verifier);
+export const guardServerOf = has<GuardServer>('a guard server', 'unlock', 'enroll');
+export const registerArchiveOptions = z.strictObject({
+  name: name.optional(),
+  key: opaque<R.RegisterArchiveOptions['key']>(),
+  signal: signal.optional(),
+});
+const unlockShape = {
+  name: name.optional(),
+  verifier: verifier.optional(),
+  unsigned: z.literal('accept').optional(),
+  onState: z.custom<(state: R.UnlockState) => void>((value) => typeof value === 'function', 'wants a function').optional(),
+  signal: signal.optional(),
+};
+export const unlockOptions = z.strictObject(unlockShape).refine(oneOrigin, ONE_ORIGIN);
+export const unlockFromOptions = z.strictObject({ ...unlockShape, from: guardServerOf }).refine(oneOrigin, ONE_ORIGIN);

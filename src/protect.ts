@@ -3,8 +3,8 @@ import { hasCode, ModelGuardError } from './errors.js';
 import { filePath, parse, protectOptions } from './options.js';
 import { publish, sealing } from './seal.js';
 import { collectSource } from './source.js';
-import { apart, getSmall, label } from './stores/parts.js';
-import type { ModelRef, PartStore } from './stores/store.js';
+import { apart, asking, defaultsOf, getSmall, label } from './stores/parts.js';
+import type { ModelRef, PartStore, StoreOptions } from './stores/store.js';
 import type { ProtectedModel, ProtectOptions, Recipient } from './types.js';
 
 /**
@@ -28,10 +28,12 @@ import type { ProtectedModel, ProtectOptions, Recipient } from './types.js';
 export async function protect(source: string, options: ProtectOptions): Promise<ProtectedModel> {
   const path = parse(filePath, source, 'source');
   const { name, version, to, overwrite = false, split, format, signer, ...rest } = parse(protectOptions, options);
-  const { recipients = recipientsOf(apart(to).small), ...run } = rest;
+  const { recipients: given, ...run } = rest;
+  const { small } = apart(to);
   const ref = { name, version };
   return await abortable(run.signal, async () => {
-    if (!overwrite) await refusePublished(apart(to).small, ref, run);
+    const recipients = given ?? (await recipientsOf(small, ref, run));
+    if (!overwrite) await refusePublished(small, ref, run);
     const found = await collectSource(path, run.signal);
     return await sealing({ ref, format: format ?? found.format, inputs: found.inputs, recipients, signer }, (sealer) =>
       publish(sealer, { ref, to, split, overwrite }, run),
@@ -40,8 +42,8 @@ export async function protect(source: string, options: ProtectOptions): Promise<
 }
 
 /** The recipients that a store brings along. */
-export function recipientsOf(store: PartStore): readonly Recipient[] {
-  const recipients = store.defaults?.recipients;
+export async function recipientsOf(store: PartStore, ref: ModelRef, { signal }: StoreOptions): Promise<readonly Recipient[]> {
+  const { recipients } = await defaultsOf(store, { for: 'sealing', ref, signal });
   if (!recipients?.length)
     throw new ModelGuardError(
       'INVALID_ARGUMENT',
@@ -56,13 +58,22 @@ export async function refusePublished(
   ref: ModelRef,
   { signal }: Pick<ProtectOptions, 'signal'>,
 ): Promise<void> {
-  try {
-    await getSmall(store, ref, { signal });
-  } catch (error) {
-    if (hasCode(error, 'NOT_FOUND')) return;
-    throw error;
-  }
+  if (!(await isPublished(store, ref, { signal }))) return;
   throw new ModelGuardError('ALREADY_EXISTS', `${label(ref)} is published already`, {
     advice: 'A published version is immutable: choose another version, or replace it explicitly (overwrite: true, --force).',
   });
+}
+
+async function isPublished(store: PartStore, ref: ModelRef, { signal }: StoreOptions): Promise<boolean> {
+  if (store.has) {
+    const has = store.has.bind(store);
+    return asking('could not tell what is published', ref, { signal }, () => has(ref, { signal }));
+  }
+  try {
+    await getSmall(store, ref, { signal });
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'NOT_FOUND')) return false;
+    throw error;
+  }
 }

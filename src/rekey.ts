@@ -1,11 +1,11 @@
 import { abortable } from './abort.js';
 import { ModelGuardError } from './errors.js';
-import { requireVersion } from './load.js';
+import { withVersion } from './load.js';
 import { openStored, resolveOpening } from './open.js';
-import { parse, rekeyOptions } from './options.js';
+import { parse, reference, rekeyOptions } from './options.js';
 import { recipientsOf } from './protect.js';
 import { publish, sealing } from './seal.js';
-import { apart } from './stores/parts.js';
+import { apart, defaultsOf } from './stores/parts.js';
 import type { ProtectedModel, Reference, RekeyOptions } from './types.js';
 
 /**
@@ -21,14 +21,17 @@ import type { ProtectedModel, Reference, RekeyOptions } from './types.js';
  * await rekey('defects@3', { store, identities: [key], verifier: signer.publicKey, recipients: [newKey], signer });
  */
 export async function rekey(ref: Reference, options: RekeyOptions): Promise<ProtectedModel> {
-  const wanted = requireVersion(ref);
+  const asked = parse(reference, ref, 'ref');
   const { store, identities, verifier, unsigned, leaseKeys, signer, split, ...rest } = parse(rekeyOptions, options);
   const { small } = apart(store);
-  const { recipients = recipientsOf(small), ...run } = rest;
-  const opening = resolveOpening({ identities, verifier, unsigned, leaseKeys }, wanted, small.defaults);
-  if (!signer && opening.trust.publishers.length > 0)
-    throw new ModelGuardError('INVALID_ARGUMENT', 'options.signer: is required, or the model would lose its signature');
+  const { recipients: given, ...run } = rest;
   return await abortable(run.signal, async () => {
+    const wanted = await withVersion(small, asked, run);
+    const recipients = given ?? (await recipientsOf(small, wanted, run));
+    const defaults = await defaultsOf(small, { for: 'opening', ref: wanted, signal: run.signal });
+    const opening = resolveOpening({ identities, verifier, unsigned, leaseKeys }, wanted, defaults);
+    if (!signer && opening.trust.publishers.length > 0)
+      throw new ModelGuardError('INVALID_ARGUMENT', 'options.signer: is required, or the model would lose its signature');
     const { model, info } = await openStored(store, wanted, opening, run);
     try {
       const inputs = model.files.map(({ path }, index) => ({ path, model: { handle: model, index } }));

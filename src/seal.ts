@@ -111,10 +111,12 @@ export async function publish(
   );
   const { head, digest } = sealed(sealer, header);
   const bytes = join(header, head);
-  await asking('could not take the small part', ref, run, () => small.putSmall(ref, bytes, { ifAbsent: !overwrite, signal }));
+  const published = await asking('could not take the small part', ref, run, () =>
+    small.putSmall(ref, bytes, { ifAbsent: !overwrite, signal }),
+  );
   // Best effort: the new version is published, whatever happens here.
   if (overwrite && small === big) await big.collect().catch(() => undefined);
-  return { ref: label(ref), payloadId, digest, smallBytes: bytes.length, bigBytes: part.size, state: 'released' };
+  return { ref: label(ref), payloadId, digest, smallBytes: bytes.length, bigBytes: part.size, state: published?.state ?? 'released' };
 }
 
 interface BigPart {

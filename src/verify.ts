@@ -2,7 +2,7 @@ import { abortable } from './abort.js';
 import { beginning, publicInfo } from './container.js';
 import { hasCode, ModelGuardError } from './errors.js';
 import { resolveVerifiers } from './keys/resolve.js';
-import { requireVersion } from './load.js';
+import { withVersion } from './load.js';
 import type { NativeSource } from './native/binding.js';
 import { call } from './native/index.js';
 import { type RunOptions, work } from './native/work.js';
@@ -22,7 +22,9 @@ import type { ContainerInfo, ContainerSource, ModelRef, Stores, Verified, Verify
  */
 export async function inspect(source: ContainerSource): Promise<ContainerInfo> {
   const given = parseSource(source);
-  return publicInfo(await beginning('ref' in given ? await getSmall(apart(given.from).small, given.ref) : given.source));
+  if ('source' in given) return publicInfo(await beginning(given.source));
+  const { small } = apart(given.from);
+  return publicInfo(await beginning(await getSmall(small, await withVersion(small, given.ref, {}))));
 }
 
 /**
@@ -40,16 +42,20 @@ export async function verify(source: ContainerSource, options: VerifyOptions): P
   const given = parseSource(source);
   const { verifier, ...run } = parse(verifyOptions, options);
   const publishers = resolveVerifiers(verifier, 'verifier');
-  return await abortable(run.signal, () =>
-    'ref' in given ? verifyStored(given.ref, given.from, publishers, run) : verifyGiven(given.source, publishers, run),
+  return await abortable(run.signal, async () =>
+    'source' in given
+      ? verifyGiven(given.source, publishers, run)
+      : verifyStored(await withVersion(apart(given.from).small, given.ref, run), given.from, publishers, run),
   );
 }
 
-function parseSource(source: ContainerSource): { ref: ModelRef; from: Stores } | { source: Uint8Array | string } {
-  if (typeof source === 'object' && source !== null && 'ref' in source) {
-    const { ref, from } = parse(storedSource, source, 'source');
-    return { ref: requireVersion(ref), from };
-  }
+interface Stored {
+  readonly ref: { readonly name: string; readonly version?: string | undefined };
+  readonly from: Stores;
+}
+
+function parseSource(source: ContainerSource): Stored | { readonly source: Uint8Array | string } {
+  if (typeof source === 'object' && source !== null && 'ref' in source) return parse(storedSource, source, 'source');
   return { source: parse(byteOrFileSource, source, 'source') };
 }
 

@@ -63,7 +63,7 @@ class Environment {
   // Any thread: runs `callback` on the JavaScript thread, or drops it when the environment is going away.
   bool post(std::function<void(Napi::Env)> callback);
 
-  Napi::FunctionReference key, control, sealer, opened, model, legacy_reader;
+  Napi::FunctionReference key, control, sealer, opened, reader, model, legacy_reader;
   const void* constructing = nullptr;  // what construct() is making a handle for: scripts cannot call the constructors
 
  private:

@@ -5,7 +5,7 @@
 #include <memory>
 #include <utility>
 
-#include "container/opener.h"
+#include "container/reader.h"
 #include "environment.h"
 #include "keys/keys.h"
 
@@ -16,6 +16,7 @@ void define_key(Napi::Env env, Environment& environment);
 void define_control(Napi::Env env, Environment& environment);
 void define_sealer(Napi::Env env, Environment& environment);
 void define_opened(Napi::Env env, Environment& environment);
+void define_reader(Napi::Env env, Environment& environment);
 void define_model(Napi::Env env, Environment& environment);
 void define_legacy_reader(Napi::Env env, Environment& environment);
 // Adds functions to the exported object.
@@ -24,11 +25,13 @@ void export_hardware(Napi::Env env, Napi::Object exports);
 void export_legacy(Napi::Env env, Napi::Object exports);
 void export_seal(Napi::Env env, Napi::Object exports);
 void export_open(Napi::Env env, Napi::Object exports);
+void export_remote(Napi::Env env, Napi::Object exports);
 void export_parts(Napi::Env env, Napi::Object exports);
 
 std::shared_ptr<const keys::Key> as_key(Napi::Value value);
 Napi::Value new_key(Napi::Env env, std::shared_ptr<const keys::Key> key);
 std::shared_ptr<Work> as_control(Napi::Value value);
+Napi::Value new_reader(Napi::Env env, std::shared_ptr<container::Reader> reader);
 
 // The plaintext of a loaded model. Lives until the last array over it is collected; wiped at dispose() or then.
 class ModelState {

@@ -151,8 +151,10 @@ Napi::Value generate_sealed_key(const Napi::CallbackInfo& info) {
     auto generated = keys::Key::generate(keys::Type::device);
     if (!made.ok() || !generated.ok()) return made.ok() ? generated.status() : made.status();
     if (auto s = keys::write_sealed_key_file(**generated, *made, path); !s.ok()) return s;
+    auto sealed = keys::Key::from_bytes(keys::Type::device, (*generated)->secret().reveal(), std::move(made->secret));
+    if (!sealed.ok()) return sealed.status();
     *bound = std::move(*made);
-    *key = std::move(*generated);
+    *key = std::move(*sealed);
     return {};
   };
   job.result = [bound, key](Napi::Env env) -> Napi::Value {

@@ -20,6 +20,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   define_control(env, *environment);
   define_sealer(env, *environment);
   define_opened(env, *environment);
+  define_reader(env, *environment);
   define_model(env, *environment);
   define_legacy_reader(env, *environment);
   Napi::Array codes = Napi::Array::New(env);
@@ -31,6 +32,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_legacy(env, exports);
   export_seal(env, exports);
   export_open(env, exports);
+  export_remote(env, exports);
   export_parts(env, exports);
   return exports;
 }

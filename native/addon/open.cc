@@ -26,8 +26,30 @@ std::shared_ptr<OpenRequest> as_open_request(Napi::Value value) {
 }
 
 struct OpenedState {
-  std::unique_ptr<container::Opened> opened;
+  std::shared_ptr<const container::Opened> opened;
   Bytes head;  // payload bytes of the small part
+
+  // Where the big part begins, unless it was cut just now from the container that it is compared with.
+  std::optional<uint64_t> big_offset(Napi::Value source) const {
+    if (as_object(source, "source").Get("sameContainer").ToBoolean()) return std::nullopt;
+    return head.size();
+  }
+};
+
+// The payload of a container, its end in a file that must stay as it is.
+class PayloadOnDisk : public payload::Source {
+ public:
+  PayloadOnDisk(std::shared_ptr<const OpenedState> state, std::unique_ptr<payload::SteadyFile> big)
+      : state_(std::move(state)), head_(View(state_->head)), big_(std::move(big)) {}
+  uint64_t size() const override { return joined_.size(); }
+  Status read(uint64_t offset, Span out) override { return joined_.read(offset, out); }
+  Status check_unchanged() override { return joined_.check_unchanged(); }
+
+ private:
+  const std::shared_ptr<const OpenedState> state_;
+  payload::MemorySource head_;
+  const std::unique_ptr<payload::SteadyFile> big_;
+  payload::JoinedSource joined_{head_, *big_};
 };
 
 class OpenedHandle : public Napi::ObjectWrap<OpenedHandle> {
@@ -40,16 +62,15 @@ class OpenedHandle : public Napi::ObjectWrap<OpenedHandle> {
   Napi::Value load(const Napi::CallbackInfo& info) {
     auto work = as_work(info[1]);
     auto source = as_source(info[0], work);
-    const bool same_container = as_object(info[0], "source").Get("sameContainer").ToBoolean();
+    const auto big_offset = state_->big_offset(info[0]);
     auto files = std::make_shared<std::vector<container::LoadedFile>>();
     Job job;
     job.work = work;
-    job.compute = [s = state_, source, work, files, same_container](payload::Pool& pool) -> Status {
+    job.compute = [s = state_, source, work, files, big_offset](payload::Pool& pool) -> Status {
       auto big = source->open();
       if (!big.ok()) return big.status();
       payload::MemorySource head{View(s->head)};
       payload::JoinedSource payload(head, **big);
-      const auto big_offset = same_container ? std::nullopt : std::optional<uint64_t>(s->head.size());
       auto loaded = s->opened->load(payload, big_offset, pool, work->control);
       if (!loaded.ok()) return loaded.status();
       *files = std::move(*loaded);
@@ -58,6 +79,26 @@ class OpenedHandle : public Napi::ObjectWrap<OpenedHandle> {
     job.result = [files](Napi::Env env) { return new_model(env, std::move(*files)); };
     job.failure = store_error(source);
     job.waits_for_script = source->script != nullptr;
+    return Environment::of(info.Env()).run(info.Env(), std::move(job));
+  }
+
+  Napi::Value reader(const Napi::CallbackInfo& info) {
+    auto work = as_work(info[1]);
+    auto source = as_source(info[0], work);
+    if (!source->file) raise_argument(info.Env(), "a reader reads from a file");
+    auto made = std::make_shared<std::shared_ptr<container::Reader>>();
+    Job job;
+    job.work = work;
+    job.compute = [s = state_, source, work, made, big_offset = state_->big_offset(info[0])](payload::Pool& pool) -> Status {
+      auto big = payload::SteadyFile::open(*source->file, payload::SteadyFile::Links::follow, source->file_offset);
+      if (!big.ok()) return big.status();
+      auto from = std::make_shared<PayloadOnDisk>(s, std::move(*big));
+      auto reader = container::Reader::create(s->opened, std::move(from), big_offset, pool, work->control);
+      if (!reader.ok()) return reader.status();
+      *made = std::move(*reader);
+      return {};
+    };
+    job.result = [made](Napi::Env env) { return new_reader(env, std::move(*made)); };
     return Environment::of(info.Env()).run(info.Env(), std::move(job));
   }
 
@@ -81,13 +122,41 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   return Environment::of(info.Env()).run(info.Env(), std::move(job));
 }
 
+std::array<uint8_t, 16> as_id(Napi::Value value, const char* what) {
+  const std::string text = as_string(value, what);
+  std::array<uint8_t, 16> id{};
+  const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; };
+  bool valid = text.size() == 2 * id.size();
+  for (size_t i = 0; valid && i < text.size(); i++) {
+    valid = digit(text[i]) >= 0;
+    id[i / 2] = uint8_t(id[i / 2] << 4 | digit(text[i]));
+  }
+  if (!valid) raise_argument(value.Env(), std::string(what) + " must be 32 lower-case hex digits");
+  return id;
+}
+
+container::LeaseTerms as_lease(Napi::Value value) {
+  const Napi::Object object = as_object(value, "lease"), policy = as_object(object.Get("policy"), "policy");
+  container::LeaseTerms terms;
+  terms.policy.not_before = as_integer(policy.Get("notBefore"), "notBefore");
+  terms.policy.not_after = as_integer(policy.Get("notAfter"), "notAfter");
+  terms.policy.offline_until = as_integer(policy.Get("offlineUntil"), "offlineUntil");
+  terms.policy.lease_id = as_id(policy.Get("leaseId"), "leaseId");
+  terms.policy.device_id = as_id(policy.Get("deviceId"), "deviceId");
+  terms.signer = as_key(object.Get("signer"));
+  return terms;
+}
+
 Napi::Value rewrap(const Napi::CallbackInfo& info) {
   auto request = as_open_request(info[0]);
+  const auto object = info[0].As<Napi::Object>();
+  std::optional<container::LeaseTerms> lease;
+  if (present(object, "lease")) lease = as_lease(object.Get("lease"));
   auto out = std::make_shared<Bytes>();
   Job job;
   job.work = request->work;
-  job.compute = [request, recipients = as_recipients(info[0].As<Napi::Object>().Get("recipients")), out](payload::Pool&) -> Status {
-    auto small = container::rewrap(View(request->small), request->identities, request->trust, recipients, std::nullopt,
+  job.compute = [request, recipients = as_recipients(object.Get("recipients")), lease = std::move(lease), out](payload::Pool&) -> Status {
+    auto small = container::rewrap(View(request->small), request->identities, request->trust, recipients, lease,
                                    &request->work->control.cancelled);
     if (!small.ok()) return small.status();
     *out = std::move(*small);
@@ -102,6 +171,7 @@ Napi::Value rewrap(const Napi::CallbackInfo& info) {
 void define_opened(Napi::Env env, Environment& environment) {
   environment.opened = Napi::Persistent(OpenedHandle::DefineClass(env, "Opened", {
       OpenedHandle::InstanceMethod<&OpenedHandle::load>("load"),
+      OpenedHandle::InstanceMethod<&OpenedHandle::reader>("reader"),
   }));
 }
 

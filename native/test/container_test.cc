@@ -117,6 +117,26 @@ TEST_CASE("a slot with a policy opens only under a pinned lease key and in its t
   CHECK(rewrap(View(*leased), {w.machine}, trust, {shared(w.master)}).status().code == Code::POLICY_PRESENT);
 }
 
+TEST_CASE("a lease has its times in order and a signing key") {
+  World w;
+  const auto code = [&](uint64_t not_before, uint64_t not_after, uint64_t offline_until, const std::shared_ptr<const keys::Key>& signer) {
+    const LeaseTerms terms{Policy{not_before, not_after, offline_until, {}, {}}, signer};
+    auto leased = rewrap(View(w.made.small), {w.master}, Trust(), {device(*w.machine)}, terms);
+    if (leased.ok()) CHECK(parse_header(View(*leased)).ok());
+    return leased.status().code;
+  };
+  const uint64_t end = uint64_t(1) << 53;
+  CHECK(code(100, 200, 200, w.lease_signer) == Code::OK);
+  CHECK(code(199, 200, 0, w.lease_signer) == Code::OK);
+  CHECK(code(0, end - 1, end - 1, w.lease_signer) == Code::OK);
+  CHECK(code(200, 200, 200, w.lease_signer) == Code::INVALID_ARGUMENT);
+  CHECK(code(201, 200, 200, w.lease_signer) == Code::INVALID_ARGUMENT);
+  CHECK(code(100, 200, 201, w.lease_signer) == Code::INVALID_ARGUMENT);
+  CHECK(code(0, end, 0, w.lease_signer) == Code::INVALID_ARGUMENT);
+  CHECK(code(100, 200, 200, w.machine) == Code::KEY_TYPE_WRONG);
+  CHECK(code(100, 200, 200, nullptr) == Code::KEY_TYPE_WRONG);
+}
+
 TEST_CASE("re-wrapping leaves the payload and the publisher's signature alone") {
   World w;
   const auto other = new_key(keys::Type::device);

@@ -11,6 +11,7 @@ Exit codes:
   4    refused: origin, integrity, or parts that do not belong together
   5    keys and machines: none fits, or a key, passphrase, lease, salts or TPM is not valid
   6    files, folders and stores: missing, existing, unreadable, full
+  7    the guard server: not reached, not trusted, or it refused
   130  interrupted (143: terminated)`;
 
 const USAGE = 2;

@@ -3,9 +3,11 @@ export { memoryStore } from './memory.js';
 export type {
   BigPartSource,
   CollectOptions,
+  DefaultsOptions,
   ModelRef,
   OpenBigPart,
   PartStore,
+  Published,
   StoreDefaults,
   StoreOptions,
   Stores,

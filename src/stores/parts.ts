@@ -3,7 +3,7 @@ import { isAbort } from '../abort.js';
 import { isModelGuardError, ModelGuardError } from '../errors.js';
 import { call } from '../native/index.js';
 import { bigName, modelRef, parse } from '../options.js';
-import type { ModelRef, PartStore, StoreOptions, Stores } from './store.js';
+import type { DefaultsOptions, ModelRef, PartStore, StoreDefaults, StoreOptions, Stores } from './store.js';
 
 /** 16 MiB of payload at most (docs/format.md, section 10), and room for the header. */
 export const MAX_SMALL = 17 * 1024 * 1024;
@@ -47,3 +47,11 @@ export async function asking<T>(action: string, ref: ModelRef, { signal }: Store
 
 export const getSmall = (store: PartStore, ref: ModelRef, { signal }: StoreOptions = {}): Promise<Uint8Array> =>
   asking('could not give the small part', ref, { signal }, () => store.getSmall(ref, { signal }));
+
+/** What the store brings along for one operation. */
+export const defaultsOf = async (store: PartStore, options: DefaultsOptions): Promise<StoreDefaults> => {
+  const { defaults = {} } = store;
+  if (typeof defaults !== 'function') return defaults;
+  // Called on the store: it may be a method.
+  return asking('could not tell its defaults', options.ref, options, () => defaults.call(store, options));
+};

@@ -50,6 +50,19 @@ export interface StoreDefaults {
   readonly leaseKeys?: Verifier | undefined;
 }
 
+/** What {@link PartStore.defaults} is asked for, where it is a function. */
+export interface DefaultsOptions extends StoreOptions {
+  /** `sealing`: recipients. `opening`: identities, verifier and lease keys; it must be answered without a network too. */
+  readonly for: 'sealing' | 'opening';
+  readonly ref: ModelRef;
+}
+
+/** What became of a small part that was published. */
+export interface Published {
+  /** `pending` until somebody releases it, in stores that have approvals. */
+  readonly state: 'released' | 'pending';
+}
+
 /** What {@link PartStore.collect} is told and tells. */
 export interface CollectOptions extends StoreOptions {
   /**
@@ -69,8 +82,20 @@ export interface CollectOptions extends StoreOptions {
 export interface PartStore {
   /** The small part. NOT_FOUND if there is none. */
   getSmall(ref: ModelRef, options?: StoreOptions): Promise<Uint8Array>;
-  /** Publishes, atomically. With `ifAbsent` ALREADY_EXISTS if there is one, also when two writers race. */
-  putSmall(ref: ModelRef, bytes: Uint8Array, options?: StoreOptions & { readonly ifAbsent?: boolean | undefined }): Promise<void>;
+  /**
+   * Publishes, atomically. With `ifAbsent` ALREADY_EXISTS if there is one, also when two writers race. A store that has approvals
+   * says how it stands; nothing said means released.
+   */
+  putSmall(
+    ref: ModelRef,
+    bytes: Uint8Array,
+    options?: StoreOptions & { readonly ifAbsent?: boolean | undefined },
+    // biome-ignore lint/suspicious/noConfusingVoidType: most stores say nothing
+  ): Promise<Published | void>;
+  /** Whether something is published as `ref`, where a store knows without giving the small part. */
+  has?(ref: ModelRef, options?: StoreOptions): Promise<boolean>;
+  /** The newest version, where a store can prove which it is. NOT_FOUND if there is none. */
+  latest?(name: string, options?: StoreOptions): Promise<ModelRef>;
   /** Stores a big part, whole or not at all. `name` is `<payloadId>-<offset>`; ALREADY_EXISTS if it was used before. */
   putBig(ref: ModelRef, name: string, source: BigPartSource, options?: StoreOptions): Promise<void>;
   /** Opens a big part. NOT_FOUND if there is none. */
@@ -81,8 +106,8 @@ export interface PartStore {
   list(options?: StoreOptions): AsyncIterable<ModelRef>;
   /** Removes big parts that no small part names, and what a crash left, after a grace period. Returns what was removed. */
   collect(options?: CollectOptions): Promise<readonly string[]>;
-  /** What callers need not repeat. */
-  readonly defaults?: StoreDefaults | undefined;
+  /** What callers need not repeat. A function is asked anew for every operation. */
+  readonly defaults?: StoreDefaults | ((options: DefaultsOptions) => Promise<StoreDefaults>) | undefined;
 }
 
 /** One store for both parts, or one for each. */

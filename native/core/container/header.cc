@@ -12,7 +12,6 @@ constexpr size_t kDigest = 32, kSignature = 73, kPolicy = 56;
 constexpr size_t kOverhead = kFixed + kDigest + 8 + kMac;  // a header without core, slots and signatures
 constexpr size_t kSlotStart = 8;                           // type, flags, length
 constexpr size_t kSlotMin = 10;                            // the least its length counts: key id, policy length
-constexpr uint64_t kTimeEnd = uint64_t(1) << 53;
 
 Status malformed(std::string what) { return {Code::CONTAINER_MALFORMED, std::move(what)}; }
 std::string str(uint64_t n) { return std::to_string(n); }

@@ -13,6 +13,7 @@ constexpr size_t kMaxHeader = 65536, kFixed = 26, kMac = 48, kMaxSlots = 32, kMa
 enum class SlotType : uint16_t { x25519 = 1, master = 2, passphrase = 3, hardware = 4 };
 const char* slot_name(uint16_t type);  // "unknown" where it has none
 constexpr uint16_t kCritical = 1;
+constexpr uint64_t kTimeEnd = uint64_t(1) << 53;  // times of a policy are below
 constexpr size_t kHardwareTail = 48 + 32 + 48;  // box, enc, ct: what follows the helper data of a hardware slot
 
 struct Policy {

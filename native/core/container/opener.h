@@ -33,11 +33,19 @@ class Opened {
   Result<std::vector<LoadedFile>> load(payload::Source& payload, std::optional<uint64_t> big_offset, payload::Pool& pool,
                                        const payload::Control& control) const;
 
+  // What whoever reads the payload in another way than load() (a Reader) goes by.
+  const payload::Keys& keys() const { return keys_; }
+  View prefix() const { return View(prefix_); }
+  bool trusts_publishers() const { return trusts_publishers_; }  // then nothing is released before check_digest()
+  Status check_digest(const payload::Tree& tree) const;
+  Status check_length(uint64_t payload_size, std::optional<uint64_t> big_offset) const;
+  // `failure`, or PARTS_MISMATCH where that is what it comes from.
+  Status blame(const Status& failure, payload::Source& payload, std::optional<uint64_t> big_offset, payload::Pool& pool) const;
+
  private:
   struct Contents;
   Opened() = default;
-  Result<Contents> read_manifest(payload::Source& payload, payload::Pool& pool, const payload::Control& control) const;
-  View prefix() const { return View(prefix_); }
+  Result<Contents> prepare(payload::Source& payload, payload::Pool& pool, const payload::Control& control) const;
   bool belongs(payload::Source& payload, uint64_t big_offset, payload::Pool& pool) const;
 
   Header header_;
@@ -45,7 +53,7 @@ class Opened {
   Secret data_key_;
   payload::Keys keys_;
   uint8_t prefix_[payload::kPrefix];
-  bool check_digest_ = false, by_policy_ = false;
+  bool trusts_publishers_ = false, by_policy_ = false;
 };
 
 // New slots around the same data key; core, digest, publisher's signature and payload stay. POLICY_PRESENT if the slot that

@@ -3,11 +3,27 @@
 #include "container/opener.h"
 
 namespace mg::container {
+namespace {
+
+// Whatever is written here must parse again.
+Status check_terms(const LeaseTerms& terms) {
+  if (!terms.signer || terms.signer->type() != keys::Type::signing)
+    return Status(Code::KEY_TYPE_WRONG, "a lease is signed with a signing key");
+  const Policy& policy = terms.policy;
+  if (policy.not_before >= policy.not_after) return Status(Code::INVALID_ARGUMENT, "a lease's not-before must be before its not-after");
+  if (policy.offline_until > policy.not_after)
+    return Status(Code::INVALID_ARGUMENT, "a lease's offline-until must not be after its not-after");
+  if (policy.not_after >= kTimeEnd) return Status(Code::INVALID_ARGUMENT, "a lease's times must be below 2^53");
+  return {};
+}
+
+}  // namespace
 
 Result<Bytes> rewrap(View small, const Identities& identities, const Trust& trust, const std::vector<Recipient>& recipients,
                      const std::optional<LeaseTerms>& lease, const Cancelled* cancelled) {
-  if (lease && (!lease->signer || lease->signer->type() != keys::Type::signing))
-    return Status(Code::KEY_TYPE_WRONG, "a lease is signed with a signing key");
+  if (lease) {
+    if (auto s = check_terms(*lease); !s.ok()) return s;
+  }
   auto opened = Opened::open(small, identities, trust, cancelled);
   if (!opened.ok()) return opened.status();
   if ((*opened)->by_policy())

@@ -71,7 +71,7 @@ Result<std::shared_ptr<const Key>> Key::generate(Type type) {
   return from_bytes(type, secret->reveal());
 }
 
-Result<std::shared_ptr<const Key>> Key::from_bytes(Type type, View bytes) {
+Result<std::shared_ptr<const Key>> Key::from_bytes(Type type, View bytes, Secret machine_secret) {
   if (type == Type::passphrase) return from_passphrase(bytes);
   if (type == Type::legacy && (bytes.size == 0 || bytes.size > 4096))
     return Status(Code::KEY_INVALID, "a legacy key string has 1 to 4,096 bytes, not " + std::to_string(bytes.size));
@@ -81,6 +81,7 @@ Result<std::shared_ptr<const Key>> Key::from_bytes(Type type, View bytes) {
   auto secret = Secret::copy(bytes);
   if (!secret.ok()) return secret.status();
   std::shared_ptr<Key> key(new Key(type, std::move(*secret)));
+  key->machine_secret_ = std::move(machine_secret);
   if (type == Type::device) {
     auto s = crypto::x25519_public(key->x25519_private(), Span(key->x25519_.data(), 32));
     if (!s.ok()) return s;

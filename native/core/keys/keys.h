@@ -21,12 +21,14 @@ KeyId key_id(const PublicKey& key);  // a hint, docs/format.md section 6
 class Key {
  public:
   static Result<std::shared_ptr<const Key>> generate(Type type);
-  static Result<std::shared_ptr<const Key>> from_bytes(Type type, View bytes);
+  // `machine_secret`: S of the file that a device key is sealed in, kept to tell a server that it is (docs/server-protocol.md, section 3).
+  static Result<std::shared_ptr<const Key>> from_bytes(Type type, View bytes, Secret machine_secret = Secret());
   // UTF-8 text as read: drops one trailing newline, normalises to NFC. PASSPHRASE_INVALID.
   static Result<std::shared_ptr<const Key>> from_passphrase(View utf8);
 
   Type type() const { return type_; }
   const Secret& secret() const { return secret_; }
+  View machine_secret() const { return machine_secret_.reveal(); }  // empty: not from a sealed file
   View x25519_private() const;   // device
   View ed25519_seed() const;     // device, signing
   const PublicKey& x25519_public() const { return x25519_; }    // device
@@ -35,7 +37,7 @@ class Key {
  private:
   Key(Type type, Secret secret) : type_(type), secret_(std::move(secret)) {}
   Type type_;
-  Secret secret_;
+  Secret secret_, machine_secret_;
   PublicKey x25519_{}, ed25519_{};
 };
 

@@ -59,7 +59,7 @@ Result<std::shared_ptr<const Key>> unseal_device_key(View content, const Cancell
   if (!cipher.ok() || !bytes.ok()) return cipher.ok() ? bytes.status() : cipher.status();
   if (!cipher->open(View(kZeroNonce), aad_of(content.sub(0, used), box), sealed, bytes->reveal_mut().data))
     return Status(Code::KEY_INVALID, "the sealed key was changed");
-  return Key::from_bytes(Type::device, bytes->reveal());
+  return Key::from_bytes(Type::device, bytes->reveal(), std::move(*secret));
 }
 
 }  // namespace mg::keys

@@ -121,20 +121,21 @@ Result<int> SteadyFile::open_again(Identity* identity) const {
   return fd;
 }
 
-Result<std::unique_ptr<SteadyFile>> SteadyFile::open(const std::string& path, Links links) {
-  std::unique_ptr<SteadyFile> file(new SteadyFile(path, links));
+Result<std::unique_ptr<SteadyFile>> SteadyFile::open(const std::string& path, Links links, uint64_t base) {
+  std::unique_ptr<SteadyFile> file(new SteadyFile(path, links, base));
   Result<int> fd = file->open_again(&file->identity_);
   if (!fd.ok()) return fd.status();
   ::close(*fd);
+  if (base > file->identity_.size) return ended_early(path);
   return file;
 }
 
 Status SteadyFile::read(uint64_t offset, Span out) {
-  if (!inside(identity_.size, offset, out.size)) return ended_early(path_);
+  if (!inside(size(), offset, out.size)) return ended_early(path_);
   Identity now;
   Result<int> fd = open_again(&now);
   if (!fd.ok()) return fd.status().code == Code::NOT_FOUND ? changed(path_) : fd.status();
-  Status status = now == identity_ ? read_all(*fd, offset, out, path_, changed) : changed(path_);
+  Status status = now == identity_ ? read_all(*fd, base_ + offset, out, path_, changed) : changed(path_);
   ::close(*fd);
   return status;
 }

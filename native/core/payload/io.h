@@ -64,8 +64,9 @@ class FileSource : public Source {
 class SteadyFile : public Source {
  public:
   enum class Links : uint8_t { refuse, follow };  // where the path itself names a symbolic link
-  static Result<std::unique_ptr<SteadyFile>> open(const std::string& path, Links links = Links::refuse);
-  uint64_t size() const override { return identity_.size; }
+  // Byte 0 of the source is byte `base` of the file; a file shorter than that is CONTAINER_TRUNCATED.
+  static Result<std::unique_ptr<SteadyFile>> open(const std::string& path, Links links = Links::refuse, uint64_t base = 0);
+  uint64_t size() const override { return identity_.size - base_; }
   Status read(uint64_t offset, Span out) override;
   Status check_unchanged() override;
 
@@ -77,10 +78,11 @@ class SteadyFile : public Source {
     int64_t modified, changed;  // nanoseconds
     bool operator==(const Identity& o) const;
   };
-  SteadyFile(std::string path, Links links) : path_(std::move(path)), links_(links) {}
+  SteadyFile(std::string path, Links links, uint64_t base) : path_(std::move(path)), links_(links), base_(base) {}
   Result<int> open_again(Identity* identity) const;
   std::string path_;
   Links links_;
+  uint64_t base_;
   Identity identity_{};
 };
 

@@ -1,0 +1,51 @@
+// Pieces of a container that is too large to hold: the files of its manifest at any offset (docs/format.md, sections 4, 5, 9).
+#pragma once
+#include <memory>
+#include <optional>
+
+#include "container/listing.h"
+#include "container/opener.h"
+
+namespace mg::container {
+
+class Reader {
+ public:
+  static constexpr uint64_t kMaxRead = uint64_t(64) << 20;
+
+  // Bytes of a file, in the chunks that hold them.
+  class Piece {
+   public:
+    Piece(Region chunks, size_t skip, size_t size) : chunks_(std::move(chunks)), skip_(skip), size_(size) {}
+    View bytes() const { return size_ ? View(chunks_.data() + skip_, size_) : View(); }
+
+   private:
+    Region chunks_;
+    size_t skip_, size_;
+  };
+
+  // Checks length, last chunk and manifest; before the manifest, where publishers are trusted, the digest of all of `payload`, which takes
+  // as long as reading it. `payload` and `big_offset` as in Opened::load(). SOURCE_CHANGED.
+  static Result<std::unique_ptr<Reader>> create(std::shared_ptr<const Opened> opened, std::shared_ptr<payload::Source> payload,
+                                                std::optional<uint64_t> big_offset, payload::Pool& pool, const payload::Control& control);
+
+  const std::vector<File>& files() const { return files_; }
+
+  // Any thread. Where publishers are trusted, every batch is compared with the digest again. INVALID_ARGUMENT for what is not in the file,
+  // LIMIT_EXCEEDED for more than kMaxRead, SOURCE_CHANGED.
+  Result<Piece> read(uint64_t index, uint64_t offset, uint64_t length, payload::Pool& pool, const payload::Control& control);
+
+ private:
+  Reader(std::shared_ptr<const Opened> opened, std::shared_ptr<payload::Source> payload)
+      : opened_(std::move(opened)), payload_(std::move(payload)) {}
+  Status prepare(payload::Pool& pool, const payload::Control& control);
+  Status or_changed(const Status& status) const;
+
+  std::shared_ptr<const Opened> opened_;
+  std::shared_ptr<payload::Source> payload_;
+  std::optional<payload::Tree> tree_;  // verified
+  std::optional<payload::Reader> plain_;
+  std::vector<File> files_;
+  uint64_t area_ = 0;
+};
+
+}  // namespace mg::container

@@ -1,0 +1,25 @@
+/** From an address and a password to a token. */
+import type { Caller, Context } from '../context.js';
+import type { CheckCredentials } from './credentials.js';
+import type { Tokens } from './tokens.js';
+
+/** What logging in gives. */
+export interface LoggedIn {
+  readonly token: string;
+  readonly expires: number;
+  readonly mustChangePassword: boolean;
+}
+export type Login = (given: { readonly email: string; readonly password: string }, caller: Caller) => Promise<LoggedIn>;
+
+export const makeLogin =
+  ({ keys, audit }: Context, check: CheckCredentials, tokens: Tokens): Login =>
+  async ({ email, password }, caller) => {
+    const action = 'auth.login';
+    const claim = { index: keys.fields.emailIndex(email), password, caller, action, tried: `address ${email}` };
+    const user = await check(claim, async (trx, { id, subject, role, token_epoch, must_change_password }) => {
+      const account = { id, subject, role };
+      await audit.append(trx, { action, outcome: 'success', resource: `account:${id}`, caller: { ...caller, account } });
+      return { id, role, epoch: token_epoch, mustChange: must_change_password === 1 };
+    });
+    return { ...(await tokens.issue(user)), mustChangePassword: user.mustChange };
+  };

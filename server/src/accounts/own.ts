@@ -1,0 +1,32 @@
+/** What everybody may do with the own account. */
+import { ModelGuardError } from '@org/model-guard/server-kit';
+import type { Context, Member } from '../context.js';
+import type { CheckCredentials } from './credentials.js';
+import { removeFirstPassword } from './first-start.js';
+import { checkPassword, hashPassword } from './passwords.js';
+import { openProfile } from './profiles.js';
+import { findUser } from './users.js';
+
+/**
+ * Every token made before is refused from then on. The current password is checked like a log-in's: a stolen token is no way to guess it.
+ * @throws NOT_AUTHENTICATED, RATE_LIMITED, PASSWORD_WEAK
+ */
+export async function changePassword(
+  context: Context,
+  check: CheckCredentials,
+  caller: Member,
+  { current, next }: { readonly current: string; readonly next: string },
+): Promise<void> {
+  const user = await findUser(context.db, caller.account.id);
+  const { email, name } = openProfile(context, user);
+  checkPassword(next, email, name);
+  if (next === current) throw new ModelGuardError('PASSWORD_WEAK', 'The new password is the old one');
+  const password = await hashPassword(next);
+  const action = 'account.password';
+  await check({ index: user.email_index, password: current, caller, action, tried: '' }, async (trx, { id, token_epoch }) => {
+    const values = { password, must_change_password: 0, token_epoch: token_epoch + 1 };
+    await trx.updateTable('users').set(values).where('id', '=', id).execute();
+    await context.audit.append(trx, { action, outcome: 'success', resource: `account:${id}`, caller });
+  });
+  await removeFirstPassword(context);
+}

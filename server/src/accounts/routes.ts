@@ -1,0 +1,46 @@
+/** Logging in, the own account, accounts of others. */
+import { sayAs } from '@org/model-guard/server-kit';
+import type { FastifyInstance } from 'fastify';
+import type { Context } from '../context.js';
+import { implement } from '../http/implement.js';
+import { memberOf } from '../http/member.js';
+import { makeCredentials } from './credentials.js';
+import { makeLogin } from './login.js';
+import { changePassword } from './own.js';
+import { accountOf } from './profiles.js';
+import type { Tokens } from './tokens.js';
+import { createUser, findUser, listUsers, updateUser } from './users.js';
+
+export async function registerAccounts(app: FastifyInstance, context: Context, tokens: Tokens): Promise<void> {
+  const { keys, serverId: server, now, audit, db } = context;
+  const check = await makeCredentials(context);
+  const login = makeLogin(context, check, tokens);
+
+  implement(app, 'token', ({ body, caller }) => login(body, caller));
+  implement(app, 'login', ({ body, caller }) => login(body, caller));
+  implement(app, 'jwks', async () => {
+    const published = [...(await tokens.keys())];
+    return { keys: published, statement: sayAs(keys.signing, { kind: 'jwks', server, time: now(), keys: published }) };
+  });
+
+  implement(app, 'account', async (exchange) => {
+    const caller = memberOf(exchange.caller);
+    const row = await findUser(db, caller.account.id);
+    await audit.record({ action: 'account.read', outcome: 'success', resource: `account:${row.id}`, caller });
+    return accountOf(context, row);
+  });
+  implement(app, 'changePassword', ({ caller, body }) => changePassword(context, check, memberOf(caller), body));
+
+  implement(app, 'listUsers', async ({ caller, query }) => {
+    const page = await listUsers(context, query);
+    await audit.record({ action: 'users.list', outcome: 'success', caller });
+    return page;
+  });
+  implement(app, 'createUser', ({ caller, body }) => createUser(context, memberOf(caller), body));
+  implement(app, 'getUser', async ({ caller, params }) => {
+    const row = await findUser(db, params.account);
+    await audit.record({ action: 'users.read', outcome: 'success', resource: `account:${row.id}`, caller });
+    return accountOf(context, row);
+  });
+  implement(app, 'updateUser', ({ caller, params, body }) => updateUser(context, memberOf(caller), params.account, body));
+}

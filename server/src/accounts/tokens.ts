@@ -1,0 +1,83 @@
+/** Access tokens: JWTs for 15 minutes (docs/server-protocol.md, section 7). */
+import { randomBytes } from 'node:crypto';
+import { ModelGuardError, type Role } from '@org/model-guard/server-kit';
+import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import type { Context, Database } from '../context.js';
+import { makeSharedSecret, type TokenSigner, tokenKeys } from './token-keys.js';
+
+export const TOKEN_SECONDS = 900;
+export const AUDIENCE = 'model-guard';
+const JTI = /^(0|[1-9][0-9]{0,14})-[0-9a-f]{32}$/;
+const ID = /^[0-9a-f]{32}$/;
+
+/** What a token is made for. */
+export interface TokenHolder {
+  readonly id: string;
+  readonly role: Role;
+  readonly epoch: number;
+}
+/** What a token that verifies says. Role and account are looked up freshly. */
+export interface TokenClaims {
+  readonly account: string;
+  /** Of the account when the token was made. */
+  readonly epoch: number;
+}
+
+export interface Tokens {
+  issue(holder: TokenHolder): Promise<{ token: string; expires: number }>;
+  /** @throws NOT_AUTHENTICATED; its cause says why, for the log */
+  verify(token: string): Promise<TokenClaims>;
+  /** Public keys that tokens verify by (RFC 7517); none where a shared secret does. */
+  keys(): Promise<readonly (Record<string, unknown> & { kid: string; kty: string })[]>;
+}
+
+export async function makeTokens(
+  context: Pick<Context, 'config' | 'serverId' | 'now'> & { readonly db: Database },
+): Promise<Tokens> {
+  const { config, serverId, now } = context;
+  const signer: TokenSigner = config.tokens === 'hs256' ? await makeSharedSecret(config) : tokenKeys(context);
+  const rules = {
+    // One algorithm and no other: a public key can never be taken for a shared secret, nor a signature be left out.
+    algorithms: [signer.algorithm],
+    issuer: serverId,
+    audience: AUDIENCE,
+    requiredClaims: ['sub', 'role', 'iat', 'exp', 'jti'],
+    maxTokenAge: TOKEN_SECONDS,
+    clockTolerance: 0,
+  };
+  return {
+    async issue({ id, role, epoch }) {
+      const issued = now();
+      const expires = issued + TOKEN_SECONDS;
+      const { key, kid } = await signer.signing();
+      const token = await new SignJWT({ role })
+        .setProtectedHeader({ alg: signer.algorithm, typ: 'JWT', ...(kid !== undefined && { kid }) })
+        .setIssuer(serverId)
+        .setAudience(AUDIENCE)
+        .setSubject(id)
+        .setIssuedAt(issued)
+        .setExpirationTime(expires)
+        .setJti(`${epoch}-${randomBytes(16).toString('hex')}`)
+        .sign(key);
+      return { token, expires };
+    },
+    async verify(token) {
+      try {
+        const find = ({ kid }: { kid?: string | undefined }) => signer.verifying(kid);
+        const { payload } = await jwtVerify(token, find, { ...rules, currentDate: new Date(now() * 1000) });
+        return claimsOf(payload);
+      } catch (cause) {
+        if (cause instanceof errors.JOSEError || cause instanceof TypeError)
+          throw new ModelGuardError('NOT_AUTHENTICATED', 'The token is not valid', { cause, advice: 'Log in again.' });
+        throw cause;
+      }
+    },
+    keys: () => signer.published(),
+  };
+}
+
+function claimsOf({ sub, jti }: JWTPayload): TokenClaims {
+  const epoch = JTI.exec(jti ?? '')?.[1];
+  if (sub === undefined || !ID.test(sub) || epoch === undefined) throw new errors.JWTInvalid('claims of another form');
+  return { account: sub, epoch: Number(epoch) };
+}

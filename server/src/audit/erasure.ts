@@ -1,0 +1,43 @@
+/** Erasing somebody: the account goes, and with its key everything that was boxed under it. The chain of events stays whole. */
+import { removeFirstPassword } from '../accounts/first-start.js';
+import { findUser, keepAnAdministrator } from '../accounts/users.js';
+import type { Context, Member } from '../context.js';
+import { scrub } from '../database/scrubbing.js';
+
+/**
+ * Erases an account, its devices, entitlements, leases and challenges, and destroys the key of its subject. What others may need stays,
+ * under random ids: who published a version, who registered an archive, that events happened.
+ * @throws NOT_FOUND; NOT_AUTHORISED for the last account that can manage accounts
+ */
+export async function eraseUser(context: Context, caller: Member, account: string): Promise<void> {
+  const { db, config } = context;
+  const gone = await db.transaction().execute(async (trx) => {
+    const { subject, wrapped, email_index, password } = await findUser(trx, account);
+    await keepAnAdministrator(trx, account);
+    // While the key is still there: of somebody who erases himself, not even this is left readable.
+    const about = { resource: `account:${account}`, detail: 'devices, entitlements and leases with it' };
+    await context.audit.append(trx, { action: 'subjects.erase', outcome: 'success', caller, ...about });
+
+    const devices = trx.selectFrom('devices').select('id').where('account', '=', account);
+    const entitlements = trx.selectFrom('entitlements').select('id').where('account', '=', account);
+    await trx
+      .deleteFrom('leases')
+      .where(({ eb, or }) =>
+        or([eb('account', '=', account), eb('device', 'in', devices), eb('entitlement', 'in', entitlements)]),
+      )
+      .execute();
+    await trx
+      .deleteFrom('entitlements')
+      .where(({ eb, or }) => or([eb('account', '=', account), eb('device', 'in', devices)]))
+      .execute();
+    await trx.deleteFrom('devices').where('account', '=', account).execute();
+    await trx.deleteFrom('challenges').where('account', '=', account).execute();
+    await trx.deleteFrom('login_failures').where('email_index', '=', email_index).execute();
+    await trx.deleteFrom('users').where('id', '=', account).execute();
+    await trx.updateTable('audit').set({ actor: null }).where('actor', '=', subject).execute();
+    await trx.deleteFrom('subjects').where('id', '=', subject).execute();
+    return [wrapped, email_index, Buffer.from(password)];
+  });
+  await scrub(db, config.dataFolder, gone);
+  await removeFirstPassword(context);
+}

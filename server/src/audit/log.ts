@@ -1,0 +1,55 @@
+/** Where events are appended: each in the transaction of what it tells about (docs/server-protocol.md, section 6). */
+import { chainHead, EMPTY_HEAD } from '@org/model-guard/server-kit';
+import type { Transaction } from 'kysely';
+import type { AuditEntry, AuditLog, Connection, Context } from '../context.js';
+import type { Schema } from '../database/schema.js';
+import { sealEvent } from './boxes.js';
+import { daySubject, findSubject } from './subjects.js';
+
+/** The last event, and the chain's head after it. */
+export async function lastEvent(connection: Connection): Promise<{ readonly seq: number; readonly head: Uint8Array }> {
+  const row = await connection.selectFrom('audit').select(['seq', 'head']).orderBy('seq', 'desc').limit(1).executeTakeFirst();
+  return row ?? { seq: 0, head: EMPTY_HEAD };
+}
+
+/** The log of a server. Transactions are written one after the other, so that every event follows the one before it. */
+export function createAuditLog({ db, keys, logId, now }: Pick<Context, 'db' | 'keys' | 'logId' | 'now' | 'config'>): AuditLog {
+  async function append(trx: Transaction<Schema>, entry: AuditEntry): Promise<void> {
+    const last = await lastEvent(trx);
+    const seq = last.seq + 1;
+    const time = now();
+    const { caller, action, outcome, resource } = entry;
+    const callers = caller.account && (await findSubject(trx, caller.account.subject));
+    const about = entry.subject === undefined ? undefined : await findSubject(trx, entry.subject);
+    const subject = about ?? callers ?? (await daySubject(trx, keys.fields, time));
+    const actor = callers && callers.id !== subject.id ? callers : undefined;
+    // The order of the members is the protocol's; absent ones are left out.
+    const line = JSON.stringify({
+      seq,
+      time: new Date(time * 1000).toISOString(),
+      action,
+      outcome,
+      resource,
+      request: caller.request === '' ? undefined : caller.request,
+      subject: subject.id,
+      box: sealEvent(keys.fields, seq, entry, subject, actor),
+    });
+    const bytes = Buffer.from(line);
+    await trx
+      .insertInto('audit')
+      .values({
+        seq,
+        bytes,
+        head: chainHead(logId, seq, last.head, bytes),
+        time,
+        action,
+        outcome,
+        resource: resource ?? null,
+        subject: subject.id,
+        actor: actor?.id ?? null,
+      })
+      .execute();
+  }
+
+  return { append, record: (entry) => db.transaction().execute((trx) => append(trx, entry)) };
+}

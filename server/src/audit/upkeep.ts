@@ -1,0 +1,27 @@
+/** What the log does by itself: forgetting those who were never known. */
+import type { Context } from '../context.js';
+import { scrub } from '../database/scrubbing.js';
+import { forgetDays } from './subjects.js';
+
+const HOUR_MS = 3_600_000;
+
+/** Destroys the keys of days whose retention is over, now and every hour. Returns what ends it. */
+export function startAudit(context: Context): () => Promise<void> {
+  let running: Promise<void> = Promise.resolve();
+  const run = (): void => {
+    running = running
+      .then(() => forget(context))
+      .catch((err: unknown) => context.log.error({ err }, 'log-ins are not forgotten'));
+  };
+  run();
+  const timer = setInterval(run, HOUR_MS).unref();
+  return async () => {
+    clearInterval(timer);
+    await running;
+  };
+}
+
+/** The keys of days that are over for longer than the retention time; and what an erasure left that was killed before its end. */
+export async function forget({ db, config, now }: Context): Promise<void> {
+  await scrub(db, config.dataFolder, await forgetDays(db, config.unknownLoginRetentionDays, now()));
+}

@@ -1,0 +1,56 @@
+/** The words of the command line. Every flag may be given as MODEL_GUARD_<FLAG> instead. */
+import { Command, Option } from 'commander';
+import type { Settings } from './config.js';
+
+const EXAMPLES = `
+Examples:
+  $ npx @org/model-guard-server --data ./guard-data
+  $ npx @org/model-guard-server --data /var/lib/guard --host 0.0.0.0 \\
+      --tls-cert server.crt --tls-key server.key --http-redirect-port 8080 --public-url https://guard.example.com:8443
+  $ NODE_ENV=production npx @org/model-guard-server --data /var/lib/guard --host 0.0.0.0 --behind-proxy
+
+The first start makes an administrator; the log names the file that holds the password. Keys are read from
+/run/secrets/model_guard_{signing,encryption,audit,field}_key, else from DATA/keys. With NODE_ENV=production, what suits only
+development is refused.`;
+
+const variable = (flags: string): string =>
+  `MODEL_GUARD_${/--([a-z-]+)/.exec(flags)?.[1]?.replaceAll('-', '_').toUpperCase() ?? ''}`;
+const option = (flags: string, description: string): Option => new Option(flags, description).env(variable(flags));
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, ...value.split(',')];
+
+/** @param run Is given the settings as they were written; configure() checks them. */
+export function makeCommand(version: string, run: (settings: Settings) => Promise<void>): Command {
+  const command = new Command('model-guard-server')
+    .description('The guard server: keeps the small parts of protected models and leases them to approved machines.')
+    .version(version)
+    .addOption(option('--data <folder>', 'database, parts and keys; made if it is missing').makeOptionMandatory())
+    .addOption(option('--secrets-folder <folder>', 'where secrets are mounted (default: /run/secrets)'))
+    .addOption(option('--keys-folder <folder>', 'where keys are that are no secrets (default: DATA/keys)'))
+    .addOption(option('--host <address>', 'address to listen at (default: 127.0.0.1)'))
+    .addOption(option('--port <number>', 'port to listen at (default: 8443 with TLS, else 8080)'))
+    .addOption(option('--tls-cert <file>', 'certificate chain (PEM); TLS 1.3 only'))
+    .addOption(option('--tls-key <file>', 'its private key (PEM)'))
+    .addOption(option('--client-ca <file>', 'demand client certificates of this authority (PEM)'))
+    .addOption(option('--http-redirect-port <number>', 'plain port that only redirects to the public URL'))
+    .addOption(option('--public-url <url>', 'what clients call (default: from address and port)'))
+    .addOption(option('--behind-proxy [networks]', 'believe X-Forwarded-For of these networks (default: private ones)'))
+    .addOption(
+      option('--tokens <kind>', 'how tokens are signed: eddsa (default), or hs256 by the secret model_guard_token_secret'),
+    )
+    // Its variable is read by configure(): a word like "0" must not count as set.
+    .addOption(new Option('--no-authentication', 'development only: every request is an administrator'))
+    .addOption(option('--cors-origin <origin>', 'let pages of this origin call; repeatable (default: none)').argParser(collect))
+    .addOption(option('--admin-email <address>', 'of the first account (default: admin@localhost)'))
+    .addOption(option('--log-level <level>', 'trace, debug, info (default), warn, error, fatal, silent'))
+    .addOption(option('--address-policy <policy>', 'addresses in the audit log: anonymise (default), keep, omit'))
+    .addOption(option('--address-limit <number>', 'requests in a minute from one address (default: 600)'))
+    .addOption(option('--account-limit <number>', 'requests in a minute of one account (default: 600)'))
+    .addOption(option('--login-limit <number>', 'log-ins in a minute from one address (default: 20)'))
+    .addOption(option('--part-url-seconds <number>', 'how long URLs of big parts live (default: 300)'))
+    .addOption(
+      option('--unknown-login-retention-days <number>', 'how long log-ins of unknown addresses stay readable (default: 30)'),
+    )
+    .addHelpText('after', EXAMPLES)
+    .allowExcessArguments(false);
+  return command.action((settings: Settings) => run(settings));
+}

@@ -1,0 +1,165 @@
+/** What the server is told: flags, else environment, else defaults; and what production refuses. */
+import { isIP } from 'node:net';
+import { join, resolve } from 'node:path';
+import { ModelGuardError, shapes } from '@org/model-guard/server-kit';
+import { z } from 'zod';
+
+const DAY = 86_400;
+/** Networks that proxies usually stand in. */
+const PRIVATE_NETWORKS = 'loopback,linklocal,uniquelocal';
+
+const flag = z.union([z.boolean(), z.enum(['true', 'false', '1', '0', '']).transform((text) => text === 'true' || text === '1')]);
+const port = z.coerce.number().int().min(0).max(65_535);
+const perMinute = z.coerce.number().int().min(1).max(1_000_000_000);
+const file = z.string().min(1);
+const list = z.union([z.array(z.string()), z.string().transform((text) => text.split(',').filter((item) => item !== ''))]);
+const httpUrl = z
+  .url({ protocol: /^https?$/ })
+  .refine((text) => !/[?#@]/.test(text), 'must not hold a query, a fragment or a password')
+  .transform((text) => text.replace(/\/+$/, ''));
+const origin = z
+  .url({ protocol: /^https?$/ })
+  .refine((text) => new URL(text).origin === text, 'is not an origin (https://host[:port])');
+
+/** What may be set; every text comes from a flag or from the environment. */
+export const settings = z.strictObject({
+  data: file,
+  secretsFolder: file.default('/run/secrets'),
+  keysFolder: file.optional(),
+  host: z.string().min(1).default('127.0.0.1'),
+  port: port.optional(),
+  tlsCert: file.optional(),
+  tlsKey: file.optional(),
+  clientCa: file.optional(),
+  httpRedirectPort: port.optional(),
+  publicUrl: httpUrl.optional(),
+  behindProxy: z.union([z.boolean(), z.string()]).default(false),
+  tokens: z.enum(['eddsa', 'hs256']).default('eddsa'),
+  authentication: flag.default(true),
+  corsOrigin: list.pipe(z.array(origin)).default([]),
+  adminEmail: shapes.email.default('admin@localhost'),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  addressPolicy: z.enum(['anonymise', 'keep', 'omit']).default('anonymise'),
+  addressLimit: perMinute.default(600),
+  accountLimit: perMinute.default(600),
+  loginLimit: perMinute.default(20),
+  partUrlSeconds: z.coerce.number().int().min(10).max(DAY).default(300),
+  unknownLoginRetentionDays: z.coerce.number().int().min(1).max(3650).default(30),
+});
+export type Settings = z.input<typeof settings>;
+
+/** TLS 1.3 with these files. */
+export interface TlsFiles {
+  readonly certificate: string;
+  readonly key: string;
+  /** Whose client certificates are demanded. */
+  readonly clientAuthority?: string | undefined;
+}
+
+/** The server's configuration, checked. */
+export interface Config {
+  readonly dataFolder: string;
+  readonly keysFolder: string;
+  readonly secretsFolder: string;
+  readonly production: boolean;
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: TlsFiles | undefined;
+  /** A plain listener that sends everybody to the TLS one. */
+  readonly httpRedirectPort?: number | undefined;
+  /** What clients call, without a slash at the end; from address and port unless it was given. */
+  readonly publicUrl: string;
+  readonly publicUrlGiven: boolean;
+  /** Whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly tokens: 'eddsa' | 'hs256';
+  /** Off: every request is the first apiAdmin's. For development alone. */
+  readonly authentication: boolean;
+  readonly corsOrigins: readonly string[];
+  readonly adminEmail: string;
+  readonly logLevel: z.output<typeof settings>['logLevel'];
+  readonly auditAddresses: 'anonymise' | 'keep' | 'omit';
+  /** Requests in a minute. */
+  readonly limits: { readonly address: number; readonly account: number; readonly login: number };
+  readonly partUrlSeconds: number;
+  readonly unknownLoginRetentionDays: number;
+}
+
+/**
+ * @throws INVALID_ARGUMENT for settings that are wrong, or that NODE_ENV=production refuses
+ */
+export function configure(given: Settings, environment: NodeJS.ProcessEnv = process.env): Config {
+  const parsed = settings.safeParse(given);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new ModelGuardError('INVALID_ARGUMENT', `The setting ${issue?.path.join('.') ?? '?'}: ${issue?.message ?? 'is wrong'}`);
+  }
+  const from = parsed.data;
+  const tls = tlsOf(from);
+  const chosenPort = from.port ?? (tls ? 8443 : 8080);
+  const dataFolder = resolve(from.data);
+  const config: Config = {
+    dataFolder,
+    keysFolder: from.keysFolder === undefined ? join(dataFolder, 'keys') : resolve(from.keysFolder),
+    secretsFolder: resolve(from.secretsFolder),
+    production: environment.NODE_ENV === 'production',
+    host: from.host,
+    port: chosenPort,
+    tls,
+    httpRedirectPort: from.httpRedirectPort,
+    publicUrl: from.publicUrl ?? urlOf(from.host, chosenPort, tls !== undefined),
+    publicUrlGiven: from.publicUrl !== undefined,
+    trustedProxies: proxies(from.behindProxy),
+    tokens: from.tokens,
+    authentication: from.authentication && !switchedOff(environment.MODEL_GUARD_NO_AUTHENTICATION),
+    corsOrigins: from.corsOrigin,
+    adminEmail: from.adminEmail,
+    logLevel: from.logLevel,
+    auditAddresses: from.addressPolicy,
+    limits: { address: from.addressLimit, account: from.accountLimit, login: from.loginLimit },
+    partUrlSeconds: from.partUrlSeconds,
+    unknownLoginRetentionDays: from.unknownLoginRetentionDays,
+  };
+  if (config.httpRedirectPort !== undefined && !tls) throw refused('--http-redirect-port needs --tls-cert and --tls-key');
+  if (config.production) refuseInProduction(config);
+  return config;
+}
+
+/** Only a word that clearly says so switches authentication off. */
+function switchedOff(word: string | undefined): boolean {
+  const off = flag.safeParse(word ?? 'false');
+  if (!off.success) throw refused('MODEL_GUARD_NO_AUTHENTICATION is neither true nor false');
+  return off.data;
+}
+
+function tlsOf({ tlsCert, tlsKey, clientCa }: z.output<typeof settings>): TlsFiles | undefined {
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw refused('--tls-cert and --tls-key belong together');
+  if (tlsCert === undefined || tlsKey === undefined) {
+    if (clientCa !== undefined) throw refused('--client-ca needs --tls-cert and --tls-key');
+    return undefined;
+  }
+  return { certificate: tlsCert, key: tlsKey, clientAuthority: clientCa };
+}
+
+function refuseInProduction(config: Config): void {
+  if (!config.authentication) throw refused('NODE_ENV=production does not run without authentication');
+  if (!config.tls && !isLoopback(config.host) && config.trustedProxies.length === 0)
+    throw refused(
+      'NODE_ENV=production does not offer plain HTTP to the network: give --tls-cert and --tls-key, or --behind-proxy where a proxy ends TLS',
+    );
+}
+
+const refused = (what: string): ModelGuardError => new ModelGuardError('INVALID_ARGUMENT', what, { advice: 'See --help.' });
+
+/** The URL of an address and a port. */
+export const urlOf = (host: string, at: number, secure: boolean): string =>
+  `${secure ? 'https' : 'http'}://${isIP(host) === 6 ? `[${host}]` : host}:${at}`;
+
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+
+function proxies(given: boolean | string): readonly string[] {
+  if (given === false || given === 'false' || given === '0' || given === '') return [];
+  const text = given === true || given === 'true' || given === '1' ? PRIVATE_NETWORKS : given;
+  return text.split(',').map((network) => network.trim());
+}

@@ -1,0 +1,78 @@
+/** What every part of the server is given. */
+import type { DeviceKey, FieldCipher, Role, SigningKey } from '@org/model-guard/server-kit';
+import type { Kysely, Transaction } from 'kysely';
+import type { Logger } from 'pino';
+import type { Config } from './config.js';
+import type { Schema } from './database/schema.js';
+
+export type Database = Kysely<Schema>;
+/** A transaction, or the database where none is needed. */
+export type Connection = Database | Transaction<Schema>;
+
+/** The server's keys, opened. `keys/keyring.ts` makes it. */
+export interface Keyring {
+  readonly signing: SigningKey;
+  readonly audit: SigningKey;
+  readonly fields: FieldCipher;
+  /** What small parts are wrapped to. */
+  current(): DeviceKey;
+  /** The key of that name, current or retiring; undefined once it is removed. */
+  find(key: string): DeviceKey | undefined;
+  /** Every key that still opens something. */
+  all(): readonly DeviceKey[];
+
+  /** A new encryption key in its file, not used yet: the file is there before any row names it. */
+  make(): Promise<DeviceKey>;
+  /** The rows of a new current key; publications to the one before are accepted until then. {@link reload} follows the commit. */
+  promote(transaction: Transaction<Schema>, key: DeviceKey, acceptUntil: number, now: number): Promise<void>;
+  /** Takes up what the rows say now. */
+  reload(connection: Connection): Promise<void>;
+  /** The row of a retiring key that nothing is wrapped to any more. {@link discard} follows the commit. */
+  remove(transaction: Transaction<Schema>, key: string): Promise<void>;
+  /** Destroys the file of a key that no row uses. */
+  discard(key: string): Promise<void>;
+}
+
+/** Who asks. */
+export interface Caller {
+  /** Absent before log-in. */
+  readonly account?: { readonly id: string; readonly subject: string; readonly role: Role } | undefined;
+  /** The network address, anonymised as the policy says. */
+  readonly address: string;
+  readonly request: string;
+}
+/** Somebody who has logged in. */
+export type Member = Caller & { readonly account: NonNullable<Caller['account']> };
+
+/** What the audit log is told. */
+export interface AuditEntry {
+  /** `auth.login`, `leases.take`, …: the permission or the concern, then what was done. */
+  readonly action: string;
+  readonly outcome: 'success' | 'failure' | 'denied';
+  /** `model:defects@3`, `device:<id>`, `account:<id>`; never personal. */
+  readonly resource?: string | undefined;
+  readonly caller: Caller;
+  /** Whose data it is about where that is not the caller: then the event is boxed under that account's subject. */
+  readonly subject?: string | undefined;
+  /** Boxed: what is personal or long. Never a secret. */
+  readonly detail?: string | undefined;
+}
+
+/** Where events go: in the transaction of what they tell about, so that neither is without the other. */
+export interface AuditLog {
+  append(transaction: Transaction<Schema>, entry: AuditEntry): Promise<void>;
+  /** In a transaction of its own: reads and refusals. */
+  record(entry: AuditEntry): Promise<void>;
+}
+
+export interface Context {
+  readonly config: Config;
+  readonly db: Database;
+  readonly keys: Keyring;
+  readonly serverId: string;
+  readonly logId: string;
+  readonly audit: AuditLog;
+  readonly log: Logger;
+  /** Seconds since 1970. */
+  readonly now: () => number;
+}

@@ -1,0 +1,73 @@
+/** The database: one SQLite file, durable at every commit. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { CompiledQuery, type DatabaseConnection, Kysely, SqliteAdapter, SqliteDialect, SqliteDriver } from 'kysely';
+import type { Database } from '../context.js';
+import { migrate } from './migrations.js';
+import type { Schema } from './schema.js';
+
+const BUSY_MS = 5000;
+
+/** Transactions take the write lock when they begin: what they read is still so when they write, in other processes too. */
+class ImmediateDriver extends SqliteDriver {
+  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw('begin immediate'));
+  }
+}
+
+/** SQLite rolls back table definitions like anything else; Kysely does not count on it. */
+class TransactionalAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}
+
+class DurableDialect extends SqliteDialect {
+  readonly #database: Sqlite.Database;
+  constructor(database: Sqlite.Database) {
+    super({ database });
+    this.#database = database;
+  }
+  override createDriver(): SqliteDriver {
+    return new ImmediateDriver({ database: this.#database });
+  }
+  override createAdapter(): SqliteAdapter {
+    return new TransactionalAdapter();
+  }
+}
+
+/** The file within a data folder. */
+export const databaseFile = (dataFolder: string): string => join(dataFolder, 'guard.db');
+
+/** Opens and migrates the database of a data folder; makes both if they are missing, for this user alone. */
+export async function openDatabase(dataFolder: string): Promise<Database> {
+  await mkdir(dataFolder, { recursive: true, mode: 0o700 });
+  const file = openFile(databaseFile(dataFolder));
+  const db = new Kysely<Schema>({ dialect: new DurableDialect(file) });
+  try {
+    await migrate(db);
+  } catch (error) {
+    await db.destroy();
+    throw error;
+  }
+  return db;
+}
+
+function openFile(path: string): Sqlite.Database {
+  // The log and index beside the file inherit its mode.
+  const before = process.umask(0o077);
+  try {
+    const file = new Sqlite(path, { timeout: BUSY_MS });
+    file.pragma('journal_mode = WAL');
+    // An answer that was sent is on the disk.
+    file.pragma('synchronous = FULL');
+    file.pragma('foreign_keys = ON');
+    // What is deleted is overwritten: erased keys must not linger in free pages.
+    file.pragma('secure_delete = ON');
+    file.pragma('trusted_schema = OFF');
+    return file;
+  } finally {
+    process.umask(before);
+  }
+}

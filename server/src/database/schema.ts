@@ -1,0 +1,205 @@
+/** The tables. Ids are 32 hex digits, times seconds since 1970, personal data boxed (docs/server-protocol.md, section 6). */
+import type { Role } from '@org/model-guard/server-kit';
+import type { Generated } from 'kysely';
+
+/** What there is one of: server id, log id. */
+export interface MetaTable {
+  key: string;
+  value: string;
+}
+
+/** Whose personal data a key K_s boxes. Destroying the row erases them. */
+export interface SubjectTable {
+  id: string;
+  /** K_s, wrapped. */
+  wrapped: Buffer;
+  /** `day`: log-ins of unknown users on that day. */
+  kind: 'user' | 'day';
+  /** `YYYY-MM-DD` of a day. */
+  day: string | null;
+  created: number;
+}
+
+export interface UserTable {
+  id: string;
+  subject: string;
+  /** HMAC of the address. */
+  email_index: Buffer;
+  /** `{ email, name?, address? }`, boxed; aad = the account id's bytes. */
+  profile: Buffer;
+  /** argon2id, PHC string. */
+  password: string;
+  role: Role;
+  disabled: number;
+  must_change_password: number;
+  /** Tokens of an earlier epoch are refused: it grows when the password changes and when the account is disabled. */
+  token_epoch: Generated<number>;
+  created: number;
+}
+
+/** Failed log-ins by HMAC of the address, whether it is known or not. */
+export interface LoginFailureTable {
+  email_index: Buffer;
+  failures: number;
+  last: number;
+  locked_until: number;
+}
+
+/** Public keys of tokens, signed by the server; the private ones live in the processes that made them. */
+export interface TokenKeyTable {
+  kid: string;
+  jwk: string;
+  /** Kept until the last token is over. */
+  expires: number;
+}
+
+export interface DeviceTable {
+  id: string;
+  account: string;
+  /** Boxed under the account's subject; aad = the device id's bytes. */
+  name: Buffer;
+  /** `mgd1:…` */
+  public_key: string;
+  machine_identity: Buffer | null;
+  state: 'pending' | 'approved' | 'revoked';
+  created: number;
+  decided: number | null;
+}
+
+export interface ChallengeTable {
+  /** base64url */
+  challenge: string;
+  purpose: 'enrolment' | 'lease-request';
+  /** Who asked for it. */
+  account: string;
+  /** Of an enrolment. */
+  nonce: Buffer | null;
+  expires: number;
+}
+
+export interface PublisherTable {
+  name: string;
+  key: string;
+}
+
+export interface VersionTable {
+  name: string;
+  version: string;
+  ordinal: number;
+  state: 'pending' | 'released' | 'rejected' | 'revoked';
+  format: string;
+  payload_id: string;
+  digest: string;
+  /** Wrapped to `wrapped_to` alone. */
+  small: Buffer;
+  /** `mgx1:…` of the server's key. */
+  wrapped_to: string;
+  big_name: string;
+  big_size: number;
+  publisher: string;
+  published_by: string;
+  created: number;
+  decided: number | null;
+}
+
+export interface EntitlementTable {
+  id: string;
+  kind: 'model' | 'archive';
+  name: string;
+  account: string;
+  device: string | null;
+  seats: number;
+  lease_seconds: number;
+  offline_seconds: number;
+  not_before: number | null;
+  not_after: number | null;
+  created: number;
+}
+
+export interface LeaseTable {
+  id: string;
+  entitlement: string;
+  name: string;
+  version: string;
+  device: string;
+  account: string;
+  not_before: number;
+  not_after: number;
+  offline_until: number;
+  revoked: number;
+  created: number;
+}
+
+export interface ArchiveTable {
+  name: string;
+  format: 'container' | 'legacy';
+  sha256: string;
+  size: number;
+  /** Sealed to `wrapped_to`. */
+  fragment: Buffer;
+  wrapped_to: string;
+  registered_by: string;
+  created: number;
+}
+
+/** Keys that publishers encrypt to; their private halves are files. */
+export interface EncryptionKeyTable {
+  /** `mgx1:…` */
+  key: string;
+  /** `removed`: its file is gone. */
+  state: 'current' | 'retiring' | 'removed';
+  /** Publications to a retiring key are accepted until then. */
+  until: number | null;
+  created: number;
+}
+
+export interface RotationTable {
+  id: string;
+  from_key: string;
+  to_key: string;
+  total: number;
+  started: number;
+  finished: number | null;
+  accept_until: number;
+}
+
+/** The events' bytes, verbatim, and the head of the chain after each. */
+export interface AuditTable {
+  seq: number;
+  bytes: Buffer;
+  head: Buffer;
+  /** What queries select by; the same as in the bytes. */
+  time: number;
+  action: string;
+  outcome: 'success' | 'failure' | 'denied';
+  resource: string | null;
+  subject: string | null;
+  /** The subject of the account that did it, where that is another; in the box it is an account. */
+  actor: string | null;
+}
+
+export interface CheckpointTable {
+  seq: number;
+  head: Buffer;
+  time: number;
+  signature: string;
+}
+
+export interface Schema {
+  meta: MetaTable;
+  subjects: SubjectTable;
+  users: UserTable;
+  login_failures: LoginFailureTable;
+  token_keys: TokenKeyTable;
+  devices: DeviceTable;
+  challenges: ChallengeTable;
+  publishers: PublisherTable;
+  versions: VersionTable;
+  entitlements: EntitlementTable;
+  leases: LeaseTable;
+  archives: ArchiveTable;
+  encryption_keys: EncryptionKeyTable;
+  rotations: RotationTable;
+  audit: AuditTable;
+  checkpoints: CheckpointTable;
+}

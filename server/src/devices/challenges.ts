@@ -1,0 +1,37 @@
+/** Challenges (docs/server-protocol.md, section 2): 32 random bytes, good for one request within a minute. */
+import { randomBytes } from 'node:crypto';
+import { encode, ModelGuardError } from '@org/model-guard/server-kit';
+import type { Connection, Context } from '../context.js';
+import type { ChallengeTable } from '../database/schema.js';
+
+const LIVES_SECONDS = 60;
+
+export const newChallenge = (): string => encode(randomBytes(32));
+
+/** Remembers a challenge; forgets, in passing, those that are over. */
+export async function keepChallenge(context: Context, challenge: Omit<ChallengeTable, 'expires'>): Promise<{ expires: number }> {
+  const now = context.now();
+  const expires = now + LIVES_SECONDS;
+  await context.db.transaction().execute(async (trx) => {
+    await trx.deleteFrom('challenges').where('expires', '<', now).execute();
+    await trx
+      .insertInto('challenges')
+      .values({ ...challenge, expires })
+      .execute();
+  });
+  return { expires };
+}
+
+/** Consumes a challenge, whoever presents it. Undefined unless it was given to this account, for this, less than a minute ago. */
+export async function spendChallenge(
+  connection: Connection,
+  { challenge, purpose, account }: Pick<ChallengeTable, 'challenge' | 'purpose' | 'account'>,
+  now: number,
+): Promise<ChallengeTable | undefined> {
+  const spent = await connection.deleteFrom('challenges').where('challenge', '=', challenge).returningAll().executeTakeFirst();
+  return spent && spent.purpose === purpose && spent.account === account && spent.expires >= now ? spent : undefined;
+}
+
+/** The one answer to every wrong proof: which part of it failed helps nobody honest. */
+export const unproven = (): ModelGuardError =>
+  new ModelGuardError('PROOF_INVALID', 'The signature is not that of this device, or its challenge is unknown, used or over');

@@ -1,0 +1,103 @@
+/** Enrolment (docs/server-protocol.md, section 3): a device shows that it holds both of its private keys. */
+import {
+  decode,
+  deviceIdOf,
+  enrolmentProofHolds,
+  ModelGuardError,
+  nonceFor,
+  type RouteAnswer,
+  type RouteInput,
+} from '@org/model-guard/server-kit';
+import { recordingRefusals } from '../audit/refused.js';
+import type { Context, Member } from '../context.js';
+import type { DeviceTable } from '../database/schema.js';
+import { keepChallenge, newChallenge, spendChallenge, unproven } from './challenges.js';
+import { boxName, type Device, deviceOf, namedDevices } from './names.js';
+
+/** A challenge, and a nonce that only the holder of the X25519 key can open. */
+export async function beginEnrolment(
+  context: Context,
+  { account }: Member,
+  publicKey: string,
+): Promise<RouteAnswer<'challengeDevice'>> {
+  const { serverId } = context;
+  deviceIdOf(publicKey);
+  const challenge = newChallenge();
+  const { nonce, sealed } = nonceFor(publicKey, serverId, challenge);
+  const { expires } = await keepChallenge(context, {
+    challenge,
+    purpose: 'enrolment',
+    account: account.id,
+    nonce: Buffer.from(nonce),
+  });
+  return { challenge, expires, nonce: sealed, serverId };
+}
+
+/** What the device signed. */
+interface Signed {
+  readonly raw: Uint8Array;
+  /** base64url */
+  readonly proof: string;
+}
+
+/**
+ * Enrols a device of the caller's, which then waits for approval.
+ * @throws PROOF_INVALID, ALREADY_EXISTS, DEVICE_REVOKED, KEY_INVALID
+ */
+export async function enrol(
+  context: Context,
+  member: Member,
+  body: RouteInput<'enrollDevice'>['body'],
+  signed: Signed,
+): Promise<Device> {
+  const device = deviceIdOf(body.publicKey);
+  const entry = { action: 'devices.enroll', resource: `device:${device}`, caller: member };
+  return await recordingRefusals(context, entry, async () => {
+    const { account } = member;
+    // By itself and first, so that it is gone whatever comes of the rest.
+    const spent = await spendChallenge(
+      context.db,
+      { challenge: body.challenge, purpose: 'enrolment', account: account.id },
+      context.now(),
+    );
+    const proven =
+      spent?.nonce &&
+      enrolmentProofHolds({
+        serverId: context.serverId,
+        challenge: body.challenge,
+        deviceId: device,
+        device: body.publicKey,
+        body: signed.raw,
+        signature: signed.proof,
+        nonce: spent.nonce,
+      });
+    if (!proven) throw unproven();
+
+    const row: DeviceTable = {
+      id: device,
+      account: account.id,
+      name: await boxName(context, member, device, body.name),
+      public_key: body.publicKey,
+      machine_identity: body.machineIdentity === undefined ? null : Buffer.from(decode(body.machineIdentity)),
+      state: 'pending',
+      created: context.now(),
+      decided: null,
+    };
+    return await context.db.transaction().execute(async (trx) => {
+      const known = await trx.selectFrom('devices').select(['account', 'state']).where('id', '=', device).executeTakeFirst();
+      if (known) throw alreadyThere(known, account.id);
+      await trx.insertInto('devices').values(row).execute();
+      await context.audit.append(trx, { ...entry, outcome: 'success' });
+      return deviceOf(context, await namedDevices(trx).where('devices.id', '=', device).executeTakeFirstOrThrow());
+    });
+  });
+}
+
+/** Whose it is, and in which state, is told to its own account alone. */
+function alreadyThere({ account, state }: Pick<DeviceTable, 'account' | 'state'>, asking: string): ModelGuardError {
+  if (account === asking && state === 'revoked')
+    return new ModelGuardError('DEVICE_REVOKED', 'This device key was revoked and does not come back');
+  return new ModelGuardError('ALREADY_EXISTS', 'This device key is enrolled already', {
+    advice: 'Use the device as it is enrolled, or make a new device key.',
+  });
+}

@@ -1,0 +1,51 @@
+/** Names of devices are personal: each is boxed under the key of the account that enrolled it. */
+import { fingerprintOf, isModelGuardError, ModelGuardError, type RouteAnswer, unhex } from '@org/model-guard/server-kit';
+import type { Connection, Context, Member } from '../context.js';
+import type { DeviceTable } from '../database/schema.js';
+
+export type Device = RouteAnswer<'getDevice'>;
+/** A device with what opens its name; nulls once the account is erased. */
+export type NamedDevice = DeviceTable & { readonly subject: string | null; readonly wrapped: Buffer | null };
+
+/** Stands for a name that nobody can read any more. */
+const ERASED = '(erased)';
+
+/** Devices, each with the key of its account. */
+export const namedDevices = (connection: Connection) =>
+  connection
+    .selectFrom('devices')
+    .leftJoin('users', 'users.id', 'devices.account')
+    .leftJoin('subjects', 'subjects.id', 'users.subject')
+    .selectAll('devices')
+    .select(['users.subject', 'subjects.wrapped']);
+
+export async function boxName(context: Context, { account }: Member, device: string, name: string): Promise<Buffer> {
+  const subject = await context.db.selectFrom('subjects').select('wrapped').where('id', '=', account.subject).executeTakeFirst();
+  if (!subject) throw new ModelGuardError('NOT_AUTHENTICATED', 'This account does not exist any more');
+  return Buffer.from(context.keys.fields.seal(subject.wrapped, account.subject, unhex(device), name));
+}
+
+function openName({ keys, log }: Context, { id, name, subject, wrapped }: NamedDevice): string {
+  if (subject === null || wrapped === null) return ERASED;
+  try {
+    return String(keys.fields.open(wrapped, subject, unhex(id), name));
+  } catch (error) {
+    if (!isModelGuardError(error)) throw error;
+    // One damaged name must not hide all devices from those who decide about them.
+    log.error({ device: id, code: error.code }, 'the name of a device cannot be opened');
+    return ERASED;
+  }
+}
+
+/** As the contract shows it. */
+export const deviceOf = (context: Context, row: NamedDevice): Device => ({
+  id: row.id,
+  account: row.account,
+  name: openName(context, row),
+  publicKey: row.public_key,
+  fingerprint: fingerprintOf(row.public_key),
+  sealed: row.machine_identity !== null,
+  state: row.state,
+  created: row.created,
+  ...(row.decided !== null && { decided: row.decided }),
+});

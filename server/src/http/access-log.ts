@@ -1,0 +1,54 @@
+/** One record for each request (the field names are a contract with whoever reads the logs). No body, no header but the user agent. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { anonymised } from './addresses.js';
+import { definitions } from './shapes.js';
+
+const LONGEST_AGENT = 120;
+const LONGEST_PATH = 512;
+const MOST_PARAMETERS = 32;
+const REDACTED = '[redacted]';
+/** The client went away. */
+const CLOSED = 499;
+
+export function registerAccessLog(app: FastifyInstance, log: Logger): void {
+  const noted = new WeakSet<FastifyRequest>();
+  const note = (request: FastifyRequest, status: number, milliseconds: number): void => {
+    if (noted.has(request)) return;
+    noted.add(request);
+    const { method, url, id, ip, headers } = request;
+    const [path = ''] = url.split('?', 1);
+    log.info(
+      {
+        request_id: id,
+        method,
+        path: path.slice(0, LONGEST_PATH),
+        query: queryOf(request),
+        status,
+        duration_ms: Math.round(milliseconds * 1000) / 1000,
+        client_ip: anonymised(ip),
+        user_agent: (headers['user-agent'] ?? '').slice(0, LONGEST_AGENT),
+      },
+      'request',
+    );
+  };
+  app.addHook('onResponse', async (request: FastifyRequest, reply: FastifyReply) => {
+    note(request, reply.statusCode, reply.elapsedTime);
+  });
+  app.addHook('onRequestAbort', async (request) => note(request, CLOSED, 0));
+}
+
+/** Parameters that the route knows; of others nobody can say that they are no secret. */
+function queryOf({ url, routeOptions }: FastifyRequest): Record<string, string> {
+  const at = url.indexOf('?');
+  if (at === -1) return {};
+  const { contract } = routeOptions.config;
+  const known = contract === undefined ? undefined : definitions[contract].query?.shape;
+  const given = [...new URLSearchParams(url.slice(at))].slice(0, MOST_PARAMETERS);
+  return Object.fromEntries(
+    given.map(([name, value]) => {
+      if (!known || !Object.hasOwn(known, name)) return ['unknown', REDACTED];
+      return [name, name === 'signature' ? REDACTED : value.slice(0, LONGEST_PATH)];
+    }),
+  );
+}

@@ -1,0 +1,92 @@
+/** The HTTP face, put together: what every request passes, in order, then the rooms' routes. */
+import { randomUUID } from 'node:crypto';
+import type { Server } from 'node:http';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerFactoryHandler, LogController } from 'fastify';
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import { registerAccounts } from '../accounts/routes.js';
+import type { Tokens } from '../accounts/tokens.js';
+import { registerArchives } from '../archives/routes.js';
+import { registerAudit } from '../audit/routes.js';
+import type { Context } from '../context.js';
+import { registerDevices } from '../devices/routes.js';
+import { registerKeys } from '../keys/routes.js';
+import { registerLeases } from '../leases/routes.js';
+import { registerModels } from '../models/routes.js';
+import { registerAccessLog } from './access-log.js';
+import { addressOf } from './addresses.js';
+import { demandContract, registerAuthorisation } from './authorise.js';
+import { BODY_LIMIT, registerBodies } from './body.js';
+import { registerDocs } from './docs.js';
+import { answerError, registerErrors } from './errors.js';
+import { registerHealth } from './health.js';
+import { makeLimits } from './limits.js';
+import { registerMetrics } from './metrics.js';
+import { registerSecurity } from './security.js';
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
+/** `<payloadId>-<offset>` and names of 128 characters fit. */
+const LONGEST_PARAMETER = 256;
+
+/** What {@link buildApp} is given beside the context. */
+export interface AppParts {
+  readonly tokens: Tokens;
+  readonly version: string;
+  /** A listener, plain or with TLS. */
+  readonly server: (handler: FastifyServerFactoryHandler) => Server;
+}
+
+export async function buildApp(context: Context, { tokens, version, server }: AppParts): Promise<FastifyInstance> {
+  const { config, log } = context;
+  const app = Fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    // access-log.ts writes one record instead.
+    logController: new LogController({ disableRequestLogging: true }),
+    serverFactory: server,
+    trustProxy: config.trustedProxies.length > 0 ? [...config.trustedProxies] : false,
+    bodyLimit: BODY_LIMIT,
+    routerOptions: { maxParamLength: LONGEST_PARAMETER },
+    requestIdHeader: false,
+    genReqId: ({ headers }) => {
+      const given = headers['x-request-id'];
+      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+    },
+    frameworkErrors: (error, request, reply) => answerError(error, request, reply),
+    // Requests that run are finished; connections that wait for one are closed.
+    forceCloseConnections: 'idle',
+  });
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  demandContract(app);
+  registerErrors(app);
+
+  app.decorateRequest('caller');
+  app.addHook('onRequest', async (request, reply) => {
+    request.caller = { address: addressOf(request.ip, config.auditAddresses), request: request.id };
+    reply.header('x-request-id', request.id);
+  });
+  registerAccessLog(app, log);
+  await registerSecurity(app, config);
+  registerBodies(app);
+  const limits = await makeLimits(app, config.limits);
+  app.addHook('onRequest', async (request) => {
+    await limits.address(request);
+    const { contract } = request.routeOptions.config;
+    if (contract === 'token' || contract === 'login') await limits.login(request);
+  });
+  registerAuthorisation(app, context, tokens);
+  app.addHook('onRequest', async (request) => {
+    if (request.caller.account) await limits.account(request);
+  });
+  await registerDocs(app, version);
+
+  registerHealth(app, context);
+  registerMetrics(app);
+  await registerAccounts(app, context, tokens);
+  registerKeys(app, context);
+  registerDevices(app, context);
+  registerModels(app, context);
+  registerLeases(app, context);
+  registerArchives(app, context);
+  registerAudit(app, context);
+  return app;
+}

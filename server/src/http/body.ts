@@ -1,0 +1,110 @@
+/** Bodies: JSON within bounds, its bytes kept for whoever checks a signature; octets as a stream within bounds. */
+import { type Readable, Transform } from 'node:stream';
+import { ModelGuardError, type Route } from '@org/model-guard/server-kit';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { definitions } from './shapes.js';
+
+/** Bytes, where a route says nothing else. */
+export const BODY_LIMIT = 64 * 1024;
+const DEEPEST = 32;
+const [QUOTE, BACKSLASH] = [0x22, 0x5c];
+const OPENING = new Set([0x5b, 0x7b]);
+const CLOSING = new Set([0x5d, 0x7d]);
+const NOTHING = Buffer.alloc(0);
+
+/** A route takes the one content type of its contract. */
+export function registerBodies(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.decorateRequest('rawBody');
+  app.addHook('onRequest', async (request) => {
+    request.rawBody = NOTHING;
+  });
+  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) => {
+    if (bodyOf(request) === 'octets') throw wrongType();
+    request.rawBody = body;
+    return parseJson(body);
+  });
+  app.addContentTypeParser('application/octet-stream', async (request: FastifyRequest, payload: Readable) => {
+    if (bodyOf(request) !== 'octets') throw wrongType();
+    const { bodyLimit } = request.routeOptions;
+    if (Number(request.headers['content-length'] ?? 0) > (bodyLimit ?? BODY_LIMIT)) throw tooLong();
+    return bounded(payload, bodyLimit ?? BODY_LIMIT);
+  });
+  app.addHook('preValidation', async (request) => {
+    if (bodyOf(request) === 'octets' && request.body === undefined) throw wrongType();
+  });
+}
+
+const bodyOf = ({ routeOptions }: FastifyRequest): Route['body'] =>
+  routeOptions.config.contract === undefined ? undefined : definitions[routeOptions.config.contract].body;
+
+const wrongType = (): Error => Object.assign(new Error('unsupported media type'), { statusCode: 415 });
+const tooLong = (): ModelGuardError =>
+  new ModelGuardError('LIMIT_EXCEEDED', 'The request is longer than this route takes', { advice: 'Send less.' });
+const notJson = (what: string): ModelGuardError =>
+  new ModelGuardError('INVALID_ARGUMENT', `The body ${what}`, { advice: 'Send JSON as /docs describes it.' });
+
+/** Ends in LIMIT_EXCEEDED at the first byte too many, so that a length that was not announced is no way around the limit. */
+function bounded(payload: Readable, bytes: number): Readable {
+  let seen = 0;
+  const counter = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      seen += chunk.length;
+      if (seen > bytes) done(tooLong());
+      else done(null, chunk);
+    },
+  });
+  payload.on('error', (error) => counter.destroy(error));
+  payload.on('close', () => {
+    if (!payload.readableEnded) counter.destroy(new ModelGuardError('INVALID_ARGUMENT', 'The body ended too early'));
+  });
+  return payload.pipe(counter);
+}
+
+/**
+ * JSON in UTF-8, not deeper than anything of the contract needs.
+ * @throws INVALID_ARGUMENT
+ */
+export function parseJson(body: Buffer): unknown {
+  refuseDepth(body);
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body));
+  } catch {
+    // The parser's message quotes the body.
+    throw notJson('is not JSON in UTF-8');
+  }
+  refusePoison(value);
+  return value;
+}
+
+/** Before parsing: a hundred thousand brackets are cheap to send, and dear to build. */
+function refuseDepth(body: Buffer): void {
+  let depth = 0;
+  for (let at = 0; at < body.length; at++) {
+    const byte = body[at] as number;
+    if (byte === QUOTE) at = endOfString(body, at);
+    else if (OPENING.has(byte)) {
+      depth++;
+      if (depth > DEEPEST) throw notJson(`is nested more than ${DEEPEST} deep`);
+    } else if (CLOSING.has(byte)) depth--;
+  }
+}
+
+function endOfString(body: Buffer, start: number): number {
+  for (let at = body.indexOf(QUOTE, start + 1); at !== -1; at = body.indexOf(QUOTE, at + 1)) {
+    let slashes = 0;
+    while (body[at - 1 - slashes] === BACKSLASH) slashes++;
+    if (slashes % 2 === 0) return at;
+  }
+  return body.length;
+}
+
+/** Members that would reach an object's prototype if anything ever copied them. */
+function refusePoison(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return;
+  for (const [name, member] of Object.entries(value)) {
+    if (name === '__proto__' || name === 'constructor' || name === 'prototype') throw notJson(`holds a member named ${name}`);
+    refusePoison(member);
+  }
+}

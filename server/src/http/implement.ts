@@ -1,0 +1,54 @@
+/** From a route of the contract to a route of Fastify. Whatever is not registered here does not exist. */
+import { PROOF_HEADER, type RouteAnswer, type RouteInput, type RouteName, routes } from '@org/model-guard/server-kit';
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import { z } from 'zod';
+import type { Caller } from '../context.js';
+import * as shapes from './shapes.js';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Which route of the contract this is; without it the server does not start. */
+    contract?: RouteName;
+  }
+  interface FastifyRequest {
+    caller: Caller;
+    /** The bytes of a JSON body, as received: what devices sign. */
+    rawBody: Buffer;
+  }
+}
+
+/** What a handler is given beside the checked input. */
+export interface Exchange {
+  readonly caller: Caller;
+  /** The device's signature, base64url; empty where the route takes none. */
+  readonly proof: string;
+  /** The body as received. */
+  readonly raw: Buffer;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+type Answer<Name extends RouteName> = RouteAnswer<Name> extends undefined ? unknown : RouteAnswer<Name>;
+/** Answers one route. Streams and text are sent through `reply`. */
+export type Handler<Name extends RouteName> = (input: RouteInput<Name> & Exchange) => Promise<Answer<Name>>;
+
+/** Registers `name` with its method, path, limits and shapes. */
+export function implement<Name extends RouteName>(app: FastifyInstance, name: Name, handler: Handler<Name>): void {
+  const definition: (typeof shapes.definitions)[RouteName] = routes[name];
+  const options: RouteOptions = {
+    method: definition.method,
+    url: definition.path,
+    schema: shapes.schemaOf(name),
+    config: { contract: name },
+    ...(definition.maxBody !== undefined && { bodyLimit: definition.maxBody }),
+    handler: async (request, reply) => {
+      const { params, query, body, caller, rawBody } = request;
+      const proof = definition.proof ? z.string().parse(request.headers[PROOF_HEADER]) : '';
+      const input = { params, query, body, caller, raw: rawBody, proof, request, reply };
+      const answer = await handler(input as unknown as RouteInput<Name> & Exchange);
+      if (reply.sent) return reply;
+      reply.code(definition.status);
+      return definition.status === 204 ? reply.send() : answer;
+    },
+  };
+  app.route(options);
+}

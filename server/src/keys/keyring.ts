@@ -1,0 +1,161 @@
+/** The server's keys: found as secrets, else as files of the data folder, made on the first start. Never in JavaScript. */
+import { access, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  DeviceKey,
+  encryptionKeyOf,
+  FieldCipher,
+  isModelGuardError,
+  MasterKey,
+  ModelGuardError,
+  SigningKey,
+} from '@org/model-guard/server-kit';
+import type { Transaction } from 'kysely';
+import type { Config } from '../config.js';
+import type { Connection, Database, Keyring } from '../context.js';
+import type { Schema } from '../database/schema.js';
+import { checkKeysBelong } from './belong.js';
+import { candidates, encryptionKeyFile } from './files.js';
+
+interface KeyClass<Key> {
+  generate(): Key;
+  fromFile(path: string): Promise<Key>;
+}
+type Saved = { save(path: string): Promise<void> };
+type Places = Pick<Config, 'keysFolder' | 'secretsFolder'>;
+
+/** The keyring of a server. */
+export class ServerKeyring implements Keyring {
+  readonly #places: Places;
+  readonly #keys = new Map<string, DeviceKey>();
+  #current = '';
+
+  private constructor(
+    places: Places,
+    readonly signing: SigningKey,
+    readonly audit: SigningKey,
+    readonly fields: FieldCipher,
+  ) {
+    this.#places = places;
+  }
+
+  /**
+   * Opens the keys, and makes those that a new database needs.
+   * @throws KEY_INVALID where the keys are not those that the database was made with; NOT_FOUND where one is missing
+   */
+  static async open(places: Places, db: Database, now: () => number): Promise<ServerKeyring> {
+    await mkdir(places.keysFolder, { recursive: true, mode: 0o700 });
+    const fresh = (await db.selectFrom('meta').select('key').where('key', '=', 'keys').executeTakeFirst()) === undefined;
+    const named = <Key extends Saved>(kind: KeyClass<Key>, name: string) => openOrMake(kind, places, name, fresh);
+    const signing = await named<SigningKey>(SigningKey, 'signing');
+    const audit = await named<SigningKey>(SigningKey, 'audit');
+    const fields = new FieldCipher(await named<MasterKey>(MasterKey, 'field'));
+    await checkKeysBelong(db, { signing, audit, fields });
+    const keyring = new ServerKeyring(places, signing, audit, fields);
+    await keyring.#openEncryptionKeys(db, now);
+    return keyring;
+  }
+
+  current(): DeviceKey {
+    return this.#keys.get(this.#current) as DeviceKey;
+  }
+
+  find(key: string): DeviceKey | undefined {
+    return this.#keys.get(key);
+  }
+
+  all(): readonly DeviceKey[] {
+    return [...this.#keys.values()];
+  }
+
+  async make(): Promise<DeviceKey> {
+    const key = DeviceKey.generate();
+    await key.save(encryptionKeyFile(this.#places.keysFolder, encryptionKeyOf(key)));
+    return key;
+  }
+
+  async promote(trx: Transaction<Schema>, key: DeviceKey, acceptUntil: number, now: number): Promise<void> {
+    const retiring = { state: 'retiring', until: acceptUntil } as const;
+    await trx.updateTable('encryption_keys').set(retiring).where('state', '=', 'current').execute();
+    const row = { key: encryptionKeyOf(key), state: 'current', until: null, created: now } as const;
+    await trx.insertInto('encryption_keys').values(row).execute();
+  }
+
+  async remove(trx: Transaction<Schema>, key: string): Promise<void> {
+    await trx
+      .updateTable('encryption_keys')
+      .set({ state: 'removed' })
+      .where('key', '=', key)
+      .where('state', '=', 'retiring')
+      .execute();
+  }
+
+  async discard(key: string): Promise<void> {
+    this.#keys.delete(key);
+    await rm(encryptionKeyFile(this.#places.keysFolder, key), { force: true });
+  }
+
+  async reload(db: Connection): Promise<void> {
+    const rows = await db.selectFrom('encryption_keys').select(['key', 'state']).where('state', '!=', 'removed').execute();
+    for (const { key } of rows) if (!this.#keys.has(key)) this.#keys.set(key, await this.#open(key));
+    for (const key of this.#keys.keys()) if (!rows.some((row) => row.key === key)) this.#keys.delete(key);
+    this.#current = rows.find((row) => row.state === 'current')?.key ?? '';
+  }
+
+  async #openEncryptionKeys(db: Database, now: () => number): Promise<void> {
+    const known = await db.selectFrom('encryption_keys').select('key').executeTakeFirst();
+    if (!known) {
+      // A start that was killed after writing the file left a key that nobody has seen: it serves.
+      const key = (await candidates(this.#places))[0] ?? (await this.make());
+      const row = { key: encryptionKeyOf(key), state: 'current', until: null, created: now() } as const;
+      await db
+        .insertInto('encryption_keys')
+        .values(row)
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+    }
+    await this.reload(db);
+    // A removal that was killed between row and file.
+    const removed = await db.selectFrom('encryption_keys').select('key').where('state', '=', 'removed').execute();
+    for (const { key } of removed) await rm(encryptionKeyFile(this.#places.keysFolder, key), { force: true });
+  }
+
+  async #open(key: string): Promise<DeviceKey> {
+    const found = (await candidates(this.#places)).find((candidate) => encryptionKeyOf(candidate) === key);
+    if (found) return found;
+    throw new ModelGuardError('NOT_FOUND', `The encryption key ${key} is in neither ${this.#places.keysFolder} nor the secrets`, {
+      advice: 'Restore the key files that belong to this database.',
+    });
+  }
+}
+
+/** `<secrets>/model_guard_<name>_key`, else `<keys>/<name>.key`, which is made where a new server has neither. */
+async function openOrMake<Key extends Saved>(kind: KeyClass<Key>, places: Places, name: string, fresh: boolean): Promise<Key> {
+  const secret = join(places.secretsFolder, `model_guard_${name}_key`);
+  if (await exists(secret)) return kind.fromFile(secret);
+  const file = join(places.keysFolder, `${name}.key`);
+  if (!(await exists(file))) {
+    if (!fresh)
+      throw new ModelGuardError('NOT_FOUND', `The key ${file} is missing, and the database was made with it`, {
+        advice: 'Restore the key files that belong to this database.',
+      });
+    try {
+      await kind.generate().save(file);
+    } catch (error) {
+      // Another process was first.
+      if (!isModelGuardError(error) || error.code !== 'ALREADY_EXISTS') throw error;
+    }
+  }
+  return kind.fromFile(file);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return false;
+    throw new ModelGuardError('PERMISSION_DENIED', `Could not look at ${path}`, { cause: error });
+  }
+}

@@ -1,0 +1,106 @@
+/** Replacing the key that small parts and fragments are wrapped to, while everything else goes on. */
+import { randomBytes } from 'node:crypto';
+import { encryptionKeyOf, ModelGuardError, type RouteAnswer } from '@org/model-guard/server-kit';
+import type { Selectable } from 'kysely';
+import type { Connection, Context, Member } from '../context.js';
+import type { RotationTable } from '../database/schema.js';
+
+export type Rotation = RouteAnswer<'getRotation'>;
+type Row = Selectable<RotationTable>;
+
+const NOTICE =
+  'A rotation does not undo a leak: whoever held the old key and a small part keeps the model. ' +
+  '`model-guard rekey` makes a new data key and a new big part.';
+const resource = (id: string): string => `rotation:${id}`;
+
+/** How many small parts and fragments are wrapped to other keys than `key`, or to that one. */
+export async function countWrapped(connection: Connection, operator: '=' | '!=', key: string): Promise<number> {
+  const count = async (table: 'versions' | 'archives'): Promise<number> => {
+    const { rows } = await connection
+      .selectFrom(table)
+      .select(({ fn }) => fn.countAll<number>().as('rows'))
+      .where('wrapped_to', operator, key)
+      .executeTakeFirstOrThrow();
+    return rows;
+  };
+  return (await count('versions')) + (await count('archives'));
+}
+
+/** Progress is what the tables say, so that a restart loses none. */
+async function describe(connection: Connection, row: Row): Promise<Rotation> {
+  const left = row.finished === null ? countWrapped(connection, '!=', row.to_key) : countWrapped(connection, '=', row.from_key);
+  return {
+    id: row.id,
+    state: row.finished === null ? 'running' : 'done',
+    from: row.from_key,
+    to: row.to_key,
+    total: row.total,
+    done: Math.max(0, row.total - (await left)),
+    started: row.started,
+    ...(row.finished !== null && { finished: row.finished }),
+    acceptUntil: row.accept_until,
+    notice: NOTICE,
+  };
+}
+
+/**
+ * A new key, current at once; what is wrapped to others follows in the background.
+ * @throws ALREADY_EXISTS while a rotation runs
+ */
+export async function beginRotation(context: Context, caller: Member, acceptSeconds: number): Promise<Rotation> {
+  const { db, keys, audit } = context;
+  await refuseSecond(db);
+  // The file comes first: a row never names a key that a crash has lost.
+  const key = await keys.make();
+  const to = encryptionKeyOf(key);
+  const id = randomBytes(16).toString('hex');
+  const started = context.now();
+  try {
+    await db.transaction().execute(async (trx) => {
+      await refuseSecond(trx);
+      const { key: from } = await trx
+        .selectFrom('encryption_keys')
+        .select('key')
+        .where('state', '=', 'current')
+        .executeTakeFirstOrThrow();
+      const total = await countWrapped(trx, '!=', to);
+      const acceptUntil = started + acceptSeconds;
+      await keys.promote(trx, key, acceptUntil, started);
+      const row = { id, from_key: from, to_key: to, total, started, finished: null, accept_until: acceptUntil };
+      await trx.insertInto('rotations').values(row).execute();
+      await audit.append(trx, { action: 'keys.rotate', outcome: 'success', resource: resource(id), caller });
+    });
+  } catch (error) {
+    await keys.discard(to);
+    throw error;
+  }
+  await keys.reload(db);
+  return await findRotation(db, id);
+}
+
+async function refuseSecond(connection: Connection): Promise<void> {
+  if (await runningRotation(connection))
+    throw new ModelGuardError('ALREADY_EXISTS', 'A rotation is running', {
+      advice: 'Wait until it is done: GET /keys shows how far it is.',
+    });
+}
+
+/** The one that is not finished. */
+export const runningRotation = (connection: Connection): Promise<Row | undefined> =>
+  connection.selectFrom('rotations').selectAll().where('finished', 'is', null).executeTakeFirst();
+
+/** NOT_FOUND */
+export async function findRotation(connection: Connection, id: string): Promise<Rotation> {
+  const row = await connection.selectFrom('rotations').selectAll().where('id', '=', id).executeTakeFirst();
+  if (!row) throw new ModelGuardError('NOT_FOUND', 'There is no such rotation');
+  return await describe(connection, row);
+}
+
+/** The newest first. */
+export async function listRotations(connection: Connection): Promise<Rotation[]> {
+  const rows = await connection.selectFrom('rotations').selectAll().orderBy('started', 'desc').limit(LISTED).execute();
+  const rotations: Rotation[] = [];
+  for (const row of rows) rotations.push(await describe(connection, row));
+  return rotations;
+}
+const LISTED = 100;

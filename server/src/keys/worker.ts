@@ -1,0 +1,119 @@
+/** What becomes of a rotation: its work goes on in the background and over restarts, and the old key goes when its time is over. */
+import type { Caller, Context } from '../context.js';
+import { rewrapAll } from './rewrapping.js';
+import { countWrapped, runningRotation } from './rotation.js';
+
+/** Rows that were written while a pass went by them are found by the next one. */
+const PASSES = 3;
+/** After the stated date and the last re-wrapping: requests that have begun with the old key end meanwhile. */
+const GRACE_SECONDS = 60;
+const TICK_MS = 60_000;
+/** The server itself. */
+const SERVER: Caller = { address: '', request: '' };
+
+/** Works on the rotations of one server. */
+export class RotationWorker {
+  readonly #context: Context;
+  #working: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /** Takes up what an earlier process left, and looks for keys whose time is over from now on. */
+  start(): void {
+    this.#timer = setInterval(() => this.wake(), TICK_MS).unref();
+    this.wake();
+  }
+
+  /** Something may be there to do. */
+  wake(): void {
+    if (this.#stopped) return;
+    this.#again = true;
+    this.#working ??= this.#work().finally(() => {
+      this.#working = undefined;
+    });
+  }
+
+  /** Resolves when nothing is being done: between two batches. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+    await this.#working;
+  }
+
+  /** Resolves when nothing is left to do now. */
+  async idle(): Promise<void> {
+    await this.#working;
+  }
+
+  async #work(): Promise<void> {
+    while (this.#again && !this.#stopped) {
+      this.#again = false;
+      try {
+        await this.#rotate();
+        if (!this.#stopped) await this.#dropKeys();
+      } catch (error) {
+        // The next tick tries again.
+        this.#context.log.error({ err: error }, 'a rotation was interrupted');
+      }
+    }
+  }
+
+  async #rotate(): Promise<void> {
+    const { db, audit, log, now } = this.#context;
+    const rotation = await runningRotation(db);
+    if (!rotation) return;
+    let left = await countWrapped(db, '!=', rotation.to_key);
+    for (let pass = 0; pass < PASSES && left > 0; pass++) {
+      await rewrapAll(this.#context, rotation.to_key, () => this.#stopped);
+      if (this.#stopped) return;
+      left = await countWrapped(db, '!=', rotation.to_key);
+    }
+    await db.transaction().execute(async (trx) => {
+      await trx.updateTable('rotations').set({ finished: now() }).where('id', '=', rotation.id).execute();
+      await audit.append(trx, {
+        action: 'keys.rotated',
+        outcome: left === 0 ? 'success' : 'failure',
+        resource: `rotation:${rotation.id}`,
+        caller: SERVER,
+        detail: `${rotation.total - left} of ${rotation.total}`,
+      });
+    });
+    log.info({ rotation: rotation.id, left }, 'a rotation is done');
+  }
+
+  /** Keys to which nothing is wrapped any more and nothing more may be published. */
+  async #dropKeys(): Promise<void> {
+    const { db, keys, audit, now } = this.#context;
+    const before = now() - GRACE_SECONDS;
+    const over = await db
+      .selectFrom('encryption_keys')
+      .select('key')
+      .where('state', '=', 'retiring')
+      .where('until', '<=', before)
+      .where(({ exists, not, or, selectFrom }) =>
+        not(
+          exists(
+            selectFrom('rotations')
+              .select('id')
+              .where(({ eb }) => or([eb('finished', 'is', null), eb('finished', '>', before)])),
+          ),
+        ),
+      )
+      .execute();
+    for (const { key } of over) {
+      const removed = await db.transaction().execute(async (trx) => {
+        if ((await countWrapped(trx, '=', key)) > 0) return false;
+        await keys.remove(trx, key);
+        await audit.append(trx, { action: 'keys.remove', outcome: 'success', resource: `key:${key}`, caller: SERVER });
+        return true;
+      });
+      // The row first: a file that a crash leaves is deleted at the next start, a missing one would prevent that start.
+      if (removed) await keys.discard(key);
+    }
+  }
+}

@@ -1,0 +1,206 @@
+/** Leases (docs/server-protocol.md, section 4): the seat in one transaction, then the small part for one device. */
+import { randomBytes } from 'node:crypto';
+import { encode, issueLease, ModelGuardError, type RouteAnswer, type RouteInput, sayAs } from '@org/model-guard/server-kit';
+import type { Transaction } from 'kysely';
+import { latestCheckpoint } from '../audit/checkpoints.js';
+import type { Connection, Context, Member } from '../context.js';
+import type { EntitlementTable, LeaseTable, Schema, VersionTable } from '../database/schema.js';
+import { type ProvenRequest, withProvenDevice } from '../devices/proven.js';
+import type { LocalParts } from '../models/local-parts.js';
+import { type PartUrls, partPath, treePath } from '../models/part-url.js';
+import { publishersOf } from '../models/publishers.js';
+import { latestOf, resourceOf } from '../models/versions.js';
+import { entitlementsFor, notEntitled } from './entitlements.js';
+import { chooseSeat, giveSeatBack, takeSeat } from './seats.js';
+
+type Asked = RouteInput<'takeLease'>['body'];
+type Grant = RouteAnswer<'takeLease'>;
+
+/** By so much the clock of a device may be behind. */
+const SKEW_SECONDS = 120;
+/** Leases are kept for looking back, long after they ended. */
+const KEPT_SECONDS = 90 * 86_400;
+const ATTEMPTS = 5;
+
+/** A seat that is taken. */
+interface Seat {
+  readonly lease: LeaseTable;
+  readonly version: VersionTable;
+  readonly publishers: readonly string[];
+  /** `mgd1:…` */
+  readonly device: string;
+  /** Earlier leases that this one stands for. */
+  readonly superseded: readonly string[];
+}
+
+export class Leasing {
+  readonly #context: Context;
+  readonly #parts: LocalParts;
+  readonly #urls: PartUrls;
+
+  constructor(context: Context, parts: LocalParts, urls: PartUrls) {
+    this.#context = context;
+    this.#parts = parts;
+    this.#urls = urls;
+  }
+
+  /**
+   * A small part that one device alone can open, for a time. Asking again renews the lease and takes no second seat.
+   * @throws what {@link withProvenDevice} throws · NOT_AUTHORISED without an entitlement · NOT_FOUND, NOT_RELEASED, SIGNATURE_INVALID ·
+   *   SEATS_TAKEN
+   */
+  async take(member: Member, asked: Asked, signed: Pick<ProvenRequest, 'raw' | 'proof'>): Promise<Grant> {
+    const { device, challenge, name } = asked;
+    const seat = await withProvenDevice(
+      this.#context,
+      {
+        action: 'leases.take',
+        resource: `model:${name}${asked.version === undefined ? '' : `@${asked.version}`}`,
+        caller: member,
+      },
+      { device, challenge, ...signed },
+      (trx, { public_key }) => this.#seat(trx, member, asked, public_key),
+    );
+    try {
+      return await this.#grant(seat);
+    } catch (error) {
+      await this.#giveBack(member, seat);
+      throw error;
+    }
+  }
+
+  async #seat(trx: Transaction<Schema>, member: Member, asked: Asked, publicKey: string): Promise<Seat> {
+    const { audit, now } = this.#context;
+    const { device, name } = asked;
+    const account = member.account.id;
+    const time = now();
+    const entitlements = await entitlementsFor(trx, { kind: 'model', name, account, device, now: time });
+    if (entitlements.length === 0) throw notEntitled('model', name);
+    const version = await releasedVersion(trx, asked);
+    const publishers = await publishersOf(trx, name);
+    if (!publishers.includes(version.publisher))
+      throw new ModelGuardError('SIGNATURE_INVALID', `The key that signed ${name}@${version.version} is not registered any more`);
+    const entitlement = await chooseSeat(trx, entitlements, device, time);
+
+    const lease: LeaseTable = {
+      id: randomBytes(16).toString('hex'),
+      entitlement: entitlement.id,
+      name,
+      version: version.version,
+      device,
+      account,
+      ...times(entitlement, asked.seconds, time),
+      revoked: 0,
+      created: time,
+    };
+    await trx
+      .deleteFrom('leases')
+      .where('not_after', '<', time - KEPT_SECONDS)
+      .execute();
+    const superseded = await takeSeat(trx, lease);
+    const event = { action: 'leases.take', resource: resourceOf(version), caller: member } as const;
+    await audit.append(trx, { ...event, outcome: 'success', detail: `device ${device}, lease ${lease.id}` });
+    return { lease, version, publishers, device: publicKey, superseded };
+  }
+
+  async #grant(seat: Seat): Promise<Grant> {
+    const { lease, version, publishers } = seat;
+    const { keys, serverId: server, now } = this.#context;
+    const small = await this.#issue(seat);
+    const statement = sayAs(keys.signing, {
+      kind: 'lease',
+      server,
+      time: now(),
+      lease: lease.id,
+      device: lease.device,
+      name: lease.name,
+      version: lease.version,
+      ordinal: version.ordinal,
+      payloadId: version.payload_id,
+      notBefore: lease.not_before,
+      notAfter: lease.not_after,
+      offlineUntil: lease.offline_until,
+      publishers: [...publishers],
+    });
+    const checkpoint = await latestCheckpoint(this.#context);
+    return { small: encode(small), lease: statement, ...(checkpoint && { checkpoint }), big: await this.#big(version) };
+  }
+
+  async #big({ big_name: name, big_size: size }: VersionTable): Promise<Grant['big']> {
+    const tree = await this.#parts.findTree(name);
+    return { name, size, ...this.#urls.sign(partPath(name)), ...(tree && { treeUrl: this.#urls.sign(treePath(name)).url }) };
+  }
+
+  /** Where a rotation wrapped the small part to another key meanwhile, the row says so by now. */
+  async #issue({ lease, version, publishers, device }: Seat): Promise<Uint8Array> {
+    const { db, keys } = this.#context;
+    let { small, wrapped_to: wrappedTo } = version;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const key = keys.find(wrappedTo);
+      if (key)
+        return await issueLease({
+          small,
+          ref: { name: version.name, version: version.version },
+          publishers,
+          keys: [key],
+          device,
+          policy: {
+            notBefore: lease.not_before,
+            notAfter: lease.not_after,
+            offlineUntil: lease.offline_until,
+            leaseId: lease.id,
+            deviceId: lease.device,
+          },
+          signing: keys.signing,
+        });
+      ({ small, wrapped_to: wrappedTo } = await wrappingOf(db, version));
+    }
+    throw new ModelGuardError('INTERNAL', 'No key of this server opens the small part');
+  }
+
+  async #giveBack(member: Member, { lease, version, superseded }: Seat): Promise<void> {
+    const { db, audit } = this.#context;
+    await db.transaction().execute(async (trx) => {
+      await giveSeatBack(trx, lease.id, superseded);
+      const event = { action: 'leases.take', resource: resourceOf(version), caller: member } as const;
+      await audit.append(trx, { ...event, outcome: 'failure', detail: `lease ${lease.id} was not issued` });
+    });
+  }
+}
+
+/** Bounded by the entitlement, whatever is asked. */
+export function times(
+  { lease_seconds, offline_seconds, not_after }: EntitlementTable,
+  asked: number | undefined,
+  now: number,
+): Pick<LeaseTable, 'not_before' | 'not_after' | 'offline_until'> {
+  const end = Math.min(now + Math.min(asked ?? lease_seconds, lease_seconds), not_after ?? Number.MAX_SAFE_INTEGER);
+  return { not_before: Math.max(0, now - SKEW_SECONDS), not_after: end, offline_until: Math.min(end, now + offline_seconds) };
+}
+
+/** The version asked for, else the newest released one. */
+async function releasedVersion(trx: Transaction<Schema>, { name, version }: Asked): Promise<VersionTable> {
+  const wanted = version ?? (await latestOf(trx, name)).version;
+  const row = await trx
+    .selectFrom('versions')
+    .selectAll()
+    .where('name', '=', name)
+    .where('version', '=', wanted)
+    .executeTakeFirst();
+  if (!row) throw new ModelGuardError('NOT_FOUND', `${name}@${wanted} is not published here`);
+  if (row.state !== 'released') throw new ModelGuardError('NOT_RELEASED', `${name}@${wanted} is ${row.state}`);
+  return row;
+}
+
+/** @throws NOT_RELEASED if the version was replaced meanwhile */
+async function wrappingOf(connection: Connection, { name, version, payload_id }: VersionTable) {
+  const row = await connection
+    .selectFrom('versions')
+    .select(['small', 'wrapped_to'])
+    .where('name', '=', name)
+    .where('version', '=', version)
+    .where('payload_id', '=', payload_id)
+    .executeTakeFirst();
+  if (row) return row;
+  throw new ModelGuardError('NOT_RELEASED', `${name}@${version} was replaced just now`, { advice: 'Ask again.' });
+}

@@ -1,0 +1,94 @@
+/** Releasing, rejecting and revoking versions. */
+import { ModelGuardError } from '@org/model-guard/server-kit';
+import type { Transaction } from 'kysely';
+import { recordingRefusals } from '../audit/refused.js';
+import type { Context, Member } from '../context.js';
+import type { Schema, VersionTable } from '../database/schema.js';
+import type { Ref } from './local-parts.js';
+import { findVersion, resourceOf, type Version, versionOf } from './versions.js';
+
+type Row = Pick<VersionTable, 'name' | 'version' | 'ordinal' | 'state'>;
+
+/**
+ * Releases a version; again, it changes nothing. With `rollback` the newer released ones are rejected.
+ * @throws NOT_FOUND · NOT_RELEASED if it was revoked · ROLLBACK_REFUSED if a newer one is released
+ */
+export const releaseVersion = (context: Context, member: Member, ref: Ref, rollback: boolean): Promise<Version> =>
+  deciding(context, member, ref, 'models.release', async (trx, row) => {
+    if (row.state === 'revoked')
+      throw new ModelGuardError('NOT_RELEASED', `${ref.name}@${ref.version} was revoked and does not come back`, {
+        advice: 'Publish it under a new version.',
+      });
+    const newer = await newerReleased(trx, row);
+    const [first] = newer;
+    if (first && !rollback)
+      throw new ModelGuardError('ROLLBACK_REFUSED', `${ref.name}@${first.version} is newer, and is released`, {
+        advice: 'Ask for it explicitly (rollback: true, --rollback): the newer one is then rejected.',
+      });
+    for (const each of newer) {
+      await decide(trx, context, each, 'rejected');
+      const detail = `${row.version} was released in its place`;
+      await context.audit.append(trx, {
+        action: 'models.reject',
+        outcome: 'success',
+        resource: resourceOf(each),
+        caller: member,
+        detail,
+      });
+    }
+    if (row.state !== 'released') await decide(trx, context, row, 'released');
+  });
+
+/**
+ * Rejects a pending version; again, it changes nothing.
+ * @throws NOT_FOUND, INVALID_ARGUMENT
+ */
+export const rejectVersion = (context: Context, member: Member, ref: Ref): Promise<Version> =>
+  deciding(context, member, ref, 'models.reject', async (trx, row) => {
+    if (row.state === 'rejected') return;
+    if (row.state !== 'pending')
+      throw new ModelGuardError('INVALID_ARGUMENT', `${ref.name}@${ref.version} is ${row.state}, not pending`, {
+        advice: 'Revoke it, or release an older version in its place (rollback).',
+      });
+    await decide(trx, context, row, 'rejected');
+  });
+
+/**
+ * Revokes a version for good, whatever its state, and its leases.
+ * @throws NOT_FOUND
+ */
+export const revokeVersion = (context: Context, member: Member, ref: Ref): Promise<Version> =>
+  deciding(context, member, ref, 'models.revoke', async (trx, row) => {
+    if (row.state !== 'revoked') await decide(trx, context, row, 'revoked');
+    await trx.updateTable('leases').set({ revoked: 1 }).where('name', '=', ref.name).where('version', '=', ref.version).execute();
+  });
+
+const newerReleased = (trx: Transaction<Schema>, { name, ordinal }: Row): Promise<Row[]> =>
+  trx
+    .selectFrom('versions')
+    .select(['name', 'version', 'ordinal', 'state'])
+    .where('name', '=', name)
+    .where('state', '=', 'released')
+    .where('ordinal', '>', ordinal)
+    .orderBy('ordinal', 'desc')
+    .execute();
+
+const decide = (trx: Transaction<Schema>, { now }: Context, { name, version }: Row, state: VersionTable['state']) =>
+  trx.updateTable('versions').set({ state, decided: now() }).where('name', '=', name).where('version', '=', version).execute();
+
+async function deciding(
+  context: Context,
+  member: Member,
+  ref: Ref,
+  action: string,
+  change: (trx: Transaction<Schema>, row: Row) => Promise<void>,
+): Promise<Version> {
+  const entry = { action, resource: resourceOf(ref), caller: member };
+  return await recordingRefusals(context, entry, () =>
+    context.db.transaction().execute(async (trx) => {
+      await change(trx, await findVersion(trx, ref));
+      await context.audit.append(trx, { ...entry, outcome: 'success' });
+      return versionOf(await findVersion(trx, ref));
+    }),
+  );
+}

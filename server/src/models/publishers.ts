@@ -1,0 +1,62 @@
+/** Whose signature a model must carry. */
+import { fingerprintOf, ModelGuardError, publisherOf, type RouteAnswer } from '@org/model-guard/server-kit';
+import type { Connection, Context, Member } from '../context.js';
+import type { Ref } from './local-parts.js';
+
+type Publishers = RouteAnswer<'getPublishers'>;
+
+/** The keys (`mgs1:…`) registered for a model, in a stable order. */
+export async function publishersOf(connection: Connection, name: string): Promise<readonly string[]> {
+  const rows = await connection.selectFrom('publishers').select('key').where('name', '=', name).orderBy('key').execute();
+  return rows.map(({ key }) => key);
+}
+
+/** @throws NOT_AUTHORISED */
+export async function registeredPublishers(connection: Connection, name: string): Promise<readonly string[]> {
+  const keys = await publishersOf(connection, name);
+  if (keys.length > 0) return keys;
+  throw new ModelGuardError('NOT_AUTHORISED', `No publisher key is registered for ${name}`, {
+    advice: 'Have an administrator register the keys that may sign this model.',
+  });
+}
+
+/** The one that signed it. @throws SIGNATURE_INVALID */
+export function signerOf(small: Uint8Array, ref: Ref, publishers: readonly string[]): string {
+  const publisher = publisherOf({ small, ref, publishers });
+  if (publisher !== undefined) return publisher;
+  throw new ModelGuardError('SIGNATURE_INVALID', `None of the publishers of ${ref.name} signed it`);
+}
+
+export async function getPublishers(context: Context, member: Member, name: string): Promise<Publishers> {
+  const keys = await publishersOf(context.db, name);
+  await context.audit.record({ action: 'publishers.read', outcome: 'success', resource: `model:${name}`, caller: member });
+  return { keys: [...keys] };
+}
+
+/**
+ * Replaces the keys of a model. Versions that a removed key signed stay, and are leased no more.
+ * @throws KEY_INVALID
+ */
+export async function setPublishers(
+  context: Context,
+  member: Member,
+  name: string,
+  given: readonly string[],
+): Promise<Publishers> {
+  const keys = [...new Set(given)].sort();
+  await context.db.transaction().execute(async (trx) => {
+    await trx.deleteFrom('publishers').where('name', '=', name).execute();
+    await trx
+      .insertInto('publishers')
+      .values(keys.map((key) => ({ name, key })))
+      .execute();
+    await context.audit.append(trx, {
+      action: 'publishers.set',
+      outcome: 'success',
+      resource: `model:${name}`,
+      caller: member,
+      detail: keys.map(fingerprintOf).join(', '),
+    });
+  });
+  return { keys };
+}

@@ -1,0 +1,199 @@
+/** Publishing: parts are uploaded first; then one commit makes a version of them, checked down to the last byte. */
+import {
+  checkParts,
+  decode,
+  describePart,
+  isModelGuardError,
+  ModelGuardError,
+  type ModelGuardErrorCode,
+  permits,
+  rewrapForServer,
+  verify,
+} from '@org/model-guard/server-kit';
+import type { Transaction } from 'kysely';
+import { recordingRefusals } from '../audit/refused.js';
+import type { Connection, Context, Member } from '../context.js';
+import type { Schema, VersionTable } from '../database/schema.js';
+import { acceptedKeys, storeWrapped } from '../keys/wrapping.js';
+import { Gate } from './gate.js';
+import { type LocalParts, notUploaded, type Ref } from './local-parts.js';
+import { publishersOf, registeredPublishers, signerOf } from './publishers.js';
+import { findVersion, resourceOf, type Version, versionOf } from './versions.js';
+
+/** 16 MiB of payload, and room for the header (docs/format.md, section 10). */
+const MAX_SMALL = 17 * 1024 * 1024;
+/** A check reads a whole big part and uses every core: more at once would only be slower. */
+const CHECKS_AT_ONCE = 2;
+
+/** A publication that was checked. */
+interface Publication {
+  readonly ref: Ref;
+  readonly small: Uint8Array;
+  readonly described: ReturnType<typeof describePart>;
+  readonly publishers: readonly string[];
+  readonly publisher: string;
+}
+
+export class Publishing {
+  readonly #context: Context;
+  readonly #parts: LocalParts;
+  readonly #checks = new Gate(CHECKS_AT_ONCE);
+
+  constructor(context: Context, parts: LocalParts) {
+    this.#context = context;
+    this.#parts = parts;
+  }
+
+  /**
+   * Publishes `small` (base64url), whose big part is uploaded already. Released at once where the caller may decide, else pending.
+   * @throws what is wrong with the container · REFERENCE_MISMATCH, SIGNATURE_MISSING, SIGNATURE_INVALID, PARTS_MISMATCH ·
+   *   NO_MATCHING_IDENTITY if it is not encrypted to this server · NOT_FOUND without its big part · ALREADY_EXISTS, NOT_AUTHORISED
+   */
+  async publish(member: Member, ref: Ref, { small, overwrite }: { small: string; overwrite: boolean }): Promise<Version> {
+    const entry = { action: 'models.publish', resource: resourceOf(ref), caller: member };
+    return await recordingRefusals(this.#context, entry, async () => {
+      try {
+        const publication = await this.#checked(member, ref, decode(small), overwrite);
+        return await this.#commit(member, publication, overwrite);
+      } catch (error) {
+        throw asPublication(error);
+      }
+    });
+  }
+
+  /** Everything that takes time, so that the commit takes none. */
+  async #checked(member: Member, ref: Ref, small: Uint8Array, overwrite: boolean): Promise<Publication> {
+    const { db } = this.#context;
+    if (small.length > MAX_SMALL)
+      throw new ModelGuardError('LIMIT_EXCEEDED', `The small part has ${small.length} bytes; at most ${MAX_SMALL} are taken`);
+    const described = describePart(small);
+    if (described.name !== ref.name || described.version !== ref.version)
+      throw new ModelGuardError(
+        'REFERENCE_MISMATCH',
+        `This is a container of another model or version than ${ref.name}@${ref.version}`,
+      );
+    const publishers = await registeredPublishers(db, ref.name);
+    await verify(small, { verifier: publishers });
+    const publisher = signerOf(small, ref, publishers);
+    // Early, so that nobody waits for a check in vain; the commit decides.
+    const replaced = await refuseTaken(db, member, ref, overwrite);
+    // Leases of what is replaced go on; its big part stays for a grace period from now.
+    if (replaced) await this.#parts.touch(replaced.big_name);
+
+    const { bigName, bigSize } = described;
+    await this.#parts.touch(bigName);
+    const part = await this.#parts.find(bigName);
+    if (!part) throw notUploaded(bigName);
+    if (part.size !== bigSize)
+      throw new ModelGuardError('PARTS_MISMATCH', `The big part has ${part.size} bytes where the small part says ${bigSize}`);
+    const tree = await this.#checks.run(() => checkParts(small, { file: part.file }, {}));
+    await this.#parts.replaceTree(ref, bigName, tree);
+    return { ref, small, described, publishers, publisher };
+  }
+
+  async #commit(
+    member: Member,
+    { ref, small, described, publishers, publisher }: Publication,
+    overwrite: boolean,
+  ): Promise<Version> {
+    const context = this.#context;
+    const released = permits(member.account.role, 'models.decide');
+    return await storeWrapped(
+      context,
+      async (to) => rewrapForServer({ small, ref, publishers, keys: await acceptedKeys(context), to }),
+      async (trx, wrapped, wrappedTo) => {
+        if (!(await publishersOf(trx, ref.name)).includes(publisher))
+          throw new ModelGuardError(
+            'SIGNATURE_INVALID',
+            `The key that signed ${ref.name}@${ref.version} is not registered any more`,
+          );
+        const replaced = await refuseTaken(trx, member, ref, overwrite);
+        if (replaced) await remove(trx, replaced);
+        const now = context.now();
+        await trx
+          .insertInto('versions')
+          .values({
+            name: ref.name,
+            version: ref.version,
+            ordinal: Math.max(await newestOrdinal(trx, ref.name), replaced?.ordinal ?? 0) + 1,
+            state: released ? 'released' : 'pending',
+            format: described.format,
+            payload_id: described.payloadId,
+            digest: described.digest,
+            small: Buffer.from(wrapped),
+            wrapped_to: wrappedTo,
+            big_name: described.bigName,
+            big_size: described.bigSize,
+            publisher,
+            published_by: member.account.id,
+            created: now,
+            decided: released ? now : null,
+          })
+          .execute();
+        const event = { outcome: 'success', resource: resourceOf(ref), caller: member } as const;
+        const detail = replaced ? `in place of payload ${replaced.payload_id}` : undefined;
+        await context.audit.append(trx, { ...event, action: 'models.publish', detail });
+        if (released) await context.audit.append(trx, { ...event, action: 'models.release' });
+        return versionOf(await findVersion(trx, ref));
+      },
+    );
+  }
+}
+
+type Taken = Pick<VersionTable, 'name' | 'version' | 'ordinal' | 'state' | 'published_by' | 'payload_id' | 'big_name'>;
+
+/**
+ * The version that would be replaced. Who may not decide about versions replaces only what is their own and was never released.
+ * @throws ALREADY_EXISTS, NOT_AUTHORISED
+ */
+async function refuseTaken(
+  connection: Connection,
+  { account }: Member,
+  { name, version }: Ref,
+  overwrite: boolean,
+): Promise<Taken | undefined> {
+  const taken = await connection
+    .selectFrom('versions')
+    .select(['name', 'version', 'ordinal', 'state', 'published_by', 'payload_id', 'big_name'])
+    .where('name', '=', name)
+    .where('version', '=', version)
+    .executeTakeFirst();
+  if (!taken) return undefined;
+  if (!overwrite)
+    throw new ModelGuardError('ALREADY_EXISTS', `${name}@${version} is published already`, {
+      advice: 'A published version is immutable: choose another version, or replace it explicitly (overwrite: true, --force).',
+    });
+  const undecided = taken.state === 'pending' || taken.state === 'rejected';
+  if (permits(account.role, 'models.decide') || (undecided && taken.published_by === account.id)) return taken;
+  throw new ModelGuardError('NOT_AUTHORISED', `${name}@${version} is ${taken.state}, or was published by somebody else`, {
+    advice: 'Publish another version, or have it replaced by someone who may release versions.',
+  });
+}
+
+const remove = (trx: Transaction<Schema>, { name, version }: Taken) =>
+  trx.deleteFrom('versions').where('name', '=', name).where('version', '=', version).execute();
+
+async function newestOrdinal(trx: Transaction<Schema>, name: string): Promise<number> {
+  const { newest } = await trx
+    .selectFrom('versions')
+    .select((eb) => eb.fn.max('ordinal').as('newest'))
+    .where('name', '=', name)
+    .executeTakeFirstOrThrow();
+  return newest ?? 0;
+}
+
+const LEASES: ReadonlySet<ModelGuardErrorCode> = new Set([
+  'POLICY_PRESENT',
+  'LEASE_UNTRUSTED',
+  'LEASE_NOT_YET_VALID',
+  'LEASE_EXPIRED',
+]);
+
+/** A lease that somebody publishes is the publisher's mistake, and no failure of this server. */
+const asPublication = (error: unknown): unknown =>
+  isModelGuardError(error) && LEASES.has(error.code)
+    ? new ModelGuardError('INVALID_ARGUMENT', 'This small part carries a policy: it is a lease', {
+        cause: error,
+        advice: 'Publish the container itself.',
+      })
+    : error;

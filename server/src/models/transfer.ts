@@ -1,0 +1,50 @@
+/** Parts over HTTP: whole or not at all on the way in, whole or a range on the way out. */
+import { open } from 'node:fs/promises';
+import { ModelGuardError } from '@org/model-guard/server-kit';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { StoredPart, Upload } from './local-parts.js';
+import { wantedBytes } from './range.js';
+
+/** The body of a request as a part that is to be stored. INVALID_ARGUMENT unless it says how long it is. */
+export function uploadOf({ headers, body }: FastifyRequest): Upload {
+  const length = headers['content-length'];
+  if (length === undefined)
+    throw new ModelGuardError('INVALID_ARGUMENT', 'The request has no Content-Length', {
+      advice: 'Say how many bytes follow: a part is stored whole or not at all.',
+    });
+  return { size: Number(length), bytes: body as AsyncIterable<Uint8Array> };
+}
+
+/** Answers with a part, which never changes: its name is its entity tag. */
+export async function sendPart(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  part: StoredPart,
+  name: string,
+): Promise<FastifyReply> {
+  const tag = `"${name}"`;
+  const { range, 'if-range': condition } = request.headers;
+  const wanted = condition === undefined || condition === tag ? wantedBytes(range, part.size) : 'whole';
+  reply.header('accept-ranges', 'bytes').header('etag', tag).header('cache-control', 'private, max-age=31536000, immutable');
+  if (wanted === 'unsatisfiable') return refuseRange(request, reply, part.size);
+
+  const { start, end } = wanted === 'whole' ? { start: 0, end: part.size - 1 } : wanted;
+  if (wanted !== 'whole') reply.code(206).header('content-range', `bytes ${start}-${end}/${part.size}`);
+  reply.header('content-length', end - start + 1).type('application/octet-stream');
+  if (part.size === 0) return reply.send(Buffer.alloc(0));
+  const file = await open(part.file, 'r');
+  return reply.send(file.createReadStream({ start, end }));
+}
+
+function refuseRange(request: FastifyRequest, reply: FastifyReply, size: number): FastifyReply {
+  const { code, message } = new ModelGuardError('INVALID_ARGUMENT', `The part has ${size} bytes`, {
+    advice: 'Ask for a range within them.',
+  });
+  const failure = { error: { code, message, path: 'range', request: request.id } };
+  return reply
+    .code(416)
+    .header('content-range', `bytes */${size}`)
+    .header('cache-control', 'no-store')
+    .type('application/json; charset=utf-8')
+    .send(JSON.stringify(failure));
+}

@@ -1,0 +1,119 @@
+/** Versions of models: looking at them, and which one is the newest released. */
+import { ModelGuardError, type RouteAnswer, type RouteInput, sayAs } from '@org/model-guard/server-kit';
+import { recordingRefusals } from '../audit/refused.js';
+import type { Connection, Context, Member } from '../context.js';
+import { type Page, pageOf, splitCursor } from '../database/paging.js';
+import type { VersionTable } from '../database/schema.js';
+import type { Ref } from './local-parts.js';
+
+export type Version = RouteAnswer<'getVersion'>;
+
+/** What the audit log calls it. */
+export const resourceOf = ({ name, version }: Ref): string => `model:${name}@${version}`;
+
+/** As the contract shows it. */
+export const versionOf = (row: Omit<VersionTable, 'small'> & { readonly small_bytes: number }): Version => ({
+  name: row.name,
+  version: row.version,
+  ordinal: row.ordinal,
+  state: row.state,
+  format: row.format,
+  payloadId: row.payload_id,
+  digest: row.digest,
+  smallBytes: row.small_bytes,
+  bigBytes: row.big_size,
+  bigName: row.big_name,
+  publisher: row.publisher,
+  publishedBy: row.published_by,
+  created: row.created,
+  ...(row.decided !== null && { decided: row.decided }),
+});
+
+/** Without the small parts, which nobody wants here. */
+const described = (connection: Connection) =>
+  connection
+    .selectFrom('versions')
+    .select([
+      'name',
+      'version',
+      'ordinal',
+      'state',
+      'format',
+      'payload_id',
+      'digest',
+      'wrapped_to',
+      'big_name',
+      'big_size',
+      'publisher',
+      'published_by',
+      'created',
+      'decided',
+    ])
+    .select((eb) => eb.fn<number>('length', ['small']).as('small_bytes'));
+
+/** @throws NOT_FOUND */
+export async function findVersion(connection: Connection, { name, version }: Ref) {
+  const row = await described(connection).where('name', '=', name).where('version', '=', version).executeTakeFirst();
+  if (!row) throw new ModelGuardError('NOT_FOUND', `${name}@${version} is not published here`);
+  return row;
+}
+
+/**
+ * The newest released version of a model.
+ * @throws NOT_FOUND if nothing of that name was ever published; NOT_RELEASED
+ */
+export async function latestOf(connection: Connection, name: string) {
+  const row = await described(connection)
+    .where('name', '=', name)
+    .where('state', '=', 'released')
+    .orderBy('ordinal', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  if (row) return row;
+  const any = await connection.selectFrom('versions').select('version').where('name', '=', name).limit(1).executeTakeFirst();
+  throw any
+    ? new ModelGuardError('NOT_RELEASED', `No version of ${name} is released`)
+    : new ModelGuardError('NOT_FOUND', `No version of ${name} is published here`);
+}
+
+export async function listVersions(
+  context: Context,
+  member: Member,
+  { cursor, limit, name, state }: RouteInput<'listVersions'>['query'],
+): Promise<Page<Version>> {
+  const start = cursor === undefined ? { text: '', number: 0 } : splitCursor(cursor);
+  let query = described(context.db)
+    .where(({ eb, refTuple, tuple }) => eb(refTuple('name', 'ordinal'), '>', tuple(start.text, start.number)))
+    .orderBy('name')
+    .orderBy('ordinal')
+    .limit(limit + 1);
+  if (name !== undefined) query = query.where('name', '=', name);
+  if (state !== undefined) query = query.where('state', '=', state);
+  const rows = await query.execute();
+  await context.audit.record({ action: 'models.list', outcome: 'success', caller: member });
+  return pageOf(rows, limit, (row) => `${row.name}.${row.ordinal}`, versionOf);
+}
+
+/** @throws NOT_FOUND */
+export async function getVersion(context: Context, member: Member, ref: Ref): Promise<Version> {
+  const entry = { action: 'models.read', resource: resourceOf(ref), caller: member };
+  return await recordingRefusals(context, entry, async () => {
+    const row = await findVersion(context.db, ref);
+    await context.audit.record({ ...entry, outcome: 'success' });
+    return versionOf(row);
+  });
+}
+
+/**
+ * Which version is the newest released one: dated and signed, so that nobody can pass off an older one.
+ * @throws NOT_FOUND, NOT_RELEASED
+ */
+export async function latestVersion(context: Context, member: Member, name: string): Promise<RouteAnswer<'latestVersion'>> {
+  const entry = { action: 'models.latest', resource: `model:${name}`, caller: member };
+  return await recordingRefusals(context, entry, async () => {
+    const { version, ordinal } = await latestOf(context.db, name);
+    await context.audit.record({ ...entry, outcome: 'success', resource: resourceOf({ name, version }) });
+    const { keys, serverId: server } = context;
+    return sayAs(keys.signing, { kind: 'latest', server, time: context.now(), name, version, ordinal });
+  });
+}

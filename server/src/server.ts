@@ -1,0 +1,135 @@
+/** A server from its configuration: everything opened in order, and closed in reverse. */
+import { randomBytes } from 'node:crypto';
+import type { Server } from 'node:http';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { makeFirstAccount } from './accounts/first-start.js';
+import { makeTokens, type Tokens } from './accounts/tokens.js';
+import { createAuditLog } from './audit/log.js';
+import { type Config, urlOf } from './config.js';
+import type { Context, Database } from './context.js';
+import { openDatabase } from './database/open.js';
+import { buildApp } from './http/app.js';
+import { ServerKeyring } from './keys/keyring.js';
+import { makeListener, makeRedirect } from './listener.js';
+import { makeLog } from './log.js';
+
+/** Requests that run when the server is told to stop may take so long. */
+const GRACE_MS = 10_000;
+const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
+
+/** What tests put in the place of the real one. */
+export interface ServerParts {
+  readonly log?: Logger | undefined;
+  /** Seconds since 1970. */
+  readonly now?: (() => number) | undefined;
+}
+
+/** A server that is put together, but does not listen. */
+export interface OpenServer {
+  readonly app: FastifyInstance;
+  readonly context: Context;
+  readonly tokens: Tokens;
+  /** Holds the first password, where this start made the first account. */
+  readonly firstPassword: string | undefined;
+  /** Listens; the URL that clients call. */
+  listen(): Promise<string>;
+  /** Stops accepting, lets requests finish for ten seconds, closes everything. Calling it twice is harmless. */
+  close(): Promise<void>;
+}
+
+/** A server that listens. */
+export interface RunningServer extends OpenServer {
+  readonly url: string;
+}
+
+/**
+ * Starts a guard server.
+ * @example
+ * const server = await startServer(configure({ data: './guard-data' }));
+ * console.log(server.url);
+ */
+export async function startServer(config: Config, parts: ServerParts = {}): Promise<RunningServer> {
+  const server = await openServer(config, parts);
+  try {
+    return { ...server, url: await server.listen() };
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+}
+
+export async function openServer(given: Config, parts: ServerParts = {}): Promise<OpenServer> {
+  // The public URL is known for certain only once a port is.
+  const config: { -readonly [Key in keyof Config]: Config[Key] } = { ...given };
+  const log = parts.log ?? makeLog(config);
+  const now = parts.now ?? (() => Math.floor(Date.now() / 1000));
+  const listener = await makeListener(config);
+  const db = await openDatabase(config.dataFolder);
+  try {
+    const keys = await ServerKeyring.open(config, db, now);
+    const [serverId, logId] = [await onlyOne(db, 'server_id'), await onlyOne(db, 'log_id')];
+    const audit = createAuditLog({ db, keys, logId, now, config });
+    const context: Context = { config, db, keys, serverId, logId, audit, log, now };
+    const firstPassword = await makeFirstAccount(context);
+    const tokens = await makeTokens(context);
+    const app = await buildApp(context, { tokens, version, server: listener });
+    await app.ready();
+    const { listen, close } = lifeOf(app, db, config);
+    return { app, context, tokens, firstPassword, listen, close };
+  } catch (error) {
+    await db.destroy();
+    throw error;
+  }
+}
+
+/** 32 random hex digits, the same ever after. */
+async function onlyOne(db: Database, key: string): Promise<string> {
+  const value = randomBytes(16).toString('hex');
+  await db
+    .insertInto('meta')
+    .values({ key, value })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  return (await db.selectFrom('meta').select('value').where('key', '=', key).executeTakeFirstOrThrow()).value;
+}
+
+function lifeOf(app: FastifyInstance, db: Database, config: { -readonly [Key in keyof Config]: Config[Key] }) {
+  let redirect: Server | undefined;
+  let closing: Promise<void> | undefined;
+
+  const listen = async (): Promise<string> => {
+    const { host, port, tls, httpRedirectPort, publicUrlGiven } = config;
+    await app.listen({ host, port });
+    const bound = (app.server.address() as AddressInfo).port;
+    if (!publicUrlGiven) config.publicUrl = urlOf(host, bound, tls !== undefined);
+    if (httpRedirectPort !== undefined) {
+      redirect = makeRedirect(() => config.publicUrl);
+      await listening(redirect, httpRedirectPort, host);
+    }
+    return urlOf(host, bound, tls !== undefined);
+  };
+
+  const shut = async (): Promise<void> => {
+    redirect?.close();
+    const late = setTimeout(() => app.server.closeAllConnections(), GRACE_MS);
+    try {
+      await app.close();
+    } finally {
+      clearTimeout(late);
+      await db.destroy();
+    }
+  };
+  const close = (): Promise<void> => {
+    closing ??= shut();
+    return closing;
+  };
+  return { listen, close };
+}
+
+const listening = (server: Server, port: number, host: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject).listen(port, host, () => resolve());
+  });

@@ -1,0 +1,141 @@
+/** Logging in. If these fail, passwords can be guessed, or the answers tell who has an account. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { lockSeconds } from '../../src/accounts/credentials.js';
+import { PASSWORD, startTestServer, type TestServer } from '../support/server.js';
+
+let server: TestServer;
+beforeEach(async () => {
+  server = await startTestServer();
+});
+afterEach(() => server.close());
+
+const login = (email: string, password: string) => server.request(undefined, 'token', { body: { email, password } });
+const times = (count: number) => Array.from({ length: count }, (_, index) => index);
+
+describe('logging in', () => {
+  it('gives a token that works, by either path', async () => {
+    for (const name of ['token', 'login'] as const) {
+      const answer = await server.request(undefined, name, { body: { email: 'operator@example.com', password: PASSWORD } });
+      expect(answer.statusCode).toBe(200);
+      const { token, expires, mustChangePassword } = answer.json();
+      expect(expires).toBe(server.clock.now + 900);
+      expect(mustChangePassword).toBe(false);
+      const own = await server.request(undefined, 'account', { headers: { authorization: `Bearer ${token}` } });
+      expect(own.json()).toMatchObject({ email: 'operator@example.com', role: 'operator', name: 'operator' });
+    }
+  });
+
+  it('answers a wrong password, an unknown address and a disabled account alike', async () => {
+    await server.request('apiAdmin', 'updateUser', {
+      params: { account: server.accounts.companion.id },
+      body: { disabled: true },
+    });
+    const answers = [
+      await login('operator@example.com', 'wrong'),
+      await login('nobody@example.com', PASSWORD),
+      await login('companion@example.com', PASSWORD),
+    ];
+    for (const answer of answers) {
+      expect(answer.statusCode).toBe(401);
+      expect(answer.headers['www-authenticate']).toBe('Bearer');
+      const { request: _, ...error } = answer.json().error;
+      expect(error).toEqual({ code: 'NOT_AUTHENTICATED', message: expect.stringContaining('is wrong') });
+    }
+  });
+
+  it('does the same work for unknown addresses', async () => {
+    const measure = async (email: string): Promise<number> => {
+      const start = process.hrtime.bigint();
+      await login(email, 'wrong');
+      return Number(process.hrtime.bigint() - start);
+    };
+    const median = async (emails: readonly string[]): Promise<number> => {
+      const taken: number[] = [];
+      for (const email of emails) taken.push(await measure(email));
+      return taken.sort((a, b) => a - b)[Math.floor(taken.length / 2)] as number;
+    };
+    const known = await median(['operator', 'validator', 'companion', 'admin', 'none'].map((role) => `${role}@example.com`));
+    const unknown = await median(times(5).map((index) => `nobody${index}@example.com`));
+    // An answer without the hash takes a tenth of the time.
+    expect(unknown / known).toBeGreaterThan(0.4);
+    expect(unknown / known).toBeLessThan(2.5);
+  });
+
+  it.each(['operator@example.com', 'nobody@example.com'])('locks %s after five failures, for longer each time', async (email) => {
+    for (const _ of times(5)) expect((await login(email, 'wrong')).statusCode).toBe(401);
+    const locked = await login(email, PASSWORD);
+    expect(locked.statusCode).toBe(429);
+    expect(locked.headers['retry-after']).toBe('30');
+    expect(locked.json().error.code).toBe('RATE_LIMITED');
+    server.clock.advance(30);
+    expect((await login(email, 'wrong')).statusCode).toBe(401);
+    expect((await login(email, PASSWORD)).headers['retry-after']).toBe('60');
+  });
+
+  it('forgets failures with a success, and after a day', async () => {
+    for (const _ of times(4)) await login('operator@example.com', 'wrong');
+    expect((await login('operator@example.com', PASSWORD)).statusCode).toBe(200);
+    for (const _ of times(4)) expect((await login('operator@example.com', 'wrong')).statusCode).toBe(401);
+    server.clock.advance(86_401);
+    for (const _ of times(4)) expect((await login('operator@example.com', 'wrong')).statusCode).toBe(401);
+  });
+
+  it('counts guesses that come at once', async () => {
+    const answers = await Promise.all(times(12).map(() => login('operator@example.com', 'wrong')));
+    const statuses = answers.map(({ statusCode }) => statusCode);
+    expect(statuses.filter((status) => status === 401)).toHaveLength(5);
+    expect(statuses.filter((status) => status === 429)).toHaveLength(7);
+  });
+
+  it('lets many log in at once with the right password', async () => {
+    const answers = await Promise.all(times(12).map(() => login('operator@example.com', PASSWORD)));
+    for (const { statusCode } of answers) expect(statusCode).toBe(200);
+  });
+
+  it('keeps a lock over a restart', async () => {
+    for (const _ of times(5)) await login('operator@example.com', 'wrong');
+    server = await server.restart();
+    expect((await login('operator@example.com', PASSWORD)).statusCode).toBe(429);
+  });
+
+  it('locks for 30 seconds to 15 minutes', () => {
+    expect([0, 4, 5, 6, 9, 10, 1000].map(lockSeconds)).toEqual([0, 0, 30, 60, 480, 900, 900]);
+  });
+
+  it('writes down who tried, and no password', async () => {
+    await login('operator@example.com', PASSWORD);
+    await login('operator@example.com', 'a wrong pass phrase');
+    await login('nobody@example.com', 'another wrong pass phrase');
+    const page = await server.request('apiAdmin', 'auditEvents', { query: { action: 'auth.login' } });
+    const events: { outcome: string; personal?: { detail?: string; account?: string } }[] = page.json().items;
+    expect(events.map(({ outcome }) => outcome).sort()).toEqual(['failure', 'failure', 'success']);
+    expect(events.filter(({ personal }) => personal?.detail?.includes('nobody@example.com'))).toHaveLength(1);
+    expect(page.body).not.toMatch(/pass phrase/);
+    expect(JSON.stringify(server.logged)).not.toMatch(/pass phrase|example\.com/);
+  });
+});
+
+describe('addresses', () => {
+  const create = (email: string) =>
+    server.request('apiAdmin', 'createUser', { body: { email, password: PASSWORD, role: 'operator' } });
+
+  it('are the same in any case and either normal form', async () => {
+    expect((await create('Jos\u00e9@Example.com')).statusCode).toBe(201);
+    expect((await create('jose\u0301@example.com')).json().error.code).toBe('ALREADY_EXISTS');
+    expect((await login('JOSE\u0301@EXAMPLE.COM', PASSWORD)).statusCode).toBe(200);
+  });
+
+  it.each([
+    ['a full-width letter', '\uff4fperator@example.com'],
+    ['a Cyrillic letter', '\u043eperator@example.com'],
+    ['a ligature', 'o\ufb03ce@example.com'],
+    ['a zero-width space', 'oper\u200bator@example.com'],
+  ])('that only look alike are of somebody else: %s', async (_what, email) => {
+    await create('office@example.com');
+    expect((await login(email, PASSWORD)).statusCode).toBe(401);
+    expect((await create(email)).statusCode).toBe(201);
+    expect((await login(email, PASSWORD)).statusCode).toBe(200);
+    const own = await server.request('operator', 'account');
+    expect(own.json().email).toBe('operator@example.com');
+  });
+});

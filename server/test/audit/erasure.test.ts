@@ -1,0 +1,288 @@
+/** Who is erased is gone, to the byte; the log stays whole, and nobody else loses anything. */
+import { randomBytes } from 'node:crypto';
+import { DeviceKey, verifyAuditLog } from '@org/model-guard';
+import { type Checkpoint, unhex } from '@org/model-guard/server-kit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { databaseFile } from '../../src/database/open.js';
+import { holdsAny } from '../../src/database/scrubbing.js';
+import { filesIn, findTexts } from '../support/needles.js';
+import { PASSWORD, startTestServer, type TestServer } from '../support/server.js';
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startTestServer({ config: { addressPolicy: 'keep' } });
+});
+afterAll(() => server.close());
+
+/** Long and odd enough not to be anywhere by chance. */
+const person = {
+  email: 'zuzana.q8x7@sub.example.org',
+  name: 'Zuzana Přikrylová-Q8X7',
+  address: 'Kafkova 1427/9 Děčín',
+  device: 'Zuzana’s bench rig 55172',
+  ip: '203.0.113.171',
+};
+const texts = Object.values(person);
+
+interface Erasable {
+  readonly id: string;
+  readonly subject: string;
+  readonly authorization: string;
+}
+
+/** Somebody with everything that an account can have. */
+async function lifeOf(who: typeof person): Promise<Erasable> {
+  const { context, app } = server;
+  const { email, name, address } = who;
+  const created = await server.request('apiAdmin', 'createUser', {
+    body: { email, password: PASSWORD, role: 'operator', name, address },
+  });
+  expect(created.statusCode, created.body).toBe(201);
+  const { id } = created.json();
+  const { subject } = await context.db.selectFrom('users').select('subject').where('id', '=', id).executeTakeFirstOrThrow();
+  const wrong = await app.inject({ method: 'POST', url: '/login', remoteAddress: who.ip, payload: { email, password: 'wrong' } });
+  expect(wrong.statusCode).toBe(401);
+  const login = await app.inject({
+    method: 'POST',
+    url: '/login',
+    remoteAddress: who.ip,
+    payload: { email, password: PASSWORD },
+  });
+  expect(login.statusCode, login.body).toBe(200);
+  const authorization = `Bearer ${login.json().token}`;
+  const changed = await server.request('apiAdmin', 'updateUser', { params: { account: id }, body: { name } });
+  expect(changed.statusCode).toBe(200);
+
+  const device = await addDevice(id, subject, who.device);
+  const entitlement = randomBytes(16).toString('hex');
+  const common = { account: id, device, name: 'defects', created: context.now() };
+  await context.db
+    .insertInto('entitlements')
+    .values({
+      ...common,
+      id: entitlement,
+      kind: 'model',
+      seats: 1,
+      lease_seconds: 60,
+      offline_seconds: 60,
+      not_before: null,
+      not_after: null,
+    })
+    .execute();
+  await context.db
+    .insertInto('leases')
+    .values({
+      ...common,
+      id: randomBytes(16).toString('hex'),
+      entitlement,
+      version: '3',
+      not_before: 0,
+      not_after: 4e9,
+      offline_until: 0,
+      revoked: 0,
+    })
+    .execute();
+  const read = await app.inject({ url: `/devices/${device}`, remoteAddress: who.ip, headers: { authorization } });
+  expect(read.json().name).toBe(who.device);
+  return { id, subject, authorization };
+}
+
+async function addDevice(account: string, subject: string, name: string): Promise<string> {
+  const { db, keys, now } = server.context;
+  const id = randomBytes(16).toString('hex');
+  const { wrapped } = await db.selectFrom('subjects').select('wrapped').where('id', '=', subject).executeTakeFirstOrThrow();
+  const boxed = Buffer.from(keys.fields.seal(wrapped, subject, unhex(id), name));
+  const key = DeviceKey.generate().publicKey.toString();
+  await db
+    .insertInto('devices')
+    .values({
+      id,
+      account,
+      name: boxed,
+      public_key: key,
+      machine_identity: null,
+      state: 'approved',
+      created: now(),
+      decided: null,
+    })
+    .execute();
+  return id;
+}
+
+const everything = async (): Promise<Map<string, Buffer>> => {
+  const places = filesIn(server.folder);
+  places.set('export', (await server.request('admin', 'exportAudit')).rawPayload);
+  return places;
+};
+const verifies = async (): Promise<void> => {
+  const signed: Checkpoint = (await server.request('admin', 'auditCheckpoint')).json();
+  const log = (await server.request('admin', 'exportAudit')).rawPayload;
+  const report = await verifyAuditLog(log, { checkpoint: signed, key: server.context.keys.audit.publicKey });
+  expect(report.covered).toBe(signed.seq);
+};
+const countOf = async (table: 'users' | 'subjects' | 'devices' | 'entitlements' | 'leases' | 'login_failures' | 'challenges') =>
+  (await server.context.db.selectFrom(table).selectAll().execute()).length;
+
+describe('erasing an account', () => {
+  it('leaves no byte of what was personal, and the log whole; before, nothing lay in the clear', async () => {
+    const tables = ['users', 'subjects', 'devices', 'entitlements', 'leases', 'login_failures', 'challenges'] as const;
+    const before = await Promise.all(tables.map(countOf));
+    const { id, subject, authorization } = await lifeOf(person);
+    const row = await server.context.db.selectFrom('users').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+    const { wrapped } = await server.context.db
+      .selectFrom('subjects')
+      .select('wrapped')
+      .where('id', '=', subject)
+      .executeTakeFirstOrThrow();
+    const challenge = await server.app.inject({
+      method: 'POST',
+      url: '/leases/challenge',
+      remoteAddress: person.ip,
+      headers: { authorization },
+      payload: {},
+    });
+    expect(challenge.statusCode, challenge.body).toBe(200);
+    expect(findTexts(await everything(), texts)).toEqual([]);
+
+    const own = await server.app.inject({ url: '/account/data', remoteAddress: person.ip, headers: { authorization } });
+    for (const text of texts) expect(own.body).toContain(text);
+    const log = filesIn(server.folder).get(`${databaseFile(server.folder)}-wal`);
+    expect([...filesIn(server.folder).values()].some((bytes) => bytes.includes(wrapped)) || log?.includes(wrapped)).toBe(true);
+
+    const erased = await server.request('apiAdmin', 'eraseUser', { params: { account: id } });
+    expect(erased.statusCode, erased.body).toBe(204);
+    expect(await Promise.all(tables.map(countOf))).toEqual(before);
+    const places = await everything();
+    expect(findTexts(places, texts)).toEqual([]);
+    for (const [place, bytes] of places)
+      for (const gone of [wrapped, row.email_index, Buffer.from(row.password), row.profile])
+        expect(bytes.includes(gone), place).toBe(false);
+    await verifies();
+
+    const after = await server.app.inject({ url: '/account', headers: { authorization } });
+    expect(after.statusCode).toBe(401);
+    const relogin = await server.app.inject({
+      method: 'POST',
+      url: '/login',
+      payload: { email: person.email, password: PASSWORD },
+    });
+    expect(relogin.statusCode).toBe(401);
+    const events = (await server.request('admin', 'auditEvents', { query: { account: id, limit: 500 } })).json().items;
+    const erasure = events.find(({ action }: { action: string }) => action === 'subjects.erase');
+    expect(erasure.personal.account).toBe(server.accounts.apiAdmin.id);
+    for (const event of events) if (event.subject === subject) expect(event).not.toHaveProperty('personal');
+  });
+
+  it('writes the file anew where a page still holds a copy', async () => {
+    const { id, subject } = await lifeOf({ ...person, email: 'copied.q8x7@example.org' });
+    const { wrapped } = await server.context.db
+      .selectFrom('subjects')
+      .select('wrapped')
+      .where('id', '=', subject)
+      .executeTakeFirstOrThrow();
+    // What a rebuilt page may keep: the bytes, outside of the row.
+    await server.context.db
+      .insertInto('meta')
+      .values({ key: 'copy', value: wrapped.toString('latin1') })
+      .execute();
+    await server.context.db.insertInto('meta').values({ key: 'other', value: 'stays' }).execute();
+    expect((await server.request('apiAdmin', 'eraseUser', { params: { account: id } })).statusCode).toBe(204);
+    expect(await holdsAny(databaseFile(server.folder), [wrapped])).toBe(false);
+    const { value } = await server.context.db
+      .selectFrom('meta')
+      .select('value')
+      .where('key', '=', 'other')
+      .executeTakeFirstOrThrow();
+    expect(value).toBe('stays');
+    await verifies();
+  });
+
+  it('takes nothing from others: their events stay readable, without what the erased one left in them', async () => {
+    const erasable = await lifeOf({ ...person, email: 'admin.q8x7@example.org' });
+    await server.context.db.updateTable('users').set({ role: 'apiAdmin' }).where('id', '=', erasable.id).execute();
+    const { companion, validator } = server.accounts;
+    const change = async (authorization: string, ip: string) => {
+      const answer = await server.app.inject({
+        method: 'PATCH',
+        url: `/users/${companion.id}`,
+        remoteAddress: ip,
+        headers: { authorization },
+        payload: { name: 'Companion' },
+      });
+      expect(answer.statusCode, answer.body).toBe(200);
+    };
+    await change(erasable.authorization, person.ip);
+    const updates = async () =>
+      (await server.request('admin', 'auditEvents', { query: { account: companion.id, action: 'users.update' } })).json().items;
+    expect((await updates())[0].personal).toEqual({
+      actor: 'admin.q8x7@example.org',
+      account: erasable.id,
+      address: person.ip,
+      detail: 'name',
+    });
+
+    const told = (await server.request('companion', 'exportOwnData')).json().events;
+    const about = told.find(({ action }: { action: string }) => action === 'users.update');
+    expect(about.personal).toEqual({ account: erasable.id, detail: 'name' });
+
+    expect((await server.request('apiAdmin', 'eraseUser', { params: { account: erasable.id } })).statusCode).toBe(204);
+    expect((await updates())[0].personal).toEqual({ account: erasable.id, detail: 'name' });
+    expect(validator.id).not.toBe(erasable.id);
+  });
+
+  it('is refused for the last account that can manage accounts, and for one that is not there', async () => {
+    const own = await startTestServer();
+    try {
+      const admins = await own.context.db.selectFrom('users').select('id').where('role', '=', 'apiAdmin').execute();
+      const { apiAdmin } = own.accounts;
+      for (const { id } of admins)
+        if (id !== apiAdmin.id)
+          expect((await own.request('apiAdmin', 'eraseUser', { params: { account: id } })).statusCode).toBe(204);
+      const refused = await own.request('apiAdmin', 'eraseUser', { params: { account: apiAdmin.id } });
+      expect(refused.statusCode).toBe(403);
+      expect(refused.json().error).toMatchObject({ code: 'NOT_AUTHORISED', message: expect.stringContaining('last account') });
+      expect((await own.request('apiAdmin', 'eraseUser', { params: { account: '0'.repeat(32) } })).statusCode).toBe(404);
+      const { items } = (await own.request('admin', 'auditEvents', { query: { action: 'subjects.erase' } })).json();
+      expect(items.map(({ outcome }: { outcome: string }) => outcome)).toEqual(['denied', 'denied', 'success']);
+    } finally {
+      await own.close();
+    }
+  });
+
+  it('of oneself leaves nothing readable, not even that one did it', async () => {
+    const erasable = await lifeOf({ ...person, email: 'own.q8x7@example.org' });
+    await server.context.db.updateTable('users').set({ role: 'apiAdmin' }).where('id', '=', erasable.id).execute();
+    const answer = await server.app.inject({
+      method: 'DELETE',
+      url: `/users/${erasable.id}`,
+      remoteAddress: person.ip,
+      headers: { authorization: erasable.authorization },
+    });
+    expect(answer.statusCode, answer.body).toBe(204);
+    const { items } = (
+      await server.request('admin', 'auditEvents', { query: { account: erasable.id, action: 'subjects.erase' } })
+    ).json();
+    expect(items).toHaveLength(1);
+    expect(items[0]).not.toHaveProperty('personal');
+    expect(findTexts(await everything(), [...texts, 'own.q8x7@example.org'])).toEqual([]);
+    await verifies();
+  });
+});
+
+describe('the export of personal data', () => {
+  it('holds everything about one account and nothing about others', async () => {
+    const who = { ...person, email: 'exported.q8x7@example.org' };
+    const { id } = await lifeOf(who);
+    const answer = await server.request('apiAdmin', 'exportUserData', { params: { account: id } });
+    expect(answer.statusCode, answer.body).toBe(200);
+    const data = answer.json();
+    expect(data.account).toMatchObject({ id, email: who.email, name: who.name, address: who.address });
+    expect(data.devices).toMatchObject([{ account: id, name: who.device }]);
+    expect(data.entitlements).toMatchObject([{ account: id, name: 'defects' }]);
+    expect(data.leases).toMatchObject([{ account: id, version: '3' }]);
+    const actions = data.events.map(({ action }: { action: string }) => action);
+    expect(actions).toEqual(['users.create', 'auth.login', 'auth.login', 'users.update', 'devices.read', 'subjects.export']);
+    for (const other of Object.values(server.accounts)) expect(answer.body).not.toContain(other.email);
+    expect((await server.request('apiAdmin', 'exportUserData', { params: { account: '0'.repeat(32) } })).statusCode).toBe(404);
+  });
+});

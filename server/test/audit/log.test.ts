@@ -1,0 +1,205 @@
+/** The log tells everything that happens, in a chain that the SDK verifies offline; its export is what is stored. */
+import { createHash } from 'node:crypto';
+import { verifyAuditLog } from '@org/model-guard';
+import { type Checkpoint, checkpointVerifies, decode, readStatement } from '@org/model-guard/server-kit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { checkpointNow, latestCheckpoint } from '../../src/audit/checkpoints.js';
+import { forget } from '../../src/audit/upkeep.js';
+import type { AuditEntry } from '../../src/context.js';
+import { startTestServer, type TestServer } from '../support/server.js';
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startTestServer();
+});
+afterAll(() => server.close());
+
+const exported = async (): Promise<Buffer> => {
+  const answer = await server.request('admin', 'exportAudit');
+  expect(answer.statusCode).toBe(200);
+  return answer.rawPayload;
+};
+const checkpoint = async (): Promise<Checkpoint> => (await server.request('admin', 'auditCheckpoint')).json();
+const auditKey = async (): Promise<string> => {
+  const answer = (await server.request('operator', 'server')).json();
+  const trusted = [server.context.keys.signing.publicKey.toString()];
+  return readStatement('server', answer.server, { trusted, server: server.context.serverId }).auditKey;
+};
+const last = () => server.context.db.selectFrom('audit').selectAll().orderBy('seq', 'desc').limit(1).executeTakeFirstOrThrow();
+const entry = (change: Partial<AuditEntry> = {}): AuditEntry => ({
+  action: 'test.event',
+  outcome: 'success',
+  caller: { address: '192.0.2.0', request: 'a-request' },
+  ...change,
+});
+
+describe('an event', () => {
+  it('has exactly the bytes that the protocol fixes, and its head follows from them', async () => {
+    server.clock.now = 1_790_000_000;
+    const before = await last();
+    await server.context.audit.record(entry({ resource: 'model:defects@3', detail: 'a detail' }));
+    const row = await last();
+    const { subject } = row;
+    const box = /"box":"([A-Za-z0-9_-]+)"}$/.exec(row.bytes.toString())?.[1];
+    expect(row.bytes.toString()).toBe(
+      `{"seq":${before.seq + 1},"time":"2026-09-21T14:13:20.000Z","action":"test.event","outcome":"success",` +
+        `"resource":"model:defects@3","request":"a-request","subject":"${subject}","box":"${box}"}`,
+    );
+    const number = Buffer.alloc(8);
+    number.writeBigUInt64BE(BigInt(row.seq));
+    const parts = [
+      Buffer.from('model-guard/v1/audit\0'),
+      Buffer.from(server.context.logId, 'hex'),
+      number,
+      before.head,
+      row.bytes,
+    ];
+    expect(row.head.equals(createHash('sha384').update(Buffer.concat(parts)).digest())).toBe(true);
+  });
+
+  it('is boxed under the account that it is about, else the one that did it, else the day', async () => {
+    const { operator, apiAdmin } = server.accounts;
+    const by = (account: typeof operator) => ({ address: '192.0.2.0', request: 'r', account });
+    await server.context.audit.record(entry({ caller: by(apiAdmin), subject: operator.subject }));
+    expect(await last()).toMatchObject({ subject: operator.subject, actor: apiAdmin.subject });
+    await server.context.audit.record(entry({ caller: by(apiAdmin) }));
+    expect(await last()).toMatchObject({ subject: apiAdmin.subject, actor: null });
+    await server.context.audit.record(entry());
+    const unknown = await last();
+    const day = await server.context.db
+      .selectFrom('subjects')
+      .selectAll()
+      .where('id', '=', String(unknown.subject))
+      .executeTakeFirst();
+    expect(day).toMatchObject({ kind: 'day', day: new Date(server.clock.now * 1000).toISOString().slice(0, 10) });
+    await server.context.audit.record(entry());
+    expect((await last()).subject).toBe(unknown.subject);
+  });
+
+  it('is not there when what it tells about did not happen', async () => {
+    const before = await last();
+    const failing = server.context.db.transaction().execute(async (trx) => {
+      await server.context.audit.append(trx, entry());
+      throw new RangeError('rolled back');
+    });
+    await expect(failing).rejects.toThrow('rolled back');
+    expect((await last()).seq).toBe(before.seq);
+  });
+
+  it('keeps its place when many come at once', async () => {
+    const before = await last();
+    await Promise.all(Array.from({ length: 100 }, () => server.context.audit.record(entry())));
+    expect((await last()).seq).toBe(before.seq + 100);
+  });
+});
+
+describe('the export', () => {
+  it('verifies offline with the key that the server states, and tells of itself', async () => {
+    const key = await auditKey();
+    const log = await exported();
+    const found = await verifyAuditLog(log, { checkpoint: await checkpoint(), key }).catch((error: unknown) => error);
+    // The checkpoint was signed after the export, which ends before it.
+    expect(found).toMatchObject({ code: 'AUDIT_LOG_TRUNCATED' });
+    const signed = await checkpoint();
+    const report = await verifyAuditLog(await exported(), { checkpoint: signed, key });
+    expect(report).toMatchObject({ logId: server.context.logId, covered: signed.seq, notCovered: 1 });
+    const lines = log.toString().trimEnd().split('\n');
+    expect(JSON.parse(lines.at(-1) as string)).toMatchObject({ action: 'audit.export', outcome: 'success' });
+  });
+
+  it('is what is stored, over several batches, up to the moment when it began', async () => {
+    for (let n = 0; n < 12; n++)
+      await server.context.db.transaction().execute(async (trx) => {
+        for (let m = 0; m < 100; m++) await server.context.audit.append(trx, entry());
+      });
+    const [log] = await Promise.all([exported(), server.context.audit.record(entry())]);
+    const rows = await server.context.db.selectFrom('audit').select('bytes').orderBy('seq').execute();
+    const lines = log.toString().split('\n').slice(1, -1);
+    expect(lines.length).toBeGreaterThan(1200);
+    expect(lines).toEqual(rows.slice(0, lines.length).map(({ bytes }) => bytes.toString()));
+  });
+
+  it('shows a change of the database', async () => {
+    const key = await auditKey();
+    const signed = await checkpoint();
+    const row = await server.context.db.selectFrom('audit').selectAll().where('seq', '=', 5).executeTakeFirstOrThrow();
+    const forged = Buffer.from(row.bytes.toString().replace(/"outcome":"[a-z]+"/, '"outcome":"failure"'));
+    await server.context.db.updateTable('audit').set({ bytes: forged }).where('seq', '=', 5).execute();
+    await expect(verifyAuditLog(await exported(), { checkpoint: signed, key })).rejects.toMatchObject({
+      code: 'AUDIT_LOG_BROKEN',
+    });
+    await server.context.db.updateTable('audit').set({ bytes: row.bytes }).where('seq', '=', 5).execute();
+    await verifyAuditLog(await exported(), { checkpoint: signed, key });
+  });
+});
+
+describe('a checkpoint', () => {
+  it('is not made anew for every lease, but soon, and after many events', async () => {
+    const first = await checkpointNow(server.context);
+    expect(await latestCheckpoint(server.context)).toEqual(first);
+    await server.context.audit.record(entry());
+    expect(await latestCheckpoint(server.context)).toEqual(first);
+    server.clock.advance(5);
+    const second = await latestCheckpoint(server.context);
+    expect(second).toMatchObject({ seq: first.seq + 1, time: server.clock.now });
+    for (let n = 0; n < 64; n++) await server.context.audit.record(entry());
+    expect((await latestCheckpoint(server.context))?.seq).toBe(first.seq + 65);
+    server.clock.advance(3600);
+    // Nothing new happened: nothing is signed.
+    expect((await latestCheckpoint(server.context))?.time).toBe(server.clock.now - 3600);
+    expect(await server.context.db.selectFrom('checkpoints').select('seq').execute()).toHaveLength(1);
+  });
+
+  it('is signed by the audit key alone', async () => {
+    const signed = await checkpoint();
+    expect(checkpointVerifies(signed, await auditKey())).toBe(true);
+    expect(checkpointVerifies(signed, server.context.keys.signing.publicKey.toString())).toBe(false);
+    expect(decode(signed.signature)).toHaveLength(64);
+  });
+
+  it('goes on where it was after a restart', async () => {
+    const own = await startTestServer();
+    try {
+      const signed: Checkpoint = (await own.request('admin', 'auditCheckpoint')).json();
+      const again = await own.restart();
+      const later: Checkpoint = (await again.request('admin', 'auditCheckpoint')).json();
+      expect(later).toMatchObject({ logId: signed.logId });
+      expect(later.seq).toBeGreaterThan(signed.seq);
+      const log = (await again.request('admin', 'exportAudit')).rawPayload;
+      const key = again.context.keys.audit.publicKey;
+      await verifyAuditLog(log, { checkpoint: signed, key });
+      await verifyAuditLog(log, { checkpoint: later, key });
+      await again.close();
+    } finally {
+      await own.close();
+    }
+  });
+});
+
+describe('those who were never known', () => {
+  it('are forgotten after the retention time, to the day; the chain stays whole', async () => {
+    const own = await startTestServer({ config: { unknownLoginRetentionDays: 7 } });
+    try {
+      const body = { email: 'mallory@example.net', password: 'guess' };
+      expect((await own.request(undefined, 'token', { body })).statusCode).toBe(401);
+      const day = async () =>
+        (await own.context.db.selectFrom('subjects').select('id').where('kind', '=', 'day').execute()).length;
+      const shown = async () => (await own.request('admin', 'auditEvents', { query: { action: 'auth.login' } })).json().items[0];
+      expect((await shown()).personal.detail).toContain('mallory@example.net');
+      await forget(own.context);
+      expect(await day()).toBe(1);
+      own.clock.advance(7 * 86_400);
+      await forget(own.context);
+      expect(await day()).toBe(1);
+      own.clock.advance(86_400);
+      await forget(own.context);
+      expect(await day()).toBe(0);
+      expect(await shown()).not.toHaveProperty('personal');
+      const signed: Checkpoint = (await own.request('admin', 'auditCheckpoint')).json();
+      const log = (await own.request('admin', 'exportAudit')).rawPayload;
+      await verifyAuditLog(log, { checkpoint: signed, key: own.context.keys.audit.publicKey });
+    } finally {
+      await own.close();
+    }
+  });
+});

@@ -1,0 +1,136 @@
+/** Administrators find in the log what they look for: by action, outcome, account, resource and time, in pages. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { AuditEvent } from '../../src/audit/reading.js';
+import { startTestServer, type TestServer } from '../support/server.js';
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startTestServer();
+});
+afterAll(() => server.close());
+beforeEach(() => server.clock.advance(1000));
+
+const caller = (role: 'operator' | 'apiAdmin' | 'companion') => ({
+  address: '198.51.100.0',
+  request: 'r',
+  account: server.accounts[role],
+});
+const ask = async (query: Record<string, unknown>): Promise<{ items: AuditEvent[]; next?: string }> => {
+  const answer = await server.request('admin', 'auditEvents', { query: query as never });
+  expect(answer.statusCode, answer.body).toBe(200);
+  return answer.json();
+};
+const record = (action: string, change: object = {}) =>
+  server.context.audit.record({ action, outcome: 'success', caller: caller('operator'), ...change });
+
+describe('a query', () => {
+  it('shows who did what to what, when and from where', async () => {
+    await record('leases.take', { resource: 'model:defects@3', detail: 'two of five seats' });
+    const { id, email, subject } = server.accounts.operator;
+    const [event] = (await ask({ action: 'leases.take' })).items;
+    expect(event).toEqual({
+      seq: expect.any(Number),
+      time: new Date(server.clock.now * 1000).toISOString(),
+      action: 'leases.take',
+      outcome: 'success',
+      resource: 'model:defects@3',
+      request: 'r',
+      subject,
+      personal: { actor: email, account: id, address: '198.51.100.0', detail: 'two of five seats' },
+    });
+  });
+
+  it('finds an action, and all actions of a concern, and no others', async () => {
+    for (const action of ['query.one', 'query.two', 'query.two.parts', 'query-not', 'querying.one', 'quer.one'])
+      await record(action);
+    const actions = async (action: string) => (await ask({ action })).items.map((event) => event.action);
+    expect(await actions('query')).toEqual(['query.two.parts', 'query.two', 'query.one']);
+    expect(await actions('query.')).toEqual(['query.two.parts', 'query.two', 'query.one']);
+    expect(await actions('query.two')).toEqual(['query.two.parts', 'query.two']);
+    expect(await actions('nothing')).toEqual([]);
+  });
+
+  it('finds outcomes, resources and times, together', async () => {
+    const start = server.clock.now;
+    await record('combined.a', { outcome: 'denied', resource: 'model:a@1' });
+    server.clock.advance(10);
+    await record('combined.b', { outcome: 'denied', resource: 'model:b@1' });
+    await record('combined.c', { outcome: 'failure', resource: 'model:b@1' });
+    server.clock.advance(10);
+    await record('combined.d', { outcome: 'denied', resource: 'model:b@1' });
+    const found = async (query: object) =>
+      (await ask({ action: 'combined', ...query })).items.map(({ action }) => action.slice(-1));
+    expect(await found({ outcome: 'denied' })).toEqual(['d', 'b', 'a']);
+    expect(await found({ resource: 'model:b@1' })).toEqual(['d', 'c', 'b']);
+    expect(await found({ since: start + 10 })).toEqual(['d', 'c', 'b']);
+    expect(await found({ until: start + 10 })).toEqual(['c', 'b', 'a']);
+    expect(await found({ since: start + 10, until: start + 10, outcome: 'denied', resource: 'model:b@1' })).toEqual(['b']);
+    expect(await found({ resource: "model:b@1' OR 1=1 --" })).toEqual([]);
+  });
+
+  it('finds what an account did, also to others, and what was done to it', async () => {
+    const { companion } = server.accounts;
+    const of = async () =>
+      (await ask({ account: companion.id, action: 'account-query' })).items.map(({ action }) => action.split('.')[1]);
+    await record('account-query.self', { caller: caller('companion') });
+    await record('account-query.to-another', { caller: caller('companion'), subject: server.accounts.operator.subject });
+    await record('account-query.by-another', { caller: caller('apiAdmin'), subject: companion.subject });
+    await record('account-query.about', { resource: `account:${companion.id}` });
+    await record('account-query.foreign');
+    expect(await of()).toEqual(['about', 'by-another', 'to-another', 'self']);
+    expect((await ask({ account: 'f'.repeat(32) })).items).toEqual([]);
+  });
+
+  it('comes in pages, newest first, and gives nothing twice while more happens', async () => {
+    for (let n = 0; n < 25; n++) await record('paged.event', { resource: `model:m@${n}` });
+    const seen: (string | undefined)[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await ask({ action: 'paged', limit: 10, ...(cursor && { cursor }) });
+      seen.push(...page.items.map(({ resource }) => resource));
+      cursor = page.next;
+      await record('paged.event', { resource: 'model:late@1' });
+    } while (cursor);
+    expect(seen).toEqual(Array.from({ length: 25 }, (_, n) => `model:m@${24 - n}`));
+  });
+
+  it('refuses what is no question', async () => {
+    for (const query of [
+      { cursor: 'x' },
+      { cursor: '-1' },
+      { cursor: '0' },
+      { limit: 0 },
+      { limit: 501 },
+      { action: "a'b" },
+      { outcome: 'fine' },
+      { since: 'now' },
+      { more: 1 },
+    ]) {
+      const answer = await server.request('admin', 'auditEvents', { query: query as never });
+      expect(answer.statusCode, JSON.stringify(query)).toBe(400);
+      expect(answer.json().error.code).toBe('INVALID_ARGUMENT');
+    }
+  });
+
+  it('is an event itself', async () => {
+    await ask({});
+    const [event] = (await ask({ action: 'audit.read' })).items;
+    expect(event?.personal?.account).toBe(server.accounts.admin.id);
+  });
+
+  it('shows the others when one box is damaged', async () => {
+    await record('damaged.event');
+    await record('damaged.event');
+    const { seq, bytes } = await server.context.db
+      .selectFrom('audit')
+      .selectAll()
+      .where('action', '=', 'damaged.event')
+      .orderBy('seq')
+      .executeTakeFirstOrThrow();
+    const changed = Buffer.from(bytes.toString().replace(/"box":"..../, '"box":"AAAA'));
+    await server.context.db.updateTable('audit').set({ bytes: changed }).where('seq', '=', seq).execute();
+    const { items } = await ask({ action: 'damaged' });
+    expect(items.map(({ personal }) => personal !== undefined)).toEqual([true, false]);
+    expect(server.logged).toContainEqual(expect.objectContaining({ seq, code: 'INTEGRITY_FAILED' }));
+  });
+});

@@ -1,0 +1,113 @@
+/** What a configuration says, and what production refuses. If these fail, a server may run open to the network. */
+import { describe, expect, it } from 'vitest';
+import { makeCommand } from '../src/command.js';
+import { configure, type Settings } from '../src/config.js';
+
+const data = '/somewhere';
+const production = { NODE_ENV: 'production' };
+
+describe('configure', () => {
+  it('listens on this machine alone unless told otherwise', () => {
+    expect(configure({ data }, {})).toMatchObject({
+      host: '127.0.0.1',
+      port: 8080,
+      publicUrl: 'http://127.0.0.1:8080',
+      authentication: true,
+      corsOrigins: [],
+      trustedProxies: [],
+      tokens: 'eddsa',
+      production: false,
+    });
+    expect(configure({ data, tlsCert: 'a', tlsKey: 'b' }, {})).toMatchObject({ port: 8443, publicUrl: 'https://127.0.0.1:8443' });
+    expect(configure({ data, host: '::1', port: 1 }, {}).publicUrl).toBe('http://[::1]:1');
+    expect(configure({ data, publicUrl: 'https://guard.example.com/api/' }, {}).publicUrl).toBe('https://guard.example.com/api');
+  });
+
+  it.each<[string, Settings]>([
+    ['a port that is none', { data, port: 'x' }],
+    ['a port that is too high', { data, port: 65_536 }],
+    ['a certificate without a key', { data, tlsCert: 'a' }],
+    ['client certificates without TLS', { data, clientCa: 'a' }],
+    ['a redirect without TLS', { data, httpRedirectPort: 80 }],
+    ['a public URL of another kind', { data, publicUrl: 'ftp://example.com' }],
+    ['a public URL with a password', { data, publicUrl: 'https://a:b@example.com' }],
+    ['any origin', { data, corsOrigin: ['*'] }],
+    ['an origin with a path', { data, corsOrigin: ['https://example.com/x'] }],
+    ['a way of signing tokens that does not exist', { data, tokens: 'none' as 'eddsa' }],
+    ['no limit', { data, loginLimit: 0 }],
+    ['a setting that does not exist', { data, autentication: false } as Settings],
+  ])('refuses %s', (_what, settings) => {
+    expect(() => configure(settings, {})).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+  });
+
+  it('refuses in production what suits only development', () => {
+    expect(() => configure({ data, authentication: false }, production)).toThrow(/without authentication/);
+    expect(() => configure({ data }, { ...production, MODEL_GUARD_NO_AUTHENTICATION: '1' })).toThrow(/without authentication/);
+    expect(() => configure({ data, host: '0.0.0.0' }, production)).toThrow(/plain HTTP/);
+    expect(() => configure({ data, host: '::' }, production)).toThrow(/plain HTTP/);
+    expect(() => configure({ data, host: 'guard.example.com' }, production)).toThrow(/plain HTTP/);
+    expect(() => configure({ data, host: '127.evil.example' }, production)).toThrow(/plain HTTP/);
+    expect(configure({ data }, production).production).toBe(true);
+    expect(configure({ data, host: '0.0.0.0', behindProxy: true }, production).trustedProxies).toHaveLength(3);
+    expect(configure({ data, host: '0.0.0.0', tlsCert: 'a', tlsKey: 'b' }, production).tls).toBeDefined();
+  });
+
+  it('switches authentication off only for a word that says so', () => {
+    const withWord = (word: string) => configure({ data }, { MODEL_GUARD_NO_AUTHENTICATION: word }).authentication;
+    expect([withWord('true'), withWord('1'), withWord('0'), withWord('false'), withWord('')]).toEqual([
+      false,
+      false,
+      true,
+      true,
+      true,
+    ]);
+    expect(() => withWord('nope')).toThrow(/neither/);
+  });
+});
+
+describe('the command line', () => {
+  const parse = async (...words: string[]): Promise<Settings> => {
+    let given: Settings | undefined;
+    const command = makeCommand('1.2.3', async (settings) => {
+      given = settings;
+    });
+    await command.parseAsync(words, { from: 'user' });
+    if (!given) throw new Error('was not run');
+    return given;
+  };
+
+  it('gives every flag to configure()', async () => {
+    const settings = await parse(
+      ...['--data', '/d', '--port', '1', '--cors-origin', 'https://a.example', '--cors-origin', 'https://b.example'],
+      ...[
+        '--no-authentication',
+        '--behind-proxy',
+        '--tokens',
+        'hs256',
+        '--address-limit',
+        '7',
+        '--public-url',
+        'https://x.example',
+      ],
+    );
+    expect(configure(settings, {})).toMatchObject({
+      port: 1,
+      corsOrigins: ['https://a.example', 'https://b.example'],
+      authentication: false,
+      trustedProxies: ['loopback', 'linklocal', 'uniquelocal'],
+      tokens: 'hs256',
+      publicUrl: 'https://x.example',
+      limits: { address: 7 },
+    });
+  });
+
+  it('names a variable for every flag, and shows an example', () => {
+    const command = makeCommand('1.2.3', async () => {});
+    let help = '';
+    command.configureOutput({ writeOut: (text) => void (help += text) }).outputHelp();
+    expect(help).toContain('npx @org/model-guard-server --data ./guard-data');
+    for (const { long, envVar } of command.options)
+      if (long !== '--version' && long !== '--no-authentication')
+        expect(envVar, long).toBe(`MODEL_GUARD_${long?.slice(2).replaceAll('-', '_').toUpperCase()}`);
+  });
+});

@@ -1,0 +1,367 @@
+/** Publishing: what becomes a version is whole, signed by a registered publisher, and can be opened by this server alone. */
+import { randomBytes } from 'node:crypto';
+import { DeviceKey, SigningKey } from '@org/model-guard';
+import { decode, encode, encryptionKeyOf, readStatement, rewrapForServer } from '@org/model-guard/server-kit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { handleOf } from '../../src/keys/key.js';
+import type { KeyHandle } from '../../src/native/binding.js';
+import { call } from '../../src/native/index.js';
+import { startTestServer, type TestServer } from './support/server.js';
+import { type Made, make, Publisher, said } from './support/story.js';
+
+let server: TestServer;
+let admin: Publisher;
+let count = 0;
+const freshName = (): string => `model-${count++}`;
+const at = ({ name, version }: { name: string; version: string }) => ({ params: { name, version } });
+const stateOf = async (made: { name: string; version: string }) =>
+  (await server.request('admin', 'getVersion', at(made))).json().state;
+
+beforeAll(async () => {
+  server = await startTestServer();
+  admin = new Publisher(server);
+});
+afterAll(() => server.close());
+
+describe('publishing', () => {
+  it('makes a version that this server alone can open', async () => {
+    const name = freshName();
+    await admin.register(name);
+    const made = await admin.make({ name });
+    expect((await admin.upload(made)).json()).toEqual({ name: made.bigName, size: made.big.length });
+    expect(said(await admin.uploadTree(made))).toBe('204');
+    const answer = await admin.commit(made);
+    expect(answer.statusCode).toBe(201);
+    expect(answer.json()).toMatchObject({
+      name,
+      version: '1',
+      ordinal: 1,
+      state: 'released',
+      bigBytes: made.big.length,
+      bigName: made.bigName,
+      publisher: admin.key.publicKey.toString(),
+      publishedBy: server.accounts.admin.id,
+    });
+    const row = await server.context.db.selectFrom('versions').selectAll().where('name', '=', name).executeTakeFirstOrThrow();
+    const { slots } = call((native) => native.inspect(row.small));
+    expect(slots.length).toBe(1);
+    expect(row.wrapped_to).toBe(encryptionKeyOf(server.context.keys.current()));
+    expect(row.small.length).toBe(answer.json().smallBytes);
+  });
+
+  it('keeps no slot of others', async () => {
+    const name = freshName();
+    await admin.register(name);
+    const made = await admin.make({ name });
+    const stranger = DeviceKey.generate();
+    // The server's own key stands beside a stranger's, as a publisher's container may have both.
+    const small = await call((native) =>
+      native.rewrap({
+        small: made.small,
+        identities: [handleOf(server.context.keys.current()) as KeyHandle],
+        trust: { publishers: [], leaseKeys: [], now: server.clock.now },
+        recipients: [
+          { x25519: decode(encryptionKeyOf(stranger).slice(5)) },
+          { x25519: decode(encryptionKeyOf(server.context.keys.current()).slice(5)) },
+        ],
+      }),
+    );
+    const offset = made.small.length - call((native) => native.inspect(made.small)).headerLength;
+    const again: Made = { ...made, small, bigName: made.bigName };
+    expect(made.bigName.endsWith(`-${offset}`)).toBe(true);
+    await admin.upload(again);
+    expect(said(await admin.commit(again))).toBe('201');
+    const row = await server.context.db.selectFrom('versions').selectAll().where('name', '=', name).executeTakeFirstOrThrow();
+    const opening = { small: row.small, ref: { name, version: '1' }, publishers: [admin.key.publicKey.toString()] };
+    await expect(rewrapForServer({ ...opening, keys: [stranger], to: stranger })).rejects.toMatchObject({
+      code: 'NO_MATCHING_IDENTITY',
+    });
+  });
+
+  it('refuses a container of another name or version', async () => {
+    const name = freshName();
+    await admin.register(name);
+    await admin.register(`${name}-other`);
+    const made = await admin.make({ name });
+    await admin.upload(made);
+    expect(said(await admin.commit({ ...made, version: '2' }))).toBe('409 REFERENCE_MISMATCH');
+    expect(said(await admin.commit({ ...made, name: `${name}-other` }))).toBe('409 REFERENCE_MISMATCH');
+  });
+
+  it('refuses what is not signed, or signed by a key that is not registered', async () => {
+    const name = freshName();
+    const nobody = await admin.make({ name });
+    await admin.upload(nobody);
+    const refused = await admin.commit(nobody);
+    expect(said(refused)).toBe('403 NOT_AUTHORISED');
+    expect(refused.json().error.message).toContain('No publisher key is registered');
+
+    await admin.register(name);
+    const unsigned = await make(server, { name });
+    await admin.upload(unsigned);
+    expect(said(await admin.commit(unsigned))).toBe('409 SIGNATURE_MISSING');
+    const foreign = await make(server, { name, signer: SigningKey.generate() });
+    await admin.upload(foreign);
+    expect(said(await admin.commit(foreign))).toBe('409 SIGNATURE_INVALID');
+    expect(said(await admin.commit(nobody))).toBe('201');
+  });
+
+  it('refuses what is encrypted to another server', async () => {
+    const name = freshName();
+    await admin.register(name);
+    const made = await admin.make({ name, recipient: encryptionKeyOf(DeviceKey.generate()) });
+    await admin.upload(made);
+    expect(said(await admin.commit(made))).toBe('409 NO_MATCHING_IDENTITY');
+  });
+
+  it('refuses a big part that is missing, damaged or of another size, before anybody sees it', async () => {
+    const name = freshName();
+    await admin.register(name);
+    const made = await admin.make({ name });
+    expect(said(await admin.commit(made))).toBe('404 NOT_FOUND');
+
+    const damaged = await admin.make({ name });
+    const big = damaged.big.slice();
+    big[big.length - 1] = (big.at(-1) ?? 0) ^ 1;
+    await admin.upload({ ...damaged, big });
+    expect(said(await admin.commit(damaged))).toBe('409 PARTS_MISMATCH');
+
+    const short = await admin.make({ name });
+    await admin.upload({ ...short, big: short.big.subarray(0, -1) });
+    expect(said(await admin.commit(short))).toBe('409 PARTS_MISMATCH');
+    expect((await server.request('admin', 'listVersions', { query: { name } })).json().items).toEqual([]);
+  });
+
+  it('refuses what is no small part', async () => {
+    const name = freshName();
+    await admin.register(name);
+    const made = await admin.make({ name });
+    await admin.upload(made);
+    const commit = (small: Uint8Array) => admin.commit({ ...made, small });
+    expect(said(await commit(randomBytes(2000)))).toBe('400 NOT_A_CONTAINER');
+    expect(said(await commit(new Uint8Array()))).toMatch(/^400 /);
+    expect(said(await commit(made.small.subarray(0, 200)))).toMatch(/^400 CONTAINER_/);
+    expect(said(await commit(Buffer.concat([made.small, made.big])))).toMatch(/^409 PARTS_MISMATCH/);
+    const bent = made.small.slice();
+    bent[40] = (bent[40] ?? 0) ^ 1;
+    expect((await commit(bent)).statusCode).toBeLessThan(500);
+    const huge = await admin.commit({ ...made, small: new Uint8Array(17 * 1024 * 1024 + 1) });
+    expect(said(huge)).toBe('413 LIMIT_EXCEEDED');
+  });
+
+  it('refuses a lease that somebody publishes', async () => {
+    const name = freshName();
+    await admin.register(name);
+    const made = await admin.make({ name });
+    await admin.upload(made);
+    const policy = { notBefore: 0, notAfter: 2 ** 40, offlineUntil: 1, leaseId: 'ab'.repeat(16), deviceId: 'cd'.repeat(16) };
+    const lease = await call((native) =>
+      native.rewrap({
+        small: made.small,
+        identities: [handleOf(server.context.keys.current()) as KeyHandle],
+        trust: { publishers: [], leaseKeys: [], now: server.clock.now },
+        recipients: [{ x25519: decode(encryptionKeyOf(server.context.keys.current()).slice(5)) }],
+        lease: { policy, signer: handleOf(server.context.keys.signing) as KeyHandle },
+      }),
+    );
+    expect(said(await admin.commit({ ...made, small: lease }))).toBe('400 INVALID_ARGUMENT');
+  });
+
+  it('accepts a key that is being retired until its date', async () => {
+    const name = freshName();
+    await admin.register(name);
+    const before = [await admin.make({ name, version: '1' }), await admin.make({ name, version: '2' })] as const;
+    for (const made of before) await admin.upload(made);
+    const rotation = (await server.request('apiAdmin', 'rotateKeys', { body: { acceptSeconds: 100 } })).json();
+    expect(said(await admin.commit(before[0]))).toBe('201');
+    const row = await server.context.db.selectFrom('versions').selectAll().where('name', '=', name).executeTakeFirstOrThrow();
+    expect(row.wrapped_to).toBe(rotation.to);
+    server.clock.now += 101;
+    expect(said(await admin.commit(before[1]))).toBe('409 NO_MATCHING_IDENTITY');
+  });
+
+  it('never replaces a version by accident', async () => {
+    const name = freshName();
+    await admin.register(name);
+    const first = await admin.publish({ name });
+    const second = await admin.make({ name });
+    await admin.upload(second);
+    expect(said(await admin.commit(second))).toBe('409 ALREADY_EXISTS');
+    const answer = await admin.commit(second, { overwrite: true });
+    expect(answer.json()).toMatchObject({ ordinal: 2, payloadId: second.bigName.slice(0, 32) });
+    expect(first.bigName).not.toBe(second.bigName);
+  });
+
+  it('lets only one of two publications of a version win', async () => {
+    const name = freshName();
+    await admin.register(name);
+    const both = [await admin.make({ name }), await admin.make({ name })];
+    for (const made of both) await admin.upload(made);
+    const outcomes = (await Promise.all(both.map((made) => admin.commit(made)))).map(said).sort();
+    expect(outcomes).toEqual(['201', '409 ALREADY_EXISTS']);
+  });
+
+  it('refuses names that are paths', async () => {
+    const part = `${'a'.repeat(32)}-100`;
+    const bytes = new Uint8Array(8);
+    for (const name of ['..', '.', '../etc', '..%2f..', '%2e%2e', 'a/b', 'a\\b', 'A', 'ä', 'a b', 'x'.repeat(129), "a';--"]) {
+      const url = `/models/${encodeURIComponent(name)}/versions/1`;
+      const headers = { authorization: `Bearer ${await server.token('admin')}` };
+      const commit = await server.app.inject({ method: 'PUT', url, headers, payload: { small: encode(bytes) } });
+      expect([400, 404], name).toContain(commit.statusCode);
+      const upload = { ...headers, 'content-type': 'application/octet-stream' };
+      const put = await server.app.inject({
+        method: 'PUT',
+        url: `${url}/parts/${part}`,
+        headers: upload,
+        payload: Buffer.from(bytes),
+      });
+      expect([400, 404], name).toContain(put.statusCode);
+    }
+    for (const bad of ['..', `../${part}`, `${part}/../x`, `${'a'.repeat(32)}-01`, `${'A'.repeat(32)}-1`, part.slice(1)]) {
+      const params = { name: 'defects', version: '1', part: bad };
+      expect([400, 404], bad).toContain((await server.request('admin', 'putPart', { params, body: bytes })).statusCode);
+    }
+  });
+});
+
+describe('who publishes', () => {
+  it('waits for approval without the right to decide', async () => {
+    const name = freshName();
+    const operator = new Publisher(server, 'operator');
+    await operator.register(name);
+    const made = await operator.publish({ name });
+    expect(await stateOf(made)).toBe('pending');
+    expect(said(await server.request('operator', 'latestVersion', { params: { name } }))).toBe('409 NOT_RELEASED');
+    const queue = await server.request('validator', 'listVersions', { query: { state: 'pending', name } });
+    expect(queue.json().items).toMatchObject([{ name, version: '1' }]);
+    const release = await server.request('validator', 'releaseVersion', { ...at(made), body: {} });
+    expect(release.json()).toMatchObject({ state: 'released', decided: server.clock.now });
+  });
+
+  it('replaces without that right only what is one\u2019s own and was never released', async () => {
+    const name = freshName();
+    const operator = new Publisher(server, 'operator');
+    await operator.register(name);
+    await operator.publish({ name });
+    const next = await operator.make({ name });
+    await operator.upload(next);
+    expect(said(await operator.commit(next, { overwrite: true }, 'resourceUploader'))).toBe('403 NOT_AUTHORISED');
+    expect(said(await operator.commit(next, { overwrite: true }))).toBe('201');
+    await server.request('admin', 'releaseVersion', { ...at(next), body: {} });
+    const third = await operator.make({ name });
+    await operator.upload(third);
+    expect(said(await operator.commit(third, { overwrite: true }))).toBe('403 NOT_AUTHORISED');
+    expect(said(await operator.commit(third, { overwrite: true }, 'validator'))).toBe('201');
+  });
+});
+
+describe('deciding', () => {
+  it('refuses to go back unless it is asked to', async () => {
+    const name = freshName();
+    await admin.register(name);
+    const [old, mid, now] = [
+      await admin.publish({ name, version: '1' }),
+      await admin.publish({ name, version: '2' }),
+      await admin.publish({ name, version: '3' }),
+    ];
+    const release = (made: Made, body = {}) => server.request('admin', 'releaseVersion', { ...at(made), body });
+    expect(said(await release(now))).toBe('200');
+    expect(said(await release(old))).toBe('409 ROLLBACK_REFUSED');
+    expect(said(await release(old, { rollback: true }))).toBe('200');
+    expect([await stateOf(old), await stateOf(mid), await stateOf(now)]).toEqual(['released', 'rejected', 'rejected']);
+    expect(said(await release(now))).toBe('200');
+    expect(await stateOf(now)).toBe('released');
+  });
+
+  it('says which version is the newest, signed and dated', async () => {
+    const name = freshName();
+    await admin.register(name);
+    expect(said(await server.request('operator', 'latestVersion', { params: { name } }))).toBe('404 NOT_FOUND');
+    await admin.publish({ name, version: '1' });
+    await admin.publish({ name, version: '2' });
+    const answer = await server.request('operator', 'latestVersion', { params: { name } });
+    const trusted = [server.context.keys.signing.publicKey.toString()];
+    expect(readStatement('latest', answer.json(), { trusted, server: server.context.serverId })).toEqual({
+      kind: 'latest',
+      server: server.context.serverId,
+      time: server.clock.now,
+      name,
+      version: '2',
+      ordinal: 2,
+    });
+    await server.request('admin', 'revokeVersion', { params: { name, version: '2' }, body: {} });
+    const next = (await server.request('operator', 'latestVersion', { params: { name } })).json();
+    expect(readStatement('latest', next, { trusted }).version).toBe('1');
+  });
+
+  it('rejects what is pending, and revokes for good', async () => {
+    const name = freshName();
+    const operator = new Publisher(server, 'operator');
+    await operator.register(name);
+    const made = await operator.publish({ name });
+    const decide = (what: 'rejectVersion' | 'revokeVersion' | 'releaseVersion') =>
+      server.request('validator', what, { ...at(made), body: {} });
+    expect((await decide('rejectVersion')).json().state).toBe('rejected');
+    expect((await decide('rejectVersion')).json().state).toBe('rejected');
+    expect((await decide('releaseVersion')).json().state).toBe('released');
+    expect(said(await decide('rejectVersion'))).toBe('400 INVALID_ARGUMENT');
+    expect((await decide('revokeVersion')).json().state).toBe('revoked');
+    expect((await decide('revokeVersion')).json().state).toBe('revoked');
+    expect(said(await decide('releaseVersion'))).toBe('409 NOT_RELEASED');
+  });
+
+  it('lists every version once, page by page, also where names hold dots', async () => {
+    const names = ['dots.1', 'dots.1.2'];
+    for (const name of names) {
+      await admin.register(name);
+      for (const version of ['1', '2', '3']) await admin.publish({ name, version, size: 20_000 });
+    }
+    const all: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const { items, next } = (
+        await server
+          .request('none' as never, 'listVersions', { query: { limit: 2 } })
+          .then(() => server.request('operator', 'listVersions', { query: { limit: 2, ...(cursor && { cursor }) } }))
+      ).json();
+      all.push(...items.map((item: { name: string; ordinal: number }) => `${item.name}#${item.ordinal}`));
+      cursor = next;
+    } while (cursor);
+    expect(new Set(all).size).toBe(all.length);
+    for (const name of names)
+      expect(all.filter((item) => item.startsWith(`${name}#`))).toEqual([1, 2, 3].map((n) => `${name}#${n}`));
+  });
+});
+
+it('registers publishers, and forgets those that are left out', async () => {
+  const name = freshName();
+  const [one, two] = [SigningKey.generate().publicKey.toString(), SigningKey.generate().publicKey.toString()];
+  const set = (keys: string[]) => server.request('admin', 'setPublishers', { params: { name }, body: { keys } });
+  expect((await set([one, two, one])).json().keys).toEqual([one, two].sort());
+  expect((await set([two])).json().keys).toEqual([two]);
+  expect((await server.request('operator', 'getPublishers', { params: { name } })).json().keys).toEqual([two]);
+  expect(said(await set([]))).toBe('400 INVALID_ARGUMENT');
+});
+
+it('writes down who published, released, rejected and revoked, and what was refused', async () => {
+  const name = freshName();
+  await admin.register(name);
+  const made = await admin.make({ name });
+  await admin.commit(made);
+  await admin.upload(made);
+  await admin.commit(made);
+  await server.request('admin', 'revokeVersion', { ...at(made), body: {} });
+  const events = await server.context.db
+    .selectFrom('audit')
+    .select(['action', 'outcome'])
+    .where('resource', '=', `model:${name}@1`)
+    .orderBy('seq')
+    .execute();
+  expect(events.map(({ action, outcome }) => `${action} ${outcome}`)).toEqual([
+    'models.publish denied',
+    'models.publish success',
+    'models.release success',
+    'models.revoke success',
+  ]);
+});

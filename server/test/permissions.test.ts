@@ -1,0 +1,96 @@
+/** Every route as every role, without a token, with an expired and with a forged one: the answers are those of the permission table. */
+import { PERMISSIONS, permits, ROLES, type RouteName, routes } from '@org/model-guard/server-kit';
+import { SignJWT } from 'jose';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { definitions } from '../src/http/shapes.js';
+import { startTestServer, type TestServer } from './support/server.js';
+
+const OPEN: readonly RouteName[] = ['health', 'ready', 'metrics', 'jwks', 'token', 'login'];
+const BY_URL: readonly RouteName[] = ['readPart', 'readTree'];
+const NAMES = Object.keys(routes) as RouteName[];
+
+/** A path whose parameters fit the contract and name nothing. */
+const pathOf = (name: RouteName): string =>
+  definitions[name].path
+    .replace(':part', `${'0'.repeat(32)}-0`)
+    .replace(/:(account|device|entitlement|lease|rotation)/, '0'.repeat(32))
+    .replace(/:(name|version)/g, 'nothing');
+
+describe('the permission table', () => {
+  let server: TestServer;
+  beforeAll(async () => {
+    server = await startTestServer();
+  });
+  afterAll(() => server.close());
+
+  const ask = (name: RouteName, token?: string) =>
+    server.app.inject({
+      method: definitions[name].method,
+      url: pathOf(name),
+      ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),
+      // Refused by every schema that has a body, and only once the caller was let through.
+      ...(definitions[name].body !== undefined && definitions[name].body !== 'octets' && { payload: { unknown: true } }),
+    });
+
+  it('leaves nothing open but health, ready, metrics, tokens, their keys and the documentation', async () => {
+    expect(NAMES.filter((name) => routes[name].access === 'open')).toEqual(OPEN);
+    expect(NAMES.filter((name) => routes[name].access === 'signed-url')).toEqual(BY_URL);
+    for (const name of OPEN) expect([200, 400], name).toContain((await ask(name)).statusCode);
+    for (const name of BY_URL) expect([400, 403], name).toContain((await ask(name)).statusCode);
+    const documentation = await server.app.inject({ url: '/docs/json' });
+    expect(documentation.statusCode).toBe(200);
+    expect((await server.app.inject({ url: '/nothing-here' })).statusCode).toBe(404);
+  });
+
+  it('names every permission in some route, and every route in the table', () => {
+    const used = new Set(NAMES.map((name) => routes[name].access));
+    for (const permission of Object.keys(PERMISSIONS)) expect(used, permission).toContain(permission);
+    for (const name of NAMES) expect(['open', 'signed-url', ...Object.keys(PERMISSIONS)]).toContain(routes[name].access);
+  });
+
+  it('is what every route answers, for every role', async () => {
+    let walked = 0;
+    for (const name of NAMES) {
+      const { access } = routes[name];
+      if (access === 'open' || access === 'signed-url') continue;
+      for (const role of ROLES) {
+        const answer = await ask(name, await server.token(role));
+        const refused = answer.statusCode === 403 && answer.json().error.code === 'NOT_AUTHORISED';
+        expect(refused, `${role} asks ${name}: ${answer.statusCode} ${answer.body.slice(0, 200)}`).toBe(!permits(role, access));
+        expect(answer.statusCode, `${role} asks ${name}`).toBeLessThan(500);
+        walked += 1;
+      }
+    }
+    expect(walked).toBe((NAMES.length - OPEN.length - BY_URL.length) * ROLES.length);
+  });
+
+  it('lets nobody in without a token, or with an expired or a forged one', async () => {
+    const now = server.context.now();
+    const claims = (exp: number) =>
+      new SignJWT({ role: 'apiAdmin' })
+        .setProtectedHeader({ alg: 'HS256' })
+        .setIssuer(server.context.serverId)
+        .setAudience('model-guard')
+        .setSubject('0'.repeat(32))
+        .setIssuedAt(now)
+        .setExpirationTime(exp)
+        .setJti('0'.repeat(32))
+        .sign(Buffer.alloc(32, 1));
+    const expired = await server.token('apiAdmin');
+    const bearers = { none: undefined, garbage: 'a.b.c', forged: await claims(now + 600), empty: '' };
+    for (const name of NAMES) {
+      const { access } = routes[name];
+      if (access === 'open' || access === 'signed-url') continue;
+      for (const [kind, token] of Object.entries(bearers)) {
+        const answer = await ask(name, token);
+        expect(answer.statusCode, `${name} with ${kind} token`).toBe(401);
+        expect(answer.json().error.code).toBe('NOT_AUTHENTICATED');
+      }
+    }
+    server.clock.advance(3600);
+    for (const name of NAMES) {
+      if (routes[name].access === 'open' || routes[name].access === 'signed-url') continue;
+      expect((await ask(name, expired)).statusCode, `${name} with an expired token`).toBe(401);
+    }
+  });
+});

@@ -1,0 +1,156 @@
+/** A real server on a real SQLite file in a folder of its own, with an account of every role and a clock that stands still. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ROLES, type Role, type RouteName, type RouteRequest, routes } from '@org/model-guard/server-kit';
+import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
+import { pino } from 'pino';
+import { hashPassword } from '../../src/accounts/passwords.js';
+import { insertUser } from '../../src/accounts/users.js';
+import { type Config, configure, type Settings } from '../../src/config.js';
+import type { Context } from '../../src/context.js';
+import { openServer } from '../../src/server.js';
+
+/** Of every account. */
+export const PASSWORD = 'a long phrase nobody guesses';
+/** The hash takes a while, and is the same for all. */
+let hashed: Promise<string> | undefined;
+
+export interface TestAccount {
+  readonly id: string;
+  readonly subject: string;
+  readonly role: Role;
+  readonly email: string;
+  readonly password: string;
+}
+/** Stands still until a test moves it. */
+export class TestClock {
+  /** Seconds since 1970. */
+  now = Math.floor(Date.now() / 1000);
+
+  advance(seconds: number): void {
+    this.now += seconds;
+  }
+}
+export interface TestServer {
+  readonly app: FastifyInstance;
+  readonly context: Context;
+  readonly config: Config;
+  readonly clock: TestClock;
+  readonly folder: string;
+  readonly accounts: Readonly<Record<Role, TestAccount>>;
+  /** Records of the log so far. */
+  readonly logged: readonly Record<string, unknown>[];
+  /** The first administrator's password file, if this start made one. */
+  readonly firstPassword: string | undefined;
+  /** After {@link listen}. */
+  readonly url: string;
+  listen(): Promise<string>;
+  /** A fresh token of that role's account. */
+  token(role: Role): Promise<string>;
+  /** Asks a route of the contract, as that role or as nobody. */
+  request<Name extends RouteName>(role: Role | undefined, name: Name, ...given: Asked<Name>): Promise<LightMyRequestResponse>;
+  /** Stops, and starts again on the same folder. */
+  restart(): Promise<TestServer>;
+  close(): Promise<void>;
+}
+type Loose<Name extends RouteName> = Omit<RouteRequest<Name>, 'body'> & {
+  readonly body?: RouteRequest<Name>['body'] | Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+type Asked<Name extends RouteName> = Record<string, never> extends Loose<Name> ? [given?: Loose<Name>] : [given: Loose<Name>];
+
+/** Starts one; `config` changes settings. */
+export async function startTestServer({
+  config: settings = {},
+  clock = new TestClock(),
+}: {
+  readonly config?: Partial<Settings>;
+  readonly clock?: TestClock;
+} = {}): Promise<TestServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'guard-server-'));
+  return open(folder, settings, clock);
+}
+
+async function open(folder: string, settings: Partial<Settings>, clock: TestClock): Promise<TestServer> {
+  const limits = { addressLimit: 1e9, accountLimit: 1e9, loginLimit: 1e9 };
+  const places = { data: folder, secretsFolder: join(folder, 'secrets'), port: 0 };
+  const config = configure({ ...places, logLevel: 'debug', ...limits, ...settings }, {});
+  const logged: Record<string, unknown>[] = [];
+  const log = pino({ level: config.logLevel }, { write: (line: string) => void logged.push(JSON.parse(line)) });
+  const server = await openServer(config, { log, now: () => clock.now });
+  const { app, context, tokens } = server;
+  const accounts = await makeAccounts(context);
+  let url = '';
+  const token = async (role: Role): Promise<string> => {
+    const user = await context.db.selectFrom('users').selectAll().where('id', '=', accounts[role].id).executeTakeFirstOrThrow();
+    return (await tokens.issue({ id: user.id, role: user.role, epoch: user.token_epoch })).token;
+  };
+  const self: TestServer = {
+    app,
+    context,
+    config: context.config,
+    clock,
+    folder,
+    accounts,
+    logged,
+    firstPassword: server.firstPassword,
+    get url() {
+      return url;
+    },
+    async listen() {
+      url = await server.listen();
+      return url;
+    },
+    token,
+    async request(role, name, ...[given]) {
+      const headers = { ...(role && { authorization: `Bearer ${await token(role)}` }), ...given?.headers };
+      return app.inject(injected(name, { ...given, headers } as Sent));
+    },
+    async restart() {
+      await server.close();
+      return open(folder, settings, clock);
+    },
+    async close() {
+      await server.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+  return self;
+}
+
+interface Sent {
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, unknown>>;
+  readonly body?: unknown;
+  readonly headers: Readonly<Record<string, string>>;
+}
+function injected(name: RouteName, { params = {}, query = {}, body, headers }: Sent): InjectOptions {
+  const { method, path } = routes[name];
+  const binary = body instanceof Uint8Array;
+  const type = body === undefined ? {} : { 'content-type': binary ? 'application/octet-stream' : 'application/json' };
+  return {
+    method,
+    url: path.replace(/:([a-z]+)/g, (_all, key: string) => encodeURIComponent(params[key] ?? '')),
+    query: Object.fromEntries(Object.entries(query).map(([key, value]) => [key, String(value)])),
+    headers: { ...type, ...headers },
+    ...(body !== undefined && { payload: binary ? Buffer.from(body) : JSON.stringify(body) }),
+  };
+}
+
+/** One of each role, `<role>@example.com`. */
+async function makeAccounts(context: Context): Promise<Readonly<Record<Role, TestAccount>>> {
+  hashed ??= hashPassword(PASSWORD);
+  const password = await hashed;
+  const accounts: Partial<Record<Role, TestAccount>> = {};
+  for (const role of ROLES) {
+    const email = `${role}@example.com`;
+    const index = Buffer.from(context.keys.fields.emailIndex(email));
+    const { id, subject } = await context.db.transaction().execute(async (trx) => {
+      const known = await trx.selectFrom('users').selectAll().where('email_index', '=', index).executeTakeFirst();
+      return known ?? (await insertUser(context, trx, { profile: { email, name: role }, role, password, mustChange: false }));
+    });
+    accounts[role] = { id, subject, role, email, password: PASSWORD };
+  }
+  return accounts as Record<Role, TestAccount>;
+}

@@ -1,0 +1,9 @@
+import { defineConfig } from 'tsup';
+
+export default defineConfig({
+  entry: { index: 'src/index.ts', main: 'src/main.ts' },
+  format: ['esm'],
+  target: 'node20',
+  sourcemap: true,
+  dts: { entry: { index: 'src/index.ts' } },
+});

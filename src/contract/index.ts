@@ -1,0 +1,12 @@
+export * from './proof.js';
+export { PERMISSIONS, type Permission, permits, ROLES, type Role } from './roles.js';
+export {
+  type Access,
+  type Route,
+  type RouteAnswer,
+  type RouteInput,
+  type RouteName,
+  type RouteRequest,
+  routes,
+} from './routes.js';
+export * as shapes from './shapes.js';

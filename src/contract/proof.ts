@@ -1,0 +1,153 @@
+/** The bytes that devices and servers sign (docs/server-protocol.md, sections 1 and 2), and what their keys are called. */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { ModelGuardError } from '../errors.js';
+import { decodeKey } from '../keys/text.js';
+import type { KeyHandle } from '../native/binding.js';
+import { call } from '../native/index.js';
+import * as s from './shapes.js';
+
+export const PROOF_HEADER = 'x-model-guard-proof';
+
+export const unhex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
+export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+export const encode = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
+export const decode = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64url'));
+
+const sha256 = (...parts: readonly (Uint8Array | string)[]): Buffer => {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+};
+
+/** 32 hex digits, from the public keys (`mgd1:…`). */
+export const deviceIdOf = (publicKey: string): string =>
+  sha256('model-guard/v1/device\0', decodeKey(publicKey, ['mgd1:']).bytes)
+    .subarray(0, 16)
+    .toString('hex');
+
+/** What people compare: ten groups of four hex digits. */
+export function fingerprintOf(publicKey: string): string {
+  const { bytes } = decodeKey(publicKey, ['mgd1:', 'mgs1:', 'mgx1:']);
+  const digits = sha256('model-guard/v1/fingerprint\0', bytes).subarray(0, 20).toString('hex');
+  return (digits.match(/.{4}/g) as string[]).join(' ');
+}
+
+interface Proven {
+  readonly serverId: string;
+  /** base64url */
+  readonly challenge: string;
+  readonly deviceId: string;
+  /** As sent. */
+  readonly body: Uint8Array;
+}
+
+/** The message of `lease-request`, and of `enrolment` up to the nonce. */
+export const proofMessage = ({ serverId, challenge, deviceId, body }: Proven): Uint8Array =>
+  Buffer.concat([unhex(serverId), decode(challenge), unhex(deviceId), createHash('sha384').update(body).digest()]);
+
+/** A JSON object that the server signed. */
+export type Statement = z.output<typeof s.statement>;
+
+const common = { server: s.id, time: s.seconds };
+export const statements = {
+  server: z.object({
+    kind: z.literal('server'),
+    ...common,
+    keys: z.array(s.serverKey).min(1),
+    auditKey: s.verifyingKey,
+    logId: s.id,
+    tokens: z.enum(['EdDSA', 'HS256', 'off']),
+  }),
+  jwks: z.object({ kind: z.literal('jwks'), ...common, keys: z.array(z.looseObject({ kid: z.string(), kty: z.string() })) }),
+  lease: z.object({
+    kind: z.literal('lease'),
+    ...common,
+    lease: s.id,
+    device: s.id,
+    name: s.modelName,
+    version: s.modelName,
+    ordinal: z.int().min(1),
+    payloadId: s.id,
+    notBefore: s.seconds,
+    notAfter: s.seconds,
+    offlineUntil: s.seconds,
+    publishers: z.array(s.verifyingKey),
+  }),
+  latest: z.object({ kind: z.literal('latest'), ...common, name: s.modelName, version: s.modelName, ordinal: z.int().min(1) }),
+  succession: z.object({ kind: z.literal('succession'), ...common, next: s.verifyingKey }),
+} as const;
+/** What a statement is about. */
+export type StatementKind = keyof typeof statements;
+/** What a statement of a kind says. */
+export type Said<Kind extends StatementKind> = z.output<(typeof statements)[Kind]>;
+
+const statementMessage = (kind: StatementKind, serverId: string, payload: Uint8Array): Uint8Array =>
+  Buffer.concat([Buffer.from(`${kind}\0`), unhex(serverId), payload]);
+
+/** Signed by the server's signing key. */
+export function signStatement<Kind extends StatementKind>(key: KeyHandle, publicKey: string, said: Said<Kind>): Statement {
+  const payload = Buffer.from(JSON.stringify(said));
+  const message = statementMessage(said.kind, said.server, payload);
+  return {
+    payload: encode(payload),
+    signature: encode(call((native) => native.sign('statement', key, message))),
+    key: publicKey,
+  };
+}
+
+/**
+ * What a statement says, if one of `trusted` (`mgs1:…`) signed it for this server and kind.
+ * @throws SERVER_UNTRUSTED, RESPONSE_INVALID
+ */
+export function readStatement<Kind extends StatementKind>(
+  kind: Kind,
+  statement: Statement,
+  { trusted, server }: { readonly trusted: readonly string[]; readonly server?: string | undefined },
+): Said<Kind> {
+  const payload = decode(statement.payload);
+  const said = parsed(statements[kind], payload);
+  const signed =
+    trusted.includes(statement.key) &&
+    call((native) =>
+      native.verifySignature(
+        'statement',
+        decodeKey(statement.key, ['mgs1:']).bytes,
+        statementMessage(kind, said.server, payload),
+        decode(statement.signature),
+      ),
+    );
+  if (!signed || (server !== undefined && said.server !== server))
+    throw new ModelGuardError('SERVER_UNTRUSTED', `The server's statement "${kind}" is not signed by the key that is pinned`);
+  return said as Said<Kind>;
+}
+
+function parsed<Schema extends z.ZodType<{ server: string }>>(schema: Schema, payload: Uint8Array): z.output<Schema> {
+  try {
+    return schema.parse(JSON.parse(Buffer.from(payload).toString('utf8')));
+  } catch (cause) {
+    throw new ModelGuardError('RESPONSE_INVALID', 'The server signed something that is not a statement of this version', {
+      cause,
+    });
+  }
+}
+
+/** A signed position of the audit log. */
+export type Checkpoint = z.output<typeof s.checkpoint>;
+
+export function checkpointMessage({ logId, seq, head, time }: Omit<Checkpoint, 'signature'>): Uint8Array {
+  const numbers = Buffer.alloc(16);
+  numbers.writeBigUInt64BE(BigInt(seq), 0);
+  numbers.writeBigUInt64BE(BigInt(time), 8);
+  return Buffer.concat([unhex(logId), numbers.subarray(0, 8), unhex(head), numbers.subarray(8)]);
+}
+
+export const checkpointVerifies = (checkpoint: Checkpoint, auditKey: string): boolean =>
+  call((native) =>
+    native.verifySignature(
+      'checkpoint',
+      decodeKey(auditKey, ['mgs1:']).bytes,
+      checkpointMessage(checkpoint),
+      decode(checkpoint.signature),
+    ),
+  );

@@ -1,0 +1,171 @@
+/** Routes of the contract, called: what is asked and what is answered are both checked. */
+import type { z } from 'zod';
+import type { AbortSignalLike } from '../abort.js';
+import { type Route, type RouteAnswer, type RouteName, type RouteRequest, routes } from '../contract/index.js';
+import { isModelGuardError, ModelGuardError } from '../errors.js';
+import { parse } from '../options.js';
+import { routeAddress } from './address.js';
+import type { Answer } from './answer.js';
+import { failureOf } from './failures.js';
+import { type Pace, pace, retried } from './pace.js';
+import type { HttpRequest, Transport, Upload } from './transport.js';
+
+/** A lease with the largest small part, in base64url. */
+const MAX_ANSWER = 32 * 1024 * 1024;
+
+type Answered<Kind> = { [Name in RouteName]: RouteAnswer<Name> extends Kind ? Name : never }[RouteName];
+/** Routes that answer with a stream or with text have no shape. */
+export type StreamRoute = Extract<RouteName, 'readPart' | 'readTree' | 'exportAudit' | 'metrics'>;
+export type JsonRoute = Exclude<RouteName, StreamRoute | 'putPart' | 'putTree'>;
+/** Those that answer nothing. */
+export type SilentRoute = Extract<JsonRoute, Answered<undefined>>;
+export type UploadRoute = 'putPart' | 'putTree';
+
+export interface CallOptions {
+  readonly signal?: AbortSignalLike | undefined;
+  readonly token?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** The body as it is signed; it must be the JSON of the request's body. */
+  readonly signed?: Uint8Array | undefined;
+  readonly timeoutMs?: number | undefined;
+  /** Attempts in all. Default: as the method allows. */
+  readonly attempts?: number | undefined;
+}
+
+export interface ClientOptions {
+  readonly base: URL;
+  readonly transport: Transport;
+  readonly pace?: Pace | undefined;
+  readonly now?: (() => number) | undefined;
+}
+
+export class Client {
+  readonly base: URL;
+  readonly transport: Transport;
+  readonly #pace: Pace;
+  readonly #now: () => number;
+
+  constructor({ base, transport, pace: given = pace, now = Date.now }: ClientOptions) {
+    this.base = base;
+    this.transport = transport;
+    this.#pace = given;
+    this.#now = now;
+  }
+
+  get pace(): Pace {
+    return this.#pace;
+  }
+
+  /** A route that answers JSON or nothing. GET is asked again after failures, others only where the server did nothing. */
+  async call<Name extends JsonRoute>(name: Name, request: RouteRequest<Name>, options: CallOptions = {}): Promise<RouteAnswer<Name>> {
+    const route: Route = routes[name];
+    const { url, body } = prepared(route, request);
+    const bytes = options.signed ?? (body === undefined ? undefined : Buffer.from(JSON.stringify(body)));
+    const { signal, attempts } = options;
+    return await retried({ pace: this.#pace, repeatable: route.method === 'GET', signal, attempts }, async () => {
+      const json = bytes && { 'content-type': 'application/json' };
+      const answer = await this.#send(route, url(this.base), options, { body: bytes, headers: { ...json } });
+      return (await this.#read(route, answer)) as RouteAnswer<Name>;
+    });
+  }
+
+  /** A route that answers with a stream, which the caller reads to its end or discards. Not asked again. */
+  async open<Name extends StreamRoute>(name: Name, request: RouteRequest<Name>, options: CallOptions = {}): Promise<Answer> {
+    const route: Route = routes[name];
+    const { url } = prepared(route, request);
+    const answer = await this.#send(route, url(this.base), options, { long: true });
+    await this.#expect(route, answer);
+    return answer;
+  }
+
+  /** A route that takes a stream. `pieces` is called for every attempt; what streams only once is sent only once. */
+  async upload<Name extends UploadRoute>(
+    name: Name,
+    { params }: Pick<RouteRequest<Name>, 'params'>,
+    { size, pieces, again }: { readonly size: number; readonly pieces: () => Upload['pieces']; readonly again: boolean },
+    options: CallOptions = {},
+  ): Promise<void> {
+    const route: Route = routes[name];
+    const { url } = prepared({ ...route, body: undefined } as unknown as Route, { params });
+    const headers = { 'content-type': 'application/octet-stream' };
+    const { signal } = options;
+    await retried({ pace: this.#pace, repeatable: again, signal, ...(!again && { attempts: 1 }) }, async (attempt) => {
+      const answer = await this.#send(route, url(this.base), options, {
+        headers,
+        body: { size, pieces: pieces() },
+        long: true,
+      });
+      try {
+        await this.#read(route, answer);
+      } catch (error) {
+        // The part's name is used once, ever: it is there because an earlier attempt arrived.
+        if (attempt > 1 && isModelGuardError(error) && error.code === 'ALREADY_EXISTS') return;
+        throw error;
+      }
+    });
+  }
+
+  async #send(
+    route: Route,
+    url: URL,
+    { signal, token, headers, timeoutMs }: CallOptions,
+    more: Partial<HttpRequest>,
+  ): Promise<Answer> {
+    return await this.transport.send({
+      method: route.method,
+      url,
+      signal,
+      timeoutMs,
+      ...more,
+      headers: {
+        accept: 'application/json',
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...more.headers,
+        ...headers,
+      },
+    });
+  }
+
+  async #expect(route: Route, answer: Answer): Promise<void> {
+    if (answer.status === route.status) return;
+    if (answer.status < 300) {
+      answer.discard();
+      throw invalid(`status ${answer.status} where ${route.status} was to come`);
+    }
+    throw await failureOf(answer, this.#now());
+  }
+
+  async #read(route: Route, answer: Answer): Promise<unknown> {
+    await this.#expect(route, answer);
+    const bytes = await answer.bytes(MAX_ANSWER);
+    if (route.response === undefined || typeof route.response === 'string') return undefined;
+    if (!/^application\/json\s*(;|$)/i.test(answer.headers['content-type'] ?? '')) throw invalid('something that is not JSON');
+    return checked(route.response, bytes);
+  }
+}
+
+function prepared(route: Route, { params, query, body }: { params?: unknown; query?: unknown; body?: unknown }) {
+  const checkedParams = route.params && parse(route.params, params, 'params');
+  const checkedQuery = route.query && parse(route.query, query ?? {}, 'query');
+  const shape = route.body;
+  return {
+    url: (base: URL): URL => routeAddress(base, route.path, checkedParams, checkedQuery),
+    body: shape === undefined || shape === 'octets' ? undefined : parse(shape, body ?? {}, 'body'),
+  };
+}
+
+function checked(shape: z.ZodType, bytes: Uint8Array): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    // What was read stays out of the error: it may hold what is secret.
+    throw invalid('something that is not JSON');
+  }
+  const result = shape.safeParse(value);
+  if (result.success) return result.data;
+  const path = result.error.issues[0]?.path.map(String).join('.') ?? '';
+  throw invalid(`something else than the contract says${path && ` at ${path}`}`);
+}
+
+const invalid = (what: string): ModelGuardError => new ModelGuardError('RESPONSE_INVALID', `The server answers with ${what}`);

@@ -1,0 +1,52 @@
+/** One account at one server: what every part of the client talks through. */
+import type { AbortSignalLike } from '../abort.js';
+import { type RouteAnswer, type RouteRequest, routes } from '../contract/index.js';
+import type { CallOptions, Client, JsonRoute } from './client.js';
+import type { Clock } from './clock.js';
+import { retried } from './pace.js';
+import type { Session } from './session.js';
+import type { Facts, Trust } from './trust.js';
+
+interface Signalled {
+  readonly signal?: AbortSignalLike | undefined;
+}
+
+export class Connection {
+  constructor(
+    readonly client: Client,
+    readonly session: Session,
+    readonly trust: Trust,
+    readonly clock: Clock,
+  ) {}
+
+  /** A route, with a token; asked again as its method allows. */
+  call<Name extends JsonRoute>(
+    name: Name,
+    request: RouteRequest<Name>,
+    { signal }: Signalled = {},
+  ): Promise<RouteAnswer<Name>> {
+    return this.procedure({ repeatable: routes[name].method === 'GET', signal }, (options) =>
+      this.client.call(name, request, options),
+    );
+  }
+
+  /** Several calls that only together can be repeated. */
+  procedure<T>(
+    { repeatable, signal, attempts }: Signalled & { readonly repeatable: boolean; readonly attempts?: number | undefined },
+    task: (options: CallOptions) => Promise<T>,
+  ): Promise<T> {
+    return retried({ pace: this.client.pace, repeatable, signal, attempts }, () =>
+      this.session.authorised((token) => task({ token, signal, attempts: 1 }), signal),
+    );
+  }
+
+  /** What the server says of itself, at most some minutes ago. */
+  facts({ signal, attempts }: Signalled & { readonly attempts?: number | undefined } = {}): Promise<Facts> {
+    return this.procedure({ repeatable: true, signal, attempts }, (options) => this.trust.facts(options));
+  }
+
+  /** The same, asked for now. */
+  freshFacts({ signal }: Signalled = {}): Promise<Facts> {
+    return this.procedure({ repeatable: true, signal }, (options) => this.trust.ask(options));
+  }
+}

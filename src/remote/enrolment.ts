@@ -1,0 +1,58 @@
+/** A device introduces itself (docs/server-protocol.md, section 3). */
+import type { AbortSignalLike } from '../abort.js';
+import { decode, encode, fingerprintOf, unhex } from '../contract/index.js';
+import { hasCode, ModelGuardError } from '../errors.js';
+import { call } from '../native/index.js';
+import type { Connection } from './connection.js';
+import { proveEnrolment, type Signer } from './proof.js';
+import type { Device, Enrolment } from './types.js';
+
+export interface EnrollingDevice extends Signer {
+  /** `mgd1:…` */
+  readonly publicKey: string;
+}
+
+/** A device that is enrolled already is told how it stands. */
+export async function enroll(
+  connection: Connection,
+  device: EnrollingDevice,
+  name: string,
+  signal: AbortSignalLike | undefined,
+): Promise<Enrolment> {
+  try {
+    return told(device, await introduce(connection, device, name, signal));
+  } catch (error) {
+    if (!hasCode(error, 'ALREADY_EXISTS')) throw error;
+    // Of another account it is not ours to see.
+    const known = await connection.call('getDevice', { params: { device: device.id } }, { signal }).catch(() => undefined);
+    if (!known) throw error;
+    return told(device, known);
+  }
+}
+
+function introduce(
+  connection: Connection,
+  device: EnrollingDevice,
+  name: string,
+  signal: AbortSignalLike | undefined,
+): Promise<Device> {
+  const { client, trust } = connection;
+  const { publicKey } = device;
+  return connection.procedure({ repeatable: true, signal }, async (options) => {
+    const { server } = await trust.facts(options);
+    const { challenge, nonce, serverId } = await client.call('challengeDevice', { body: { publicKey } }, options);
+    // A signature for another server's challenge would enrol this device there.
+    if (serverId !== server)
+      throw new ModelGuardError('SERVER_UNTRUSTED', 'The challenge is of another server than the one whose key is pinned');
+    const identity = call((native) => native.machineIdentity(device.handle, unhex(server)));
+    const body = { name, publicKey, challenge, ...(identity && { machineIdentity: encode(identity) }) };
+    const proof = proveEnrolment(device, { serverId, challenge, nonce: decode(nonce) }, body);
+    return await client.call('enrollDevice', { body }, { ...options, ...proof });
+  });
+}
+
+function told({ id, publicKey }: EnrollingDevice, device: Device): Enrolment {
+  if (device.id !== id || device.publicKey !== publicKey)
+    throw new ModelGuardError('RESPONSE_INVALID', 'The server tells of another device than the one that enrolled');
+  return { device, fingerprint: fingerprintOf(publicKey), state: device.state };
+}

@@ -1,0 +1,98 @@
+/** What a server says went wrong, as errors of ours. */
+import { shapes } from '../contract/index.js';
+import { ERROR_CODES, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
+import type { Answer } from './answer.js';
+import { hinted } from './hints.js';
+import { retryAfter, tooMany } from './pace.js';
+
+const MAX_FAILURE = 64 * 1024;
+const MAX_TEXT = 500;
+
+/**
+ * The codes that a status may carry: a server is not to say what only this side can know (TIMED_OUT, ABORT_ERR, …). The first is what
+ * an unknown code of that status becomes.
+ */
+const CODES: Readonly<Record<number, readonly ModelGuardErrorCode[]>> = {
+  400: [
+    'INVALID_ARGUMENT',
+    'NAME_INVALID',
+    'PASSWORD_WEAK',
+    'KEY_INVALID',
+    'KEY_TYPE_WRONG',
+    'NOT_A_CONTAINER',
+    'CONTAINER_TRUNCATED',
+    'CONTAINER_MALFORMED',
+    'VERSION_UNSUPPORTED',
+    'CRITICAL_UNSUPPORTED',
+    'MANIFEST_INVALID',
+    'LIMIT_EXCEEDED',
+  ],
+  401: ['NOT_AUTHENTICATED'],
+  403: ['NOT_AUTHORISED', 'DEVICE_NOT_APPROVED', 'DEVICE_REVOKED', 'PROOF_INVALID', 'LEASE_REVOKED'],
+  404: ['NOT_FOUND'],
+  409: [
+    'ALREADY_EXISTS',
+    'SEATS_TAKEN',
+    'NOT_RELEASED',
+    'ROLLBACK_REFUSED',
+    'REFERENCE_MISMATCH',
+    'PARTS_MISMATCH',
+    'SIGNATURE_MISSING',
+    'SIGNATURE_INVALID',
+    'DIGEST_MISMATCH',
+    'INTEGRITY_FAILED',
+    'NO_MATCHING_IDENTITY',
+  ],
+  413: ['LIMIT_EXCEEDED'],
+  429: ['RATE_LIMITED'],
+};
+/** What proxies answer too, with bodies of their own. */
+const PLAIN = new Set([413, 429]);
+/** The server, or what stands before it, is not there at the moment. */
+const AWAY = new Set([502, 503, 504]);
+
+/** The error of an answer that is not a success. Reads its body. */
+export async function failureOf(answer: Answer, now: number): Promise<ModelGuardError> {
+  const { status, headers } = answer;
+  const after = retryAfter(headers['retry-after'], now);
+  const said = await detailsOf(answer);
+  if (status === 429) return hinted(tooMany(after), { effect: 'undone', after });
+  if (status >= 500) {
+    const error = new ModelGuardError('SERVER_FAILED', `The server failed with status ${status}${requestOf(said)}`);
+    if (status === 503 && after !== undefined) return hinted(error, { effect: 'undone', after });
+    return AWAY.has(status) ? hinted(error, { effect: 'unknown', after }) : error;
+  }
+  const [general, ...others] = CODES[status] ?? [];
+  if (general === undefined || (said === undefined && !PLAIN.has(status)))
+    return new ModelGuardError('RESPONSE_INVALID', `The server answers with status ${status} and no reason that is known`);
+  if (said === undefined) return new ModelGuardError(general, `The server refuses the request (status ${status})`);
+  const code = others.find((one) => one === said.code) ?? general;
+  return new ModelGuardError(code, `${textOf(said, code)}${requestOf(said)}`);
+}
+
+interface Said {
+  readonly code: string;
+  readonly message: string;
+  readonly path?: string | undefined;
+  readonly request: string;
+}
+
+async function detailsOf(answer: Answer): Promise<Said | undefined> {
+  const body = await answer.bytes(MAX_FAILURE);
+  try {
+    return shapes.failure.parse(JSON.parse(Buffer.from(body).toString('utf8'))).error;
+  } catch {
+    return undefined;
+  }
+}
+
+/** One line without control characters: it ends on terminals. The advice is ours to give. */
+function textOf({ message, path }: Said, code: ModelGuardErrorCode): string {
+  const { advice } = ERROR_CODES[code];
+  const own = message.endsWith(advice) ? message.slice(0, -advice.length) : message;
+  const line = `${path === undefined ? '' : `${path}: `}${own}`.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+  return line.slice(0, MAX_TEXT).replace(/[.]+$/, '') || 'The server refuses the request';
+}
+
+const requestOf = (said: Said | undefined): string =>
+  said && /^[\w-]{1,64}$/.test(said.request) ? ` (request ${said.request})` : '';

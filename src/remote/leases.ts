@@ -1,0 +1,152 @@
+/** Leases: taken from the server, or, where it cannot be reached, the one that was kept. */
+import type { AbortSignalLike } from '../abort.js';
+import { decode, type Said } from '../contract/index.js';
+import { isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
+import { label } from '../stores/parts.js';
+import type { ModelRef } from '../stores/store.js';
+import type { CallOptions, Client } from './client.js';
+import type { Clock } from './clock.js';
+import { checkGrant, readKept } from './grants.js';
+import type { Before, Memory } from './memory.js';
+import { retried } from './pace.js';
+import { proveLease, type Signer } from './proof.js';
+import type { Session } from './session.js';
+import type { Grant } from './state.js';
+import { checkCheckpoint, type Trust } from './trust.js';
+import { within } from './watch.js';
+
+export interface LeaseOptions {
+  readonly client: Client;
+  readonly session: Session;
+  readonly trust: Trust;
+  readonly memory: Memory;
+  readonly device: Signer;
+  readonly clock: Clock;
+}
+
+/** A lease, and where it came from. */
+export interface Held {
+  readonly grant: Grant;
+  readonly said: Said<'lease'>;
+  readonly source: 'server' | 'kept';
+}
+
+/** The server is not there, or not in a state to answer: what was kept may be used. */
+export const AWAY: ReadonlySet<ModelGuardErrorCode> = new Set(['SERVER_UNREACHABLE', 'TIMED_OUT', 'SERVER_FAILED', 'RATE_LIMITED']);
+/** What ends a kept lease at once. */
+const ENDING: ReadonlySet<ModelGuardErrorCode> = new Set([
+  'DEVICE_REVOKED',
+  'DEVICE_NOT_APPROVED',
+  'LEASE_REVOKED',
+  'NOT_AUTHORISED',
+  'NOT_RELEASED',
+  'NOT_FOUND',
+]);
+/** Those that are about the device, whatever it asked for. */
+const ENDING_ALL: ReadonlySet<ModelGuardErrorCode> = new Set(['DEVICE_REVOKED', 'DEVICE_NOT_APPROVED']);
+/** With a lease in hand nobody waits long for a server that is away. */
+export const SHORT_MS = 5_000;
+
+export class Leases {
+  readonly #options: LeaseOptions;
+  #away: { readonly error: ModelGuardError; readonly at: number } | undefined;
+
+  constructor(options: LeaseOptions) {
+    this.#options = options;
+  }
+
+  /** The server was found away while a load began: the same load need not wait for it again. */
+  noteAway(error: ModelGuardError, at: number): void {
+    this.#away = { error, at };
+  }
+
+  /**
+   * Asks the server every time, so that a revocation holds at once; without it, the lease that was kept opens until its
+   * offline-until.
+   */
+  async use(ref: ModelRef, signal?: AbortSignalLike): Promise<Held> {
+    const { memory, trust, client } = this.#options;
+    const away = this.#away;
+    this.#away = undefined;
+    const before = await memory.before();
+    const kept = this.#kept(before, ref);
+    const fits = kept && before.moment.wall <= kept.said.offlineUntil;
+    try {
+      if (fits && away && Math.abs(before.moment.wall - away.at) <= SHORT_MS / 1000) throw away.error;
+      if (!fits) return await this.#take(ref, before, signal);
+      const shortly = Math.min(SHORT_MS, client.transport.timeoutMs);
+      return await within(shortly, signal, (limited) => this.#take(ref, before, limited, 1));
+    } catch (error) {
+      if (!isModelGuardError(error)) throw error;
+      if (ENDING.has(error.code) && trust.server !== undefined) {
+        const all = ENDING_ALL.has(error.code);
+        await memory.forget(trust.server, (name, grant) => all || (name === ref.name && versionOf(grant) === ref.version));
+      }
+      if (!AWAY.has(error.code) || !kept || trust.server === undefined) throw error;
+      if (!fits)
+        throw new ModelGuardError(
+          'LEASE_EXPIRED',
+          `The kept lease of ${label(ref)} was good without the server until ${new Date(kept.said.offlineUntil * 1000).toISOString()}`,
+          { cause: error, advice: 'Reach the guard server again; the cause says why it was not.' },
+        );
+      memory.refuseOlder(before.state, kept.said);
+      await memory.used(trust.server, before.moment);
+      return kept;
+    }
+  }
+
+  /** The newest version of a kept lease that may still be used, for when nobody can say which is the newest. */
+  async keptVersion(name: string): Promise<ModelRef | undefined> {
+    const { state, moment } = await this.#options.memory.before();
+    const grant = state.leases.get(name);
+    if (!grant) return undefined;
+    const kept = this.#kept({ state, moment }, { name, version: versionOf(grant) });
+    return kept && moment.wall <= kept.said.offlineUntil ? { name, version: kept.said.version } : undefined;
+  }
+
+  #kept({ state }: Before, ref: ModelRef): Held | undefined {
+    const { trust, device } = this.#options;
+    const grant = state.leases.get(ref.name);
+    if (!grant || trust.server === undefined || versionOf(grant) !== ref.version) return undefined;
+    try {
+      const said = readKept(grant, { ...ref, device: device.id }, trust.trusted, trust.server);
+      return { grant, said, source: 'kept' };
+    } catch {
+      // Kept under a key that is not pinned any more: as if there were none.
+      return undefined;
+    }
+  }
+
+  /** The whole procedure is what is repeated: a challenge is good for one request. A device that asks again takes no second seat. */
+  async #take(ref: ModelRef, before: Before, signal: AbortSignalLike | undefined, attempts?: number): Promise<Held> {
+    const { session, client } = this.#options;
+    return await retried({ pace: client.pace, repeatable: true, signal, attempts }, () =>
+      session.authorised((token) => this.#ask(ref, before, { token, signal, attempts: 1 }), signal),
+    );
+  }
+
+  async #ask(ref: ModelRef, before: Before, options: CallOptions): Promise<Held> {
+    const { client, trust, memory, device, clock } = this.#options;
+    const known = await trust.facts(options);
+    const { challenge } = await client.call('challengeLease', { body: {} }, options);
+    const body = { device: device.id, challenge, name: ref.name, version: ref.version };
+    const asked = await clock();
+    const proof = proveLease(device, { serverId: known.server, challenge }, body);
+    const answer = await client.call('takeLease', { body }, { ...options, ...proof });
+    // A successor may have signed it that we have not heard of.
+    const facts = trust.trusted.includes(answer.lease.key) ? known : await trust.ask(options);
+    const said = await trust.read('lease', answer.lease, asked);
+    const grant: Grant = { small: decode(answer.small), lease: answer.lease, big: answer.big };
+    checkGrant(grant, said, { ...ref, device: device.id });
+    if (answer.checkpoint) checkCheckpoint(answer.checkpoint, facts);
+    await memory.learn(before, said, grant, answer.checkpoint);
+    return { grant, said, source: 'server' };
+  }
+}
+
+/** Unverified: to tell kept leases apart. */
+function versionOf({ lease }: Grant): string {
+  const said: unknown = JSON.parse(Buffer.from(decode(lease.payload)).toString('utf8'));
+  return typeof said === 'object' && said !== null && 'version' in said ? String(said.version) : '';
+}
+

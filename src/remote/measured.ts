@@ -1,0 +1,34 @@
+/** Digest and size of a file, and a way to tell later whether it is still the same one. */
+import { createHash } from 'node:crypto';
+import type { BigIntStats } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { type AbortSignalLike, stoppable } from '../abort.js';
+import { ModelGuardError } from '../errors.js';
+import { attempt, readPieces } from '../files.js';
+
+export interface Measured {
+  /** 64 hex digits. */
+  readonly sha256: string;
+  readonly size: number;
+  /** SOURCE_CHANGED unless the path still leads to the file that was measured, unchanged. */
+  readonly stillThere: () => Promise<void>;
+}
+
+const identityOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string => [dev, ino, size, mtimeNs, ctimeNs].join();
+
+/** Reads the file once, in little memory. SOURCE_CHANGED if it changes meanwhile. */
+export async function measured(path: string, signal: AbortSignalLike | undefined): Promise<Measured> {
+  const look = () => attempt('Cannot read', path, () => stat(path, { bigint: true }));
+  const before = identityOf(await look());
+  const stillThere = async (): Promise<void> => {
+    if (identityOf(await look()) !== before) throw new ModelGuardError('SOURCE_CHANGED', `${path} changed while it was read`);
+  };
+  const hash = createHash('sha256');
+  let size = 0;
+  for await (const piece of stoppable(readPieces(path), signal)) {
+    hash.update(piece);
+    size += piece.length;
+  }
+  await stillThere();
+  return { sha256: hash.digest('hex'), size, stillThere };
+}

@@ -1,0 +1,58 @@
+/** Versions of models, who may sign them, and what was decided about them. */
+import type { VerifyingKey } from '../../keys/index.js';
+import { parse, reference } from '../../options.js';
+import { checkedRef } from '../../stores/parts.js';
+import type { ModelRef } from '../../stores/store.js';
+import type { Reference } from '../../types.js';
+import type { Connection } from '../connection.js';
+import { paged } from '../pages.js';
+import type { CallerOptions, ModelVersion } from '../types.js';
+
+/** Which versions are wanted. */
+export interface VersionQuery extends CallerOptions {
+  readonly name?: string | undefined;
+  readonly state?: ModelVersion['state'] | undefined;
+}
+
+/** `name@version`, where only one version can be meant. NAME_INVALID, INVALID_ARGUMENT */
+export function versionOf(ref: Reference): ModelRef {
+  const { name, version } = parse(reference, ref, 'ref');
+  return checkedRef({ name, version: version as string });
+}
+
+/** Versions that the server has, in whatever state. */
+export class Models {
+  readonly #connection: Connection;
+  /** @internal */
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Page after page, as the iteration goes on. */
+  list({ signal, ...query }: VersionQuery = {}): AsyncIterable<ModelVersion> {
+    return paged(signal, (cursor) => this.#connection.call('listVersions', { query: { ...query, cursor } }, { signal }));
+  }
+  /** NOT_FOUND */
+  get(ref: Reference, options: CallerOptions = {}): Promise<ModelVersion> {
+    return this.#connection.call('getVersion', { params: versionOf(ref) }, options);
+  }
+}
+
+/** Whose signatures the server accepts for a model. Devices trust the keys that they pinned, whatever stands here. */
+export class Publishers {
+  readonly #connection: Connection;
+  /** @internal */
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** `mgs1:…` of each. */
+  async get(name: string, options: CallerOptions = {}): Promise<readonly string[]> {
+    return (await this.#connection.call('getPublishers', { params: { name } }, options)).keys;
+  }
+  /** Replaces them: 1 to 16. */
+  async set(name: string, keys: readonly (string | VerifyingKey)[], options: CallerOptions = {}): Promise<readonly string[]> {
+    const body = { keys: keys.map(String) };
+    return (await this.#connection.call('setPublishers', { params: { name }, body }, options)).keys;
+  }
+}

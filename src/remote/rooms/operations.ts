@@ -1,0 +1,71 @@
+/** The server's keys and its audit log. */
+import type { AuditCheckpoint } from '../../audit/types.js';
+import { parse, signal as signalSchema } from '../../options.js';
+import type { Connection } from '../connection.js';
+import type { Memory } from '../memory.js';
+import { paged } from '../pages.js';
+import { checkCheckpoint } from '../trust.js';
+import type { AuditEvent, AuditQuery, CallerOptions, KeyRotation, ServerEncryptionKey } from '../types.js';
+
+/** Keys that publishers encrypt to. */
+export class ServerKeys {
+  readonly #connection: Connection;
+  /** @internal */
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Encryption keys, and what was or is being changed. */
+  list(options: CallerOptions = {}): Promise<{ readonly keys: ServerEncryptionKey[]; readonly rotations: KeyRotation[] }> {
+    return this.#connection.call('keys', {}, options);
+  }
+  /**
+   * Re-wraps every small part to a new encryption key, while the server goes on. It does not undo a leak: whoever held a data key still
+   * holds it, and `rekey` is what helps then.
+   */
+  rotate({ acceptSeconds, ...options }: CallerOptions & { readonly acceptSeconds?: number | undefined } = {}): Promise<KeyRotation> {
+    return this.#connection.call('rotateKeys', { body: { acceptSeconds } }, options);
+  }
+  /** How far it is. */
+  rotation(rotation: string, options: CallerOptions = {}): Promise<KeyRotation> {
+    return this.#connection.call('getRotation', { params: { rotation } }, options);
+  }
+}
+
+/** The audit log. `verifyAuditLog` checks an export, without the server. */
+export class Audit {
+  readonly #connection: Connection;
+  readonly #memory: Memory | undefined;
+  /** @internal */
+  constructor(connection: Connection, memory: Memory | undefined) {
+    this.#connection = connection;
+    this.#memory = memory;
+  }
+
+  /** Page after page, as the iteration goes on. */
+  events({ signal, ...query }: AuditQuery & CallerOptions = {}): AsyncIterable<AuditEvent> {
+    return paged(signal, (cursor) => this.#connection.call('auditEvents', { query: { ...query, cursor } }, { signal }));
+  }
+
+  /** The stored bytes of all events, a line each, as they come. */
+  async *export({ signal }: CallerOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    parse(signalSchema.optional(), signal, 'signal');
+    const answer = await this.#connection.procedure({ repeatable: true, signal }, (options) =>
+      this.#connection.client.open('exportAudit', {}, options),
+    );
+    yield* answer.pieces();
+  }
+
+  /**
+   * A signed position of the log, to keep outside the server. With a device key it is compared with what this device has seen.
+   * @throws SERVER_UNTRUSTED, AUDIT_LOG_ROLLED_BACK
+   */
+  async checkpoint(options: CallerOptions = {}): Promise<AuditCheckpoint> {
+    const facts = await this.#connection.facts(options);
+    const before = await this.#memory?.before();
+    const checkpoint = await this.#connection.call('auditCheckpoint', {}, options);
+    checkCheckpoint(checkpoint, facts);
+    if (before) await this.#memory?.learnCheckpoint(before, facts.server, checkpoint);
+    return checkpoint;
+  }
+}

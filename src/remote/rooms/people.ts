@@ -1,0 +1,79 @@
+/** Accounts: the own one, and those of others. */
+import type { Connection } from '../connection.js';
+import { paged } from '../pages.js';
+import type { Account, AccountRole, CallerOptions, PersonalData } from '../types.js';
+
+/** The account that is logged in. */
+export class OwnAccount {
+  readonly #connection: Connection;
+  /** @internal */
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** What the server knows it as. */
+  get(options: CallerOptions = {}): Promise<Account> {
+    return this.#connection.call('account', {}, options);
+  }
+  /** PASSWORD_WEAK. The next log-in asks the credentials' source again, which must know the new one by then. */
+  async changePassword(current: string, next: string, options: CallerOptions = {}): Promise<void> {
+    await this.#connection.call('changePassword', { body: { current, next } }, options);
+    this.#connection.session.forget();
+  }
+  /** Everything that is stored about oneself. */
+  export(options: CallerOptions = {}): Promise<PersonalData> {
+    return this.#connection.call('exportOwnData', {}, options);
+  }
+}
+
+/** A new account. */
+export interface NewUser {
+  readonly email: string;
+  /** 12 to 256 characters; to be changed at the first log-in. */
+  readonly password: string;
+  readonly role: AccountRole;
+  readonly name?: string | undefined;
+  readonly address?: string | undefined;
+}
+/** What is changed; what is absent stays. */
+export interface UserChange {
+  readonly role?: AccountRole | undefined;
+  readonly disabled?: boolean | undefined;
+  readonly name?: string | undefined;
+  readonly address?: string | undefined;
+  readonly password?: string | undefined;
+}
+
+/** Accounts of the server. */
+export class Users {
+  readonly #connection: Connection;
+  /** @internal */
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Page after page, as the iteration goes on. */
+  list({ signal }: CallerOptions = {}): AsyncIterable<Account> {
+    return paged(signal, (cursor) => this.#connection.call('listUsers', { query: { cursor } }, { signal }));
+  }
+  /** NOT_FOUND */
+  get(account: string, options: CallerOptions = {}): Promise<Account> {
+    return this.#connection.call('getUser', { params: { account } }, options);
+  }
+  /** ALREADY_EXISTS, PASSWORD_WEAK */
+  create(user: NewUser, options: CallerOptions = {}): Promise<Account> {
+    return this.#connection.call('createUser', { body: { ...user } }, options);
+  }
+  /** Role, name, password; disables or enables. */
+  update(account: string, change: UserChange, options: CallerOptions = {}): Promise<Account> {
+    return this.#connection.call('updateUser', { params: { account }, body: { ...change } }, options);
+  }
+  /** Everything that is stored about somebody. */
+  export(account: string, options: CallerOptions = {}): Promise<PersonalData> {
+    return this.#connection.call('exportUserData', { params: { account } }, options);
+  }
+  /** Erases an account and the personal data about it. The audit log still verifies afterwards. */
+  async erase(account: string, options: CallerOptions = {}): Promise<void> {
+    await this.#connection.call('eraseUser', { params: { account } }, options);
+  }
+}

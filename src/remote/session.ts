@@ -1,0 +1,92 @@
+/** Who we are to the server: one token at a time, in memory, renewed when it is needed. */
+import { type AbortSignalLike, throwIfAborted } from '../abort.js';
+import { AbortError, hasCode } from '../errors.js';
+
+export interface Token {
+  readonly token: string;
+  /** Seconds since 1970. */
+  readonly expires: number;
+  readonly mustChangePassword: boolean;
+}
+
+export interface SessionOptions {
+  /** Absent where the server wants no token. Runs once for all who wait for it, so no signal of theirs ends it. */
+  readonly logIn?: (() => Promise<Token>) | undefined;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** A token that would end while a request is on its way is not used. */
+const SPARE_SECONDS = 30;
+
+export class Session {
+  readonly #options: SessionOptions;
+  #token: Token | undefined;
+  #running: Promise<Token> | undefined;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Runs `task` with a token. Where the server does not accept it or refuses the account, once more with a fresh one, in case the token
+   * ended or the role changed meanwhile; what the server says then is final.
+   */
+  async authorised<T>(task: (token: string | undefined) => Promise<T>, signal?: AbortSignalLike): Promise<T> {
+    const token = await this.token(signal);
+    try {
+      return await task(token?.token);
+    } catch (error) {
+      const refused = hasCode(error, 'NOT_AUTHENTICATED') || hasCode(error, 'NOT_AUTHORISED');
+      if (!token || !refused) throw error;
+      const fresh = await waitFor(this.#token === token || !this.#token ? this.logIn() : Promise.resolve(this.#token), signal);
+      return await task(fresh.token);
+    }
+  }
+
+  /** The token, or a new one. */
+  async token(signal?: AbortSignalLike): Promise<Token | undefined> {
+    throwIfAborted(signal);
+    if (!this.#options.logIn) return undefined;
+    const seconds = this.#options.now() / 1000;
+    if (this.#token && this.#token.expires - SPARE_SECONDS > seconds) return this.#token;
+    return await waitFor(this.logIn(), signal);
+  }
+
+  /** Everybody who wants a new token at the same time waits for the same one. */
+  logIn(): Promise<Token> {
+    this.#running ??= this.#logInAnew().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #logInAnew(): Promise<Token> {
+    this.#token = undefined;
+    const { logIn } = this.#options;
+    if (!logIn) throw new TypeError('this session has no credentials');
+    const token = await logIn();
+    this.#token = token;
+    return token;
+  }
+
+  forget(): void {
+    this.#token = undefined;
+  }
+}
+
+/** `waiting` goes on for the others when this caller leaves. */
+async function waitFor<T>(waiting: Promise<T>, signal: AbortSignalLike | undefined): Promise<T> {
+  if (!signal) return await waiting;
+  throwIfAborted(signal);
+  let leave: (() => void) | undefined;
+  const left = new Promise<never>((_, reject) => {
+    leave = () => reject(new AbortError(signal.reason));
+    signal.addEventListener('abort', leave);
+  });
+  try {
+    return await Promise.race([waiting, left]);
+  } finally {
+    if (leave) signal.removeEventListener('abort', leave);
+  }
+}

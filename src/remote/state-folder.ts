@@ -1,0 +1,142 @@
+/**
+ * The sealed files of a device, `<device id>/<server id>.<generation>`. A change is a new generation, which one process alone can
+ * create: no lock, nothing to clean up after a crash, and never half a file.
+ */
+import { randomInt } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { unhex } from '../contract/index.js';
+import { hasCode, ModelGuardError } from '../errors.js';
+import { attempt, makeFolder, readBounded, removeQuietly, writeAll, writeWhole } from '../files.js';
+import type { KeyHandle } from '../native/binding.js';
+import { call } from '../native/index.js';
+import { NOTHING, readState, type State, writeState } from './state.js';
+
+const FILE = /^([0-9a-f]{32})\.([0-9]{1,15})$/;
+/** The largest state, nonce and tag. */
+const MAX_FILE = 16 * 1024 * 1024 + 28;
+const ATTEMPTS = 200;
+const PAUSE_MS = 20;
+
+/** Where states are kept unless the caller says otherwise. */
+export const defaultFolder = (): string =>
+  join(process.env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'model-guard');
+
+interface Found {
+  readonly state: State;
+  readonly generation: number;
+}
+
+export class StateFolder {
+  readonly #folder: string;
+  readonly #key: KeyHandle;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(folder: string, key: KeyHandle, deviceId: string) {
+    this.#folder = join(folder, deviceId);
+    this.#key = key;
+  }
+
+  /** What is remembered of the server that had this signing key, and which server that is. */
+  async find(key: string): Promise<{ readonly server: string; readonly state: State } | undefined> {
+    for (const server of new Set((await this.#entries()).map((entry) => entry.server))) {
+      const state = await this.read(server);
+      if (state.keys.includes(key)) return { server, state };
+    }
+    return undefined;
+  }
+
+  async read(server: string): Promise<State> {
+    return (await this.#newest(server)).state;
+  }
+
+  /** Applies `change` to what is there, once and last, whoever else changes it at the same time. */
+  update(server: string, change: (state: State) => State): Promise<State> {
+    const updated = this.#queue.then(() => this.#update(server, change));
+    this.#queue = updated.catch(() => undefined);
+    return updated;
+  }
+
+  async #update(server: string, change: (state: State) => State): Promise<State> {
+    for (let count = 0; count < ATTEMPTS; count += 1) {
+      const { state, generation } = await this.#newest(server);
+      const next = change(state);
+      if (await this.#write(server, generation + 1, next)) return next;
+      await new Promise((resolve) => setTimeout(resolve, randomInt(PAUSE_MS)));
+    }
+    throw new ModelGuardError('IO_FAILED', `Other processes keep changing ${this.#path(server, 'N')}`);
+  }
+
+  /** False if somebody else was faster. */
+  async #write(server: string, generation: number, state: State): Promise<boolean> {
+    const plain = writeState(state);
+    const sealed = call((native) => native.sealState(this.#key, unhex(server), plain));
+    plain.fill(0);
+    await makeFolder(this.#folder);
+    const path = this.#path(server, generation);
+    try {
+      await writeWhole(path, (handle) => writeAll(handle, sealed), { overwrite: false });
+    } catch (error) {
+      if (hasCode(error, 'ALREADY_EXISTS')) return false;
+      throw error;
+    }
+    const others = (await this.#entries()).filter((entry) => entry.server === server && entry.generation !== generation);
+    // This name may have been free again because a newer one is there already.
+    if (others.some((entry) => entry.generation > generation)) {
+      await removeQuietly(path);
+      return false;
+    }
+    await Promise.all(others.map((entry) => removeQuietly(this.#path(server, entry.generation))));
+    return true;
+  }
+
+  async #newest(server: string): Promise<Found> {
+    for (;;) {
+      const generations = (await this.#entries()).filter((entry) => entry.server === server).map((entry) => entry.generation);
+      if (generations.length === 0) return { state: NOTHING, generation: 0 };
+      const generation = Math.max(...generations);
+      try {
+        return { state: await this.#open(server, generation), generation };
+      } catch (error) {
+        // Replaced meanwhile: there is a newer one.
+        if (!hasCode(error, 'NOT_FOUND')) throw error;
+      }
+    }
+  }
+
+  async #open(server: string, generation: number): Promise<State> {
+    const path = this.#path(server, generation);
+    const sealed = await readBounded(path, MAX_FILE);
+    let plain: Uint8Array;
+    try {
+      plain = call((native) => native.openState(this.#key, unhex(server), sealed));
+    } catch (cause) {
+      throw new ModelGuardError('INTEGRITY_FAILED', `${path} is not what this device wrote`, {
+        cause,
+        advice: 'Find out who changed it. Without it this device begins anew: leases, newest versions and time seen are forgotten.',
+      });
+    }
+    const state = readState(plain);
+    plain.fill(0);
+    return state;
+  }
+
+  async #entries(): Promise<{ readonly server: string; readonly generation: number }[]> {
+    let names: string[];
+    try {
+      names = await attempt('Cannot list', this.#folder, () => readdir(this.#folder));
+    } catch (error) {
+      if (hasCode(error, 'NOT_FOUND')) return [];
+      throw error;
+    }
+    return names.flatMap((name) => {
+      const [, server, generation] = FILE.exec(name) ?? [];
+      return server === undefined ? [] : [{ server, generation: Number(generation) }];
+    });
+  }
+
+  #path(server: string, generation: number | string): string {
+    return join(this.#folder, `${server}.${generation}`);
+  }
+}

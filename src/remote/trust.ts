@@ -1,0 +1,111 @@
+/** What is believed of a server: what the pinned key signed, and what it named as its successor signed. */
+import { type Checkpoint, checkpointVerifies, readStatement, type Said, type Statement, type StatementKind } from '../contract/index.js';
+import { ModelGuardError } from '../errors.js';
+import type { CallOptions, Client } from './client.js';
+import { type Clock, type Moment, refuseSkewed } from './clock.js';
+import { verifyToken } from './tokens.js';
+
+/** The statement `server`, verified, and the signing keys that are trusted because of it. */
+export interface Facts extends Said<'server'> {
+  readonly trusted: readonly string[];
+}
+
+export interface TrustOptions {
+  readonly client: Client;
+  /** `mgs1:…` */
+  readonly pinned: string;
+  readonly clock: Clock;
+}
+
+/** How long what was asked once is taken for current. */
+const FRESH_SECONDS = 300;
+
+export class Trust {
+  readonly #client: Client;
+  readonly #clock: Clock;
+  #trusted: readonly string[];
+  #server: string | undefined;
+  #facts: { readonly facts: Facts; readonly at: number } | undefined;
+
+  constructor({ client, pinned, clock }: TrustOptions) {
+    this.#client = client;
+    this.#clock = clock;
+    this.#trusted = [pinned];
+  }
+
+  get trusted(): readonly string[] {
+    return this.#trusted;
+  }
+  /** The server's id, as soon as it is known. */
+  get server(): string | undefined {
+    return this.#server;
+  }
+
+  /** What an earlier process learned of this server. */
+  recall(server: string, keys: readonly string[]): void {
+    this.#server ??= server;
+    if (this.#server === server) this.#trusted = [...new Set([...this.#trusted, ...keys])];
+  }
+
+  /** A statement of this server, signed just now. SERVER_UNTRUSTED, RESPONSE_INVALID, CLOCK_SKEWED */
+  async read<Kind extends StatementKind>(kind: Kind, statement: Statement, asked: Moment): Promise<Said<Kind>> {
+    const said = readStatement(kind, statement, { trusted: this.#trusted, server: this.#server });
+    refuseSkewed(said.time, asked, await this.#clock());
+    this.#server = said.server;
+    return said;
+  }
+
+  /** The latest facts, asked for again when they are more than a few minutes old. */
+  async facts(options: CallOptions): Promise<Facts> {
+    const { wall } = await this.#clock();
+    if (this.#facts && Math.abs(wall - this.#facts.at) < FRESH_SECONDS) return this.#facts.facts;
+    return await this.ask(options);
+  }
+
+  /** Asks the server for its statement. */
+  async ask(options: CallOptions): Promise<Facts> {
+    const asked = await this.#clock();
+    const { server, succession } = await this.#client.call('server', {}, options);
+    this.#succeed(succession);
+    const said = await this.read('server', server, asked);
+    if (!said.keys.some(({ state }) => state === 'current'))
+      throw new ModelGuardError('RESPONSE_INVALID', 'The server names no current encryption key');
+    const facts = { ...said, trusted: this.#trusted };
+    this.#facts = { facts, at: asked.wall };
+    return facts;
+  }
+
+  /** In order, oldest first. Those from before the pinned key say nothing to us. */
+  #succeed(succession: readonly Statement[]): void {
+    for (const statement of succession) {
+      if (!this.#trusted.includes(statement.key)) continue;
+      const { next } = readStatement('succession', statement, { trusted: this.#trusted, server: this.#server });
+      if (!this.#trusted.includes(next)) this.#trusted = [...this.#trusted, next];
+    }
+  }
+
+  /** Whether `token`, new from the server, is one of its own. SERVER_UNTRUSTED */
+  async checkToken(token: string): Promise<void> {
+    const asked = await this.#clock();
+    const { statement } = await this.#client.call('jwks', {}, { attempts: 1 });
+    // Only the signed statement counts, the bare key set is anybody's word.
+    if (statement === undefined) return await this.#acceptOpaque(token);
+    if (!this.#trusted.includes(statement.key)) await this.ask({ token, attempts: 1 });
+    const { keys, server } = await this.read('jwks', statement, asked);
+    if (keys.length === 0) return await this.#acceptOpaque(token);
+    await verifyToken(token, { server, keys }, asked.wall * 1000);
+  }
+
+  /** Tokens that only the server can check: if its statement says that it makes such. */
+  async #acceptOpaque(token: string): Promise<void> {
+    const { tokens } = await this.ask({ token, attempts: 1 });
+    if (tokens === 'EdDSA')
+      throw new ModelGuardError('SERVER_UNTRUSTED', 'The server shows no signed keys for the tokens that it says it signs');
+  }
+}
+
+/** SERVER_UNTRUSTED */
+export function checkCheckpoint(checkpoint: Checkpoint, { auditKey, logId }: Facts): void {
+  if (checkpoint.logId !== logId || !checkpointVerifies(checkpoint, auditKey))
+    throw new ModelGuardError('SERVER_UNTRUSTED', "The checkpoint is not signed by the server's audit key");
+}

@@ -1,0 +1,211 @@
+/** An archive on its way from its file to a pipe. */
+import { once } from 'node:events';
+import { basename } from 'node:path';
+import { Readable, type Writable } from 'node:stream';
+import { abortable, throwIfAborted } from '../abort.js';
+import { decode, unhex } from '../contract/index.js';
+import { wholeContainer } from '../container.js';
+import { AbortError, isModelGuardError, ModelGuardError } from '../errors.js';
+import { resolveVerifiers } from '../keys/resolve.js';
+import { normaliseName } from '../names.js';
+import type { KeyHandle } from '../native/binding.js';
+import { call } from '../native/index.js';
+import { controlled } from '../native/work.js';
+import type { Verifier } from '../types.js';
+import type { Connection } from './connection.js';
+import { measured } from './measured.js';
+import type { Memory } from './memory.js';
+import { proveLease, type Signer } from './proof.js';
+import { checkCheckpoint } from './trust.js';
+import type { Archive, UnlockOptions, UnlockState } from './types.js';
+
+const PIECE = 1024 * 1024;
+
+export interface UnlockingOptions extends UnlockOptions {
+  readonly path: string;
+  readonly connection: Connection;
+  readonly memory: Memory;
+  readonly device: Signer;
+  /** Publishers that are pinned for an archive of that name. */
+  readonly publishers: (name: string) => Verifier | undefined;
+}
+
+/** Plaintext, wherever the ciphertext is. */
+interface Source {
+  readonly size: number;
+  read(offset: number, length: number): Promise<Uint8Array>;
+  close(): void;
+}
+
+/**
+ * An archive being unlocked; nothing happens before its stream is read. `unlock` makes it.
+ * @example
+ * const unlocking = guard.unlock('images.tar.mguard');
+ * const tar = spawn('tar', ['-x'], { stdio: ['pipe', 'inherit', 'inherit'] });
+ * await unlocking.pipeTo(tar.stdin);
+ */
+export class Unlocking {
+  readonly #options: UnlockingOptions;
+  #state: UnlockState = 'idle';
+  #failure: Error | undefined;
+  /** The decrypted bytes. What was read is the reader's: wipe it when it is used up, or have {@link pipeTo} do so. */
+  readonly stream: Readable;
+
+  /** @internal */
+  constructor(options: UnlockingOptions) {
+    this.#options = options;
+    this.stream = Readable.from(this.#run(), { objectMode: false, highWaterMark: 1 });
+    const { signal } = options;
+    const abort = (): void => void this.stream.destroy(new AbortError(signal?.reason));
+    signal?.addEventListener('abort', abort);
+    this.stream.once('close', () => {
+      signal?.removeEventListener('abort', abort);
+      // Nobody wants the rest, or nobody ever read it.
+      if (this.#state !== 'done') this.#fail(this.stream.errored ?? new AbortError());
+    });
+  }
+
+  /** Where it is. */
+  get state(): UnlockState {
+    return this.#state;
+  }
+
+  /** Why it failed. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /**
+   * Writes everything to `target` and ends it; each piece is wiped as soon as it was written, so `target` must not keep it.
+   * @throws What the stream fails with, and what `target` does
+   */
+  async pipeTo(target: Writable): Promise<void> {
+    let broken: Error | undefined;
+    const note = (error: Error): void => {
+      broken ??= error;
+    };
+    target.on('error', note);
+    try {
+      for await (const piece of this.stream as AsyncIterable<Uint8Array>) {
+        await new Promise<void>((resolve, reject) => target.write(piece, (error) => (error ? reject(error) : resolve())));
+        piece.fill(0);
+      }
+      const finished = once(target, 'finish');
+      target.end();
+      await finished;
+    } catch (error) {
+      target.destroy();
+      throw this.#failure && isModelGuardError(this.#failure) ? this.#failure : (broken ?? error);
+    } finally {
+      target.off('error', note);
+    }
+  }
+
+  #enter(state: UnlockState): void {
+    this.#state = state;
+    this.#options.onState?.(state);
+  }
+
+  #fail(error: Error): void {
+    if (this.#state === 'failed') return;
+    this.#failure = error;
+    this.#enter('failed');
+  }
+
+  async *#run(): AsyncGenerator<Uint8Array, void, undefined> {
+    const { signal } = this.#options;
+    let source: Source | undefined;
+    try {
+      const opened = await abortable(signal, () => this.#open());
+      source = opened;
+      this.#enter('decrypting');
+      for (let at = 0; at < opened.size; at += PIECE) {
+        throwIfAborted(signal);
+        yield await call(() => opened.read(at, Math.min(PIECE, opened.size - at)));
+      }
+      this.#enter('done');
+    } catch (error) {
+      this.#fail(error as Error);
+      throw error;
+    } finally {
+      source?.close();
+    }
+  }
+
+  async #open(): Promise<Source> {
+    const { path, name = normaliseName(basename(path)), connection, signal } = this.#options;
+    this.#enter('authenticating');
+    await connection.session.token(signal);
+    this.#enter('fetchingKey');
+    const archive = await connection.call('getArchive', { params: { name } }, { signal });
+    const publishers = this.#publishers(archive);
+    const { sha256, size, stillThere } = await measured(path, signal);
+    if (sha256 !== archive.sha256 || size !== archive.size)
+      throw new ModelGuardError('ARCHIVE_CHANGED', `${path} is not what was registered as ${archive.name}`);
+    const key = await this.#key(archive);
+    const source = archive.format === 'container' ? await this.#container(key, publishers) : await legacy(path, key);
+    try {
+      // From here on the engine itself notices changes.
+      await stillThere();
+    } catch (error) {
+      source.close();
+      throw error;
+    }
+    return source;
+  }
+
+  /** VERIFIER_REQUIRED. A legacy artifact has no origin but what was registered. */
+  #publishers({ format, name }: Archive): readonly Uint8Array[] {
+    const { verifier, unsigned, publishers } = this.#options;
+    if (format === 'legacy' || unsigned) return [];
+    const trusted = verifier ?? publishers(name);
+    if (trusted === undefined)
+      throw new ModelGuardError('VERIFIER_REQUIRED', 'Nothing says whom to trust for the origin of this archive');
+    return resolveVerifiers(trusted, 'verifier');
+  }
+
+  /** Fetched sealed to this device, opened natively. */
+  async #key({ name, sha256, size, format }: Archive): Promise<KeyHandle> {
+    const { connection, memory, device, signal } = this.#options;
+    const before = await memory.before();
+    const { client, trust } = connection;
+    return await connection.procedure({ repeatable: true, signal }, async (options) => {
+      const facts = await trust.facts(options);
+      const { challenge } = await client.call('challengeLease', { body: {} }, options);
+      const body = { device: device.id, challenge };
+      const proof = proveLease(device, { serverId: facts.server, challenge }, body);
+      const grant = await client.call('unlockArchive', { params: { name }, body }, { ...options, ...proof });
+      const { archive } = grant;
+      if (archive.name !== name || archive.sha256 !== sha256 || archive.size !== size || archive.format !== format)
+        throw new ModelGuardError('RESPONSE_INVALID', 'The server gives the key of another archive');
+      if (grant.checkpoint) checkCheckpoint(grant.checkpoint, facts);
+      await memory.learnCheckpoint(before, facts.server, grant.checkpoint);
+      const key = call((native) =>
+        native.openFragment(device.handle, decode(grant.fragment), unhex(facts.server), name, decode(challenge)),
+      );
+      const type = call((native) => native.keyType(key));
+      if (type !== (format === 'container' ? 'master' : 'legacy'))
+        throw new ModelGuardError('KEY_TYPE_WRONG', `The key of ${name} is a ${type} key, which opens no ${format} archive`);
+      return key;
+    });
+  }
+
+  async #container(key: KeyHandle, publishers: readonly Uint8Array[]): Promise<Source> {
+    const { path, signal } = this.#options;
+    const { head, rest } = await wholeContainer(path);
+    const trust = { publishers, leaseKeys: [], now: Math.floor(Date.now() / 1000) };
+    return await controlled(signal, async (control) => {
+      const opened = await call((native) => native.open({ small: head, identities: [key], trust, control }));
+      const reader = await call(() => opened.reader({ ...rest, sameContainer: true }, { control }));
+      const [only, ...others] = reader.files;
+      if (only && others.length === 0)
+        return { size: only.size, read: (offset, length) => reader.read(0, offset, length), close: () => reader.close() };
+      reader.close();
+      throw new ModelGuardError('SOURCE_UNSUPPORTED', `${path} holds ${reader.files.length} files; an archive is one`);
+    });
+  }
+}
+
+async function legacy(path: string, key: KeyHandle): Promise<Source> {
+  return await call((native) => native.legacyOpen({ file: path }, key));
+}

@@ -1,0 +1,11 @@
+/**
+ * What `@org/model-guard-server` is built from: the contract, and the native work with a server's keys. Server and SDK of the same
+ * version belong together; nothing here is promised to others.
+ */
+export { chainHead, EMPTY_HEAD, exportHeader } from '../audit/chain.js';
+export * from '../contract/index.js';
+export { ERROR_CODES, isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
+export { DeviceKey, MasterKey, SigningKey } from '../keys/index.js';
+export { fileStore } from '../stores/file.js';
+export { checkParts, verify } from '../verify.js';
+export * from './keys.js';

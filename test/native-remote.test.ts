@@ -1,0 +1,490 @@
+/** What devices and servers sign and seal to each other: docs/server-protocol.md, computed a second time over node:crypto and @hpke/core. */
+import * as crypto from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { KeyHandle, NativeReader, NativeTrust } from '../src/native/binding.js';
+import { call } from '../src/native/index.js';
+import { concat, hex, same, utf8 } from './reference/bytes.js';
+import { keyFile, openContainer, sealContainer, splitContainer } from './reference/container.js';
+import { parseHeader, ROLE, signedBytes } from './reference/header.js';
+import { gcmOpen, gcmSeal, hkdf, hkdfExpand, hmac, publicOf, sign, verify } from './reference/primitives.js';
+import { become } from './support/bound.js';
+import { failureOf } from './support/failures.js';
+import { useMachine } from './support/machine-addon.js';
+import { machineTree } from './support/machine-tree.js';
+import { seeded } from './support/seed.js';
+import { temporaryFolder } from './support/temp.js';
+
+useMachine('/nowhere');
+const folder = temporaryFolder('remote');
+const random = seeded('remote');
+const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
+const [SERVER, CHALLENGE, SUBJECT] = [random.bytes(16), random.bytes(32), random.bytes(16)];
+const none = new Uint8Array(0);
+const label = (purpose: string, ...parts: Uint8Array[]): Uint8Array => concat(utf8(`model-guard/v1/${purpose}\0`), ...parts);
+const codeOf = async (task: () => unknown): Promise<string> => (await failureOf(task)).code;
+
+interface Made {
+  readonly handle: KeyHandle;
+  readonly raw: Uint8Array;
+}
+let keys = 0;
+async function make(type: 'master' | 'device' | 'signing', size: number): Promise<Made> {
+  const raw = random.bytes(size);
+  const file = path.join(folder, `${++keys}.key`);
+  writeFileSync(file, keyFile(type, raw), { mode: 0o600 });
+  return { handle: (await call((native) => native.readKeyFile(file))).key, raw };
+}
+let device: Made;
+let server: Made;
+let stranger: Made;
+let signing: Made;
+let master: Made;
+let keyString: Made;
+beforeAll(async () => {
+  [device, server, stranger] = [await make('device', 64), await make('device', 64), await make('device', 64)];
+  [signing, master] = [await make('signing', 32), await make('master', 32)];
+  const raw = random.bytes(70);
+  keyString = { raw, handle: (await call((native) => native.legacyKey({ bytes: raw }))).key };
+});
+const x25519 = ({ raw }: Made): Uint8Array => publicOf('x25519', raw.slice(0, 32));
+const seed = ({ raw }: Made): Uint8Array => raw.slice(-32);
+
+const buffer = (bytes: Uint8Array): ArrayBuffer => Uint8Array.from(bytes).buffer;
+async function hpkeSeal(to: Made, info: Uint8Array, aad: Uint8Array, plain: Uint8Array): Promise<Uint8Array> {
+  const recipientPublicKey = await suite.kem.deserializePublicKey(buffer(x25519(to)));
+  const sealed = await suite.seal({ recipientPublicKey, info: buffer(info) }, buffer(plain), buffer(aad));
+  return concat(new Uint8Array(sealed.enc), new Uint8Array(sealed.ct));
+}
+async function hpkeOpen(by: Made, info: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Promise<Uint8Array> {
+  const recipientKey = await suite.kem.deserializePrivateKey(buffer(by.raw.slice(0, 32)));
+  const enc = buffer(sealed.slice(0, 32));
+  return new Uint8Array(await suite.open({ recipientKey, enc, info: buffer(info) }, buffer(sealed.slice(32)), buffer(aad)));
+}
+/** The same with one bit of each byte changed in turn, one byte less, one more, and nothing at all. */
+function* damaged(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 1) yield bytes.map((byte, i) => (i === at ? byte ^ (1 << (at % 7)) : byte));
+  yield bytes.slice(0, -1);
+  yield concat(bytes, Uint8Array.of(0));
+  yield none;
+}
+
+describe('a signature', () => {
+  it.for(['lease-request', 'statement', 'checkpoint'] as const)('for %s is Ed25519 over purpose and message', (purpose) => {
+    for (const key of [device, signing]) {
+      const message = random.bytes(random.integer(300));
+      const signature = call((native) => native.sign(purpose, key.handle, message));
+      expect(same(signature, sign(seed(key), label(purpose, message))), 'Ed25519 is deterministic').toBe(true);
+      const pub = publicOf('ed25519', seed(key));
+      const verifies = (p: typeof purpose | 'enrolment', k: Uint8Array, m: Uint8Array, s: Uint8Array): boolean =>
+        call((native) => native.verifySignature(p, k, m, s));
+      expect(verify(pub, label(purpose, message), signature)).toBe(true);
+      expect(verifies(purpose, pub, message, signature)).toBe(true);
+      expect(verifies('enrolment', pub, message, signature), 'for another purpose').toBe(false);
+      expect(verifies(purpose, pub, concat(message, none, Uint8Array.of(0)), signature), 'of another message').toBe(false);
+      expect(verifies(purpose, publicOf('ed25519', seed(stranger)), message, signature), 'by another key').toBe(false);
+      for (const other of damaged(signature)) expect(verifies(purpose, pub, message, other)).toBe(false);
+    }
+  });
+
+  it('needs a key that signs, a purpose of the list, and is never for an enrolment', async () => {
+    for (const { handle } of [master, keyString])
+      expect(await codeOf(() => call((native) => native.sign('statement', handle, none)))).toBe('KEY_TYPE_WRONG');
+    for (const purpose of ['enrolment', 'lease', '', 'publisher'])
+      expect(await codeOf(() => call((native) => native.sign(purpose as 'statement', device.handle, none)))).toBe(
+        'INVALID_ARGUMENT',
+      );
+    const short = random.bytes(31);
+    expect(await codeOf(() => call((native) => native.verifySignature('statement', short, none, random.bytes(64))))).toBe(
+      'INVALID_ARGUMENT',
+    );
+  });
+});
+
+describe('the proof of an enrolment', () => {
+  const info = label('enrolment-nonce', SERVER);
+  const message = random.bytes(112);
+  const prove = (sealed: Uint8Array, key = device, id = SERVER, challenge = CHALLENGE): Uint8Array =>
+    call((native) => native.proveEnrolment(key.handle, id, challenge, sealed, message));
+
+  it('@hpke/core opens the nonce that is sealed, and the proof signs it', async () => {
+    const { nonce, sealed } = call((native) => native.sealNonce(x25519(device), SERVER, CHALLENGE));
+    expect(nonce.length).toBe(32);
+    expect(same(await hpkeOpen(device, info, CHALLENGE, sealed), nonce)).toBe(true);
+    expect(same(prove(sealed), sign(seed(device), label('enrolment', message, nonce)))).toBe(true);
+    const pub = publicOf('ed25519', seed(device));
+    expect(call((native) => native.verifySignature('enrolment', pub, concat(message, nonce), prove(sealed)))).toBe(true);
+    expect(same(call((native) => native.sealNonce(x25519(device), SERVER, CHALLENGE)).nonce, nonce), 'each nonce is new').toBe(
+      false,
+    );
+  });
+
+  it('opens what @hpke/core sealed, and nothing that was sealed otherwise', async () => {
+    const nonce = random.bytes(32);
+    const sealed = await hpkeSeal(device, info, CHALLENGE, nonce);
+    expect(same(prove(sealed), sign(seed(device), label('enrolment', message, nonce)))).toBe(true);
+    for (const other of damaged(sealed)) expect(await codeOf(() => prove(other))).toBe('INTEGRITY_FAILED');
+    expect(await codeOf(() => prove(sealed, stranger))).toBe('INTEGRITY_FAILED');
+    expect(await codeOf(() => prove(sealed, device, random.bytes(16)))).toBe('INTEGRITY_FAILED');
+    expect(await codeOf(() => prove(sealed, device, SERVER, random.bytes(32)))).toBe('INTEGRITY_FAILED');
+    const short = await hpkeSeal(device, info, CHALLENGE, random.bytes(31));
+    expect(await codeOf(() => prove(short))).toBe('INTEGRITY_FAILED');
+    for (const key of [signing, master]) expect(await codeOf(() => prove(sealed, key))).toBe('KEY_TYPE_WRONG');
+    expect(await codeOf(() => prove(sealed, device, random.bytes(15)))).toBe('INVALID_ARGUMENT');
+    expect(await codeOf(() => prove(sealed, device, SERVER, none))).toBe('INVALID_ARGUMENT');
+  });
+});
+
+describe('what a device keeps of a server', () => {
+  it('is AES-256-GCM under a key of the private keys and the server id', async () => {
+    const key = hkdf('sha384', device.raw, none, label('state', SERVER), 32);
+    const open = (sealed: Uint8Array, by = device, id = SERVER): Uint8Array =>
+      call((native) => native.openState(by.handle, id, sealed));
+    for (const state of [none, utf8('{"models":{}}'), random.bytes(100_000)]) {
+      const sealed = call((native) => native.sealState(device.handle, SERVER, state));
+      expect(gcmOpen(key, sealed.slice(0, 12), none, sealed.slice(12))).toEqual(state);
+      const nonce = random.bytes(12);
+      expect(same(open(concat(nonce, gcmSeal(key, nonce, none, state))), state)).toBe(true);
+      if (state.length < 100)
+        for (const other of damaged(sealed)) expect(await codeOf(() => open(other))).toBe('INTEGRITY_FAILED');
+      expect(await codeOf(() => open(sealed, stranger))).toBe('INTEGRITY_FAILED');
+      expect(await codeOf(() => open(sealed, device, random.bytes(16)))).toBe('INTEGRITY_FAILED');
+    }
+    const large = new Uint8Array(16 * 2 ** 20 + 1);
+    expect(await codeOf(() => call((native) => native.sealState(device.handle, SERVER, large)))).toBe('INVALID_ARGUMENT');
+    expect(await codeOf(() => call((native) => native.sealState(signing.handle, SERVER, none)))).toBe('KEY_TYPE_WRONG');
+    expect(await codeOf(() => call((native) => native.sealState(device.handle, none, none)))).toBe('INVALID_ARGUMENT');
+  });
+
+  it('has an identity of its machine only where the key is sealed to one: the same from generating and from reading', async () => {
+    expect(call((native) => native.machineIdentity(device.handle, SERVER))).toBeUndefined();
+    expect(call((native) => native.machineIdentity(master.handle, SERVER))).toBeUndefined();
+    await become(machineTree('laptop-two-gpus'));
+    const file = path.join(folder, 'sealed.key');
+    const made = await call((native) => native.generateSealedKey(file, { tpm: 'never' }));
+    const { key } = await call((native) => native.readKeyFile(file));
+    const identity = call((native) => native.machineIdentity(made.key, SERVER));
+    expect(identity?.length).toBe(32);
+    expect(call((native) => native.machineIdentity(key, SERVER))).toEqual(identity);
+    expect(call((native) => native.machineIdentity(key, random.bytes(16)))).not.toEqual(identity);
+    expect(await codeOf(() => call((native) => native.machineIdentity(key, none)))).toBe('INVALID_ARGUMENT');
+    const plain = path.join(folder, 'plain.key');
+    await call((native) => native.writeKeyFile(key, plain));
+    expect(readFileSync(plain, 'utf8')).toMatch(/^model-guard-key v1 device plain\n[A-Za-z0-9_-]{86}\n$/);
+    const { key: copied } = await call((native) => native.readKeyFile(plain));
+    expect(
+      call((native) => native.machineIdentity(copied, SERVER)),
+      'the secret is not in a key file',
+    ).toBeUndefined();
+  });
+});
+
+describe("an archive's fragment", () => {
+  const NAME = 'earth/tiles';
+  const info = label('fragment', SERVER, utf8(NAME));
+  const parts = () => [[master, 1] as const, [keyString, 2] as const];
+  const reseal = (sealed: Uint8Array, more: object = {}): Uint8Array =>
+    call((native) =>
+      native.resealFragment({
+        key: server.handle,
+        sealed,
+        x25519: x25519(device),
+        serverId: SERVER,
+        name: NAME,
+        challenge: CHALLENGE,
+        ...more,
+      }),
+    );
+  const open = (sealed: Uint8Array, by = device, id = SERVER, name = NAME, challenge = CHALLENGE): KeyHandle =>
+    call((native) => native.openFragment(by.handle, sealed, id, name, challenge));
+
+  it('travels as HPKE of type and bytes, to the server and then to the device', async () => {
+    for (const [fragment, type] of parts()) {
+      const plain = concat(Uint8Array.of(type), fragment.raw);
+      const sealed = call((native) => native.sealFragment(fragment.handle, x25519(server), SERVER, NAME));
+      expect(same(await hpkeOpen(server, info, none, sealed), plain)).toBe(true);
+      const given = reseal(await hpkeSeal(server, info, none, plain));
+      expect(same(await hpkeOpen(device, info, CHALLENGE, given), plain)).toBe(true);
+      const rotated = reseal(sealed, { x25519: x25519(stranger), challenge: undefined });
+      expect(same(await hpkeOpen(stranger, info, none, rotated), plain)).toBe(true);
+      const handle = open(await hpkeSeal(device, info, CHALLENGE, plain));
+      expect(call((native) => native.keyType(handle))).toBe(type === 1 ? 'master' : 'legacy');
+    }
+  });
+
+  it('opens on the device as the key that it is', async () => {
+    const sealed = call((native) => native.sealFragment(master.handle, x25519(server), SERVER, NAME));
+    const file = path.join(folder, 'fragment.key');
+    await call((native) => native.writeKeyFile(open(reseal(sealed)), file));
+    expect(readFileSync(file)).toEqual(Buffer.from(keyFile('master', master.raw)));
+    const text = call((native) => native.sealFragment(keyString.handle, x25519(server), SERVER, NAME));
+    const artifact = await call((native) => native.legacyEncrypt(utf8('tile'), open(reseal(text))));
+    const key = crypto.createHash('sha256').update(keyString.raw).digest();
+    const decipher = crypto.createDecipheriv('aes-256-cbc', key, artifact.slice(0, 16));
+    expect(`${decipher.update(artifact.slice(16))}${decipher.final()}`).toBe('tile');
+  });
+
+  it('opens for nobody else, for no other name, server or challenge, and not changed', async () => {
+    const sealed = call((native) => native.sealFragment(master.handle, x25519(server), SERVER, NAME));
+    const given = reseal(sealed);
+    for (const other of damaged(sealed)) expect(await codeOf(() => reseal(other))).toBe('INTEGRITY_FAILED');
+    for (const other of damaged(given)) expect(await codeOf(() => open(other))).toBe('INTEGRITY_FAILED');
+    for (const more of [{ name: 'earth' }, { name: '' }, { serverId: random.bytes(16) }, { key: device.handle }])
+      expect(await codeOf(() => reseal(sealed, more))).toBe('INTEGRITY_FAILED');
+    expect(await codeOf(() => reseal(given, { key: device.handle })), 'what is for a challenge goes no further').toBe(
+      'INTEGRITY_FAILED',
+    );
+    expect(await codeOf(() => open(given, stranger))).toBe('INTEGRITY_FAILED');
+    expect(await codeOf(() => open(given, device, random.bytes(16)))).toBe('INTEGRITY_FAILED');
+    expect(await codeOf(() => open(given, device, SERVER, 'earth'))).toBe('INTEGRITY_FAILED');
+    expect(await codeOf(() => open(given, device, SERVER, NAME, random.bytes(32)))).toBe('INTEGRITY_FAILED');
+  });
+
+  it('is a master key or a key string of the right length', async () => {
+    const wrong = [
+      [1, 31],
+      [1, 33],
+      [2, 0],
+      [2, 4097],
+      [0, 32],
+      [3, 32],
+    ] as const;
+    for (const [type, length] of wrong) {
+      const plain = concat(Uint8Array.of(type), random.bytes(length));
+      const toServer = await hpkeSeal(server, info, none, plain);
+      const toDevice = await hpkeSeal(device, info, CHALLENGE, plain);
+      expect(await codeOf(() => reseal(toServer)), `type ${type}, ${length} bytes`).toBe('INTEGRITY_FAILED');
+      expect(await codeOf(() => open(toDevice)), `type ${type}, ${length} bytes`).toBe('INTEGRITY_FAILED');
+    }
+    for (const length of [1, 4096]) open(await hpkeSeal(device, info, CHALLENGE, concat(Uint8Array.of(2), random.bytes(length))));
+    for (const { handle } of [device, signing])
+      expect(await codeOf(() => call((native) => native.sealFragment(handle, x25519(server), SERVER, NAME)))).toBe(
+        'KEY_TYPE_WRONG',
+      );
+    const sealed = call((native) => native.sealFragment(master.handle, x25519(server), SERVER, NAME));
+    expect(await codeOf(() => reseal(sealed, { key: signing.handle }))).toBe('KEY_TYPE_WRONG');
+    for (const more of [{ x25519: none }, { serverId: none }, { challenge: none }])
+      expect(await codeOf(() => reseal(sealed, more))).toBe('INVALID_ARGUMENT');
+  });
+});
+
+describe('personal data', () => {
+  const wrapKey = (): Uint8Array => hkdfExpand('sha384', master.raw, utf8('model-guard/v1/field-wrap'), 32);
+  const subjectKey = (wrapped: Uint8Array): Uint8Array | undefined =>
+    gcmOpen(wrapKey(), wrapped.slice(0, 12), SUBJECT, wrapped.slice(12));
+
+  it('is boxed under a key of its subject, which is wrapped under the field key', async () => {
+    const wrapped = call((native) => native.newSubjectKey(master.handle, SUBJECT));
+    expect(wrapped.length).toBe(60);
+    const key = subjectKey(wrapped);
+    if (key === undefined) throw new Error('the wrapped key does not open');
+    expect(same(subjectKey(call((native) => native.newSubjectKey(master.handle, SUBJECT))) ?? none, key)).toBe(false);
+    const [aad, plain] = [random.bytes(8), utf8('{"email":"a@b.example"}')];
+    const seal = (w: Uint8Array, s = SUBJECT): Uint8Array => call((native) => native.sealBox(master.handle, w, s, aad, plain));
+    const open = (b: Uint8Array, w = wrapped, s = SUBJECT, a = aad, by = master): Uint8Array =>
+      call((native) => native.openBox(by.handle, w, s, a, b));
+    const box = seal(wrapped);
+    expect(gcmOpen(key, box.slice(0, 12), aad, box.slice(12))).toEqual(plain);
+    const nonce = random.bytes(12);
+    expect(open(concat(nonce, gcmSeal(key, nonce, aad, plain)))).toEqual(plain);
+    expect(open(concat(nonce, gcmSeal(key, nonce, aad, none)))).toEqual(none);
+    for (const other of damaged(box)) expect(await codeOf(() => open(other))).toBe('INTEGRITY_FAILED');
+    for (const other of damaged(wrapped)) {
+      expect(await codeOf(() => open(box, other))).toBe('INTEGRITY_FAILED');
+      expect(await codeOf(() => seal(other))).toBe('INTEGRITY_FAILED');
+    }
+    expect(await codeOf(() => open(box, wrapped, random.bytes(16)))).toBe('INTEGRITY_FAILED');
+    expect(await codeOf(() => open(box, wrapped, SUBJECT, none))).toBe('INTEGRITY_FAILED');
+    expect(await codeOf(() => open(box, wrapped, SUBJECT, aad, signing))).toBe('KEY_TYPE_WRONG');
+    expect(await codeOf(() => seal(wrapped, none))).toBe('INVALID_ARGUMENT');
+    expect(await codeOf(() => call((native) => native.newSubjectKey(master.handle, random.bytes(17))))).toBe('INVALID_ARGUMENT');
+  });
+
+  it('is looked up by HMAC-SHA-256 under a key of the use', async () => {
+    const message = utf8('email\0a@b.example');
+    for (const use of ['index', 'url'] as const) {
+      const key = hkdfExpand('sha384', master.raw, utf8(`model-guard/v1/field-mac/${use}`), 32);
+      expect(
+        same(
+          call((native) => native.fieldMac(master.handle, use, message)),
+          hmac('sha256', key, message),
+        ),
+      ).toBe(true);
+    }
+    expect(await codeOf(() => call((native) => native.fieldMac(device.handle, 'url', message)))).toBe('KEY_TYPE_WRONG');
+    expect(await codeOf(() => call((native) => native.fieldMac(master.handle, 'other' as 'url', message)))).toBe(
+      'INVALID_ARGUMENT',
+    );
+  });
+});
+
+const trust = (publishers: Uint8Array[] = [], leaseKeys: Uint8Array[] = [], now = 150): NativeTrust => ({
+  publishers,
+  leaseKeys,
+  now,
+});
+
+describe('a lease', () => {
+  const policy = { notBefore: 100, notAfter: 200, offlineUntil: 180, leaseId: '01'.repeat(16), deviceId: 'fe'.repeat(16) };
+  const container = () =>
+    sealContainer(new Map([['net', utf8('a model')]]), { name: 'net', version: '1', recipients: [{ x25519: x25519(server) }] });
+  const lease = (more: object = {}, signer = signing): Promise<Uint8Array> =>
+    call((native) =>
+      native.rewrap({
+        small: splitContainer(container()).small,
+        identities: [server.handle],
+        hardware: false,
+        trust: trust(),
+        recipients: [{ x25519: x25519(device) }],
+        lease: { policy: { ...policy, ...more }, signer: signer.handle },
+      }),
+    );
+
+  it('is a slot with the policy, signed, and opens in its time', async () => {
+    const small = await lease();
+    const header = parseHeader(small);
+    const [slot] = header.slots;
+    expect(slot?.policy).toMatchObject({ notBefore: 100, notAfter: 200, offlineUntil: 180 });
+    expect([slot?.policy?.leaseId, slot?.policy?.deviceId].map((id) => hex(id ?? none))).toEqual([
+      policy.leaseId,
+      policy.deviceId,
+    ]);
+    const [signature] = header.signatures;
+    const pub = publicOf('ed25519', seed(signing));
+    expect(signature?.role).toBe(ROLE.lease);
+    expect(verify(pub, signedBytes(ROLE.lease, header), signature?.bytes ?? none)).toBe(true);
+    const opens = (t: NativeTrust) =>
+      call((native) => native.open({ small, identities: [device.handle], hardware: false, trust: t }));
+    expect((await opens(trust([], [pub]))).info.slots[0]?.policy).toEqual(policy);
+    expect(await codeOf(() => opens(trust()))).toBe('LEASE_UNTRUSTED');
+    expect(await codeOf(() => opens(trust([], [pub], 99)))).toBe('LEASE_NOT_YET_VALID');
+    expect(await codeOf(() => opens(trust([], [pub], 200)))).toBe('LEASE_EXPIRED');
+  });
+
+  it('has times in order, ids of 32 hex digits, and a signing key', async () => {
+    const wrong = [
+      { notBefore: 200 },
+      { notBefore: 201 },
+      { offlineUntil: 201 },
+      { notAfter: -1 },
+      { notAfter: 2 ** 53 },
+      { leaseId: '01'.repeat(15) },
+      { leaseId: `${'01'.repeat(15)}0G` },
+      { deviceId: 'FE'.repeat(16) },
+    ];
+    for (const more of wrong) expect(await codeOf(() => lease(more)), JSON.stringify(more)).toBe('INVALID_ARGUMENT');
+    await lease({ offlineUntil: 200 });
+    expect(await codeOf(() => lease({}, device))).toBe('KEY_TYPE_WRONG');
+  });
+});
+
+describe('a reader', () => {
+  const files = new Map([
+    ['a/large', random.bytes(3_000_000)],
+    ['b', none],
+    ['c', random.bytes(16_384)],
+    ['d', random.bytes(70_001)],
+  ]);
+  const names = [...files.keys()];
+  let small: Uint8Array;
+  let big: Uint8Array;
+  let count = 0;
+  beforeAll(() => {
+    const made = sealContainer(files, {
+      name: 'net',
+      version: '1',
+      recipients: [{ master: master.raw }],
+      signer: signing.raw,
+    });
+    expect(openContainer(made, [{ master: master.raw }], {}).files.size).toBe(4);
+    ({ small, big } = splitContainer(made));
+  });
+  const onDisk = (bytes: Uint8Array): string => {
+    const file = path.join(folder, `${++count}.big`);
+    writeFileSync(file, bytes);
+    return file;
+  };
+  const reader = async (file: string, publishers: Uint8Array[], more: object = {}): Promise<NativeReader> => {
+    const opened = await call((native) =>
+      native.open({ small, identities: [master.handle], hardware: false, trust: trust(publishers) }),
+    );
+    return call(() => opened.reader({ file, ...more }, {}));
+  };
+  const publishers = (): Uint8Array[] => [publicOf('ed25519', signing.raw)];
+
+  it('gives what the files hold, at any offset, with and without publishers to trust', async () => {
+    const file = onDisk(big);
+    for (const trusted of [[], publishers()]) {
+      const from = await reader(file, trusted);
+      expect(from.files).toEqual(names.map((name) => ({ path: name, size: files.get(name)?.length })));
+      for (let round = 0; round < 60; round += 1) {
+        const index = random.integer(names.length);
+        const bytes = files.get(names[index] ?? '') ?? none;
+        const offset = random.integer(bytes.length + 1);
+        const length = random.integer(bytes.length - offset + 1);
+        const piece = await call(() => from.read(index, offset, length));
+        expect(same(piece, bytes.slice(offset, offset + length)), `${names[index]} ${offset}+${length}`).toBe(true);
+      }
+      const whole = await Promise.all(names.map((name, i) => from.read(i, 0, files.get(name)?.length ?? 0)));
+      expect(whole.every((bytes, i) => same(bytes, files.get(names[i] ?? '') ?? none))).toBe(true);
+      from.close();
+    }
+  });
+
+  it('takes a big part that lies inside a file', async () => {
+    const from = await reader(onDisk(concat(small, big)), publishers(), { fileOffset: small.length, sameContainer: true });
+    expect(same(await from.read(2, 0, 16_384), files.get('c') ?? none)).toBe(true);
+  });
+
+  it('refuses what is not in a file, what is not a file, and everything once it is closed', async () => {
+    const from = await reader(onDisk(big), []);
+    for (const [index, offset, length] of [
+      [4, 0, 0],
+      [0, 3_000_001, 0],
+      [0, 2_999_999, 2],
+      [1, 0, 1],
+      [-1, 0, 0],
+      [0, 0.5, 1],
+    ] as const)
+      expect(await codeOf(() => call(() => from.read(index, offset, length)))).toBe('INVALID_ARGUMENT');
+    const pending = from.read(0, 0, 3_000_000);
+    from.close();
+    from.close();
+    expect(same(await pending, files.get('a/large') ?? none), 'a read in flight goes on').toBe(true);
+    expect(await codeOf(() => call(() => from.read(0, 0, 1)))).toBe('DISPOSED');
+    const opened = await call((native) => native.open({ small, identities: [master.handle], hardware: false, trust: trust() }));
+    expect(await codeOf(() => call(() => opened.reader({ bytes: big }, {})))).toBe('INVALID_ARGUMENT');
+    expect(await codeOf(() => call(() => opened.reader({ file: path.join(folder, 'none') }, {})))).toBe('NOT_FOUND');
+  });
+
+  it('gives nothing of a part that was changed, cut, or is of another container', async () => {
+    const changed = big.map((byte, i) => (i === 1_500_000 ? byte ^ 1 : byte));
+    expect(await codeOf(() => reader(onDisk(changed), publishers()))).toBe('DIGEST_MISMATCH');
+    const from = await reader(onDisk(changed), []);
+    expect(await codeOf(() => call(() => from.read(0, 0, 3_000_000)))).toBe('INTEGRITY_FAILED');
+    expect((await from.read(0, 0, 1_000_000)).length, 'other chunks are authentic').toBe(1_000_000);
+    const end = big.map((byte, i) => (i === big.length - 1 ? byte ^ 1 : byte));
+    expect(await codeOf(() => reader(onDisk(end), [])), 'the last chunk is checked first').toBe('INTEGRITY_FAILED');
+    expect(await codeOf(() => reader(onDisk(big.slice(0, -1)), []))).toBe('PARTS_MISMATCH');
+    expect(await codeOf(() => reader(onDisk(random.bytes(big.length)), []))).toBe('PARTS_MISMATCH');
+  });
+
+  it('notices a file that changes under it, and can be cancelled while it checks', async () => {
+    const file = onDisk(big);
+    const from = await reader(file, publishers());
+    writeFileSync(file, big);
+    expect(await codeOf(() => call(() => from.read(2, 0, 10)))).toBe('SOURCE_CHANGED');
+    const opened = await call((native) =>
+      native.open({ small, identities: [master.handle], hardware: false, trust: trust(publishers()) }),
+    );
+    const control = call((native) => native.control());
+    control.cancel();
+    expect(await codeOf(() => call(() => opened.reader({ file }, { control })))).toBe('ABORT_ERR');
+    const progress = call((native) => native.control());
+    await call(() => opened.reader({ file }, { control: progress, threads: 1 }));
+    expect(progress.done()).toBe(parsedSize());
+  });
+  const parsedSize = (): number => call((native) => native.inspect(small)).plaintextSize;
+});
