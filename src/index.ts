@@ -23,17 +23,20 @@ export type { GuardedFile, GuardedModel, LoadedMetadata } from './model.js';
 export type { Progress, ProgressPhase, RunOptions } from './native/work.js';
 export { protect } from './protect.js';
 export { rekey } from './rekey.js';
+export * from './remote/index.js';
 export { rewrap } from './rewrap.js';
 export { merge, mergeFiles, split, splitFile } from './split.js';
 export {
   type BigPartSource,
   type CollectOptions,
+  type DefaultsOptions,
   type FileStoreOptions,
   fileStore,
   type ModelRef,
   memoryStore,
   type OpenBigPart,
   type PartStore,
+  type Published,
   type StoreDefaults,
   type StoreOptions,
   type Stores,

@@ -116,7 +116,14 @@ export async function publish(
   );
   // Best effort: the new version is published, whatever happens here.
   if (overwrite && small === big) await big.collect().catch(() => undefined);
-  return { ref: label(ref), payloadId, digest, smallBytes: bytes.length, bigBytes: part.size, state: published?.state ?? 'released' };
+  return {
+    ref: label(ref),
+    payloadId,
+    digest,
+    smallBytes: bytes.length,
+    bigBytes: part.size,
+    state: published?.state ?? 'released',
+  };
 }
 
 interface BigPart {

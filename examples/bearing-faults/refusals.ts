@@ -122,7 +122,7 @@ async function publish(store: string, model: Uint8Array, { device }: Scene, sign
 }
 
 /** The code of the error that a promise ends in; `NOT REFUSED` if it does not. */
-async function codeOf(attempt: Promise<unknown>): Promise<string> {
+export async function codeOf(attempt: Promise<unknown>): Promise<string> {
   try {
     await attempt;
     return 'NOT REFUSED';

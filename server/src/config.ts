@@ -19,7 +19,7 @@ const httpUrl = z
   .transform((text) => text.replace(/\/+$/, ''));
 const origin = z
   .url({ protocol: /^https?$/ })
-  .refine((text) => new URL(text).origin === text, 'is not an origin (https://host[:port])');
+  .refine((text) => URL.canParse(text) && new URL(text).origin === text, 'is not an origin (https://host[:port])');
 
 /** What may be set; every text comes from a flag or from the environment. */
 export const settings = z.strictObject({

@@ -104,7 +104,10 @@ describe('the command line', () => {
   it('names a variable for every flag, and shows an example', () => {
     const command = makeCommand('1.2.3', async () => {});
     let help = '';
-    command.configureOutput({ writeOut: (text) => void (help += text) }).outputHelp();
+    const writeOut = (text: string): void => {
+      help += text;
+    };
+    command.configureOutput({ writeOut }).outputHelp();
     expect(help).toContain('npx @org/model-guard-server --data ./guard-data');
     for (const { long, envVar } of command.options)
       if (long !== '--version' && long !== '--no-authentication')

@@ -11,9 +11,8 @@ const shape = z.strictObject({
   url: z.url(),
   /** Pinned: `mgs1:…`. */
   serverKey: z.string(),
-  email: z.string(),
-  /** Where the password is read from; it is never kept here. */
-  passwordFile: filePath.optional(),
+  /** File with e-mail address and password; they are never kept here. */
+  credentials: filePath.optional(),
   ca: filePath.optional(),
   clientCertificate: filePath.optional(),
   clientKey: filePath.optional(),
@@ -35,7 +34,7 @@ export async function readProfile(given?: string): Promise<Profile> {
     if (!hasCode(cause, 'NOT_FOUND')) throw cause;
     throw new ModelGuardError('NOT_FOUND', `No guard server is known here (${path})`, {
       cause,
-      advice: 'Name one first: `model-guard login --url https://… --server-key mgs1:… --email …`.',
+      advice: 'Name one first: `model-guard login --url https://… --server-key mgs1:… --credentials FILE`.',
     });
   });
   try {

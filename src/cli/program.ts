@@ -1,13 +1,19 @@
 /** All commands in one program, and one way out of it. */
 import { Command } from 'commander';
+import { registerAuditLog } from './commands/audit-log.js';
+import { registerDevices, registerEntitlements, registerLeases, registerUsers } from './commands/devices.js';
 import { registerEncrypt } from './commands/encrypt.js';
 import { registerFingerprint } from './commands/fingerprint.js';
 import { registerInspect, registerVerify } from './commands/inspect.js';
 import { registerKeygen } from './commands/keygen.js';
 import { registerDecrypt, registerLoad } from './commands/load.js';
+import { registerEnroll, registerLogin, registerPassword } from './commands/login.js';
 import { registerMigrate } from './commands/migrate.js';
+import { registerArchives, registerModels, registerServerKeys } from './commands/models.js';
 import { registerMerge, registerRewrap, registerSplit } from './commands/parts.js';
 import { registerProtect, registerRekey } from './commands/protect.js';
+import { registerPublish, registerRelease } from './commands/publish.js';
+import { registerUnlock } from './commands/unlock.js';
 import { Context, packageVersion } from './context.js';
 import { EXIT_HELP, errorText, exitCodeOf } from './exit.js';
 import { example } from './flags.js';
@@ -26,6 +32,20 @@ const REGISTER = [
   registerRekey,
   registerFingerprint,
   registerMigrate,
+  registerLogin,
+  registerPassword,
+  registerEnroll,
+  registerPublish,
+  registerRelease,
+  registerModels,
+  registerDevices,
+  registerEntitlements,
+  registerLeases,
+  registerUsers,
+  registerArchives,
+  registerUnlock,
+  registerServerKeys,
+  registerAuditLog,
 ];
 
 /** Runs one command; the result is the exit code. */

@@ -123,7 +123,10 @@ export class RemoteBigPart implements OpenBigPart {
     const range = `bytes ${offset}-${offset + length - 1}/${this.size}`;
     if (whole || (answer.status === 206 && answer.headers['content-range'] === range)) return;
     answer.discard();
-    throw new ModelGuardError('RESPONSE_INVALID', `The server answers with another range than bytes ${offset} to ${offset + length}`);
+    throw new ModelGuardError(
+      'RESPONSE_INVALID',
+      `The server answers with another range than bytes ${offset} to ${offset + length}`,
+    );
   }
 }
 
@@ -143,5 +146,8 @@ async function exactly(answer: Answer, length: number): Promise<Uint8Array> {
     done += piece.length;
   }
   if (done === length) return bytes;
-  throw new ModelGuardError('RESPONSE_INVALID', `The server answers with another number of bytes than the ${length} it was asked for`);
+  throw new ModelGuardError(
+    'RESPONSE_INVALID',
+    `The server answers with another number of bytes than the ${length} it was asked for`,
+  );
 }

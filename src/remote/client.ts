@@ -57,7 +57,11 @@ export class Client {
   }
 
   /** A route that answers JSON or nothing. GET is asked again after failures, others only where the server did nothing. */
-  async call<Name extends JsonRoute>(name: Name, request: RouteRequest<Name>, options: CallOptions = {}): Promise<RouteAnswer<Name>> {
+  async call<Name extends JsonRoute>(
+    name: Name,
+    request: RouteRequest<Name>,
+    options: CallOptions = {},
+  ): Promise<RouteAnswer<Name>> {
     const route: Route = routes[name];
     const { url, body } = prepared(route, request);
     const bytes = options.signed ?? (body === undefined ? undefined : Buffer.from(JSON.stringify(body)));

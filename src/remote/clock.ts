@@ -40,7 +40,10 @@ function atLeast(seen: Seen, now: Moment): number {
 /** CLOCK_SET_BACK */
 export function refuseSetBack(seen: Seen | undefined, now: Moment): void {
   if (seen && now.wall < atLeast(seen, now) - TOLERANCE)
-    throw new ModelGuardError('CLOCK_SET_BACK', `The clock shows ${dateOf(now.wall)}; it is ${dateOf(atLeast(seen, now))} at least`);
+    throw new ModelGuardError(
+      'CLOCK_SET_BACK',
+      `The clock shows ${dateOf(now.wall)}; it is ${dateOf(atLeast(seen, now))} at least`,
+    );
 }
 
 /**

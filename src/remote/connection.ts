@@ -20,11 +20,7 @@ export class Connection {
   ) {}
 
   /** A route, with a token; asked again as its method allows. */
-  call<Name extends JsonRoute>(
-    name: Name,
-    request: RouteRequest<Name>,
-    { signal }: Signalled = {},
-  ): Promise<RouteAnswer<Name>> {
+  call<Name extends JsonRoute>(name: Name, request: RouteRequest<Name>, { signal }: Signalled = {}): Promise<RouteAnswer<Name>> {
     return this.procedure({ repeatable: routes[name].method === 'GET', signal }, (options) =>
       this.client.call(name, request, options),
     );

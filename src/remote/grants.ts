@@ -37,7 +37,8 @@ export function checkGrant(grant: Grant, said: Said<'lease'>, wanted: Wanted): v
   if (big.name !== grant.big.name || big.size !== grant.big.size) throw other('names a big part of another small part');
 }
 
-const other = (what: string): ModelGuardError => new ModelGuardError('RESPONSE_INVALID', `The lease that the server gives ${what}`);
+const other = (what: string): ModelGuardError =>
+  new ModelGuardError('RESPONSE_INVALID', `The lease that the server gives ${what}`);
 
 /** The statement of a lease that was kept, checked again. SERVER_UNTRUSTED, RESPONSE_INVALID */
 export function readKept(grant: Grant, wanted: Wanted, trusted: readonly string[], server: string): Said<'lease'> {

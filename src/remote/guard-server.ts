@@ -1,26 +1,16 @@
 /** The guard server as this SDK sees it: a store, and everything else that it does. */
 import type { AbortSignalLike } from '../abort.js';
-import { hasCode, isModelGuardError, ModelGuardError } from '../errors.js';
-import type { DeviceKey } from '../keys/index.js';
-import { filePath, guardServerOptions, label as labelOf, parse, reference, unlockOptions } from '../options.js';
+import { isModelGuardError, ModelGuardError } from '../errors.js';
+import { withVersion } from '../load.js';
+import { enrolName, filePath, guardServerOptions, parse, reference, unlockOptions } from '../options.js';
 import { checkedBigName, checkedRef, label } from '../stores/parts.js';
-import type {
-  BigPartSource,
-  DefaultsOptions,
-  ModelRef,
-  OpenBigPart,
-  PartStore,
-  Published,
-  StoreDefaults,
-  StoreOptions,
-} from '../stores/store.js';
-import type { Reference, Verifier } from '../types.js';
+import type * as S from '../stores/store.js';
+import type { Reference } from '../types.js';
 import { RemoteBigPart } from './big-part.js';
 import type { Connection } from './connection.js';
-import { type EnrollingDevice, enroll } from './enrolment.js';
+import { enroll } from './enrolment.js';
 import { latestOf } from './latest.js';
-import { AWAY, type Held, type Leases, SHORT_MS } from './leases.js';
-import type { Memory } from './memory.js';
+import { AWAY, SHORT_MS } from './leases.js';
 import { paged } from './pages.js';
 import { isPublished, publishSmall, uploadBig } from './publishing.js';
 import { Devices, Entitlements, IssuedLeases } from './rooms/access.js';
@@ -28,16 +18,231 @@ import { Archives } from './rooms/archives.js';
 import { Models, Publishers, versionOf } from './rooms/models.js';
 import { Audit, ServerKeys } from './rooms/operations.js';
 import { OwnAccount, Users } from './rooms/people.js';
-import { type Setup, setUp } from './setup.js';
+import { type OwnDevice, type Setup, type Surroundings, setUp } from './setup.js';
 import type { BigFacts } from './state.js';
-import type {
-  CallerOptions,
-  Enrolment,
-  GuardServerOptions,
-  LeaseFacts,
-  ModelVersion,
-  ServerFacts,
-  UnlockOptions,
-} from './types.js';
+import type * as T from './types.js';
 import { Unlocking } from './unlocking.js';
 import { within } from './watch.js';
+
+/**
+ * A guard server: the store of models that are handed to approved devices for a limited time, and the way to administer it. Everything
+ * that the server says is checked against `serverKey`. Nothing is asked before it is needed.
+ *
+ * With `device`, what it was given is kept, sealed to the device, in the folder `state`: without the server a lease opens until its
+ * offline-until. The server is asked at every load where it can be reached, so that a revocation holds at once. Large models whose big
+ * parts shall open without the server too need those in another store: `{ small: guard, big: fileStore(…) }`.
+ * @throws INVALID_ARGUMENT, KEY_INVALID, KEY_TYPE_WRONG. Every method: NOT_AUTHENTICATED, NOT_AUTHORISED · SERVER_UNREACHABLE,
+ *   SERVER_UNTRUSTED, SERVER_FAILED, RESPONSE_INVALID, RATE_LIMITED, TIMED_OUT · CLOCK_SKEWED · INVALID_ARGUMENT, NAME_INVALID · NOT_FOUND,
+ *   ALREADY_EXISTS, LIMIT_EXCEEDED · ABORT_ERR
+ * @see docs/server-protocol.md
+ * @example
+ * const guard = guardServer({
+ *   url: 'https://guard.example.org', serverKey: 'mgs1:…', credentials: { file: '/run/secrets/guard' },
+ *   device: await DeviceKey.fromFile('/etc/model-guard/device.key'), publishers: 'mgs1:…',
+ * });
+ * using model = await load('defects', { from: guard });
+ */
+export function guardServer(options: T.GuardServerOptions): GuardServer {
+  return guardServerIn(options, {});
+}
+
+/** The same, with time and chance of one's own. */
+export function guardServerIn(options: T.GuardServerOptions, surroundings: Surroundings): GuardServer {
+  return new GuardServer(setUp(parse(guardServerOptions, options), surroundings));
+}
+
+/** A client of one guard server, under one account. `guardServer` makes it. */
+export class GuardServer implements S.PartStore {
+  readonly #setup: Setup;
+  readonly #connection: Connection;
+  readonly #bigs = new Map<string, BigFacts>();
+  /** The account that is logged in. */
+  readonly account: OwnAccount;
+  readonly archives: Archives;
+  readonly audit: Audit;
+  readonly devices: Devices;
+  readonly entitlements: Entitlements;
+  /** Keys that publishers encrypt to. */
+  readonly keys: ServerKeys;
+  /** Leases that the server handed out, for administrators. */
+  readonly leases: IssuedLeases;
+  readonly models: Models;
+  readonly publishers: Publishers;
+  readonly users: Users;
+
+  /** @internal */
+  constructor(setup: Setup) {
+    const { connection, device } = setup;
+    this.#setup = setup;
+    this.#connection = connection;
+    this.account = new OwnAccount(connection);
+    this.archives = new Archives(connection);
+    this.audit = new Audit(connection, device?.memory);
+    this.devices = new Devices(connection);
+    this.entitlements = new Entitlements(connection);
+    this.keys = new ServerKeys(connection);
+    this.leases = new IssuedLeases(connection);
+    this.models = new Models(connection);
+    this.publishers = new Publishers(connection);
+    this.users = new Users(connection);
+  }
+
+  /** Logs in now, instead of at the first request. */
+  async login({ signal }: T.CallerOptions = {}): Promise<{ readonly expires: number; readonly mustChangePassword: boolean }> {
+    const token = await this.#connection.session.renewed(signal);
+    return { expires: token?.expires ?? 0, mustChangePassword: token?.mustChangePassword ?? false };
+  }
+
+  /** What the server says of itself, signed. */
+  async server(options: T.CallerOptions = {}): Promise<T.ServerFacts> {
+    const { server, keys, auditKey, logId, tokens, time, trusted } = await this.#connection.freshFacts(options);
+    return { id: server, keys, auditKey, logId, tokens, time, signingKeys: trusted };
+  }
+
+  /**
+   * Introduces this device. Print the fingerprint: an administrator compares it and approves. A device that is enrolled already is told
+   * how it stands.
+   */
+  async enroll(name: string, { signal }: T.CallerOptions = {}): Promise<T.Enrolment> {
+    const { signer } = this.#device('enroll');
+    return await enroll(this.#connection, signer, parse(enrolName, name, 'name'), signal);
+  }
+
+  /**
+   * Takes a lease, or renews it, as `load` does.
+   * @throws DEVICE_NOT_APPROVED, DEVICE_REVOKED, NOT_RELEASED, SEATS_TAKEN, LEASE_REVOKED, PROOF_INVALID · ROLLBACK_REFUSED · CLOCK_SET_BACK,
+   *   CLOCK_SKEWED, LEASE_EXPIRED · AUDIT_LOG_ROLLED_BACK · INTEGRITY_FAILED if what the device keeps was changed
+   */
+  async lease(ref: Reference, { signal }: T.CallerOptions = {}): Promise<T.LeaseFacts> {
+    const wanted = await withVersion(this, parse(reference, ref, 'ref'), { signal });
+    const { said, source } = await this.#device('lease').leases.use(wanted, signal);
+    const { lease: id, name, version, ordinal, device, notBefore, notAfter, offlineUntil, publishers } = said;
+    return { id, name, version, ordinal, device, notBefore, notAfter, offlineUntil, publishers, source };
+  }
+
+  /** Releases a version. One that is older than the released one only with `rollback`. @throws ROLLBACK_REFUSED */
+  release(ref: Reference, { rollback, ...options }: T.ReleaseOptions = {}): Promise<T.ModelVersion> {
+    const body = { rollback: rollback === 'accept' };
+    return this.#connection.call('releaseVersion', { params: versionOf(ref), body }, options);
+  }
+  /** Rejects a version that waits for a decision. */
+  reject(ref: Reference, options: T.CallerOptions = {}): Promise<T.ModelVersion> {
+    return this.#connection.call('rejectVersion', { params: versionOf(ref), body: {} }, options);
+  }
+  /** Ends a version and its leases. */
+  revoke(ref: Reference, options: T.CallerOptions = {}): Promise<T.ModelVersion> {
+    return this.#connection.call('revokeVersion', { params: versionOf(ref), body: {} }, options);
+  }
+
+  /** As the function `unlock`, which says more. */
+  unlock(archive: string, options: T.UnlockOptions = {}): Unlocking {
+    const path = parse(filePath, archive, 'archive');
+    const { signer, memory } = this.#device('unlock');
+    const { publishers } = this.#setup;
+    const given = parse(unlockOptions, options);
+    return new Unlocking({ ...given, path, connection: this.#connection, memory, device: signer, publishers });
+  }
+
+  /** Forgets the token and lets go of connections. What comes later begins anew. */
+  close(): void {
+    this.#connection.session.forget();
+    this.#connection.client.transport.close();
+  }
+
+  #device(what: string): OwnDevice {
+    const { device } = this.#setup;
+    if (device) return device;
+    throw new ModelGuardError('INVALID_ARGUMENT', `options.device: is required to ${what}`);
+  }
+
+  // The store. Its contract is that of PartStore.
+
+  /** The server's encryption key to seal to; this device, pinned publishers and the server's keys to open with. */
+  async defaults({ for: purpose, ref, signal }: S.DefaultsOptions): Promise<S.StoreDefaults> {
+    if (purpose === 'sealing') {
+      const { keys } = await this.#connection.freshFacts({ signal });
+      return { recipients: keys.filter(({ state }) => state === 'current').map(({ key }) => key) };
+    }
+    const device = this.#device('load');
+    await this.#meet(device, signal);
+    const verifier = this.#setup.publishers(ref.name);
+    return { identities: [device.key], verifier, leaseKeys: this.#connection.trust.trusted };
+  }
+
+  /** Which keys the server signs with now: from itself, else as this device remembers. */
+  async #meet({ memory, leases }: OwnDevice, signal: AbortSignalLike | undefined): Promise<void> {
+    const { client, clock } = this.#connection;
+    await memory.before();
+    const known = this.#connection.trust.server !== undefined;
+    try {
+      if (!known) await this.#connection.facts({ signal });
+      else
+        await within(Math.min(SHORT_MS, client.transport.timeoutMs), signal, (limited) =>
+          this.#connection.facts({ signal: limited, attempts: 1 }),
+        );
+    } catch (error) {
+      if (!known || !isModelGuardError(error) || !AWAY.has(error.code)) throw error;
+      leases.noteAway(error, (await clock()).wall);
+    }
+  }
+
+  /** A lease of it, for this device. */
+  async getSmall(ref: S.ModelRef, { signal }: S.StoreOptions = {}): Promise<Uint8Array> {
+    const wanted = checkedRef(ref);
+    const { grant } = await this.#device('load').leases.use(wanted, signal);
+    this.#bigs.set(label(wanted), grant.big);
+    return grant.small.slice();
+  }
+
+  /** By the address that came with the lease. */
+  async openBig(ref: S.ModelRef, name: string, { signal }: S.StoreOptions = {}): Promise<S.OpenBigPart> {
+    const wanted = checkedRef(ref);
+    checkedBigName(name);
+    const { leases } = this.#device('load');
+    const renew = async (until: AbortSignalLike | undefined): Promise<BigFacts> => {
+      const { grant, source } = await leases.use(wanted, until);
+      if (source === 'kept')
+        throw new ModelGuardError(
+          'SERVER_UNREACHABLE',
+          `The big part of ${label(wanted)} is at the server, which was not reached`,
+        );
+      this.#bigs.set(label(wanted), grant.big);
+      return grant.big;
+    };
+    const known = this.#bigs.get(label(wanted));
+    const big = known?.name === name ? known : await renew(signal);
+    if (big.name !== name) throw new ModelGuardError('NOT_FOUND', `The server has no big part ${name} of ${label(wanted)}`);
+    return new RemoteBigPart({ client: this.#connection.client, big, renew, now: this.#setup.now });
+  }
+
+  /** Uploads it in a stream. */
+  async putBig(ref: S.ModelRef, name: string, source: S.BigPartSource, options: S.StoreOptions = {}): Promise<void> {
+    await uploadBig(this.#connection, ref, name, source, options);
+  }
+  /** Publishes; says whether it is released or waits for somebody who decides. */
+  async putSmall(
+    ref: S.ModelRef,
+    bytes: Uint8Array,
+    options: S.StoreOptions & { readonly ifAbsent?: boolean | undefined } = {},
+  ): Promise<S.Published> {
+    return await publishSmall(this.#connection, ref, bytes, options);
+  }
+  /** Whether there is such a version, in whatever state. */
+  async has(ref: S.ModelRef, options: S.StoreOptions = {}): Promise<boolean> {
+    return await isPublished(this.#connection, ref, options);
+  }
+  /** The newest released version, by the server's signed word; without the server, that of the kept lease. */
+  async latest(name: string, { signal }: S.StoreOptions = {}): Promise<S.ModelRef> {
+    return await latestOf(this.#connection, this.#setup.device, name, signal);
+  }
+  /** Released versions. */
+  async *list({ signal }: S.StoreOptions = {}): AsyncGenerator<S.ModelRef, void, undefined> {
+    const query = { state: 'released' as const };
+    const pages = paged(signal, (cursor) => this.#connection.call('listVersions', { query: { ...query, cursor } }, { signal }));
+    for await (const { name, version } of pages) yield { name, version };
+  }
+  /** Nothing: the server collects by itself. */
+  async collect(_options: S.CollectOptions = {}): Promise<readonly string[]> {
+    return [];
+  }
+}

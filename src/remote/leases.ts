@@ -4,24 +4,19 @@ import { decode, type Said } from '../contract/index.js';
 import { isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
 import { label } from '../stores/parts.js';
 import type { ModelRef } from '../stores/store.js';
-import type { CallOptions, Client } from './client.js';
-import type { Clock } from './clock.js';
+import type { CallOptions } from './client.js';
+import type { Connection } from './connection.js';
 import { checkGrant, readKept } from './grants.js';
 import type { Before, Memory } from './memory.js';
-import { retried } from './pace.js';
 import { proveLease, type Signer } from './proof.js';
-import type { Session } from './session.js';
 import type { Grant } from './state.js';
-import { checkCheckpoint, type Trust } from './trust.js';
+import { checkCheckpoint } from './trust.js';
 import { within } from './watch.js';
 
 export interface LeaseOptions {
-  readonly client: Client;
-  readonly session: Session;
-  readonly trust: Trust;
+  readonly connection: Connection;
   readonly memory: Memory;
   readonly device: Signer;
-  readonly clock: Clock;
 }
 
 /** A lease, and where it came from. */
@@ -32,7 +27,12 @@ export interface Held {
 }
 
 /** The server is not there, or not in a state to answer: what was kept may be used. */
-export const AWAY: ReadonlySet<ModelGuardErrorCode> = new Set(['SERVER_UNREACHABLE', 'TIMED_OUT', 'SERVER_FAILED', 'RATE_LIMITED']);
+export const AWAY: ReadonlySet<ModelGuardErrorCode> = new Set([
+  'SERVER_UNREACHABLE',
+  'TIMED_OUT',
+  'SERVER_FAILED',
+  'RATE_LIMITED',
+]);
 /** What ends a kept lease at once. */
 const ENDING: ReadonlySet<ModelGuardErrorCode> = new Set([
   'DEVICE_REVOKED',
@@ -65,7 +65,8 @@ export class Leases {
    * offline-until.
    */
   async use(ref: ModelRef, signal?: AbortSignalLike): Promise<Held> {
-    const { memory, trust, client } = this.#options;
+    const { memory, connection } = this.#options;
+    const { trust, client } = connection;
     const away = this.#away;
     this.#away = undefined;
     const before = await memory.before();
@@ -105,7 +106,8 @@ export class Leases {
   }
 
   #kept({ state }: Before, ref: ModelRef): Held | undefined {
-    const { trust, device } = this.#options;
+    const { connection, device } = this.#options;
+    const { trust } = connection;
     const grant = state.leases.get(ref.name);
     if (!grant || trust.server === undefined || versionOf(grant) !== ref.version) return undefined;
     try {
@@ -118,15 +120,15 @@ export class Leases {
   }
 
   /** The whole procedure is what is repeated: a challenge is good for one request. A device that asks again takes no second seat. */
-  async #take(ref: ModelRef, before: Before, signal: AbortSignalLike | undefined, attempts?: number): Promise<Held> {
-    const { session, client } = this.#options;
-    return await retried({ pace: client.pace, repeatable: true, signal, attempts }, () =>
-      session.authorised((token) => this.#ask(ref, before, { token, signal, attempts: 1 }), signal),
+  #take(ref: ModelRef, before: Before, signal: AbortSignalLike | undefined, attempts?: number): Promise<Held> {
+    return this.#options.connection.procedure({ repeatable: true, signal, attempts }, (options) =>
+      this.#ask(ref, before, options),
     );
   }
 
   async #ask(ref: ModelRef, before: Before, options: CallOptions): Promise<Held> {
-    const { client, trust, memory, device, clock } = this.#options;
+    const { connection, memory, device } = this.#options;
+    const { client, trust, clock } = connection;
     const known = await trust.facts(options);
     const { challenge } = await client.call('challengeLease', { body: {} }, options);
     const body = { device: device.id, challenge, name: ref.name, version: ref.version };
@@ -149,4 +151,3 @@ function versionOf({ lease }: Grant): string {
   const said: unknown = JSON.parse(Buffer.from(decode(lease.payload)).toString('utf8'));
   return typeof said === 'object' && said !== null && 'version' in said ? String(said.version) : '';
 }
-

@@ -79,7 +79,10 @@ export class Memory {
   }
 
   /** ROLLBACK_REFUSED */
-  refuseOlder(state: State, { name, version, ordinal }: { readonly name: string; readonly version: string; readonly ordinal: number }): void {
+  refuseOlder(
+    state: State,
+    { name, version, ordinal }: { readonly name: string; readonly version: string; readonly ordinal: number },
+  ): void {
     const highest = state.ordinals.get(name) ?? 0;
     if (ordinal < highest && this.#options.rollback !== 'accept')
       throw new ModelGuardError('ROLLBACK_REFUSED', `${name}@${version} is older than a version that this device has had`);
@@ -105,7 +108,10 @@ export class Memory {
 function checkLog(kept: Checkpoint | undefined, shown: Checkpoint | undefined): void {
   if (shown) checkProgress(kept, shown);
   else if (kept)
-    throw new ModelGuardError('AUDIT_LOG_ROLLED_BACK', `The server shows no checkpoint; it had ${kept.seq} events in its audit log`);
+    throw new ModelGuardError(
+      'AUDIT_LOG_ROLLED_BACK',
+      `The server shows no checkpoint; it had ${kept.seq} events in its audit log`,
+    );
 }
 
 const newer = (one: Checkpoint | undefined, other: Checkpoint | undefined): Checkpoint | undefined =>

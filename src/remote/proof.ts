@@ -28,7 +28,10 @@ interface Challenged {
 export function proveLease({ handle, id }: Signer, { serverId, challenge }: Challenged, body: unknown): SignedRequest {
   const bytes = Buffer.from(JSON.stringify(body));
   const message = proofMessage({ serverId, challenge, deviceId: id, body: bytes });
-  return withProof(bytes, call((native) => native.sign('lease-request', handle, message)));
+  return withProof(
+    bytes,
+    call((native) => native.sign('lease-request', handle, message)),
+  );
 }
 
 /** The same for an enrolment, which shows by the sealed nonce that both private keys are there. INTEGRITY_FAILED */
@@ -40,8 +43,6 @@ export function proveEnrolment(
   const bytes = Buffer.from(JSON.stringify(body));
   const message = proofMessage({ serverId, challenge, deviceId: id, body: bytes });
   const server = Buffer.from(serverId, 'hex');
-  const signature = call((native) =>
-    native.proveEnrolment(handle, server, Buffer.from(challenge, 'base64url'), nonce, message),
-  );
+  const signature = call((native) => native.proveEnrolment(handle, server, Buffer.from(challenge, 'base64url'), nonce, message));
   return withProof(bytes, signature);
 }

@@ -70,6 +70,12 @@ export class Session {
     return token;
   }
 
+  /** A new token, whatever there was. */
+  async renewed(signal?: AbortSignalLike): Promise<Token | undefined> {
+    throwIfAborted(signal);
+    return this.#options.logIn && (await waitFor(this.logIn(), signal));
+  }
+
   forget(): void {
     this.#token = undefined;
   }

@@ -20,8 +20,7 @@ const ATTEMPTS = 200;
 const PAUSE_MS = 20;
 
 /** Where states are kept unless the caller says otherwise. */
-export const defaultFolder = (): string =>
-  join(process.env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'model-guard');
+export const defaultFolder = (): string => join(process.env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'model-guard');
 
 interface Found {
   readonly state: State;
@@ -114,7 +113,8 @@ export class StateFolder {
     } catch (cause) {
       throw new ModelGuardError('INTEGRITY_FAILED', `${path} is not what this device wrote`, {
         cause,
-        advice: 'Find out who changed it. Without it this device begins anew: leases, newest versions and time seen are forgotten.',
+        advice:
+          'Find out who changed it. Without it this device begins anew: leases, newest versions and time seen are forgotten.',
       });
     }
     const state = readState(plain);

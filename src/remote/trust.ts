@@ -1,5 +1,12 @@
 /** What is believed of a server: what the pinned key signed, and what it named as its successor signed. */
-import { type Checkpoint, checkpointVerifies, readStatement, type Said, type Statement, type StatementKind } from '../contract/index.js';
+import {
+  type Checkpoint,
+  checkpointVerifies,
+  readStatement,
+  type Said,
+  type Statement,
+  type StatementKind,
+} from '../contract/index.js';
 import { ModelGuardError } from '../errors.js';
 import type { CallOptions, Client } from './client.js';
 import { type Clock, type Moment, refuseSkewed } from './clock.js';

@@ -51,6 +51,12 @@ export interface CallerOptions {
   readonly signal?: AbortSignalLike | undefined;
 }
 
+/** Options of `release`. */
+export interface ReleaseOptions extends CallerOptions {
+  /** Releases it although a newer version is released, which is then rejected. */
+  readonly rollback?: 'accept' | undefined;
+}
+
 /** What an account may do. */
 export type AccountRole = 'none' | 'operator' | 'validator' | 'companion' | 'admin' | 'resourceUploader' | 'apiAdmin';
 

@@ -15,6 +15,9 @@ Result<std::unique_ptr<Reader>> Reader::create(std::shared_ptr<const Opened> ope
 
 Status Reader::prepare(payload::Pool& pool, const payload::Control& control) {
   const uint64_t plaintext = opened_->header().core.plaintext_size;
+  // A read of nothing authenticates the last chunk: a cut or foreign payload is told from one that its publisher did not sign, at once.
+  payload::Reader unverified(opened_->keys(), opened_->prefix(), plaintext, *payload_, nullptr);
+  if (auto s = unverified.read(0, Span(), pool, control); !s.ok()) return s;
   if (opened_->trusts_publishers()) {
     payload::Tree tree(plaintext);
     if (auto s = payload::hash_all(opened_->prefix(), plaintext, *payload_, tree, pool, control); !s.ok()) return s;
@@ -22,7 +25,6 @@ Status Reader::prepare(payload::Pool& pool, const payload::Control& control) {
     tree_ = std::move(tree);
   }
   plain_.emplace(opened_->keys(), opened_->prefix(), plaintext, *payload_, tree_ ? &*tree_ : nullptr);
-  // The first read authenticates the last chunk before anything else.
   auto listing = read_listing(plaintext, [&](uint64_t first, uint64_t count, Region& into) {
     const uint64_t offset = first * payload::kChunk, size = std::min(count * payload::kChunk, plaintext - offset);
     return plain_->read(offset, Span(into.data(), size_t(size)), pool, control);

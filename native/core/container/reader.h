@@ -23,8 +23,8 @@ class Reader {
     size_t skip_, size_;
   };
 
-  // Checks length, last chunk and manifest; before the manifest, where publishers are trusted, the digest of all of `payload`, which takes
-  // as long as reading it. `payload` and `big_offset` as in Opened::load(). SOURCE_CHANGED.
+  // Checks length, last chunk, then, where publishers are trusted, the digest of all of `payload`, which takes as long as reading it, then
+  // the manifest. `payload` and `big_offset` as in Opened::load(). SOURCE_CHANGED.
   static Result<std::unique_ptr<Reader>> create(std::shared_ptr<const Opened> opened, std::shared_ptr<payload::Source> payload,
                                                 std::optional<uint64_t> big_offset, payload::Pool& pool, const payload::Control& control);
 

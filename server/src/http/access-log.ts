@@ -16,8 +16,8 @@ export function registerAccessLog(app: FastifyInstance, log: Logger): void {
   const note = (request: FastifyRequest, status: number, milliseconds: number): void => {
     if (noted.has(request)) return;
     noted.add(request);
-    const { method, url, id, ip, headers } = request;
-    const [path = ''] = url.split('?', 1);
+    const { method, originalUrl, id, ip, headers } = request;
+    const [path = ''] = originalUrl.split('?', 1);
     log.info(
       {
         request_id: id,
@@ -39,7 +39,7 @@ export function registerAccessLog(app: FastifyInstance, log: Logger): void {
 }
 
 /** Parameters that the route knows; of others nobody can say that they are no secret. */
-function queryOf({ url, routeOptions }: FastifyRequest): Record<string, string> {
+function queryOf({ originalUrl: url, routeOptions }: FastifyRequest): Record<string, string> {
   const at = url.indexOf('?');
   if (at === -1) return {};
   const { contract } = routeOptions.config;

@@ -24,8 +24,17 @@ import { registerMetrics } from './metrics.js';
 import { registerSecurity } from './security.js';
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
-/** `<payloadId>-<offset>` and names of 128 characters fit. */
-const LONGEST_PARAMETER = 256;
+/** Longer than Node takes a head of a request: the contract's shapes bound parameters. */
+const LONGEST_PARAMETER = 65_536;
+
+const isDecodable = (url: string): boolean => {
+  try {
+    decodeURIComponent(url.split('?', 1)[0] ?? '');
+    return true;
+  } catch {
+    return false;
+  }
+};
 
 /** What {@link buildApp} is given beside the context. */
 export interface AppParts {
@@ -50,6 +59,8 @@ export async function buildApp(context: Context, { tokens, version, server }: Ap
       const given = headers['x-request-id'];
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
     },
+    // A path that cannot be decoded would be answered before limits, headers and log: it is one that does not exist.
+    rewriteUrl: ({ url = '/' }) => (isDecodable(url) ? url : '/malformed'),
     frameworkErrors: (error, request, reply) => answerError(error, request, reply),
     // Requests that run are finished; connections that wait for one are closed.
     forceCloseConnections: 'idle',

@@ -54,6 +54,8 @@ function bounded(payload: Readable, bytes: number): Readable {
       else done(null, chunk);
     },
   });
+  // A handler that has refused does not read any more; a client that goes away then must not end the process.
+  counter.on('error', () => {});
   payload.on('error', (error) => counter.destroy(error));
   payload.on('close', () => {
     if (!payload.readableEnded) counter.destroy(new ModelGuardError('INVALID_ARGUMENT', 'The body ended too early'));

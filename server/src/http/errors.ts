@@ -41,6 +41,7 @@ const STATUS: Partial<Record<ModelGuardErrorCode, number>> = {
 };
 
 type Failure = z.output<typeof shapes.failure>;
+type Issue = NonNullable<FastifyError['validation']>[number];
 interface Refusal {
   readonly status: number;
   readonly code: ModelGuardErrorCode;
@@ -84,9 +85,9 @@ function refusalOf(error: unknown): Refusal {
     const [issue] = error.issues;
     return invalid(issue?.message ?? 'is wrong', issue?.path.join('.'));
   }
-  const { validation, statusCode, code } = error as Partial<FastifyError>;
+  const { validation, validationContext, statusCode, code } = error as Partial<FastifyError>;
   const [issue] = validation ?? [];
-  if (issue) return invalid(issue.message ?? 'is wrong', pathOf(issue));
+  if (issue) return invalid(issue.message ?? 'is wrong', pathOf(issue, validationContext));
   if (code === 'FST_ERR_BAD_URL') return invalid('The path is not valid');
   if (statusCode === 413 || statusCode === 414) return limit(statusCode);
   if (statusCode === 415) return { ...invalid('The content type is not the one that this route takes'), status: 415 };
@@ -112,9 +113,10 @@ const invalid = (what: string, path?: string): Refusal => ({
   path: path || undefined,
 });
 
-/** `seats`, `keys.0`; of a member that is not known, its name. */
-function pathOf({ instancePath, params }: NonNullable<FastifyError['validation']>[number]): string {
-  const path = instancePath.split('/').filter((step) => step !== '');
+/** `seats`, `keys.0` of the body, `query.limit` of what is elsewhere; of a member that is not known, its name. */
+function pathOf({ instancePath, params }: Issue, context = 'body'): string {
+  const where = context === 'body' ? [] : [context === 'querystring' ? 'query' : context];
+  const path = [...where, ...instancePath.split('/').filter((step) => step !== '')];
   const [unknown] = Array.isArray(params?.keys) ? (params.keys as string[]) : [];
   if (unknown !== undefined) path.push(unknown.slice(0, 64));
   return path.join('.');

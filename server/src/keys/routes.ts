@@ -21,7 +21,7 @@ export function registerKeys(app: FastifyInstance, context: Context): void {
       kind: 'server',
       server: serverId,
       time: context.now(),
-      keys: await acceptedKeys(context),
+      keys: await offeredKeys(context),
       auditKey: keys.audit.publicKey.toString(),
       logId,
       tokens: config.authentication ? TOKENS[config.tokens] : 'off',
@@ -70,7 +70,7 @@ async function serverKeys({ db }: Context): Promise<ServerKeys> {
 }
 
 /** Those that publishers may still use. */
-async function acceptedKeys(context: Context): Promise<ServerKeys> {
+async function offeredKeys(context: Context): Promise<ServerKeys> {
   const now = context.now();
   return (await serverKeys(context)).filter(({ until }) => until === undefined || until > now);
 }

@@ -1,5 +1,6 @@
 /** What becomes of a rotation: its work goes on in the background and over restarts, and the old key goes when its time is over. */
 import type { Caller, Context } from '../context.js';
+import { scrub } from '../database/scrubbing.js';
 import { rewrapAll } from './rewrapping.js';
 import { countWrapped, runningRotation } from './rotation.js';
 
@@ -64,7 +65,7 @@ export class RotationWorker {
   }
 
   async #rotate(): Promise<void> {
-    const { db, audit, log, now } = this.#context;
+    const { db, audit, log, now, config } = this.#context;
     const rotation = await runningRotation(db);
     if (!rotation) return;
     let left = await countWrapped(db, '!=', rotation.to_key);
@@ -83,6 +84,8 @@ export class RotationWorker {
         detail: `${rotation.total - left} of ${rotation.total}`,
       });
     });
+    // What was wrapped to the old key is not left in the file's log either.
+    await scrub(db, config.dataFolder, []);
     log.info({ rotation: rotation.id, left }, 'a rotation is done');
   }
 

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROLES, type Role, type RouteName, type RouteRequest, routes } from '@org/model-guard/server-kit';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
-import { pino } from 'pino';
 import { hashPassword } from '../../src/accounts/passwords.js';
 import { insertUser } from '../../src/accounts/users.js';
 import { type Config, configure, type Settings } from '../../src/config.js';
 import type { Context } from '../../src/context.js';
+import { makeLog } from '../../src/log.js';
 import { openServer } from '../../src/server.js';
 
 /** Of every account. */
@@ -54,11 +54,14 @@ export interface TestServer {
   restart(): Promise<TestServer>;
   close(): Promise<void>;
 }
-type Loose<Name extends RouteName> = Omit<RouteRequest<Name>, 'body'> & {
-  readonly body?: RouteRequest<Name>['body'] | Uint8Array;
-  readonly headers?: Readonly<Record<string, string>>;
-};
-type Asked<Name extends RouteName> = Record<string, never> extends Loose<Name> ? [given?: Loose<Name>] : [given: Loose<Name>];
+type Query<Name extends RouteName> = RouteRequest<Name>['query'];
+type Loose<Name extends RouteName> = Omit<RouteRequest<Name>, 'body' | 'query'> &
+  // Where everything has a default, nothing need be said.
+  (Partial<Query<Name>> extends Query<Name> ? { readonly query?: Query<Name> } : { readonly query: Query<Name> }) & {
+    readonly body?: RouteRequest<Name>['body'] | Uint8Array;
+    readonly headers?: Readonly<Record<string, string>>;
+  };
+type Asked<Name extends RouteName> = Partial<Loose<Name>> extends Loose<Name> ? [given?: Loose<Name>] : [given: Loose<Name>];
 
 /** Starts one; `config` changes settings. */
 export async function startTestServer({
@@ -77,7 +80,7 @@ async function open(folder: string, settings: Partial<Settings>, clock: TestCloc
   const places = { data: folder, secretsFolder: join(folder, 'secrets'), port: 0 };
   const config = configure({ ...places, logLevel: 'debug', ...limits, ...settings }, {});
   const logged: Record<string, unknown>[] = [];
-  const log = pino({ level: config.logLevel }, { write: (line: string) => void logged.push(JSON.parse(line)) });
+  const log = makeLog(config, { write: (line: string) => void logged.push(JSON.parse(line)) });
   const server = await openServer(config, { log, now: () => clock.now });
   const { app, context, tokens } = server;
   const accounts = await makeAccounts(context);

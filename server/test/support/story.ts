@@ -13,6 +13,8 @@ import {
   proofMessage,
   type Role,
   type RouteAnswer,
+  readStatement,
+  type Said,
   unhex,
 } from '@org/model-guard/server-kit';
 import type { LightMyRequestResponse } from 'fastify';
@@ -217,3 +219,21 @@ export async function entitle(
 /** Status and code of an answer, for refusals. */
 export const said = (answer: LightMyRequestResponse): string =>
   answer.statusCode < 300 ? String(answer.statusCode) : `${answer.statusCode} ${answer.json().error.code}`;
+
+/** A lease that must be granted. */
+export async function granted(machine: Machine, asked: { version?: string; seconds?: number } = {}): Promise<Grant> {
+  const answer = await machine.take({ name: 'defects', ...asked });
+  if (answer.statusCode !== 201) throw new Error(answer.body);
+  return answer.json();
+}
+
+/** What the server signed about a lease. */
+export const termsOf = ({ context }: TestServer, { lease }: Grant): Said<'lease'> =>
+  readStatement('lease', lease, { trusted: [context.keys.signing.publicKey.toString()], server: context.serverId });
+
+/** Leases as an administrator sees them. */
+export const leasesOf = async (
+  server: TestServer,
+  query: { active?: 'true' | 'false' } = {},
+): Promise<RouteAnswer<'listLeases'>['items']> =>
+  (await server.request('admin', 'listLeases', { query: { limit: 100, ...query } })).json().items;

@@ -3,6 +3,8 @@ import { decryptFile } from '../../decrypt.js';
 import { refuseExisting } from '../../files.js';
 import { load } from '../../load.js';
 import type { GuardedModel } from '../../model.js';
+import { fileStore } from '../../stores/file.js';
+import type { LoadOptions } from '../../types.js';
 import type { Context, RunFlags } from '../context.js';
 import {
   example,
@@ -12,6 +14,7 @@ import {
   originOf,
   type StoreFlags,
   storesOf,
+  usage,
   withIdentities,
   withOrigin,
   withPassphrase,
@@ -19,10 +22,12 @@ import {
   withThreads,
 } from '../flags.js';
 import { writePlaintext } from '../plaintext.js';
+import { deviceServerOf, type ServerFlags, withDevice, withPublisher, withServer } from '../server-flags.js';
 
 interface OpenFlags extends IdentityFlags, OriginFlags, RunFlags {}
-interface LoadFlags extends OpenFlags, StoreFlags {
+interface LoadFlags extends OpenFlags, StoreFlags, ServerFlags {
   readonly out: string;
+  readonly guard?: boolean;
 }
 
 const withOpening = (command: Command): Command => withThreads(withOrigin(withPassphrase(withIdentities(command), 'identity')));
@@ -31,20 +36,37 @@ export function registerLoad(program: Command, context: Context): void {
   const command = program
     .command('load')
     .description('join and decrypt a published model, and write it in the clear')
-    .argument('<N@V>', 'name@version')
-    .requiredOption('--out <FILE|DIR|->', 'a new file, for folders a new folder, or - for stdout');
+    .argument('<N[@V]>', 'name@version; from the guard server also a name alone: the latest')
+    .requiredOption('--out <FILE|DIR|->', 'a new file, for folders a new folder, or - for stdout')
+    .option('--guard', 'from the guard server, with a lease for this device')
+    .option('--rollback', 'with --guard: also a version older than one this device has had');
   withStores(withOpening(command));
-  example(command, 'model-guard load defects@3 --identity device.key --signer mgs1:… --store /srv/models --out defects.onnx');
+  withPublisher(withDevice(withServer(command)));
+  example(
+    command,
+    'model-guard load defects@3 --identity device.key --signer mgs1:… --store /srv/models --out defects.onnx',
+    'model-guard load defects --guard --out - | your-program',
+  );
   command.action((ref: string, flags: LoadFlags) =>
     release(flags.out, '--out', context, async () =>
-      load(ref, {
-        from: storesOf(flags),
-        identities: await identitiesOf(flags),
-        ...(await originOf(flags)),
-        ...context.run(flags),
-      }),
+      load(ref, { ...(flags.guard ? await leased(flags) : await stored(flags)), ...context.run(flags) }),
     ),
   );
+}
+
+const stored = async (flags: LoadFlags): Promise<LoadOptions> => ({
+  from: storesOf(flags),
+  identities: await identitiesOf(flags),
+  ...(await originOf(flags)),
+});
+
+/** The device's key opens, and the publishers that are pinned for this server are trusted, unless flags say otherwise. */
+async function leased(flags: LoadFlags): Promise<LoadOptions> {
+  if (flags.store ?? flags.smallStore ?? flags.identity ?? flags.passphraseFile ?? flags.hardware)
+    throw usage('--guard takes the parts from the server and opens them with the device key: leave out stores and identities');
+  const big = flags.bigStore === undefined ? undefined : fileStore(flags.bigStore);
+  const small = await deviceServerOf(flags);
+  return { from: big ? { small, big } : small, ...(flags.signer || flags.unsigned ? await originOf(flags) : {}) };
 }
 
 export function registerDecrypt(program: Command, context: Context): void {

@@ -1,8 +1,8 @@
 /** Archives that lie at the clients: what they are called, what they must look like, and their sealed keys. */
 import { basename } from 'node:path';
 import { abortable } from '../../abort.js';
-import { encode, unhex } from '../../contract/index.js';
 import { wholeContainer } from '../../container.js';
+import { encode, unhex } from '../../contract/index.js';
 import { ModelGuardError } from '../../errors.js';
 import { handleOf, wrongType } from '../../keys/key.js';
 import { decodeKey } from '../../keys/text.js';

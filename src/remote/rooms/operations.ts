@@ -23,7 +23,10 @@ export class ServerKeys {
    * Re-wraps every small part to a new encryption key, while the server goes on. It does not undo a leak: whoever held a data key still
    * holds it, and `rekey` is what helps then.
    */
-  rotate({ acceptSeconds, ...options }: CallerOptions & { readonly acceptSeconds?: number | undefined } = {}): Promise<KeyRotation> {
+  rotate({
+    acceptSeconds,
+    ...options
+  }: CallerOptions & { readonly acceptSeconds?: number | undefined } = {}): Promise<KeyRotation> {
     return this.#connection.call('rotateKeys', { body: { acceptSeconds } }, options);
   }
   /** How far it is. */

@@ -1,0 +1,114 @@
+/** The database file. If these fail, acknowledged work can be lost, or erased data stays on the disk. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/context.js';
+import { openDatabase } from '../../src/database/open.js';
+
+let folder: string;
+let db: Database;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'guard-database-'));
+  db = await openDatabase(folder);
+});
+afterEach(async () => {
+  await db.destroy();
+  await rm(folder, { recursive: true });
+});
+
+const pragma = async (name: string): Promise<unknown> => {
+  const { rows } = await sql.raw<Record<string, unknown>>(`pragma ${name}`).execute(db);
+  return Object.values(rows[0] ?? {})[0];
+};
+
+describe('the database', () => {
+  it('is durable, checks references, and overwrites what is deleted', async () => {
+    expect(await pragma('journal_mode')).toBe('wal');
+    expect(await pragma('synchronous')).toBe(2);
+    expect(await pragma('foreign_keys')).toBe(1);
+    expect(await pragma('secure_delete')).toBe(1);
+    expect(await pragma('busy_timeout')).toBe(5000);
+  });
+
+  it('opens again, and from several processes at once', async () => {
+    const others = await Promise.all([openDatabase(folder), openDatabase(folder)]);
+    for (const other of others) expect(await other.selectFrom('users').selectAll().execute()).toEqual([]);
+    for (const other of others) await other.destroy();
+  });
+
+  it('rolls a failed transaction back, whole', async () => {
+    const failing = db.transaction().execute(async (trx) => {
+      await trx.insertInto('meta').values({ key: 'a', value: 'b' }).execute();
+      throw new Error('stop');
+    });
+    await expect(failing).rejects.toThrow('stop');
+    expect(await db.selectFrom('meta').selectAll().execute()).toEqual([]);
+  });
+
+  it('holds the write lock from the beginning of a transaction', async () => {
+    const other = await openDatabase(folder);
+    await sql`pragma busy_timeout = 0`.execute(other);
+    try {
+      await db.transaction().execute(async (trx) => {
+        await trx.selectFrom('meta').selectAll().execute();
+        const write = other.insertInto('meta').values({ key: 'a', value: 'b' }).execute();
+        await expect(write).rejects.toMatchObject({ code: 'SQLITE_BUSY' });
+      });
+    } finally {
+      await other.destroy();
+    }
+  });
+
+  it('refuses values that no code should write', async () => {
+    const subject = { id: 'a'.repeat(32), wrapped: Buffer.alloc(1), kind: 'user', day: null, created: 1 } as const;
+    await db.insertInto('subjects').values(subject).execute();
+    const user = {
+      id: 'b'.repeat(32),
+      subject: subject.id,
+      email_index: Buffer.alloc(32),
+      profile: Buffer.alloc(1),
+      password: 'x',
+      role: 'operator',
+      disabled: 0,
+      must_change_password: 0,
+      created: 1,
+    } as const;
+    const wrong: object[] = [
+      { id: 'not hex' },
+      { id: 'B'.repeat(32) },
+      { role: 'root' },
+      { disabled: 2 },
+      { created: 'soon' },
+      { email_index: Buffer.alloc(31) },
+      { subject: 'c'.repeat(32) },
+    ];
+    for (const change of wrong)
+      await expect(
+        db
+          .insertInto('users')
+          .values({ ...user, ...change })
+          .execute(),
+        JSON.stringify(change),
+      ).rejects.toMatchObject({ code: expect.stringMatching(/^SQLITE_CONSTRAINT/) });
+    await db.insertInto('users').values(user).execute();
+    // The key of a subject goes with its account, or not at all.
+    await expect(db.deleteFrom('subjects').execute()).rejects.toMatchObject({ code: 'SQLITE_CONSTRAINT_FOREIGNKEY' });
+  });
+
+  it('finds leases, versions and events by index', async () => {
+    const plans = [
+      sql`explain query plan select count(*) from leases where entitlement = 'x' and revoked = 0 and not_after > 5`,
+      sql`explain query plan select * from versions where name = 'x' and state = 'released' order by ordinal desc limit 1`,
+      sql`explain query plan select * from audit where action = 'x' and seq < 5 order by seq desc limit 10`,
+      sql`explain query plan select * from challenges where expires < 5`,
+    ];
+    for (const plan of plans) {
+      const { rows } = await plan.execute(db);
+      const details = (rows as { detail: string }[]).map(({ detail }) => detail).join('; ');
+      expect(details).toMatch(/USING (COVERING )?INDEX/);
+      expect(details).not.toMatch(/SCAN|TEMP B-TREE/);
+    }
+  });
+});

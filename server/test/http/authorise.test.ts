@@ -1,0 +1,89 @@
+/** One place decides who may do what. If these fail, a route can be added that nobody guards. */
+import Fastify from 'fastify';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { demandContract } from '../../src/http/authorise.js';
+import { startTestServer, type TestServer } from '../support/server.js';
+
+describe('a route that is not in the contract', () => {
+  it.each(['/undeclared', '/documents', '/docsx'])('does not start: %s', (url) => {
+    const app = Fastify();
+    demandContract(app);
+    expect(() => app.get(url, async () => 'open to all')).toThrow(/declares no access/);
+  });
+
+  it('does not start under a name that the contract does not know', () => {
+    const app = Fastify();
+    demandContract(app);
+    const config = { contract: 'toString' as 'health' };
+    expect(() => app.get('/x', { config }, async () => 'open to all')).toThrow(/declares no access/);
+  });
+});
+
+describe('authorisation', () => {
+  let server: TestServer;
+  beforeAll(async () => {
+    server = await startTestServer();
+  });
+  afterAll(() => server.close());
+
+  const events = async (action: string) =>
+    (await server.request('apiAdmin', 'auditEvents', { query: { action } })).json().items as {
+      outcome: string;
+      resource: string;
+      personal?: { detail?: string };
+    }[];
+
+  it('guards HEAD like GET', async () => {
+    expect((await server.app.inject({ method: 'HEAD', url: '/users' })).statusCode).toBe(401);
+    expect((await server.app.inject({ method: 'HEAD', url: '/health' })).statusCode).toBe(200);
+  });
+
+  it('takes the scheme in any case, and no other scheme', async () => {
+    const token = await server.token('none');
+    const status = async (authorization: string) =>
+      (await server.request(undefined, 'account', { headers: { authorization } })).statusCode;
+    expect(await status(`bearer ${token}`)).toBe(200);
+    for (const wrong of [
+      token,
+      `Basic ${token}`,
+      `Bearer ${token} x`,
+      `Bearer ${token},${token}`,
+      'Bearer',
+      `Bearer ${'a'.repeat(5000)}.b.c`,
+    ])
+      expect(await status(wrong), wrong.slice(0, 40)).toBe(401);
+  });
+
+  it('writes down what was denied', async () => {
+    await server.request('operator', 'listUsers', { query: {} });
+    expect(await events('authz.denied')).toEqual([
+      expect.objectContaining({
+        outcome: 'denied',
+        resource: 'route:listUsers',
+        personal: expect.objectContaining({ account: server.accounts.operator.id }),
+      }),
+    ]);
+  });
+
+  it('writes down forged tokens, a few in a minute', async () => {
+    const forge = () => server.request(undefined, 'account', { headers: { authorization: 'Bearer a.b.c' } });
+    const before = (await events('auth.token')).length;
+    server.clock.advance(61);
+    for (let count = 0; count < 20; count++) expect((await forge()).statusCode).toBe(401);
+    expect((await events('auth.token')).length - before).toBe(5);
+    server.clock.advance(61);
+    await forge();
+    const [newest] = (await events('auth.token')).filter(({ personal }) => personal?.detail?.includes('15 more'));
+    expect(newest).toMatchObject({ outcome: 'failure', resource: 'route:account' });
+  });
+
+  it('can be switched off in development: every request is the first administrator', async () => {
+    const open = await startTestServer({ config: { authentication: false } });
+    try {
+      expect((await open.request(undefined, 'account')).json()).toMatchObject({ role: 'apiAdmin' });
+      expect((await open.request(undefined, 'listUsers', { query: {} })).statusCode).toBe(200);
+    } finally {
+      await open.close();
+    }
+  });
+});

@@ -1,0 +1,157 @@
+/** What is refused, and how it is said. If these fail, hostile bodies reach the rooms, or answers tell too much. */
+import { request as plainRequest } from 'node:http';
+import { shapes } from '@org/model-guard/server-kit';
+import type { LightMyRequestResponse } from 'fastify';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestServer, type TestServer } from '../support/server.js';
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startTestServer();
+  await server.listen();
+});
+afterAll(() => server.close());
+
+const post = (payload: string | Buffer, headers: Record<string, string> = {}) =>
+  server.app.inject({ method: 'POST', url: '/auth/token', payload, headers: { 'content-type': 'application/json', ...headers } });
+const problem = (answer: LightMyRequestResponse) => shapes.failure.strict().parse(answer.json()).error;
+
+describe('a request that is not JSON within bounds', () => {
+  it.each<[string, string | Buffer]>([
+    ['is cut off', '{"email":'],
+    ['is empty', ''],
+    ['is no UTF-8', Buffer.from([0x22, 0xff, 0xfe, 0x22])],
+    ['has a byte order mark', '\ufeff{}'],
+    ['is 33 deep', '['.repeat(33) + ']'.repeat(33)],
+    ['is 30,000 deep', '['.repeat(30_000)],
+    ['is deep behind a string of brackets', `["]]]]\\"]]",${'['.repeat(40)}`],
+    ['poisons a prototype', '{"email":"a@b.c","password":"x","__proto__":{"role":"apiAdmin"}}'],
+    ['poisons with an escape', '{"\\u005f_proto__":{}}'],
+    ['poisons a constructor', '{"email":"a@b.c","password":{"constructor":{"prototype":{"x":1}}}}'],
+    ['is a list', '[]'],
+    ['is null', 'null'],
+    ['is a number too large', '1e999'],
+  ])('%s: 400', async (_what, payload) => {
+    const answer = await post(payload);
+    expect(answer.statusCode).toBe(400);
+    expect(problem(answer).code).toBe('INVALID_ARGUMENT');
+    expect(({} as { role?: string }).role).toBeUndefined();
+  });
+
+  it('takes brackets within strings, escapes and duplicate names for what they are', async () => {
+    const answer = await post(`{"email":"a@b.c","password":"wrong","password":"${'[{'.repeat(100)}\\\\\\""}`);
+    expect(problem(answer).code).toBe('NOT_AUTHENTICATED');
+  });
+
+  it('that is too long: 413', async () => {
+    const long = await post(JSON.stringify({ email: 'a@b.c', password: 'x'.repeat(70_000) }));
+    expect(long.statusCode).toBe(413);
+    expect(problem(long).code).toBe('LIMIT_EXCEEDED');
+  });
+
+  it.each([
+    'text/plain',
+    'application/octet-stream',
+    'multipart/form-data; boundary=x',
+    'application/x-www-form-urlencoded',
+    'nonsense',
+  ])('of the type %s: 415', async (type) => {
+    const answer = await post('{}', { 'content-type': type });
+    expect(answer.statusCode).toBe(415);
+    expect(problem(answer).code).toBe('INVALID_ARGUMENT');
+  });
+});
+
+describe('octets', () => {
+  const url = `/models/m/versions/v/parts/${'0'.repeat(32)}-0/tree`;
+  const upload = async (headers: Record<string, string>, chunks: number) => {
+    const { port } = new URL(server.url);
+    const authorization = `Bearer ${await server.token('apiAdmin')}`;
+    return new Promise<number>((resolve, reject) => {
+      const sent = plainRequest({ port, path: url, method: 'PUT', headers: { authorization, ...headers } }, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode ?? 0);
+      });
+      // The server may close while we still write: the answer counts.
+      sent.on('error', (error: NodeJS.ErrnoException) => error.code !== 'EPIPE' && error.code !== 'ECONNRESET' && reject(error));
+      for (let chunk = 0; chunk < chunks; chunk++) sent.write(Buffer.alloc(1024));
+      sent.end();
+    });
+  };
+
+  it('of another type, or none: 415', async () => {
+    expect(await upload({ 'content-type': 'application/json' }, 1)).toBe(415);
+    expect(await upload({ 'content-type': 'text/plain' }, 1)).toBe(415);
+    expect(await upload({}, 0)).toBe(415);
+  });
+
+  it('that announce too much are refused before they come: 413', async () => {
+    expect(await upload({ 'content-type': 'application/octet-stream', 'content-length': String(600 * 1024 * 1024) }, 1)).toBe(
+      413,
+    );
+  });
+});
+
+describe('a refusal', () => {
+  it.each<[string, object, string]>([
+    ['is missing', { email: 'a@b.c' }, 'password'],
+    ['has the wrong type', { email: 7, password: 'x' }, 'email'],
+    ['is not known', { email: 'a@b.c', password: 'x', role: 'apiAdmin' }, 'role'],
+    ['is too long', { email: 'a@b.c', password: 'x'.repeat(1025) }, 'password'],
+  ])('names the field that %s', async (_what, body, path) => {
+    const error = problem(await post(JSON.stringify(body)));
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', path });
+    expect(error.message).not.toContain('xxxx');
+  });
+
+  it('names fields of path and query', async () => {
+    const user = await server.request('apiAdmin', 'getUser', { params: { account: '../../etc/passwd' } });
+    expect(problem(user)).toMatchObject({ code: 'INVALID_ARGUMENT', path: 'params.account' });
+    const users = await server.request('apiAdmin', 'listUsers', { query: { limit: 5000 } });
+    expect(problem(users)).toMatchObject({ code: 'INVALID_ARGUMENT', path: 'query.limit' });
+  });
+
+  it('has one shape for routes that do not exist, methods that do not, and paths that are none', async () => {
+    for (const [method, url, status] of [
+      ['GET', '/nothing', 404],
+      ['DELETE', '/auth/token', 404],
+      ['GET', '/users/%zz', 404],
+      ['GET', '/users/%ff%fe', 404],
+      ['GET', `/users/${'a'.repeat(10_000)}`, 401],
+      ['GET', '/docs/../users', 401],
+      ['GET', '/parts/..%2f..%2fetc%2fpasswd', 400],
+    ] as const) {
+      const answer = await server.app.inject({ method, url });
+      expect(answer.statusCode, `${method} ${url}`).toBe(status);
+      expect(problem(answer).request).toBe(answer.headers['x-request-id']);
+    }
+  });
+
+  it('of a fault says nothing but the request id; the log has the stack', async () => {
+    const faulty = await startTestServer();
+    try {
+      await faulty.context.db.schema.dropTable('login_failures').execute();
+      const body = { email: 'secret-address@example.com', password: 'secret password' };
+      const answer = await faulty.request(undefined, 'token', { body });
+      expect(answer.statusCode).toBe(500);
+      const { code, message, request } = problem(answer);
+      expect({ code, message }).toEqual({ code: 'SERVER_FAILED', message: expect.not.stringMatching(/table|sql/i) });
+      const logged = faulty.logged.find((record) => record.msg === 'failed');
+      expect(logged).toMatchObject({ request_id: request, err: { stack: expect.stringContaining('login_failures') } });
+      expect(JSON.stringify(faulty.logged)).not.toMatch(/secret/);
+    } finally {
+      await faulty.close();
+    }
+  });
+});
+
+describe('request ids', () => {
+  const idOf = async (given: string) =>
+    (await server.app.inject({ url: '/health', headers: { 'x-request-id': given } })).headers['x-request-id'];
+  it('are taken from the client if they are harmless', async () => {
+    expect(await idOf('abc-DEF_1.2')).toBe('abc-DEF_1.2');
+    for (const bad of ['', 'a b', 'x'.repeat(65), '{"a":1}', "'; DROP TABLE users; --"]) {
+      expect(await idOf(bad)).toMatch(/^[0-9a-f-]{36}$/);
+    }
+  });
+});

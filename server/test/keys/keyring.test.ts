@@ -1,0 +1,109 @@
+/** The server's keys. If these fail, a key is lost, or a server runs with keys that are not its own. */
+import { mkdir, readdir, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DeviceKey, encryptionKeyOf, SigningKey } from '@org/model-guard/server-kit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startTestServer, type TestServer } from '../support/server.js';
+
+let server: TestServer;
+beforeEach(async () => {
+  server = await startTestServer();
+});
+afterEach(() => server.close());
+
+const keysFolder = () => join(server.folder, 'keys');
+const current = () => encryptionKeyOf(server.context.keys.current());
+const rows = () => server.context.db.selectFrom('encryption_keys').select(['key', 'state', 'until']).orderBy('created').execute();
+
+describe('the keyring', () => {
+  it('makes four key files for this user alone, and finds them again', async () => {
+    const names = await readdir(keysFolder());
+    expect(names.sort()).toEqual(['audit.key', expect.stringMatching(/^encryption-[\w-]{16}\.key$/), 'field.key', 'signing.key']);
+    for (const name of names) expect((await stat(join(keysFolder(), name))).mode & 0o777).toBe(0o600);
+    const before = current();
+    server = await server.restart();
+    expect(current()).toBe(before);
+    expect(await readdir(keysFolder())).toHaveLength(4);
+  });
+
+  it('takes keys that are mounted as secrets, and makes none beside them', async () => {
+    const secrets = join(server.folder, 'secrets');
+    await mkdir(secrets);
+    for (const name of await readdir(keysFolder())) {
+      const bare = name.startsWith('encryption-') ? 'encryption' : name.replace('.key', '');
+      await rename(join(keysFolder(), name), join(secrets, `model_guard_${bare}_key`));
+    }
+    const before = current();
+    server = await server.restart();
+    expect(current()).toBe(before);
+    expect(await readdir(keysFolder())).toEqual([]);
+  });
+
+  it('does not take a mounted key that the database was not made with', async () => {
+    const secrets = join(server.folder, 'secrets');
+    await mkdir(secrets);
+    await SigningKey.generate().save(join(secrets, 'model_guard_signing_key'));
+    await expect(server.restart()).rejects.toMatchObject({ code: 'KEY_INVALID' });
+  });
+
+  it('adds a key for a rotation, keeps the one before, and drops it for good', async () => {
+    const { keys, db } = server.context;
+    const before = current();
+    const key = await keys.make();
+    const after = encryptionKeyOf(key);
+    await db.transaction().execute((trx) => keys.promote(trx, key, 2_000_000_000, server.clock.now + 1));
+    await keys.reload(db);
+    expect(current()).toBe(after);
+    expect(keys.find(before)).toBeDefined();
+    expect(keys.all()).toHaveLength(2);
+    expect(await rows()).toEqual([
+      { key: before, state: 'retiring', until: 2_000_000_000 },
+      { key: after, state: 'current', until: null },
+    ]);
+    server = await server.restart();
+    expect(current()).toBe(after);
+    expect(server.context.keys.find(before)).toBeDefined();
+    await server.context.db.transaction().execute((trx) => server.context.keys.remove(trx, before));
+    await server.context.keys.discard(before);
+    expect(server.context.keys.find(before)).toBeUndefined();
+    expect(await readdir(keysFolder())).toHaveLength(4);
+  });
+
+  it('never drops the current key', async () => {
+    const { keys, db } = server.context;
+    await db.transaction().execute((trx) => keys.remove(trx, current()));
+    expect(await rows()).toEqual([{ key: current(), state: 'current', until: null }]);
+  });
+
+  it('completes what a killed process left: a file without a row, a removed row with a file', async () => {
+    const { keys, db } = server.context;
+    const before = current();
+    const orphan = await keys.make();
+    server = await server.restart();
+    expect(current()).toBe(before);
+    expect(server.context.keys.find(encryptionKeyOf(orphan))).toBeUndefined();
+    const next = await server.context.keys.make();
+    await server.context.db.transaction().execute(async (trx) => {
+      await server.context.keys.promote(trx, next, 1, server.clock.now + 1);
+      await server.context.keys.remove(trx, before);
+    });
+    server = await server.restart();
+    expect(current()).toBe(encryptionKeyOf(next));
+    expect((await readdir(keysFolder())).some((name) => name.includes(before.slice(5, 21)))).toBe(false);
+    expect(db).not.toBe(server.context.db);
+  });
+
+  it('takes up the key whose row the first start could not write', async () => {
+    const before = current();
+    await server.context.db.deleteFrom('encryption_keys').execute();
+    server = await server.restart();
+    expect(current()).toBe(before);
+  });
+
+  it('does not start without a key that its database needs', async () => {
+    const [name] = (await readdir(keysFolder())).filter((file) => file.startsWith('encryption-'));
+    await rename(join(keysFolder(), String(name)), join(server.folder, 'elsewhere'));
+    await DeviceKey.generate().save(join(keysFolder(), 'encryption-AAAAAAAAAAAAAAAA.key'));
+    await expect(server.restart()).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+});

@@ -1,0 +1,112 @@
+/** Who gets a lease: an approved device of the caller that signed this very request, once, within a minute. */
+import { decode, PROOF_HEADER, type RouteAnswer, readStatement } from '@org/model-guard/server-kit';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { call } from '../../src/native/index.js';
+import { startTestServer, type TestServer } from './support/server.js';
+import { entitle, flipped, type Grant, granted, leasesOf, type Lies, Machine, type Made, Publisher, said, signRequest, termsOf } from './support/story.js';
+
+let server: TestServer;
+let publisher: Publisher;
+let machine: Machine;
+
+beforeEach(async () => {
+  server = await startTestServer();
+  publisher = new Publisher(server);
+  await publisher.register();
+  await publisher.publish();
+  machine = await Machine.ready(server);
+});
+afterEach(() => server.close());
+
+
+describe('the proof', () => {
+  beforeEach(() => entitle(server, 'operator'));
+
+  it.each<[string, Lies]>([
+    ['another server', { serverId: 'ab'.repeat(16) }],
+    ['another challenge', { challenge: Buffer.alloc(32).toString('base64url') }],
+    ['another device', { deviceId: 'cd'.repeat(16) }],
+    ['another body', { body: { name: 'defects', seconds: 1 } }],
+  ])('must not be for %s', async (_what, lies) => {
+    expect(said(await machine.take({ name: 'defects' }, lies))).toBe('403 PROOF_INVALID');
+  });
+
+  it('must be by the device itself, over every byte of the body', async () => {
+    const { key } = new Machine(server);
+    expect(said(await machine.take({ name: 'defects' }, { key }))).toBe('403 PROOF_INVALID');
+    const body = { device: machine.id, challenge: await machine.begin(), name: 'defects' };
+    const headers = { [PROOF_HEADER]: signRequest(server, machine.key, body), 'content-type': 'application/json' };
+    const spaced = Buffer.from(`${JSON.stringify(body)} `);
+    expect(said(await server.request('operator', 'takeLease', { body: spaced, headers }))).toBe('403 PROOF_INVALID');
+  });
+
+  it('is used once, whether it holds or not', async () => {
+    const body = { device: machine.id, challenge: await machine.begin(), name: 'defects' };
+    const proof = signRequest(server, machine.key, body);
+    const send = (signature: string) => server.request('operator', 'takeLease', { body, headers: { [PROOF_HEADER]: signature } });
+    expect(said(await send(flipped(proof)))).toBe('403 PROOF_INVALID');
+    expect(said(await send(proof))).toBe('403 PROOF_INVALID');
+    const challenge = await machine.begin();
+    expect(said(await machine.take({ name: 'defects', challenge }))).toBe('201');
+    expect(said(await machine.take({ name: 'defects', challenge }))).toBe('403 PROOF_INVALID');
+  });
+
+  it('is used up by a refusal too', async () => {
+    const challenge = await machine.begin();
+    expect(said(await machine.take({ name: 'unknown', challenge }))).toBe('403 NOT_AUTHORISED');
+    expect(said(await machine.take({ name: 'defects', challenge }))).toBe('403 PROOF_INVALID');
+  });
+
+  it('lives for a minute', async () => {
+    const [early, late] = [await machine.begin(), await machine.begin()];
+    server.clock.now += 59;
+    expect(said(await machine.take({ name: 'defects', challenge: early }))).toBe('201');
+    server.clock.now += 2;
+    expect(said(await machine.take({ name: 'defects', challenge: late }))).toBe('403 PROOF_INVALID');
+  });
+
+  it('answers a challenge of this account, for this', async () => {
+    const other = new Machine(server, 'companion');
+    expect(said(await machine.take({ name: 'defects', challenge: await other.begin() }))).toBe('403 PROOF_INVALID');
+    const { challenge } = await machine.challenge();
+    expect(said(await machine.take({ name: 'defects', challenge }))).toBe('403 PROOF_INVALID');
+  });
+
+  it('is missing, or no signature: refused before anything', async () => {
+    const body = { device: machine.id, challenge: await machine.begin(), name: 'defects' };
+    expect(said(await server.request('operator', 'takeLease', { body }))).toBe('400 INVALID_ARGUMENT');
+    const headers = { [PROOF_HEADER]: 'AAAA' };
+    expect(said(await server.request('operator', 'takeLease', { body, headers }))).toBe('400 INVALID_ARGUMENT');
+  });
+});
+
+describe('the device', () => {
+  beforeEach(() => entitle(server, 'operator'));
+
+  it('must be enrolled, approved, not revoked, and of the account that asks', async () => {
+    const fresh = new Machine(server);
+    expect(said(await fresh.take({ name: 'defects' }))).toBe('404 NOT_FOUND');
+    await fresh.enrol();
+    expect(said(await fresh.take({ name: 'defects' }))).toBe('403 DEVICE_NOT_APPROVED');
+    await fresh.approve();
+    expect(said(await fresh.take({ name: 'defects' }))).toBe('201');
+    await fresh.revoke();
+    expect(said(await fresh.take({ name: 'defects' }))).toBe('403 DEVICE_REVOKED');
+
+    const thief = new Machine(server, 'companion');
+    Object.assign(thief, { key: machine.key, publicKey: machine.publicKey, id: machine.id });
+    await entitle(server, 'companion');
+    expect(said(await thief.take({ name: 'defects' }))).toBe('404 NOT_FOUND');
+    // Not even an administrator takes a lease with a device of others.
+    Object.assign(thief, { role: 'admin' });
+    await entitle(server, 'admin');
+    expect(said(await thief.take({ name: 'defects' }))).toBe('404 NOT_FOUND');
+  });
+
+  it('loses its leases and its seat when it is revoked', async () => {
+    await granted(machine);
+    await machine.revoke();
+    expect(await leasesOf(server, { active: 'true' })).toEqual([]);
+    expect(said(await (await Machine.ready(server)).take({ name: 'defects' }))).toBe('201');
+  });
+});

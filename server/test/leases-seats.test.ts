@@ -1,0 +1,100 @@
+/** Seats: leases at the same time are never more than were sold, and never fewer for want of giving one back. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { call } from '../../src/native/index.js';
+import { startTestServer, type TestServer } from './support/server.js';
+import { entitle, flipped, type Grant, granted, leasesOf, type Lies, Machine, type Made, Publisher, said, signRequest, termsOf } from './support/story.js';
+
+let server: TestServer;
+let publisher: Publisher;
+let machine: Machine;
+
+beforeEach(async () => {
+  server = await startTestServer();
+  publisher = new Publisher(server);
+  await publisher.register();
+  await publisher.publish();
+  machine = await Machine.ready(server);
+});
+afterEach(() => server.close());
+
+
+describe('seats', () => {
+  const bench = (count: number) => Promise.all(Array.from({ length: count }, () => Machine.ready(server)));
+
+  it('are as many as were sold, and renewing takes none', async () => {
+    await entitle(server, 'operator', { seats: 2 });
+    const [one, two, three] = (await bench(3)) as [Machine, Machine, Machine];
+    const first = termsOf(server, await granted(one));
+    await granted(two);
+    expect(said(await three.take({ name: 'defects' }))).toBe('409 SEATS_TAKEN');
+    const renewed = termsOf(server, await granted(one));
+    expect(renewed.lease).not.toBe(first.lease);
+    const active = await leasesOf(server, { active: 'true' });
+    expect(active.map(({ device }) => device).sort()).toEqual([one.id, two.id].sort());
+    expect((await leasesOf(server, { active: 'false' })).map(({ id }) => id)).toEqual([first.lease]);
+    expect(said(await three.take({ name: 'defects' }))).toBe('409 SEATS_TAKEN');
+  });
+
+  it('are free again when a lease ends or is revoked', async () => {
+    await entitle(server, 'operator', { leaseSeconds: 600 });
+    const [one, two] = (await bench(2)) as [Machine, Machine];
+    const { lease } = termsOf(server, await granted(one));
+    expect(said(await two.take({ name: 'defects' }))).toBe('409 SEATS_TAKEN');
+    expect(said(await server.request('admin', 'revokeLease', { params: { lease } }))).toBe('204');
+    expect(said(await two.take({ name: 'defects' }))).toBe('201');
+    // The entitlement decides about the next lease, and there is no seat left.
+    expect(said(await one.take({ name: 'defects' }))).toBe('409 SEATS_TAKEN');
+    server.clock.now += 599;
+    expect(said(await one.take({ name: 'defects' }))).toBe('409 SEATS_TAKEN');
+    server.clock.now += 1;
+    expect(said(await one.take({ name: 'defects' }))).toBe('201');
+    expect(said(await server.request('admin', 'revokeLease', { params: { lease: '0'.repeat(32) } }))).toBe('404 NOT_FOUND');
+  });
+
+  it('are never more, with twenty devices at once', async () => {
+    await entitle(server, 'operator', { seats: 3 });
+    const devices = await bench(20);
+    const outcomes = (await Promise.all(devices.map((device) => device.take({ name: 'defects' })))).map(said);
+    expect(outcomes.filter((outcome) => outcome === '201').length).toBe(3);
+    expect(outcomes.filter((outcome) => outcome === '409 SEATS_TAKEN').length).toBe(17);
+    expect((await leasesOf(server, { active: 'true' })).length).toBe(3);
+  });
+
+  it('are one for a device that asks twenty times at once', async () => {
+    await entitle(server, 'operator');
+    const outcomes = await Promise.all(Array.from({ length: 20 }, () => machine.take({ name: 'defects' })));
+    expect(outcomes.map(said)).toEqual(Array.from({ length: 20 }, () => '201'));
+    expect((await leasesOf(server, { active: 'true' })).length).toBe(1);
+  });
+
+  it('of several entitlements are used where one is free, and kept where the device sits', async () => {
+    const [one, two, three] = (await bench(3)) as [Machine, Machine, Machine];
+    await entitle(server, 'operator');
+    await entitle(server, 'operator', { device: two.id });
+    await granted(one);
+    await granted(two);
+    await granted(two);
+    await granted(one);
+    expect(said(await three.take({ name: 'defects' }))).toBe('409 SEATS_TAKEN');
+    expect((await leasesOf(server, { active: 'true' })).length).toBe(2);
+  });
+
+  it('are given back when the small part cannot be issued, and the lease before stays', async () => {
+    await entitle(server, 'operator');
+    const { lease } = termsOf(server, await granted(machine));
+    const { small } = await server.context.db.selectFrom('versions').select('small').executeTakeFirstOrThrow();
+    const broken = Buffer.from(small);
+    broken[broken.length - 1] = (broken.at(-1) ?? 0) ^ 1;
+    // A byte of the mac, which lies before salt, commitment and payload.
+    const { headerLength } = call((native) => native.inspect(small));
+    broken[headerLength - 1] = (broken[headerLength - 1] ?? 0) ^ 1;
+    await server.context.db.updateTable('versions').set({ small: broken }).execute();
+    expect((await machine.take({ name: 'defects' })).statusCode).toBeGreaterThanOrEqual(400);
+    expect((await leasesOf(server, { active: 'true' })).map(({ id }) => id)).toEqual([lease]);
+    const other = await Machine.ready(server);
+    expect(said(await other.take({ name: 'defects' }))).toBe('409 SEATS_TAKEN');
+    await server.request('admin', 'revokeLease', { params: { lease } });
+    expect((await other.take({ name: 'defects' })).statusCode).toBeGreaterThanOrEqual(400);
+    expect(await leasesOf(server, { active: 'true' })).toEqual([]);
+  });
+});

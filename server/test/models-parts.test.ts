@@ -1,0 +1,279 @@
+/** Big parts: stored whole or not at all, never replaced, read by signed URL alone, and removed once nobody names them. */
+import { readdirSync, statSync, utimesSync } from 'node:fs';
+import { request as ask } from 'node:http';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { collectParts } from '../src/models/collecting.js';
+import { LocalParts } from '../src/models/local-parts.js';
+import { partPath, partUrls, treePath } from '../src/models/part-url.js';
+import { wantedBytes } from '../src/models/range.js';
+import { startTestServer, type TestServer } from './support/server.js';
+import { flipped, type Made, Publisher, said } from './support/story.js';
+
+let server: TestServer;
+let admin: Publisher;
+beforeAll(async () => {
+  server = await startTestServer();
+  admin = new Publisher(server);
+  await admin.register();
+  await server.listen();
+});
+afterAll(() => server.close());
+
+const folder = (): string => join(server.folder, 'parts', 'big');
+const files = (): string[] => readdirSync(folder());
+let made: Made;
+let count = 0;
+
+describe('uploading', () => {
+  beforeEach(async () => {
+    made = await admin.make({ version: `u${count++}` });
+  });
+  const params = () => ({ name: made.name, version: made.version, part: made.bigName });
+
+  it('succeeds again with the same bytes, and never replaces them by others', async () => {
+    expect(said(await admin.upload(made))).toBe('201');
+    expect(said(await admin.upload(made))).toBe('201');
+    const other = made.big.slice();
+    other[7] = (other[7] ?? 0) ^ 1;
+    expect(said(await admin.upload({ ...made, big: other }))).toBe('409 ALREADY_EXISTS');
+    expect(said(await admin.upload({ ...made, big: made.big.subarray(1) }))).toBe('409 ALREADY_EXISTS');
+    expect(said(await admin.commit(made))).toBe('201');
+  });
+
+  it('keeps one of two uploads of the same name', async () => {
+    const other = { ...made, big: made.big.slice().fill(9) };
+    const outcomes = (await Promise.all([admin.upload(made), admin.upload(other)])).map(said).sort();
+    expect(outcomes).toEqual(['201', '409 ALREADY_EXISTS']);
+  });
+
+  it('wants to know the length', async () => {
+    const { statusCode, body } = await send({ 'transfer-encoding': 'chunked' }, made.big);
+    expect(statusCode).toBe(400);
+    expect(body).toContain('Content-Length');
+    expect(files()).not.toContain(made.bigName);
+  });
+
+  it('leaves nothing of an upload that was cut off', async () => {
+    const before = files();
+    await send({ 'content-length': made.big.length }, made.big.subarray(0, 5000), { cut: true });
+    // The answer of another request, so that the server has seen the end of this one.
+    await expect.poll(files).toEqual(before);
+    expect(said(await server.request('admin', 'listVersions', { query: {} }))).toBe('200');
+    expect(said(await admin.upload(made))).toBe('201');
+  });
+
+  it('survives a client that goes away from an upload that was refused', async () => {
+    await send({ 'content-length': 1e9 }, new Uint8Array(70_000), { cut: true, path: '/models/UPPER/versions/1/parts/nothing' });
+    await send({ 'content-length': 1e9 }, new Uint8Array(70_000), {
+      cut: true,
+      path: `/models/a/versions/1/parts/${made.bigName}/tree`,
+    });
+    expect(said(await server.request('admin', 'listVersions', { query: {} }))).toBe('200');
+  });
+
+  it('takes the tree of a part that is there, once, and only one of its size', async () => {
+    expect(said(await admin.uploadTree(made))).toBe('404 NOT_FOUND');
+    await admin.upload(made);
+    const wrong = await server.request('admin', 'putTree', { params: params(), body: new Uint8Array(made.tree.length + 32) });
+    expect(said(wrong)).toBe('400 INVALID_ARGUMENT');
+    expect(said(await admin.uploadTree(made))).toBe('204');
+    expect(said(await admin.uploadTree(made))).toBe('204');
+    expect(said(await admin.uploadTree({ ...made, tree: made.tree.slice().fill(1) }))).toBe('409 ALREADY_EXISTS');
+  });
+
+  it('serves the tree that it computed, whatever was uploaded', async () => {
+    await admin.upload(made);
+    await admin.uploadTree({ ...made, tree: made.tree.slice().fill(1) });
+    expect(said(await admin.commit(made))).toBe('201');
+    expect(said(await admin.uploadTree({ ...made, tree: made.tree.slice().fill(2) }))).toBe('409 ALREADY_EXISTS');
+    const { url } = partUrls(server.context).sign(treePath(made.bigName));
+    expect(new Uint8Array(await (await fetch(url)).arrayBuffer())).toEqual(made.tree);
+  });
+
+  it('takes bytes, and nothing else', async () => {
+    const headers = { 'content-type': 'application/json' };
+    expect(said(await server.request('admin', 'putPart', { params: params(), body: made.big, headers }))).toMatch(/^4\d\d /);
+    expect((await server.request('admin', 'putPart', { params: params() } as never)).statusCode).toBe(415);
+  });
+
+  /** A request as no client library sends it. */
+  async function send(
+    headers: Record<string, string | number>,
+    bytes: Uint8Array,
+    { cut = false, path = `/models/${made.name}/versions/${made.version}/parts/${made.bigName}` } = {},
+  ): Promise<{ statusCode: number; body: string }> {
+    const token = await server.token('admin');
+    const type = { authorization: `Bearer ${token}`, 'content-type': 'application/octet-stream' };
+    return new Promise((resolve) => {
+      const sending = ask(`${server.url}${path}`, { method: 'PUT', headers: { ...type, ...headers } }, (answer) => {
+        let body = '';
+        answer.on('data', (piece) => {
+          body += piece;
+        });
+        answer.on('close', () => resolve({ statusCode: answer.statusCode ?? 0, body }));
+        answer.on('error', () => {});
+      });
+      sending.on('error', () => resolve({ statusCode: 0, body: '' }));
+      sending.write(bytes, () => {
+        if (cut) sending.destroy();
+        else sending.end();
+      });
+    });
+  }
+});
+
+describe('downloading', () => {
+  let url: string;
+  beforeAll(async () => {
+    made = await admin.publish({ version: 'download' });
+    url = partUrls(server.context).sign(partPath(made.bigName)).url;
+  });
+  const read = async (range?: string, more: Record<string, string> = {}) => {
+    const answer = await fetch(url, { headers: { ...(range !== undefined && { range }), ...more } });
+    return { answer, bytes: new Uint8Array(await answer.arrayBuffer()) };
+  };
+  const full = () => made.big;
+
+  it('gives the whole part, which may be kept for ever', async () => {
+    const { answer, bytes } = await read();
+    expect(answer.status).toBe(200);
+    expect(bytes).toEqual(full());
+    expect(answer.headers.get('etag')).toBe(`"${made.bigName}"`);
+    expect(answer.headers.get('accept-ranges')).toBe('bytes');
+    expect(answer.headers.get('cache-control')).toContain('immutable');
+    expect(answer.headers.get('content-length')).toBe(String(made.big.length));
+    expect(answer.headers.get('content-type')).toBe('application/octet-stream');
+  });
+
+  it.each([
+    ['bytes=0-0', 0, 1],
+    ['bytes=100-199', 100, 200],
+    ['bytes=100-', 100, undefined],
+    ['bytes=-100', -100, undefined],
+    ['bytes=5-99999999', 5, undefined],
+    ['bytes=-99999999', 0, undefined],
+  ])('gives the range %s', async (range, start, end) => {
+    const { answer, bytes } = await read(range);
+    const wanted = full().subarray(start, end);
+    const first = full().length - full().subarray(start).length;
+    expect(answer.status).toBe(206);
+    expect(bytes).toEqual(wanted);
+    expect(answer.headers.get('content-range')).toBe(`bytes ${first}-${first + wanted.length - 1}/${full().length}`);
+  });
+
+  it.each(['bytes=1-2,5-6', 'bytes=2-1', 'bytes=a-b', 'chunks=1-2', 'bytes=-', 'bytes=', ''])(
+    'ignores the range %j',
+    async (range) => {
+      const { answer, bytes } = await read(range);
+      expect(answer.status).toBe(200);
+      expect(bytes.length).toBe(full().length);
+    },
+  );
+
+  it('refuses a range beyond the end', async () => {
+    for (const range of [`bytes=${full().length}-`, 'bytes=999999999-1999999999', 'bytes=-0']) {
+      const { answer } = await read(range);
+      expect(answer.status, range).toBe(416);
+      expect(answer.headers.get('content-range')).toBe(`bytes */${full().length}`);
+      expect(answer.headers.get('cache-control')).not.toContain('immutable');
+    }
+  });
+
+  it('gives a range only of what the client has the beginning of', async () => {
+    expect((await read('bytes=0-9', { 'if-range': `"${made.bigName}"` })).answer.status).toBe(206);
+    expect((await read('bytes=0-9', { 'if-range': '"another"' })).answer.status).toBe(200);
+  });
+
+  it('survives a client that goes away', async () => {
+    const stop = new AbortController();
+    const answer = await fetch(url, { signal: stop.signal });
+    stop.abort();
+    await answer.arrayBuffer().catch(() => undefined);
+    expect((await read()).bytes).toEqual(full());
+    expect(server.logged.filter(({ level }) => level === 50)).toEqual([]);
+  });
+
+  it('opens for some minutes, to nobody who changed the URL', async () => {
+    const parsed = new URL(url);
+    const expires = Number(parsed.searchParams.get('expires'));
+    const signature = parsed.searchParams.get('signature') ?? '';
+    expect(expires).toBe(server.clock.now + server.config.partUrlSeconds);
+    const get = async (path: string, until: number | string, by: string) =>
+      said(await server.app.inject({ url: `${path}?expires=${until}&signature=${by}` }));
+    const path = partPath(made.bigName);
+    const other = partPath(`${'0'.repeat(32)}-0`);
+    expect(await get(path, expires, signature)).toBe('200');
+    expect(await get(path, expires + 1, signature)).toBe('403 NOT_AUTHORISED');
+    expect(await get(path, expires, flipped(signature))).toBe('403 NOT_AUTHORISED');
+    expect(await get(path, expires, signature.slice(0, -2))).toBe('403 NOT_AUTHORISED');
+    expect(await get(path, expires, '')).toBe('403 NOT_AUTHORISED');
+    expect(await get(other, expires, signature)).toBe('403 NOT_AUTHORISED');
+    expect(await get(treePath(made.bigName), expires, signature)).toBe('403 NOT_AUTHORISED');
+    expect(await get(path, 'soon', signature)).toBe('400 INVALID_ARGUMENT');
+    expect(said(await server.app.inject({ url: path }))).toBe('400 INVALID_ARGUMENT');
+    server.clock.now = expires;
+    expect(await get(path, expires, signature)).toBe('200');
+    server.clock.now = expires + 1;
+    expect(await get(path, expires, signature)).toBe('403 NOT_AUTHORISED');
+  });
+
+  it('says no more about a part that is not there', async () => {
+    const name = `${'1'.repeat(32)}-5`;
+    const { url: missing } = partUrls(server.context).sign(partPath(name));
+    expect((await fetch(missing)).status).toBe(404);
+  });
+
+  it('writes every download down, and not every guess', async () => {
+    const guesses = { url: `${partPath(made.bigName)}?expires=9999999999&signature=AAAA` };
+    for (let guess = 0; guess < 20; guess++) await server.app.inject(guesses);
+    const rows = await server.context.db.selectFrom('audit').select('outcome').where('action', '=', 'parts.read').execute();
+    expect(rows.filter(({ outcome }) => outcome === 'success').length).toBeGreaterThan(10);
+    const denied = rows.filter(({ outcome }) => outcome === 'denied').length;
+    expect(denied).toBeGreaterThan(0);
+    expect(denied).toBeLessThan(16);
+  });
+});
+
+it('reads ranges as RFC 9110 has them', () => {
+  expect(wantedBytes('bytes=0-', 0)).toBe('unsatisfiable');
+  expect(wantedBytes('bytes=-5', 0)).toBe('unsatisfiable');
+  expect(wantedBytes(undefined, 10)).toBe('whole');
+  expect(wantedBytes('bytes = 2 - 3', 10)).toEqual({ start: 2, end: 3 });
+  expect(wantedBytes('bytes=9007199254740993-', 10)).toBe('whole');
+});
+
+describe('collecting', () => {
+  const age = (name: string, hours: number) => {
+    const then = new Date(Date.now() - hours * 3_600_000);
+    for (const file of files().filter((each) => each.startsWith(name))) utimesSync(join(folder(), file), then, then);
+  };
+
+  it('removes what no version names, a day later', async () => {
+    const kept = await admin.publish({ version: 'kept' });
+    const abandoned = await admin.make({ version: 'abandoned' });
+    const fresh = await admin.make({ version: 'fresh' });
+    for (const each of [abandoned, fresh]) await admin.upload(each);
+    await admin.uploadTree(abandoned);
+    for (const each of [kept, abandoned]) age(each.bigName, 25);
+    age(fresh.bigName, 23);
+    const removed = await collectParts(server.context);
+    expect([...removed].sort()).toEqual([`big/${abandoned.bigName}`, `big/${abandoned.bigName}.tree`]);
+    expect(said(await admin.commit(fresh))).toBe('201');
+    expect(files()).toContain(kept.bigName);
+  });
+
+  it('gives what was replaced, and what is being published, another day', async () => {
+    const old = await admin.publish({ version: 'replaced' });
+    age(old.bigName, 100);
+    const next = await admin.make({ version: 'replaced' });
+    await admin.upload(next);
+    age(next.bigName, 100);
+    expect(said(await admin.commit(next, { overwrite: true }))).toBe('201');
+    expect(await collectParts(server.context)).not.toContain(`big/${old.bigName}`);
+    expect(Date.now() - statSync(join(folder(), next.bigName)).mtimeMs).toBeLessThan(3_600_000);
+    age(old.bigName, 25);
+    expect(await collectParts(server.context)).toContain(`big/${old.bigName}`);
+    expect(await new LocalParts(server.config).find(next.bigName)).toBeDefined();
+  });
+});

@@ -1,0 +1,81 @@
+/** The command as a process: starts, names the password file, stops in order. If these fail, a stop loses requests. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { request } from 'node:http';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+let folder: string;
+let child: ChildProcess | undefined;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'guard-process-'));
+});
+afterEach(async () => {
+  child?.kill('SIGKILL');
+  await rm(folder, { recursive: true, force: true });
+});
+
+const run = (words: readonly string[], environment: NodeJS.ProcessEnv = {}) => {
+  const started = spawn(process.execPath, ['--import', TSX, here('../src/main.ts'), ...words], {
+    env: { ...process.env, NODE_ENV: 'test', TSX_TSCONFIG_PATH: here('../tsconfig.json'), ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  child = started;
+  const lines: string[] = [];
+  const errors: string[] = [];
+  const waiting: { readonly text: string; readonly found: (line: string) => void }[] = [];
+  createInterface({ input: started.stdout }).on('line', (line) => {
+    lines.push(line);
+    for (const { text, found } of waiting) if (line.includes(text)) found(line);
+  });
+  createInterface({ input: started.stderr }).on('line', (line) => errors.push(line));
+  const ended = once(started, 'close').then(([code]) => code as number);
+  const saw = (text: string): Promise<string> =>
+    new Promise((found, failed) => {
+      const before = lines.find((line) => line.includes(text));
+      if (before) found(before);
+      waiting.push({ text, found });
+      ended.then((code) => failed(new Error(`ended with ${code}: ${errors.join('\n')}`)), failed);
+    });
+  return { started, lines, errors, ended, saw };
+};
+
+describe('the command', () => {
+  it('starts ready to use, and finishes the request that runs when it is told to stop', async () => {
+    const server = run(['--data', folder, '--port', '0']);
+    const { url } = JSON.parse(await server.saw('"signing_key"'));
+    const named = JSON.parse(await server.saw('admin-password.txt'));
+    const password = (await readFile(named.file, 'utf8')).trim();
+
+    // The head of a request is on its way when the signal comes, its body only afterwards.
+    const body = JSON.stringify({ email: 'admin@localhost', password });
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), expect: '100-continue' };
+    const login = request(`${url}/auth/token`, { method: 'POST', headers });
+    const answered = once(login, 'response');
+    login.flushHeaders();
+    await once(login, 'continue');
+    server.started.kill('SIGTERM');
+    await server.saw('"stopping"');
+    login.end(body);
+    const [answer] = await answered;
+    expect(answer.statusCode).toBe(200);
+    answer.resume();
+    expect(await server.ended).toBe(0);
+    expect(server.lines.join('\n')).not.toContain(password);
+    expect(server.errors).toEqual([]);
+  });
+
+  it('says what is wrong in a sentence, and ends', async () => {
+    const refused = run(['--data', folder, '--host', '0.0.0.0'], { NODE_ENV: 'production' });
+    expect(await refused.ended).toBe(2);
+    expect(refused.errors.join('\n')).toMatch(/plain HTTP.*\(INVALID_ARGUMENT\)/);
+  });
+});

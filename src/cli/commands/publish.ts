@@ -1,0 +1,61 @@
+/** `publish` and `release`: a model on its way to the guard server, and from there to those who may load it. */
+import type { Command } from 'commander';
+import { protect } from '../../protect.js';
+import type { Context, RunFlags } from '../context.js';
+import { example, signingKey, splitOf, withForce, withJson, withSplitRule, withThreads } from '../flags.js';
+import { type ServerFlags, serverOf, withServer } from '../server-flags.js';
+import { published } from './protect.js';
+
+interface PublishFlags extends ServerFlags, RunFlags {
+  readonly name: string;
+  readonly modelVersion: string;
+  readonly sign: string;
+  readonly force?: boolean;
+  readonly format?: string;
+  readonly maxBytes: string;
+  readonly ratio: string;
+  readonly json?: boolean;
+}
+
+export function registerPublish(program: Command, context: Context): void {
+  const command = program
+    .command('publish')
+    .description('protect a file or folder and publish it on the guard server')
+    .argument('<PATH>', 'file or folder')
+    .requiredOption('--name <N>', 'name of the model, [a-z0-9][a-z0-9._-]{0,127}')
+    .requiredOption('--model-version <V>', 'its version, same grammar')
+    .requiredOption('--sign <FILE>', "the publisher's signing key file")
+    .option('--format <F>', 'what the model is (default: from its extension)');
+  withForce(command, 'replace the published version');
+  withThreads(withJson(withSplitRule(withServer(command))));
+  example(command, 'model-guard publish defects.onnx --name defects --model-version 3 --sign publisher.key');
+  command.action(async (path: string, flags: PublishFlags) => {
+    const result = await protect(path, {
+      name: flags.name,
+      version: flags.modelVersion,
+      to: await serverOf(flags),
+      signer: await signingKey(flags.sign),
+      overwrite: flags.force ?? false,
+      split: splitOf(flags),
+      ...(flags.format !== undefined && { format: flags.format }),
+      ...context.run(flags),
+    });
+    const waits = result.state === 'pending' ? '\nIt waits for a validator or an administrator (`model-guard release`).' : '';
+    context.print(flags.json, result, `${published(result)}${waits}`);
+  });
+}
+
+export function registerRelease(program: Command, context: Context): void {
+  const command = program
+    .command('release')
+    .description('release a published version, so that entitled devices may load it')
+    .argument('<N@V>', 'name@version')
+    .option('--rollback', 'also where a newer version is released, which is then rejected');
+  withJson(withServer(command));
+  example(command, 'model-guard release defects@3');
+  command.action(async (ref: string, flags: ServerFlags & { readonly json?: boolean }) => {
+    const guard = await serverOf(flags);
+    const version = await guard.release(ref, { ...(flags.rollback && { rollback: 'accept' as const }), signal: context.signal });
+    context.print(flags.json, version, `${version.name}@${version.version} is released`);
+  });
+}

@@ -1,0 +1,85 @@
+/** The guard server that a command talks to: the profile, and what a flag replaces in it. */
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { ModelGuardError } from '../errors.js';
+import { DeviceKey } from '../keys/secret.js';
+import { type GuardServer, guardServer } from '../remote/guard-server.js';
+import type { CredentialsSource, TlsOptions } from '../remote/types.js';
+import { collect, usage } from './flags.js';
+import { type Profile, readProfile } from './profile.js';
+import { askCredentials } from './prompt.js';
+
+export interface ServerFlags {
+  readonly profile?: string;
+  readonly credentials?: string;
+  readonly device?: string;
+  readonly publisher?: readonly string[];
+  readonly rollback?: boolean;
+}
+
+const VARIABLES = { email: 'MODEL_GUARD_EMAIL', password: 'MODEL_GUARD_PASSWORD' } as const;
+
+/** Of every command that asks the server. */
+export const withServer = (command: Command): Command =>
+  command
+    .option('--profile <FILE>', 'what login wrote (default: model-guard/server.json in XDG_CONFIG_HOME)')
+    .option(
+      '--credentials <FILE>',
+      `e-mail address and password, a line each (else ${VARIABLES.email} and ${VARIABLES.password})`,
+    );
+export const withDevice = (command: Command): Command =>
+  command.option('--device <FILE>', "this machine's key file (default: the one that was enrolled)");
+export const withPublisher = (command: Command): Command =>
+  command.option('--publisher <NAME=K>', 'trust this publisher (mgs1:…) for a model; repeat for more', collect);
+
+/** `NAME=mgs1:…`, several for one name. */
+export function publishersOf(given: readonly string[] = []): Record<string, string[]> {
+  const publishers: Record<string, string[]> = {};
+  for (const text of given) {
+    const at = text.indexOf('=');
+    if (at < 1) throw usage(`--publisher wants NAME=mgs1:…, not ${text}`);
+    const name = text.slice(0, at);
+    publishers[name] = [...(publishers[name] ?? []), text.slice(at + 1)];
+  }
+  return publishers;
+}
+
+function credentialsOf(file: string | undefined): CredentialsSource {
+  if (file !== undefined) return { file: resolve(file) };
+  if (process.env[VARIABLES.email] !== undefined) return { env: VARIABLES };
+  return askCredentials;
+}
+
+const tlsOf = ({ ca, clientCertificate: cert, clientKey: key }: Profile): TlsOptions => ({
+  ...(ca !== undefined && { ca }),
+  ...(cert !== undefined && { cert }),
+  ...(key !== undefined && { key }),
+});
+
+/** As `profile` says. */
+export async function connect(profile: Profile, flags: ServerFlags, device?: DeviceKey): Promise<GuardServer> {
+  const publishers = { ...profile.publishers, ...publishersOf(flags.publisher) };
+  return guardServer({
+    url: profile.url,
+    serverKey: profile.serverKey,
+    credentials: credentialsOf(flags.credentials ?? profile.credentials),
+    tls: tlsOf(profile),
+    ...(device && { device }),
+    ...(Object.keys(publishers).length > 0 && { publishers }),
+    ...(flags.rollback && { rollback: 'accept' as const }),
+  });
+}
+
+/** For what needs no device. */
+export const serverOf = async (flags: ServerFlags): Promise<GuardServer> => connect(await readProfile(flags.profile), flags);
+
+/** For what only an enrolled device may do. */
+export async function deviceServerOf(flags: ServerFlags): Promise<GuardServer> {
+  const profile = await readProfile(flags.profile);
+  const file = flags.device ?? profile.device;
+  if (file === undefined)
+    throw new ModelGuardError('INVALID_ARGUMENT', 'No device is enrolled here', {
+      advice: 'Run `model-guard enroll --device device.key --name NAME` first, or name the key with --device.',
+    });
+  return connect(profile, flags, await DeviceKey.fromFile(file));
+}

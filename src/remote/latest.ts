@@ -1,0 +1,47 @@
+/** The newest released version, by the server's signed word (docs/server-protocol.md, section 4). */
+import type { AbortSignalLike } from '../abort.js';
+import { isModelGuardError, ModelGuardError } from '../errors.js';
+import { name as nameSchema, parse } from '../options.js';
+import type { ModelRef } from '../stores/store.js';
+import type { Connection } from './connection.js';
+import { AWAY, SHORT_MS } from './leases.js';
+import type { OwnDevice } from './setup.js';
+import { within } from './watch.js';
+
+/** Without the server it is the version of the lease that was kept. NOT_FOUND, ROLLBACK_REFUSED */
+export async function latestOf(
+  connection: Connection,
+  device: OwnDevice | undefined,
+  given: string,
+  signal: AbortSignalLike | undefined,
+): Promise<ModelRef> {
+  const name = parse(nameSchema, given, 'name');
+  const before = await device?.memory.before();
+  const kept = await device?.leases.keptVersion(name);
+  const ask = async (limited: AbortSignalLike | undefined, attempts?: number): Promise<ModelRef> => {
+    const said = await stated(connection, name, limited, attempts);
+    if (before) device?.memory.refuseOlder(before.state, said);
+    return { name, version: said.version };
+  };
+  if (!kept) return await ask(signal);
+  try {
+    return await within(Math.min(SHORT_MS, connection.client.transport.timeoutMs), signal, (limited) => ask(limited, 1));
+  } catch (error) {
+    if (!isModelGuardError(error) || !AWAY.has(error.code)) throw error;
+    device?.leases.noteAway(error, (await connection.clock()).wall);
+    return kept;
+  }
+}
+
+function stated(connection: Connection, name: string, signal: AbortSignalLike | undefined, attempts: number | undefined) {
+  const { client, trust, clock } = connection;
+  return connection.procedure({ repeatable: true, signal, attempts }, async (options) => {
+    await trust.facts(options);
+    const asked = await clock();
+    const statement = await client.call('latestVersion', { params: { name } }, options);
+    if (!trust.trusted.includes(statement.key)) await trust.ask(options);
+    const said = await trust.read('latest', statement, asked);
+    if (said.name !== name) throw new ModelGuardError('RESPONSE_INVALID', `The server tells the newest version of ${said.name}`);
+    return said;
+  });
+}

@@ -1,0 +1,104 @@
+/** From options to what the client is made of. */
+import { deviceIdOf } from '../contract/index.js';
+import { ModelGuardError } from '../errors.js';
+import { handleOf, publicBytesOf, wrongType } from '../keys/key.js';
+import { verifyingBytes } from '../keys/public.js';
+import { resolveVerifiers } from '../keys/resolve.js';
+import type { DeviceKey } from '../keys/secret.js';
+import { encodeKey } from '../keys/text.js';
+import { call } from '../native/index.js';
+import { parse, publishersByName } from '../options.js';
+import type { Verifier } from '../types.js';
+import { serverAddress } from './address.js';
+import { Client } from './client.js';
+import { type Clock, systemClock } from './clock.js';
+import { Connection } from './connection.js';
+import { readCredentials } from './credentials.js';
+import type { EnrollingDevice } from './enrolment.js';
+import { Leases } from './leases.js';
+import { Memory } from './memory.js';
+import type { Pace } from './pace.js';
+import { Session } from './session.js';
+import { defaultFolder, StateFolder } from './state-folder.js';
+import { Transport } from './transport.js';
+import { Trust } from './trust.js';
+import type { CredentialsSource, GuardServerOptions } from './types.js';
+
+const TIMEOUT_MS = 30_000;
+
+/** Time and chance, for tests. */
+export interface Surroundings {
+  readonly pace?: Pace | undefined;
+  readonly clock?: Clock | undefined;
+  /** Milliseconds since 1970. */
+  readonly now?: (() => number) | undefined;
+}
+
+/** What only a client with a device key has. */
+export interface OwnDevice {
+  readonly key: DeviceKey;
+  readonly signer: EnrollingDevice;
+  readonly memory: Memory;
+  readonly leases: Leases;
+}
+
+export interface Setup {
+  readonly connection: Connection;
+  readonly device: OwnDevice | undefined;
+  readonly now: () => number;
+  /** Who is pinned for a model or an archive. */
+  readonly publishers: (name: string) => Verifier | undefined;
+}
+
+/** INVALID_ARGUMENT, KEY_INVALID, KEY_TYPE_WRONG */
+export function setUp(options: GuardServerOptions, { pace, clock = systemClock, now = Date.now }: Surroundings): Setup {
+  const base = serverAddress(options.url);
+  const pinned = encodeKey('mgs1:', verifyingBytes(options.serverKey, 'options.serverKey'));
+  const publishers = pinnedPublishers(options.publishers);
+  const transport = new Transport({ tls: options.tls, timeoutMs: options.timeoutMs ?? TIMEOUT_MS });
+  const client = new Client({ base, transport, pace, now });
+  const trust = new Trust({ client, pinned, clock });
+  const session = new Session({ now, logIn: logInWith(options.credentials, client, trust) });
+  const connection = new Connection(client, session, trust, clock);
+  const { device: key, state, rollback = 'refuse' } = options;
+  if (key === undefined) return { connection, device: undefined, now, publishers };
+
+  const signer = signerOf(key);
+  const folder = new StateFolder(state ?? defaultFolder(), signer.handle, signer.id);
+  const memory = new Memory({ folder, trust, pinned, clock, rollback });
+  const leases = new Leases({ connection, memory, device: signer });
+  return { connection, device: { key, signer, memory, leases }, now, publishers };
+}
+
+function logInWith(credentials: CredentialsSource | undefined, client: Client, trust: Trust) {
+  if (credentials === undefined) return undefined;
+  return async () => {
+    const body = await readCredentials(credentials);
+    const token = await client.call('token', { body }, { attempts: 1 });
+    await trust.checkToken(token.token);
+    return token;
+  };
+}
+
+function signerOf(key: DeviceKey): EnrollingDevice {
+  const handle = handleOf(key);
+  if (!handle || call((native) => native.keyType(handle)) !== 'device') throw wrongType('options.device', 'a DeviceKey', key);
+  const publicKey = key.publicKey.toString();
+  return { handle, publicKey, id: deviceIdOf(publicKey) };
+}
+
+/** Checked now, so that a wrong key is not found at the first load. */
+function pinnedPublishers(given: GuardServerOptions['publishers']): (name: string) => Verifier | undefined {
+  if (given === undefined) return () => undefined;
+  if (isVerifier(given)) {
+    resolveVerifiers(given, 'options.publishers');
+    return () => given;
+  }
+  if (typeof given !== 'object') throw new ModelGuardError('INVALID_ARGUMENT', 'options.publishers: wants keys, or keys by name');
+  const byName = new Map(Object.entries(parse(publishersByName, given, 'options.publishers')));
+  for (const [name, keys] of byName) resolveVerifiers(keys, `options.publishers.${name}`);
+  return (name) => byName.get(name);
+}
+
+const isVerifier = (value: unknown): value is Verifier =>
+  typeof value === 'string' || Array.isArray(value) || publicBytesOf(value) !== undefined;
