@@ -1,9 +1,8 @@
 /** Who gets a lease: an approved device of the caller that signed this very request, once, within a minute. */
-import { decode, PROOF_HEADER, type RouteAnswer, readStatement } from '@org/model-guard/server-kit';
+import { PROOF_HEADER } from '@org/model-guard/server-kit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { call } from '../../src/native/index.js';
 import { startTestServer, type TestServer } from './support/server.js';
-import { entitle, flipped, type Grant, granted, leasesOf, type Lies, Machine, type Made, Publisher, said, signRequest, termsOf } from './support/story.js';
+import { entitle, flipped, granted, type Lies, leasesOf, Machine, Publisher, said, signRequest } from './support/story.js';
 
 let server: TestServer;
 let publisher: Publisher;
@@ -17,7 +16,6 @@ beforeEach(async () => {
   machine = await Machine.ready(server);
 });
 afterEach(() => server.close());
-
 
 describe('the proof', () => {
   beforeEach(() => entitle(server, 'operator'));

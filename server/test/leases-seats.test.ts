@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { call } from '../../src/native/index.js';
 import { startTestServer, type TestServer } from './support/server.js';
-import { entitle, flipped, type Grant, granted, leasesOf, type Lies, Machine, type Made, Publisher, said, signRequest, termsOf } from './support/story.js';
+import { entitle, granted, leasesOf, Machine, Publisher, said, termsOf } from './support/story.js';
 
 let server: TestServer;
 let publisher: Publisher;
@@ -16,7 +16,6 @@ beforeEach(async () => {
   machine = await Machine.ready(server);
 });
 afterEach(() => server.close());
-
 
 describe('seats', () => {
   const bench = (count: number) => Promise.all(Array.from({ length: count }, () => Machine.ready(server)));

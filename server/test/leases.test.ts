@@ -1,10 +1,10 @@
 /** Leases: a small part for one device, for a time, as the entitlement allows. */
-import { decode, type RouteAnswer, readStatement } from '@org/model-guard/server-kit';
+import { decode } from '@org/model-guard/server-kit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { call } from '../../src/native/index.js';
 import { times } from '../src/leases/granting.js';
 import { startTestServer, type TestServer } from './support/server.js';
-import { entitle, flipped, type Grant, granted, leasesOf, type Lies, Machine, type Made, Publisher, said, signRequest, termsOf } from './support/story.js';
+import { entitle, type Grant, granted, leasesOf, Machine, type Made, Publisher, said, termsOf } from './support/story.js';
 
 let server: TestServer;
 let publisher: Publisher;

@@ -91,7 +91,7 @@ function textOf({ message, path }: Said, code: ModelGuardErrorCode): string {
   const { advice } = ERROR_CODES[code];
   const own = message.endsWith(advice) ? message.slice(0, -advice.length) : message;
   const line = `${path === undefined ? '' : `${path}: `}${own}`.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
-  return line.slice(0, MAX_TEXT).replace(/[.]+$/, '') || 'The server refuses the request';
+  return line.slice(0, MAX_TEXT).replace(/[.\s]+$/, '') || 'The server refuses the request';
 }
 
 const requestOf = (said: Said | undefined): string =>

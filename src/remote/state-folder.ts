@@ -50,7 +50,10 @@ export class StateFolder {
     return (await this.#newest(server)).state;
   }
 
-  /** Applies `change` to what is there, once and last, whoever else changes it at the same time. */
+  /**
+   * Applies `change` to what is there, whoever else changes it at the same time. It may be applied twice: it says what is to be, not
+   * what is to be added.
+   */
   update(server: string, change: (state: State) => State): Promise<State> {
     const updated = this.#queue.then(() => this.#update(server, change));
     this.#queue = updated.catch(() => undefined);
@@ -81,7 +84,7 @@ export class StateFolder {
       throw error;
     }
     const others = (await this.#entries()).filter((entry) => entry.server === server && entry.generation !== generation);
-    // This name may have been free again because a newer one is there already.
+    // This name may have been free again because newer ones are there already; or one was made from this one just now.
     if (others.some((entry) => entry.generation > generation)) {
       await removeQuietly(path);
       return false;

@@ -5,6 +5,7 @@ import { hinted } from './hints.js';
 
 interface Destroyable {
   destroy(error?: Error): unknown;
+  on(event: 'error', listener: () => void): unknown;
 }
 interface Limits {
   readonly signal?: AbortSignalLike | undefined;
@@ -44,6 +45,8 @@ export class Watch {
   }
 
   over(target: Destroyable): void {
+    // Whoever waits is told by way of the reason; nobody may be waiting any more.
+    target.on('error', () => undefined);
     this.#watched.add(target);
     if (this.#reason) target.destroy(this.#reason);
   }

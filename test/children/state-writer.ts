@@ -1,4 +1,4 @@
-/** Adds one to a number in a device's state, many times. */
+/** Adds names to a device's state, one after the other. */
 import { deviceIdOf } from '../../src/contract/index.js';
 import { DeviceKey } from '../../src/index.js';
 import { handleOf } from '../../src/keys/key.js';
@@ -13,7 +13,7 @@ await waitFor('go');
 for (let count = 0; count < Number(argument(3)); count += 1)
   await folder.update(argument(2), (state) => ({
     ...state,
-    ordinals: new Map(state.ordinals).set('count', (state.ordinals.get('count') ?? 0) + 1),
+    ordinals: new Map(state.ordinals).set(`${process.pid}-${count}`, 1 + count),
   }));
 tell('done');
 process.exit(0);

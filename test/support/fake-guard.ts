@@ -150,7 +150,7 @@ export class FakeGuard {
   }
 
   /** A token by the key of this server, or by another. */
-  async token(claims: { iss?: string; aud?: string; exp?: number } = {}, key?: CryptoKey): Promise<string> {
+  async token(claims: { iss?: string; aud?: string; exp?: number } = {}, key?: Parameters<SignJWT['sign']>[0]): Promise<string> {
     const { privateKey } = await this.#tokenKey;
     return await new SignJWT({ role: 'operator' })
       .setProtectedHeader({ alg: 'EdDSA', kid: 'one' })
@@ -163,7 +163,7 @@ export class FakeGuard {
       .sign(key ?? privateKey);
   }
 
-  async jwks(): Promise<{ keys: { kid: string; kty: string }[] }> {
+  async jwks(): Promise<{ keys: { kid: string; kty: string; [member: string]: unknown }[] }> {
     const { publicKey } = await this.#tokenKey;
     return { keys: [{ ...(await exportJWK(publicKey)), kid: 'one', kty: 'OKP', alg: 'EdDSA' }] };
   }

@@ -1,4 +1,5 @@
 /** Questions to the log, answered newest first and in pages; and the log as a whole, as it is stored. */
+import { setImmediate } from 'node:timers/promises';
 import { EMPTY_HEAD, exportHeader, ModelGuardError, type RouteInput } from '@org/model-guard/server-kit';
 import type { Context, Member } from '../context.js';
 import { type Page, pageOf } from '../database/paging.js';
@@ -7,8 +8,9 @@ import { type AuditEvent, readEvents } from './reading.js';
 
 type Question = RouteInput<'auditEvents'>['query'];
 
-/** Rows that are read at a time. */
+/** Rows that are read at a time. The database answers without waiting, so between batches other requests are let through. */
 const BATCH = 500;
+const othersToo = (): Promise<void> => setImmediate();
 
 /** Events, newest first. Those that come while somebody pages are on no page; nothing is given twice. */
 export async function queryEvents(context: Context, member: Member, question: Question): Promise<Page<AuditEvent>> {
@@ -79,6 +81,7 @@ export async function eventsOf(context: Context, subject: string): Promise<Audit
     if (!last) return events;
     events.push(...(await readEvents(context, rows, subject)));
     after = last.seq;
+    await othersToo();
   }
 }
 
@@ -95,6 +98,7 @@ export async function* exportLines(context: Context): AsyncGenerator<Buffer> {
       .orderBy('seq')
       .execute();
     yield Buffer.concat(rows.flatMap(({ bytes }) => [bytes, LINE_FEED]));
+    await othersToo();
   }
 }
 const LINE_FEED = Buffer.from('\n');

@@ -1,7 +1,7 @@
 /** Replacing the key that small parts and fragments are wrapped to, while everything else goes on. */
 import { randomBytes } from 'node:crypto';
 import { encryptionKeyOf, ModelGuardError, type RouteAnswer } from '@org/model-guard/server-kit';
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { Connection, Context, Member } from '../context.js';
 import type { RotationTable } from '../database/schema.js';
 
@@ -96,9 +96,9 @@ export async function findRotation(connection: Connection, id: string): Promise<
   return await describe(connection, row);
 }
 
-/** The newest first. */
+/** The newest first, also of those that began in the same second. */
 export async function listRotations(connection: Connection): Promise<Rotation[]> {
-  const rows = await connection.selectFrom('rotations').selectAll().orderBy('started', 'desc').limit(LISTED).execute();
+  const rows = await connection.selectFrom('rotations').selectAll().orderBy(sql`rowid`, 'desc').limit(LISTED).execute();
   const rotations: Rotation[] = [];
   for (const row of rows) rotations.push(await describe(connection, row));
   return rotations;

@@ -156,7 +156,7 @@ export function registerUsers(program: Command, context: Context): void {
     users,
     context,
     'create <EMAIL>',
-    'new account; its password is to be changed at the first log-in',
+    'new account; hand its password over safely, and have it changed (password)',
     async (guard, [email = ''], { role, passwordFile, name }, options) => {
       const text = await attempt('Cannot read', passwordFile, () => readFile(passwordFile, 'utf8'));
       const password = text.split(/\r?\n/, 1)[0] ?? '';

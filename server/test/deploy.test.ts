@@ -1,0 +1,103 @@
+/** The files of deploy/: valid, hardened, and about this server: its flags, its routes, its keys. */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { routes } from '@org/model-guard/server-kit';
+import { describe, expect, it } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
+import { makeCommand } from '../src/command.js';
+
+const require = createRequire(import.meta.url);
+const read = (file: string): string => readFileSync(fileURLToPath(new URL(`../deploy/${file}`, import.meta.url)), 'utf8');
+const flags = makeCommand('0', () => Promise.resolve()).options;
+const KEYS = ['signing', 'encryption', 'audit', 'field'].map((name) => `model_guard_${name}_key`);
+const paths = Object.values(routes).map(({ path }) => path as string);
+
+interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: string;
+}
+type Kinds = Readonly<Record<string, new (manifest: unknown) => { validate(): void }>>;
+
+/** Throws what the Kubernetes schema has against it. */
+function validate(manifest: Manifest): void {
+  const kinds = require(`kubernetes-models/${manifest.apiVersion}/${manifest.kind}`) as Kinds;
+  const Kind = kinds[manifest.kind];
+  if (!Kind) throw new Error(`no schema of ${manifest.kind}`);
+  new Kind(manifest).validate();
+}
+
+describe('the Dockerfile', () => {
+  const text = read('Dockerfile');
+  const last = text.slice(text.lastIndexOf('\nFROM '));
+
+  it('runs as nobody in particular, writes to /data alone, and is watched', () => {
+    expect(last).toMatch(/^USER 10001:10001$/m);
+    expect(last).toMatch(/^VOLUME \["\/data"\]$/m);
+    expect(last).toMatch(/^HEALTHCHECK .*CMD \["node", "server\/deploy\/health.mjs"\]$/m);
+    expect(last).toMatch(/^ENV NODE_ENV=production$/m);
+    expect(text).not.toMatch(/^(ENV|ARG) .*(SECRET|PASSWORD|KEY|TOKEN)/im);
+  });
+
+  it('starts the server with flags that it has', () => {
+    const command = JSON.parse(/^CMD (\[.*\])$/m.exec(last)?.[1] ?? '[]') as string[];
+    const given = command.filter((word) => word.startsWith('--'));
+    expect(given).not.toEqual([]);
+    for (const flag of given) expect(flags.map(({ long }) => long)).toContain(flag);
+  });
+
+  it('asks a route that exists', () => {
+    expect(paths).toContain(/127\.0\.0\.1:8080(\/\w+)/.exec(read('health.mjs'))?.[1]);
+  });
+});
+
+describe('the compose file', () => {
+  const { services, secrets } = parse(read('compose.yaml')) as {
+    services: Record<string, Record<string, unknown>>;
+    secrets: object;
+  };
+
+  it('gives both containers a read-only root, no privileges and no capability they do not need', () => {
+    for (const [name, service] of Object.entries(services))
+      expect(service, name).toMatchObject({
+        read_only: true,
+        cap_drop: ['ALL'],
+        security_opt: ['no-new-privileges:true'],
+      });
+    expect(services.guard?.tmpfs).toEqual(['/tmp:noexec,nosuid,nodev,size=64m']);
+    expect(services.guard?.cap_add).toBeUndefined();
+  });
+
+  it('hands in the four keys as secrets, and sets variables that the server reads', () => {
+    expect(Object.keys(secrets)).toEqual(KEYS);
+    expect(services.guard?.secrets).toEqual(KEYS);
+    const known = flags.map(({ envVar }) => envVar);
+    for (const name of Object.keys(services.guard?.environment as object)) expect(known).toContain(name);
+  });
+});
+
+describe('the Kubernetes manifests', () => {
+  const manifests = parseAllDocuments(read('kubernetes/guard.yaml')).map((one) => one.toJS() as Manifest);
+
+  it('are what Kubernetes takes', () => {
+    expect(manifests.map(({ kind }) => kind)).toEqual(['ServiceAccount', 'StatefulSet', 'Service', 'NetworkPolicy']);
+    for (const manifest of manifests) validate(manifest);
+    expect(() => validate({ ...manifests[1], spec: { replicas: 'one' } } as unknown as Manifest)).toThrow();
+  });
+
+  it('are hardened, and ask routes that exist', () => {
+    const text = JSON.stringify(manifests);
+    for (const fact of [
+      '"runAsNonRoot":true',
+      '"readOnlyRootFilesystem":true',
+      '"allowPrivilegeEscalation":false',
+      '"drop":["ALL"]',
+      '"type":"RuntimeDefault"',
+      '"automountServiceAccountToken":false',
+      '"egress":[]',
+    ])
+      expect(text).toContain(fact);
+    for (const [, path] of text.matchAll(/"path":"([^"]+)"/g)) expect(paths).toContain(path);
+    for (const key of KEYS) expect(read('kubernetes/guard.yaml')).toContain(`--from-file=${key}=`);
+  });
+});

@@ -1,0 +1,25 @@
+/** The gate: checks of uploads never run more than so many at a time, and none waits for ever. */
+import { expect, it } from 'vitest';
+import { Gate } from '../src/models/gate.js';
+
+it('lets two run at once, the others in order, whatever becomes of them', async () => {
+  const gate = new Gate(2);
+  const ends: (() => void)[] = [];
+  const began: number[] = [];
+  const tasks = [0, 1, 2, 3, 4].map((number) =>
+    gate.run(async () => {
+      began.push(number);
+      await new Promise<void>((end) => ends.push(end));
+      if (number % 2 === 0) throw new Error(`task ${number}`);
+      return number;
+    }),
+  );
+  const outcomes = Promise.allSettled(tasks);
+  for (const expected of [2, 3, 4, 5, 5]) {
+    await expect.poll(() => began.length).toBe(expected);
+    ends.shift()?.();
+  }
+  expect(began).toEqual([0, 1, 2, 3, 4]);
+  expect((await outcomes).map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'rejected', 'fulfilled', 'rejected']);
+  await expect(gate.run(async () => 'free again')).resolves.toBe('free again');
+});
