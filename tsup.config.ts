@@ -1,8 +1,10 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { defineConfig } from 'tsup';
+import { defineConfig, type Options } from 'tsup';
 
 const target = 'node20';
+/** Folders of the packages that end up in dist. */
+const bundled = new Set<string>();
 
 export default defineConfig([
   {
@@ -16,6 +18,8 @@ export default defineConfig([
     sourcemap: true,
     // import.meta.url in the CommonJS copy: the addon is found from where the module lies.
     shims: true,
+    // Dependencies stay outside; what is a devDependency, such as jose, goes in.
+    esbuildPlugins: [licences()],
     dts: {
       // The bundler drops the directive from the sources; without it Symbol.dispose needs the consumer's libs.
       banner: '/// <reference lib="esnext.disposable" />',
@@ -26,18 +30,15 @@ export default defineConfig([
     entry: { cli: 'src/cli/main.ts' },
     format: ['esm'],
     target,
-    metafile: true,
+    esbuildPlugins: [licences()],
     // cli-progress is CommonJS and requires Node's own modules.
     banner: { js: "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);" },
-    onSuccess: async () => listLicences('dist/metafile-esm.json', 'dist/THIRD-PARTY-LICENSES'),
   },
 ]);
 
-/** The licence of every package that the command line bundles, as the bundler itself lists them. */
-function listLicences(metafile: string, out: string): void {
-  const { inputs } = JSON.parse(readFileSync(metafile, 'utf8')) as { inputs: Record<string, unknown> };
-  const packages = new Set(Object.keys(inputs).flatMap((file) => /^(node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? []));
-  const texts = [...packages].sort().map((folder) => {
+/** The licence of every package in `folders`. */
+function listLicences(folders: Iterable<string>, out: string): void {
+  const texts = [...folders].sort().map((folder) => {
     const { name, version, license } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')) as Record<
       string,
       string
@@ -47,6 +48,23 @@ function listLicences(metafile: string, out: string): void {
     return `${name} ${version} (${license})\n\n${readFileSync(path.join(folder, file), 'utf8').trim()}\n`;
   });
   const rule = `\n${'-'.repeat(80)}\n\n`;
-  writeFileSync(out, `dist/cli.js contains these packages.\n${rule}${texts.join(rule)}`);
-  rmSync(metafile);
+  mkdirSync(path.dirname(out), { recursive: true });
+  writeFileSync(out, `The files beside this one contain these packages.\n${rule}${texts.join(rule)}`);
+}
+
+/** Lists the licences of what is bundled, as the bundler itself tells it. The builds run side by side: the last one knows all. */
+function licences(): NonNullable<Options['esbuildPlugins']>[number] {
+  return {
+    name: 'licences',
+    setup(build) {
+      build.initialOptions.metafile = true;
+      build.onEnd(({ metafile }) => {
+        for (const file of Object.keys(metafile?.inputs ?? {})) {
+          const folder = /^(.*\bnode_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1];
+          if (folder !== undefined) bundled.add(folder);
+        }
+        listLicences(bundled, 'dist/THIRD-PARTY-LICENSES');
+      });
+    },
+  };
 }

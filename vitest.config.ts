@@ -17,16 +17,19 @@ export default defineConfig({
         resolve: { alias },
         test: {
           name: 'server',
+          // One copy of the modules for all files: importing a server takes seconds. Who mocks a module goes to isolated/.
+          isolate: false,
           include: ['server/test/**/*.test.ts'],
-          exclude: ['server/test/slow/**'],
+          exclude: ['server/test/slow/**', 'server/test/isolated/**'],
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },
       },
       {
+        resolve: { alias },
         test: {
           name: 'unit',
-          include: ['test/**/*.test.ts'],
+          include: ['test/**/*.test.ts', 'server/test/isolated/**/*.test.ts'],
           exclude: ['test/slow/**'],
           testTimeout: 30_000,
           hookTimeout: 30_000,

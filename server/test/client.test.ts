@@ -16,21 +16,28 @@ const publishers = signer.publicKey;
 let server: TestServer;
 let model: string;
 
-beforeAll(async () => {
-  server = await startTestServer();
-  await server.listen();
-  model = join(server.folder, 'net.onnx');
+/** With a model that the operator may load. */
+async function start(): Promise<TestServer> {
+  const started = await startTestServer();
+  await started.listen();
+  model = join(started.folder, 'net.onnx');
   writeFileSync(model, plain);
-  await clientOf(server, { role: 'admin' }).publishers.set('net', [publishers]);
-  await protect(model, { name: 'net', version: '1', signer, to: clientOf(server, { role: 'admin' }) });
-  await entitle(server, 'operator', { name: 'net', seats: 100 });
-});
-afterAll(() => server.close());
+  const admin = clientOf(started, { role: 'admin' });
+  await admin.publishers.set('net', [publishers]);
+  await protect(model, { name: 'net', version: '1', signer, to: admin });
+  await entitle(started, 'operator', { name: 'net', seats: 100 });
+  return started;
+}
 
 const codeOf = async (task: () => Promise<unknown>): Promise<string> => (await failureOf(task)).code;
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
 describe('publishing', () => {
+  beforeAll(async () => {
+    server = await start();
+  });
+  afterAll(() => server.close());
+
   it('encrypts to the key that the server states, streams, and says how it stands', async () => {
     const admin = clientOf(server, { role: 'admin' });
     const made = await protect(model, { name: 'net', version: 'published', signer, to: admin });
@@ -57,6 +64,11 @@ describe('publishing', () => {
 });
 
 describe('loading', () => {
+  beforeAll(async () => {
+    server = await start();
+  });
+  afterAll(() => server.close());
+
   it('from a lease, both parts from the server, nothing said twice', async () => {
     const { guard } = await readyDevice(server, { publishers });
     using loaded = await load('net@1', { from: guard });
@@ -122,6 +134,11 @@ describe('loading', () => {
 });
 
 describe('without the server', () => {
+  beforeAll(async () => {
+    server = await start();
+  });
+  afterAll(() => server.close());
+
   it('a kept lease opens until its offline-until, and ends at once when the server says so', async () => {
     const clock = new MachineClock(server);
     const { guard, device } = await readyDevice(server, { publishers, clock });
@@ -143,6 +160,9 @@ describe('without the server', () => {
     });
     using loaded = await load('net', { from: { small: away, big: bigs } });
     expect(same(loaded.bytes, plain)).toBe(true);
+    // The address of the big part is good for some minutes, whoever asks.
+    (await load('net@1', { from: away })).dispose();
+    server.clock.advance(301);
     expect(await codeOf(() => load('net@1', { from: away }))).toBe('SERVER_UNREACHABLE');
     expect(await codeOf(() => away.lease('other@1'))).toBe('SERVER_UNREACHABLE');
 

@@ -5,7 +5,7 @@ import { Readable, type Writable } from 'node:stream';
 import { abortable, throwIfAborted } from '../abort.js';
 import { wholeContainer } from '../container.js';
 import { decode, unhex } from '../contract/index.js';
-import { AbortError, isModelGuardError, ModelGuardError } from '../errors.js';
+import { AbortError, ModelGuardError } from '../errors.js';
 import { resolveVerifiers } from '../keys/resolve.js';
 import { normaliseName } from '../names.js';
 import type { KeyHandle } from '../native/binding.js';
@@ -61,7 +61,7 @@ export class Unlocking {
     this.stream.once('close', () => {
       signal?.removeEventListener('abort', abort);
       // Nobody wants the rest, or nobody ever read it.
-      if (this.#state !== 'done') this.#fail(this.stream.errored ?? new AbortError());
+      this.#fail(this.stream.errored ?? new AbortError());
     });
   }
 
@@ -87,15 +87,20 @@ export class Unlocking {
     target.on('error', note);
     try {
       for await (const piece of this.stream as AsyncIterable<Uint8Array>) {
-        await new Promise<void>((resolve, reject) => target.write(piece, (error) => (error ? reject(error) : resolve())));
-        piece.fill(0);
+        try {
+          await new Promise<void>((resolve, reject) => target.write(piece, (error) => (error ? reject(error) : resolve())));
+        } finally {
+          piece.fill(0);
+        }
       }
       const finished = once(target, 'finish');
       target.end();
       await finished;
     } catch (error) {
+      const told = this.#failure ?? broken ?? (error as Error);
+      this.#fail(told);
       target.destroy();
-      throw this.#failure && isModelGuardError(this.#failure) ? this.#failure : (broken ?? error);
+      throw told;
     } finally {
       target.off('error', note);
     }
@@ -107,7 +112,7 @@ export class Unlocking {
   }
 
   #fail(error: Error): void {
-    if (this.#state === 'failed') return;
+    if (this.#state === 'failed' || this.#state === 'done') return;
     this.#failure = error;
     this.#enter('failed');
   }

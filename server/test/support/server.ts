@@ -10,6 +10,8 @@ import { type Config, configure, type Settings } from '../../src/config.js';
 import type { Context } from '../../src/context.js';
 import { makeLog } from '../../src/log.js';
 import { openServer } from '../../src/server.js';
+import { overhear } from './overheard.js';
+import { expectNoSecrets, KnownSecrets } from './secrets-in-logs.js';
 
 /** Of every account. */
 export const PASSWORD = 'a long phrase nobody guesses';
@@ -52,6 +54,9 @@ export interface TestServer {
   request<Name extends RouteName>(role: Role | undefined, name: Name, ...given: Asked<Name>): Promise<LightMyRequestResponse>;
   /** Stops, and starts again on the same folder. */
   restart(): Promise<TestServer>;
+  /** Secrets that the log must not hold: a test that knows more of them adds them. */
+  readonly secrets: KnownSecrets;
+  /** Stops, and looks through the whole log for every secret. */
   close(): Promise<void>;
 }
 type Query<Name extends RouteName> = RouteRequest<Name>['query'];
@@ -72,16 +77,28 @@ export async function startTestServer({
   readonly clock?: TestClock;
 } = {}): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'guard-server-'));
-  return open(folder, settings, clock);
+  return open(folder, settings, clock, { secrets: new KnownSecrets(), lines: [] });
 }
 
-async function open(folder: string, settings: Partial<Settings>, clock: TestClock): Promise<TestServer> {
+/** The whole log, over restarts, and what must not stand in it. */
+interface Heard {
+  readonly secrets: KnownSecrets;
+  readonly lines: string[];
+}
+
+async function open(folder: string, settings: Partial<Settings>, clock: TestClock, heard: Heard): Promise<TestServer> {
   const limits = { addressLimit: 1e9, accountLimit: 1e9, loginLimit: 1e9 };
   const places = { data: folder, secretsFolder: join(folder, 'secrets'), port: 0 };
-  const config = configure({ ...places, logLevel: 'debug', ...limits, ...settings }, {});
+  const config = configure({ ...places, logLevel: 'trace', ...limits, ...settings }, {});
   const logged: Record<string, unknown>[] = [];
-  const log = makeLog(config, { write: (line: string) => void logged.push(JSON.parse(line)) });
-  const server = await openServer(config, { log, now: () => clock.now });
+  const write = (line: string): void => {
+    heard.lines.push(line);
+    logged.push(JSON.parse(line));
+  };
+  const server = await openServer(config, { log: makeLog(config, { write }), now: () => clock.now });
+  overhear(server, heard.secrets);
+  const knowKeys = (): KnownSecrets => heard.secrets.keyFiles(config.keysFolder).keyFiles(config.secretsFolder);
+  knowKeys();
   const { app, context, tokens } = server;
   const accounts = await makeAccounts(context);
   let url = '';
@@ -112,11 +129,16 @@ async function open(folder: string, settings: Partial<Settings>, clock: TestCloc
     },
     async restart() {
       await server.close();
-      return open(folder, settings, clock);
+      return open(folder, settings, clock, heard);
     },
+    secrets: heard.secrets,
     async close() {
       await server.close();
-      await rm(folder, { recursive: true, force: true });
+      try {
+        expectNoSecrets(knowKeys().text('the password', PASSWORD), heard.lines);
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
     },
   };
   return self;

@@ -1,0 +1,267 @@
+/** Big parts over the wire, both ways. What fails here publishes half a model, or blames a model for what the network did. */
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type BigPartSource, load, ModelGuardError, type OpenBigPart } from '../../src/index.js';
+import { failureOf } from '../support/failures.js';
+import { type FakeClient, fakeClient } from '../support/fake-client.js';
+import { type Asked, FakeGuard, failure, type Handler, type Model, type Reply } from '../support/fake-guard.js';
+import { seeded } from '../support/seed.js';
+import { temporaryFolder } from '../support/temp.js';
+
+const base = temporaryFolder('parts');
+const random = seeded('parts');
+const fake = new FakeGuard();
+const ref = { name: 'net', version: '1' };
+let model: Model;
+let folders = 0;
+beforeAll(async () => {
+  await fake.listen();
+  model = await fake.publish('net', '1', 1, random.bytes(3_000_000));
+});
+afterAll(() => fake.close());
+const start = fake.now;
+afterEach(() => {
+  fake.restore();
+  fake.now = start;
+});
+
+const client = (more = {}): FakeClient => fakeClient(fake, { state: path.join(base, `state-${folders++}`), ...more });
+async function opened(one = client()): Promise<OpenBigPart> {
+  await one.guard.getSmall(ref);
+  return await one.guard.openBig(ref, model.bigName);
+}
+const codeOf = async (task: () => Promise<unknown>): Promise<string> => (await failureOf(task)).code;
+const truth = async (asked: Asked): Promise<Reply> => await fake.usual(asked);
+
+describe('reading', () => {
+  it('gives exactly what was asked for, from anywhere', async () => {
+    const part = await opened();
+    const { big } = model;
+    for (const [offset, length] of [
+      [0, 1],
+      [0, 0],
+      [big.length - 1, 1],
+      [0, big.length],
+      [12_345, 1_048_632],
+    ] as const)
+      expect(Buffer.compare(await part.read(offset, length), big.subarray(offset, offset + length))).toBe(0);
+    const many = Array.from({ length: 40 }, () => random.integer(big.length - 1000));
+    await Promise.all(
+      many.map(async (at) => expect(Buffer.compare(await part.read(at, 1000), big.subarray(at, at + 1000))).toBe(0)),
+    );
+    expect(fake.asked.filter(({ name }) => name === 'readPart').every(({ headers }) => headers.authorization === undefined)).toBe(
+      true,
+    );
+  });
+
+  const ranged =
+    (range: string, change = (bytes: Uint8Array): Uint8Array => bytes): Handler =>
+    async (asked) => {
+      const { bytes = new Uint8Array(), ...rest } = await truth(asked);
+      return { ...rest, bytes: change(bytes), headers: { 'content-range': range } };
+    };
+  const right = (): string => `bytes 100-199/${model.big.length}`;
+
+  it.each<[string, () => Handler]>([
+    ['another range', () => ranged(`bytes 0-99/${model.big.length}`)],
+    ['another size', () => ranged('bytes 100-199/200')],
+    ['an unknown size', () => ranged('bytes 100-199/*')],
+    ['no range', () => ranged('')],
+    ['too few bytes', () => ranged(right(), (bytes) => bytes.slice(1))],
+    ['too many bytes', () => ranged(right(), (bytes) => Uint8Array.from([...bytes, 0]))],
+    ['the whole part', () => () => ({ status: 200, bytes: model.big })],
+    ['nothing', () => () => ({ status: 206, headers: { 'content-range': right() } })],
+    ['a page', () => () => ({ status: 404, bytes: Buffer.from('<html>') })],
+    ['a redirect', () => () => ({ status: 307, headers: { location: 'http://127.0.0.1:1' } })],
+  ])('refuses %s', async (_, handler) => {
+    const part = await opened();
+    fake.on('readPart', handler());
+    expect(await codeOf(() => part.read(100, 100))).toBe('RESPONSE_INVALID');
+  });
+
+  it('takes the whole part for the whole range', async () => {
+    const part = await opened();
+    fake.on('readPart', () => ({ status: 200, bytes: model.big }));
+    expect(Buffer.compare(await part.read(0, part.size), model.big)).toBe(0);
+  });
+
+  it('is taken up again where it broke off', async () => {
+    const part = await opened();
+    fake.times(2, 'readPart', (_, response) => {
+      response.writeHead(206, { 'content-range': right(), 'content-length': 100 });
+      response.write(Buffer.alloc(10));
+      setImmediate(() => response.destroy());
+      return undefined;
+    });
+    expect(Buffer.compare(await part.read(100, 100), model.big.subarray(100, 200))).toBe(0);
+    expect(fake.count('readPart')).toBe(3);
+  });
+
+  it('renews an address that is over once, whoever notices, and believes the second refusal', async () => {
+    const part = await opened();
+    let over = true;
+    fake.on('takeLease', async (asked) => {
+      over = false;
+      return await truth(asked);
+    });
+    const before = fake.count('takeLease');
+    fake.on('readPart', async (asked) => (over ? failure(403, 'NOT_AUTHORISED') : await truth(asked)));
+    await Promise.all([1, 2, 3, 4].map((at) => part.read(at * 1000, 10)));
+    expect(fake.count('takeLease')).toBe(before + 1);
+    fake.on('readPart', () => failure(403, 'NOT_AUTHORISED'));
+    expect(await codeOf(() => part.read(0, 10))).toBe('NOT_AUTHORISED');
+    expect(fake.count('takeLease')).toBe(before + 2);
+  });
+
+  it('does not go on with another publication', async () => {
+    const part = await opened();
+    const other = new FakeGuard();
+    const again = await other.publish('net', '1', 2, random.bytes(1000));
+    fake.now += 1000;
+    fake.on('takeLease', async ({ json }) => {
+      const asked = json as { device: string; name: string; version: string };
+      const grant = await fake.grant(asked, fake.devices.get(asked.device) ?? '');
+      const big = { ...(grant.big as object), name: again.bigName, size: again.big.length };
+      return { status: 201, json: { ...grant, big } };
+    });
+    expect(await codeOf(() => part.read(0, 10))).toBe('RESPONSE_INVALID');
+  });
+
+  it('ends with the signal of whoever reads', async () => {
+    const part = await opened();
+    const controller = new AbortController();
+    fake.on('readPart', () => {
+      setImmediate(() => controller.abort('enough'));
+      return undefined;
+    });
+    expect(await failureOf(() => part.read(0, 10, { signal: controller.signal }))).toMatchObject({
+      code: 'ABORT_ERR',
+      cause: 'enough',
+    });
+  });
+
+  it('of bytes that were changed is noticed by whoever decrypts', async () => {
+    fake.on('readPart', async (asked) => {
+      const reply = await truth(asked);
+      const bytes = Uint8Array.from(reply.bytes ?? []);
+      bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1;
+      return { ...reply, bytes };
+    });
+    expect(['INTEGRITY_FAILED', 'PARTS_MISMATCH', 'DIGEST_MISMATCH']).toContain(
+      await codeOf(() => load('net@1', { from: client().guard })),
+    );
+  });
+});
+
+describe('uploading', () => {
+  const bytes = random.bytes(5_000_000);
+  const source = (more: Partial<BigPartSource> = {}): BigPartSource => ({
+    size: bytes.length,
+    stream: async function* () {
+      for (let at = 0; at < bytes.length; at += 100_000) yield bytes.subarray(at, at + 100_000);
+    },
+    tree: () => bytes.subarray(0, 3000),
+    ...more,
+  });
+  const name = `${'0'.repeat(32)}-56`;
+  const taking = (): { part: Buffer[]; tree: Buffer[] } => {
+    const taken = { part: [] as Buffer[], tree: [] as Buffer[] };
+    fake.on('putPart', ({ body }) => {
+      taken.part.push(body);
+      return { status: 201, json: { name, size: body.length } };
+    });
+    fake.on('putTree', ({ body }) => {
+      taken.tree.push(body);
+      return { status: 204 };
+    });
+    return taken;
+  };
+
+  it('streams the part and its tree, byte by byte the same', async () => {
+    const taken = taking();
+    await client().guard.putBig(ref, name, source());
+    expect(taken.part.map((part) => Buffer.compare(part, bytes))).toEqual([0]);
+    expect(taken.tree.map((tree) => Buffer.compare(tree, bytes.subarray(0, 3000)))).toEqual([0]);
+  });
+
+  it.each<[string, Partial<BigPartSource>]>([
+    ['shorter', { size: bytes.length + 1 }],
+    ['longer', { size: bytes.length - 1 }],
+  ])('a stream that is %s than it says fails, and arrives nowhere', async (_, more) => {
+    const taken = taking();
+    expect(await codeOf(() => client().guard.putBig(ref, name, source(more)))).toBe('IO_FAILED');
+    expect(taken.part).toEqual([]);
+  });
+
+  it('a source that fails is what is told', async () => {
+    const taken = taking();
+    const changed = new ModelGuardError('SOURCE_CHANGED', 'it changed');
+    const stream = async function* (): AsyncGenerator<Uint8Array> {
+      yield bytes.subarray(0, 1000);
+      throw changed;
+    };
+    expect(await failureOf(() => client().guard.putBig(ref, name, source({ stream })))).toBe(changed);
+    expect(taken.part).toEqual([]);
+  });
+
+  it('is sent again only where it can be read again', async () => {
+    taking();
+    fake.times(1, 'putPart', (_, response) => {
+      response.destroy();
+      return undefined;
+    });
+    expect(await codeOf(() => client().guard.putBig(ref, name, source()))).toBe('SERVER_UNREACHABLE');
+    expect(fake.count('putPart')).toBe(1);
+
+    let tries = 0;
+    fake.on('putPart', ({ body }, response) => {
+      tries += 1;
+      if (tries > 1) return failure(409, 'ALREADY_EXISTS');
+      expect(body.length).toBe(bytes.length);
+      response.destroy();
+      return undefined;
+    });
+    // The first one had arrived, although its answer did not.
+    await client().guard.putBig(ref, name, source({ file: '/staged' }));
+    expect(tries).toBe(2);
+    expect(await codeOf(() => client().guard.putBig(ref, name, source({ file: '/staged' })))).toBe('ALREADY_EXISTS');
+  });
+});
+
+describe('the commit', () => {
+  const version = {
+    ...{
+      name: 'net',
+      version: '1',
+      ordinal: 1,
+      state: 'pending',
+      format: 'onnx',
+      digest: 'a'.repeat(64),
+      smallBytes: 1,
+      bigBytes: 1,
+    },
+    ...{ publisher: `mgs1:${'A'.repeat(43)}`, publishedBy: '0'.repeat(32), created: 1 },
+  };
+  const stored = () => ({ ...version, payloadId: model.payloadId, bigName: model.bigName });
+  const lost: Handler = (_, response) => {
+    response.destroy();
+    return undefined;
+  };
+
+  it('says how the version stands', async () => {
+    fake.on('publishVersion', () => ({ status: 201, json: stored() }));
+    expect(await client().guard.putSmall(ref, model.small, { ifAbsent: true })).toEqual({ state: 'pending' });
+    expect(fake.asked.find(({ name }) => name === 'publishVersion')?.json.overwrite).toBe(false);
+  });
+
+  it('whose answer is lost is looked for, not done again', async () => {
+    fake.on('publishVersion', lost);
+    fake.on('getVersion', () => ({ json: { ...stored(), state: 'released' } }));
+    expect(await client().guard.putSmall(ref, model.small, { ifAbsent: true })).toEqual({ state: 'released' });
+    expect(fake.count('publishVersion')).toBe(1);
+    fake.on('getVersion', () => ({ json: { ...stored(), payloadId: 'f'.repeat(32) } }));
+    expect(await codeOf(() => client().guard.putSmall(ref, model.small, { ifAbsent: true }))).toBe('SERVER_UNREACHABLE');
+    fake.on('getVersion', () => failure(404, 'NOT_FOUND'));
+    expect(await codeOf(() => client().guard.putSmall(ref, model.small, { ifAbsent: true }))).toBe('SERVER_UNREACHABLE');
+  });
+});
