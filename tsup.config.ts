@@ -2,6 +2,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import path from 'node:path';
 import { defineConfig, type Options } from 'tsup';
 
+type Plugin = NonNullable<Options['esbuildPlugins']>[number];
+
 const target = 'node20';
 /** Folders of the packages that end up in dist. */
 const bundled = new Set<string>();
@@ -19,7 +21,7 @@ export default defineConfig([
     // import.meta.url in the CommonJS copy: the addon is found from where the module lies.
     shims: true,
     // Dependencies stay outside; what is a devDependency, such as jose, goes in.
-    esbuildPlugins: [licences()],
+    esbuildPlugins: [licences(), withoutClassFields(/\/node_modules\/jose\//)],
     dts: {
       // The bundler drops the directive from the sources; without it Symbol.dispose needs the consumer's libs.
       banner: '/// <reference lib="esnext.disposable" />',
@@ -52,8 +54,21 @@ function listLicences(folders: Iterable<string>, out: string): void {
   writeFileSync(out, `The files beside this one contain these packages.\n${rule}${texts.join(rule)}`);
 }
 
+/** tsup's way to split CommonJS breaks constructors whose call of super() is part of a longer expression, where there are fields. */
+function withoutClassFields(filter: RegExp): Plugin {
+  return {
+    name: 'without-class-fields',
+    setup(build) {
+      build.onLoad({ filter }, async ({ path: file }) => {
+        const { code } = await build.esbuild.transform(readFileSync(file, 'utf8'), { loader: 'js', target: 'es2021' });
+        return { contents: code, loader: 'js' };
+      });
+    },
+  };
+}
+
 /** Lists the licences of what is bundled, as the bundler itself tells it. The builds run side by side: the last one knows all. */
-function licences(): NonNullable<Options['esbuildPlugins']>[number] {
+function licences(): Plugin {
   return {
     name: 'licences',
     setup(build) {

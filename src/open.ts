@@ -32,13 +32,21 @@ export function resolveOpening(
   const trusted = unsigned ? undefined : (verifier ?? defaults.verifier);
   if (!unsigned && trusted === undefined)
     throw new ModelGuardError('VERIFIER_REQUIRED', 'Nothing says whom to trust for the origin of this model');
-  const servers = leaseKeys ?? defaults.leaseKeys;
+  const servers = (): readonly Uint8Array[] => {
+    const those = leaseKeys ?? defaults.leaseKeys;
+    return those === undefined ? [] : resolveVerifiers(those, 'leaseKeys');
+  };
+  // What is wrong with them is said before anything is fetched.
+  servers();
   return {
     ...resolveIdentities(keys),
     trust: {
       ...ref,
       publishers: trusted === undefined ? [] : resolveVerifiers(trusted, 'verifier'),
-      leaseKeys: servers === undefined ? [] : resolveVerifiers(servers, 'leaseKeys'),
+      // A store may learn of a server's next key while it fetches.
+      get leaseKeys() {
+        return servers();
+      },
       now: Math.floor(Date.now() / 1000),
     },
   };

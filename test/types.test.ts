@@ -1,29 +1,48 @@
 /** What must not compile, and that the schemas and the types of the public face say the same. Checked by `npm run typecheck`. */
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import type { z } from 'zod';
+import type { Checkpoint, RouteAnswer, RouteRequest, Said } from '../src/contract/index.js';
 import {
+  type Account,
+  type Archive,
+  type AuditCheckpoint,
+  type AuditEvent,
   type DecryptOptions,
+  type Device,
   DeviceKey,
   type EncryptOptions,
+  type Entitlement,
   type ExportMachineOptions,
   type FingerprintOptions,
   type GuardedModel,
+  type GuardServerOptions,
+  guardServer,
   hardware,
   type Identity,
+  type IssuedLease,
+  type KeyRotation,
   type LoadOptions,
   load,
   type MachineDemand,
   MasterKey,
+  type ModelVersion,
   memoryStore,
+  type NewEntitlement,
+  type NewUser,
   type PassphraseSource,
+  type PersonalData,
   type ProtectOptions,
   protect,
   type Recipient,
+  type RegisterArchiveOptions,
   type RekeyOptions,
   type RewrapOptions,
   type SealedKeyOptions,
+  type ServerEncryptionKey,
   SigningKey,
   type SplitRule,
+  type UnlockOptions,
+  type UserChange,
   VerifyingKey,
   type VerifyOptions,
 } from '../src/index.js';
@@ -37,6 +56,15 @@ type Mutable<Type> = Type extends readonly (infer Item)[] ? Item[] : Type;
 type Loose<Type> = { -readonly [Key in keyof Type]: Key extends 'ref' ? unknown : Mutable<Type[Key]> };
 type Same<Schema, Public> =
   Loose<Schema> extends Loose<Public> ? (Loose<Public> extends Loose<Schema> ? true : 'schema wants more') : 'schema allows more';
+
+/** Members and their types, whether they may be changed or not. */
+type Shown<Type> = {
+  [Key in keyof Type]-?: Type[Key] extends object | undefined
+    ? Shown<Exclude<Type[Key], undefined>>
+    : Exclude<Type[Key], undefined>;
+} extends infer Plain
+  ? { -readonly [Key in keyof Plain]: Plain[Key] }
+  : never;
 
 describe('types', () => {
   it('are those that the schemas check', () => {
@@ -53,6 +81,9 @@ describe('types', () => {
     expectTypeOf<Same<Input<'sealedKeyOptions'>, SealedKeyOptions>>().toEqualTypeOf<true>();
     expectTypeOf<Same<NonNullable<Input<'machineDemand'>>, MachineDemand>>().toEqualTypeOf<true>();
     expectTypeOf<Same<NonNullable<Input<'fingerprintOptions'>>, FingerprintOptions>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<Input<'guardServerOptions'>, GuardServerOptions>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<Input<'unlockOptions'>, UnlockOptions>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<Input<'registerArchiveOptions'>, RegisterArchiveOptions>>().toEqualTypeOf<true>();
   });
 
   it('have the same members as the schemas', () => {
@@ -67,6 +98,26 @@ describe('types', () => {
     expectTypeOf<keyof Input<'sealedKeyOptions'>>().toEqualTypeOf<keyof SealedKeyOptions>();
     expectTypeOf<keyof NonNullable<Input<'machineDemand'>>>().toEqualTypeOf<keyof MachineDemand>();
     expectTypeOf<keyof NonNullable<Input<'fingerprintOptions'>>>().toEqualTypeOf<keyof FingerprintOptions>();
+    expectTypeOf<keyof Input<'guardServerOptions'>>().toEqualTypeOf<keyof GuardServerOptions>();
+    expectTypeOf<keyof Input<'unlockOptions'>>().toEqualTypeOf<keyof UnlockOptions>();
+    expectTypeOf<keyof Input<'registerArchiveOptions'>>().toEqualTypeOf<keyof RegisterArchiveOptions>();
+  });
+
+  it('of the guard server are those of its contract', () => {
+    expectTypeOf<Shown<RouteAnswer<'account'>>>().toEqualTypeOf<Shown<Account>>();
+    expectTypeOf<Shown<RouteAnswer<'getDevice'>>>().toEqualTypeOf<Shown<Device>>();
+    expectTypeOf<Shown<RouteAnswer<'createEntitlement'>>>().toEqualTypeOf<Shown<Entitlement>>();
+    expectTypeOf<Shown<RouteAnswer<'getVersion'>>>().toEqualTypeOf<Shown<ModelVersion>>();
+    expectTypeOf<Shown<RouteAnswer<'listLeases'>['items'][number]>>().toEqualTypeOf<Shown<IssuedLease>>();
+    expectTypeOf<Shown<RouteAnswer<'getArchive'>>>().toEqualTypeOf<Shown<Archive>>();
+    expectTypeOf<Shown<RouteAnswer<'getRotation'>>>().toEqualTypeOf<Shown<KeyRotation>>();
+    expectTypeOf<Shown<RouteAnswer<'auditEvents'>['items'][number]>>().toEqualTypeOf<Shown<AuditEvent>>();
+    expectTypeOf<keyof RouteAnswer<'exportOwnData'>>().toEqualTypeOf<keyof PersonalData>();
+    expectTypeOf<Shown<Checkpoint>>().toEqualTypeOf<Shown<AuditCheckpoint>>();
+    expectTypeOf<Said<'server'>['keys'][number]>().toExtend<ServerEncryptionKey>();
+    expectTypeOf<keyof NewEntitlement>().toEqualTypeOf<keyof RouteRequest<'createEntitlement'>['body']>();
+    expectTypeOf<keyof NewUser>().toEqualTypeOf<keyof RouteRequest<'createUser'>['body']>();
+    expectTypeOf<keyof UserChange>().toEqualTypeOf<keyof RouteRequest<'updateUser'>['body']>();
   });
 
   it('refuse what makes no sense', () => {
@@ -97,6 +148,12 @@ describe('types', () => {
       hardware('machine.json', { require: ['colour'] }),
       // @ts-expect-error a sealed key needs a place
       DeviceKey.generate({ tpm: 'required' }),
+      // @ts-expect-error nothing is believed of a server without its key
+      guardServer({ url: 'https://guard.example.org' }),
+      // @ts-expect-error TLS is always verified
+      guardServer({ url: 'https://guard.example.org', serverKey: 'mgs1:', tls: { rejectUnauthorized: false } }),
+      // @ts-expect-error a rollback is accepted or it is not
+      guardServer({ url: 'https://guard.example.org', serverKey: 'mgs1:', rollback: true }),
       // @ts-expect-error keys are generated or read, never constructed
       new MasterKey({}),
     ];

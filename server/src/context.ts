@@ -1,5 +1,5 @@
 /** What every part of the server is given. */
-import type { DeviceKey, FieldCipher, Role, SigningKey } from '@org/model-guard/server-kit';
+import type { DeviceKey, FieldCipher, Role, SigningKey, Statement } from '@org/model-guard/server-kit';
 import type { Kysely, Transaction } from 'kysely';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
@@ -11,7 +11,10 @@ export type Connection = Database | Transaction<Schema>;
 
 /** The server's keys, opened. `keys/keyring.ts` makes it. */
 export interface Keyring {
+  /** The newest one. Whoever signs two things that belong together reads it once. */
   readonly signing: SigningKey;
+  /** What leads from the first signing key to {@link signing}, oldest first; both change at the same moment. */
+  readonly succession: readonly Statement[];
   readonly audit: SigningKey;
   readonly fields: FieldCipher;
   /** What small parts are wrapped to. */
@@ -25,11 +28,13 @@ export interface Keyring {
   make(): Promise<DeviceKey>;
   /** The rows of a new current key; publications to the one before are accepted until then. {@link reload} follows the commit. */
   promote(transaction: Transaction<Schema>, key: DeviceKey, acceptUntil: number, now: number): Promise<void>;
+  /** A new signing key in its file, not used yet. `keys/succession.ts` makes it the successor; {@link reload} follows the commit. */
+  makeSigning(): Promise<SigningKey>;
   /** Takes up what the rows say now. */
   reload(connection: Connection): Promise<void>;
   /** The row of a retiring key that nothing is wrapped to any more. {@link discard} follows the commit. */
   remove(transaction: Transaction<Schema>, key: string): Promise<void>;
-  /** Destroys the file of a key that no row uses. */
+  /** Destroys the file of an encryption or signing key that no row uses. */
   discard(key: string): Promise<void>;
 }
 

@@ -136,7 +136,7 @@ describe('unlocking', () => {
 
   it('refuses a replay, an old challenge, and one for an enrolment', async () => {
     const name = await ready();
-    const body = { device: machine.id, challenge: await machine.begin() };
+    const body = { device: machine.id, challenge: await machine.begin(), name };
     const headers = { [PROOF_HEADER]: signRequest(server, machine.key, body) };
     const send = () => server.request('operator', 'unlockArchive', { params: { name }, body, headers });
     expect(said(await send())).toBe('200');
@@ -145,6 +145,28 @@ describe('unlocking', () => {
     server.clock.now += 61;
     expect(said(await machine.unlock(name, {}, old))).toBe('403 PROOF_INVALID');
     expect(said(await machine.unlock(name, {}, (await machine.challenge()).challenge))).toBe('403 PROOF_INVALID');
+  });
+
+  it('refuses what was signed for another archive, and uses the challenge up', async () => {
+    const [asked, other] = [await ready(), await ready()];
+    const body = { device: machine.id, challenge: await machine.begin(), name: asked };
+    const headers = { [PROOF_HEADER]: signRequest(server, machine.key, body) };
+    const send = (name: string) => server.request('operator', 'unlockArchive', { params: { name }, body, headers });
+    const replayed = await send(other);
+    expect(said(replayed)).toBe('400 INVALID_ARGUMENT');
+    expect(replayed.json().error.path).toBe('name');
+    expect(said(await send(asked))).toBe('403 PROOF_INVALID');
+    // Nor does another name in the body help: it is not what was signed.
+    const challenge = await machine.begin();
+    expect(said(await machine.unlock(other, { body: { device: machine.id, challenge, name: asked } }, challenge))).toBe(
+      '403 PROOF_INVALID',
+    );
+    const { items } = (await server.request('admin', 'auditEvents', { query: { resource: `archive:${other}` } })).json();
+    expect(items.map(({ action, outcome }: { action: string; outcome: string }) => `${action} ${outcome}`)).toEqual([
+      'archives.unlock denied',
+      'archives.unlock failure',
+      'archives.register success',
+    ]);
   });
 
   it('wants an entitlement to this archive, now, for this device', async () => {

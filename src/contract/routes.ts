@@ -532,7 +532,8 @@ export const routes = {
     summary: 'The fragment, sealed to an approved device',
     proof: 'lease-request',
     params: ofModel,
-    body: z.strictObject(proven),
+    /** The name once more, where the device signs it. */
+    body: z.strictObject({ ...proven, name: s.modelName }),
     status: 200,
     response: s.fragmentGrant,
   }),
@@ -555,6 +556,15 @@ export const routes = {
     }),
     status: 202,
     response: s.rotation,
+  }),
+  rotateSigningKey: route({
+    method: 'POST',
+    path: '/keys/rotate-signing',
+    access: 'keys.rotate',
+    summary: 'Replace the signing key by one that the old one signs',
+    body: nothing,
+    status: 200,
+    response: z.object({ key: s.verifyingKey, previous: s.verifyingKey, /** Of the new one. */ fingerprint: z.string() }),
   }),
   getRotation: route({
     method: 'GET',

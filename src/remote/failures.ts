@@ -44,10 +44,11 @@ const CODES: Readonly<Record<number, readonly ModelGuardErrorCode[]>> = {
     'NO_MATCHING_IDENTITY',
   ],
   413: ['LIMIT_EXCEEDED'],
+  414: ['LIMIT_EXCEEDED'],
   429: ['RATE_LIMITED'],
 };
 /** What proxies answer too, with bodies of their own. */
-const PLAIN = new Set([413, 429]);
+const PLAIN = new Set([413, 414, 429]);
 /** The server, or what stands before it, is not there at the moment. */
 const AWAY = new Set([502, 503, 504]);
 

@@ -166,7 +166,15 @@ export class GuardServer implements S.PartStore {
     const device = this.#device('load');
     await this.#meet(device, signal);
     const verifier = this.#setup.publishers(ref.name);
-    return { identities: [device.key], verifier, leaseKeys: this.#connection.trust.trusted };
+    const { trust } = this.#connection;
+    return {
+      identities: [device.key],
+      verifier,
+      // Read when the small part is opened: a successor may have signed it that fetching it made known.
+      get leaseKeys() {
+        return trust.trusted;
+      },
+    };
   }
 
   /** Which keys the server signs with now: from itself, else as this device remembers. */

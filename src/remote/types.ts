@@ -215,6 +215,16 @@ export interface KeyRotation {
   readonly notice: string;
 }
 
+/** A change of the server's signing key, which is done at once. */
+export interface SigningKeyRotation {
+  /** What new clients pin, `mgs1:…`. */
+  readonly key: string;
+  /** What it replaced. */
+  readonly previous: string;
+  /** Of the new key, to compare. */
+  readonly fingerprint: string;
+}
+
 /** How an archive is encrypted. */
 export type ArchiveFormat = 'container' | 'legacy';
 

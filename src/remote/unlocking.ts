@@ -177,7 +177,7 @@ export class Unlocking {
     return await connection.procedure({ repeatable: true, signal }, async (options) => {
       const facts = await trust.facts(options);
       const { challenge } = await client.call('challengeLease', { body: {} }, options);
-      const body = { device: device.id, challenge };
+      const body = { device: device.id, challenge, name };
       const proof = proveLease(device, { serverId: facts.server, challenge }, body);
       const grant = await client.call('unlockArchive', { params: { name }, body }, { ...options, ...proof });
       const { archive } = grant;

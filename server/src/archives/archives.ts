@@ -17,6 +17,7 @@ import type { ArchiveTable } from '../database/schema.js';
 import { type ProvenRequest, withProvenDevice } from '../devices/proven.js';
 import { acceptedKeys, storeWrapped } from '../keys/wrapping.js';
 import { entitlementsFor, notEntitled } from '../leases/entitlements.js';
+import { WrongField } from '../wrong-field.js';
 
 type Archive = RouteAnswer<'getArchive'>;
 
@@ -118,16 +119,19 @@ export async function deleteArchive(context: Context, member: Member, name: stri
 
 /**
  * The fragment of an archive, sealed to one device and one challenge.
- * @throws what {@link withProvenDevice} throws · NOT_AUTHORISED without an entitlement · NOT_FOUND
+ * @throws what {@link withProvenDevice} throws · INVALID_ARGUMENT where another name was signed · NOT_AUTHORISED without an entitlement ·
+ *   NOT_FOUND
  */
 export async function unlockArchive(
   context: Context,
   member: Member,
   name: string,
-  request: ProvenRequest,
+  request: ProvenRequest & { readonly name: string },
 ): Promise<RouteAnswer<'unlockArchive'>> {
   const entry = { action: 'archives.unlock', resource: resource(name), caller: member };
   const { row, device } = await withProvenDevice(context, entry, request, async (trx, { id, public_key }) => {
+    // What was signed for one archive is not good for another one.
+    if (request.name !== name) throw new WrongField('name', 'is not that of the archive in the address');
     const wanted = { kind: 'archive', name, account: member.account.id, device: id, now: context.now() } as const;
     if ((await entitlementsFor(trx, wanted)).length === 0) throw notEntitled('archive', name);
     const found = await trx.selectFrom('archives').selectAll().where('name', '=', name).executeTakeFirst();

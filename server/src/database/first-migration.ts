@@ -155,6 +155,13 @@ export const FIRST: readonly string[] = [
   // There is one current key at any time.
   "CREATE UNIQUE INDEX encryption_keys_current ON encryption_keys (state) WHERE state = 'current'",
 
+  `CREATE TABLE successions (
+    ordinal INTEGER PRIMARY KEY NOT NULL CHECK (ordinal > 0),
+    statement TEXT NOT NULL,
+    key TEXT NOT NULL UNIQUE,
+    ${time('created')}
+  ) STRICT`,
+
   `CREATE TABLE rotations (
     ${id('id')} PRIMARY KEY,
     from_key TEXT NOT NULL,

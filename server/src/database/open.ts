@@ -2,40 +2,13 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import { CompiledQuery, type DatabaseConnection, Kysely, SqliteAdapter, SqliteDialect, SqliteDriver } from 'kysely';
+import { Kysely } from 'kysely';
 import type { Database } from '../context.js';
+import { DurableDialect } from './driver.js';
 import { migrate } from './migrations.js';
 import type { Schema } from './schema.js';
 
 const BUSY_MS = 5000;
-
-/** Transactions take the write lock when they begin: what they read is still so when they write, in other processes too. */
-class ImmediateDriver extends SqliteDriver {
-  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw('begin immediate'));
-  }
-}
-
-/** SQLite rolls back table definitions like anything else; Kysely does not count on it. */
-class TransactionalAdapter extends SqliteAdapter {
-  override get supportsTransactionalDdl(): boolean {
-    return true;
-  }
-}
-
-class DurableDialect extends SqliteDialect {
-  readonly #database: Sqlite.Database;
-  constructor(database: Sqlite.Database) {
-    super({ database });
-    this.#database = database;
-  }
-  override createDriver(): SqliteDriver {
-    return new ImmediateDriver({ database: this.#database });
-  }
-  override createAdapter(): SqliteAdapter {
-    return new TransactionalAdapter();
-  }
-}
 
 /** The file within a data folder. */
 export const databaseFile = (dataFolder: string): string => join(dataFolder, 'guard.db');

@@ -153,6 +153,17 @@ export interface EncryptionKeyTable {
   created: number;
 }
 
+/** Each signing key that followed another one, and the word of that other one for it. */
+export interface SuccessionTable {
+  /** From 1 on, without gaps. */
+  ordinal: number;
+  /** As JSON. */
+  statement: string;
+  /** `mgs1:…` of the successor; its private half is a file. */
+  key: string;
+  created: number;
+}
+
 export interface RotationTable {
   id: string;
   from_key: string;
@@ -199,6 +210,7 @@ export interface Schema {
   leases: LeaseTable;
   archives: ArchiveTable;
   encryption_keys: EncryptionKeyTable;
+  successions: SuccessionTable;
   rotations: RotationTable;
   audit: AuditTable;
   checkpoints: CheckpointTable;

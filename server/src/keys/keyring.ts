@@ -9,13 +9,15 @@ import {
   MasterKey,
   ModelGuardError,
   SigningKey,
+  type Statement,
 } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
 import type { Config } from '../config.js';
 import type { Connection, Database, Keyring } from '../context.js';
 import type { Schema } from '../database/schema.js';
 import { checkKeysBelong } from './belong.js';
-import { candidates, encryptionKeyFile } from './files.js';
+import { candidates, encryptionKeyFile, keyFile, signingKeyFile } from './files.js';
+import { readSuccession } from './succession.js';
 
 interface KeyClass<Key> {
   generate(): Key;
@@ -29,14 +31,18 @@ export class ServerKeyring implements Keyring {
   readonly #places: Places;
   readonly #keys = new Map<string, DeviceKey>();
   #current = '';
+  #signing: SigningKey;
+  #succession: readonly Statement[] = [];
+  #reloading: Promise<void> = Promise.resolve();
 
   private constructor(
     places: Places,
-    readonly signing: SigningKey,
+    signing: SigningKey,
     readonly audit: SigningKey,
     readonly fields: FieldCipher,
   ) {
     this.#places = places;
+    this.#signing = signing;
   }
 
   /**
@@ -47,13 +53,21 @@ export class ServerKeyring implements Keyring {
     await mkdir(places.keysFolder, { recursive: true, mode: 0o700 });
     const fresh = (await db.selectFrom('meta').select('key').where('key', '=', 'keys').executeTakeFirst()) === undefined;
     const named = <Key extends Saved>(kind: KeyClass<Key>, name: string) => openOrMake(kind, places, name, fresh);
-    const signing = await named<SigningKey>(SigningKey, 'signing');
+    const signing = (await openSuccessor(places, db)) ?? (await named<SigningKey>(SigningKey, 'signing'));
     const audit = await named<SigningKey>(SigningKey, 'audit');
     const fields = new FieldCipher(await named<MasterKey>(MasterKey, 'field'));
     await checkKeysBelong(db, { signing, audit, fields });
     const keyring = new ServerKeyring(places, signing, audit, fields);
     await keyring.#openEncryptionKeys(db, now);
     return keyring;
+  }
+
+  get signing(): SigningKey {
+    return this.#signing;
+  }
+
+  get succession(): readonly Statement[] {
+    return this.#succession;
   }
 
   current(): DeviceKey {
@@ -71,6 +85,12 @@ export class ServerKeyring implements Keyring {
   async make(): Promise<DeviceKey> {
     const key = DeviceKey.generate();
     await key.save(encryptionKeyFile(this.#places.keysFolder, encryptionKeyOf(key)));
+    return key;
+  }
+
+  async makeSigning(): Promise<SigningKey> {
+    const key = SigningKey.generate();
+    await key.save(signingKeyFile(this.#places.keysFolder, key.publicKey.toString()));
     return key;
   }
 
@@ -92,10 +112,28 @@ export class ServerKeyring implements Keyring {
 
   async discard(key: string): Promise<void> {
     this.#keys.delete(key);
-    await rm(encryptionKeyFile(this.#places.keysFolder, key), { force: true });
+    await rm(keyFile(this.#places.keysFolder, key), { force: true });
   }
 
+  /** One after the other: what was read last is what holds. */
   async reload(db: Connection): Promise<void> {
+    const reloading = this.#reloading.then(async () => {
+      await this.#reloadSigning(db);
+      await this.#reloadEncryption(db);
+    });
+    this.#reloading = reloading.catch(() => undefined);
+    await reloading;
+  }
+
+  async #reloadSigning(db: Connection): Promise<void> {
+    const { statements, newest } = await readSuccession(db);
+    const known = newest === undefined || newest === this.#signing.publicKey.toString();
+    const signing = known ? this.#signing : await SigningKey.fromFile(signingKeyFile(this.#places.keysFolder, newest));
+    this.#signing = signing;
+    this.#succession = statements;
+  }
+
+  async #reloadEncryption(db: Connection): Promise<void> {
     const rows = await db.selectFrom('encryption_keys').select(['key', 'state']).where('state', '!=', 'removed').execute();
     for (const { key } of rows) if (!this.#keys.has(key)) this.#keys.set(key, await this.#open(key));
     for (const key of this.#keys.keys()) if (!rows.some((row) => row.key === key)) this.#keys.delete(key);
@@ -127,6 +165,13 @@ export class ServerKeyring implements Keyring {
       advice: 'Restore the key files that belong to this database.',
     });
   }
+}
+
+/** The newest successor of the first signing key, unless it was moved to where the first one was. */
+async function openSuccessor({ keysFolder }: Places, db: Database): Promise<SigningKey | undefined> {
+  const { newest } = await readSuccession(db);
+  const file = newest !== undefined && signingKeyFile(keysFolder, newest);
+  return file && (await exists(file)) ? SigningKey.fromFile(file) : undefined;
 }
 
 /** `<secrets>/model_guard_<name>_key`, else `<keys>/<name>.key`, which is made where a new server has neither. */

@@ -6,6 +6,7 @@ import type { Context } from '../context.js';
 import { implement } from '../http/implement.js';
 import { memberOf } from '../http/member.js';
 import { beginRotation, findRotation, listRotations } from './rotation.js';
+import { replaceSigningKey } from './succession.js';
 import { RotationWorker } from './worker.js';
 
 type ServerKeys = Said<'server'>['keys'];
@@ -27,8 +28,7 @@ export function registerKeys(app: FastifyInstance, context: Context): void {
       tokens: config.authentication ? TOKENS[config.tokens] : 'off',
     };
     await audit.record({ action: 'server.read', outcome: 'success', caller });
-    // The signing key of a server is never replaced yet, so nothing succeeds it.
-    return { server: sayAs(keys.signing, said), succession: [] };
+    return { server: sayAs(keys.signing, said), succession: [...keys.succession] };
   });
 
   implement(app, 'keys', async ({ caller }) => {
@@ -42,6 +42,8 @@ export function registerKeys(app: FastifyInstance, context: Context): void {
     worker.wake();
     return rotation;
   });
+
+  implement(app, 'rotateSigningKey', ({ caller }) => replaceSigningKey(context, memberOf(caller)));
 
   implement(app, 'getRotation', async ({ caller, params }) => {
     const entry = { action: 'keys.read', resource: `rotation:${params.rotation}`, caller };

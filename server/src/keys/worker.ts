@@ -55,6 +55,8 @@ export class RotationWorker {
     while (this.#again && !this.#stopped) {
       this.#again = false;
       try {
+        // Another process on this database may have replaced keys.
+        await this.#context.keys.reload(this.#context.db);
         await this.#rotate();
         if (!this.#stopped) await this.#dropKeys();
       } catch (error) {

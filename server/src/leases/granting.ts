@@ -1,6 +1,14 @@
 /** Leases (docs/server-protocol.md, section 4): the seat in one transaction, then the small part for one device. */
 import { randomBytes } from 'node:crypto';
-import { encode, issueLease, ModelGuardError, type RouteAnswer, type RouteInput, sayAs } from '@org/model-guard/server-kit';
+import {
+  encode,
+  issueLease,
+  ModelGuardError,
+  type RouteAnswer,
+  type RouteInput,
+  type SigningKey,
+  sayAs,
+} from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
 import { latestCheckpoint } from '../audit/checkpoints.js';
 import type { Connection, Context, Member } from '../context.js';
@@ -106,8 +114,10 @@ export class Leasing {
   async #grant(seat: Seat): Promise<Grant> {
     const { lease, version, publishers } = seat;
     const { keys, serverId: server, now } = this.#context;
-    const small = await this.#issue(seat);
-    const statement = sayAs(keys.signing, {
+    // The lease and the policy in the small part are by one key, also while that is being replaced.
+    const { signing } = keys;
+    const small = await this.#issue(seat, signing);
+    const statement = sayAs(signing, {
       kind: 'lease',
       server,
       time: now(),
@@ -132,7 +142,7 @@ export class Leasing {
   }
 
   /** Where a rotation wrapped the small part to another key meanwhile, the row says so by now. */
-  async #issue({ lease, version, publishers, device }: Seat): Promise<Uint8Array> {
+  async #issue({ lease, version, publishers, device }: Seat, signing: SigningKey): Promise<Uint8Array> {
     const { db, keys } = this.#context;
     let { small, wrapped_to: wrappedTo } = version;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -151,7 +161,7 @@ export class Leasing {
             leaseId: lease.id,
             deviceId: lease.device,
           },
-          signing: keys.signing,
+          signing,
         });
       ({ small, wrapped_to: wrappedTo } = await wrappingOf(db, version));
     }

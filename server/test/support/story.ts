@@ -119,7 +119,7 @@ export class Machine {
   }
 
   async unlock(name: string, lies: Lies = {}, challenge?: string): Promise<LightMyRequestResponse> {
-    const body = { device: this.id, challenge: challenge ?? (await this.begin()) };
+    const body = { device: this.id, challenge: challenge ?? (await this.begin()), name };
     const headers = { [PROOF_HEADER]: signRequest(this.server, this.key, body, lies) };
     return this.server.request(this.role, 'unlockArchive', { params: { name }, body, headers });
   }

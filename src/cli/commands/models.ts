@@ -89,8 +89,8 @@ export function registerArchives(program: Command, context: Context): void {
 }
 
 export function registerServerKeys(program: Command, context: Context): void {
-  const keys = group(program, 'server-keys', "the guard server's encryption keys: list, rotate");
-  subcommand(keys, context, 'list', 'keys and rotations', async (guard, _args, _flags, options) => {
+  const keys = group(program, 'server-keys', "the guard server's keys: list, rotate, rotate-signing");
+  subcommand(keys, context, 'list', 'encryption keys and rotations', async (guard, _args, _flags, options) => {
     const value = await guard.keys.list(options);
     const lines = value.keys.map(({ key, state, until }) => [state, `${key}${until ? `  until ${when(until)}` : ''}`] as const);
     const turns = value.rotations.map(
@@ -111,5 +111,23 @@ export function registerServerKeys(program: Command, context: Context): void {
       return { value, text: `${value.total} small parts go to ${value.to}\n${value.notice}` };
     },
   ).option('--accept-seconds <N>', 'publications to the old key are accepted for so long (default: a day)');
-  example(keys, 'model-guard server-keys rotate');
+  subcommand(
+    keys,
+    context,
+    'rotate-signing',
+    'replace the key that clients pin by one that the old key signs',
+    async (guard, _args, _flags, options) => {
+      const value = await guard.keys.rotateSigning(options);
+      const hint = 'Clients that pinned an earlier key follow it; new ones pin this one.';
+      return {
+        value,
+        text: `${rows([
+          ['key', value.key],
+          ['fingerprint', value.fingerprint],
+          ['before', value.previous],
+        ])}\n${hint}`,
+      };
+    },
+  );
+  example(keys, 'model-guard server-keys rotate', 'model-guard server-keys rotate-signing');
 }

@@ -5,9 +5,9 @@ import type { Connection } from '../connection.js';
 import type { Memory } from '../memory.js';
 import { paged } from '../pages.js';
 import { checkCheckpoint } from '../trust.js';
-import type { AuditEvent, AuditQuery, CallerOptions, KeyRotation, ServerEncryptionKey } from '../types.js';
+import type { AuditEvent, AuditQuery, CallerOptions, KeyRotation, ServerEncryptionKey, SigningKeyRotation } from '../types.js';
 
-/** Keys that publishers encrypt to. */
+/** Keys that publishers encrypt to, and the one that devices pin. */
 export class ServerKeys {
   readonly #connection: Connection;
   /** @internal */
@@ -28,6 +28,13 @@ export class ServerKeys {
     ...options
   }: CallerOptions & { readonly acceptSeconds?: number | undefined } = {}): Promise<KeyRotation> {
     return this.#connection.call('rotateKeys', { body: { acceptSeconds } }, options);
+  }
+  /**
+   * Replaces the signing key. The old one signs the new one: clients that pinned any earlier key follow, and new ones pin the new one.
+   * It does not undo a leak either: whoever holds an old key still speaks for the server to those who pinned it or an earlier one.
+   */
+  rotateSigning(options: CallerOptions = {}): Promise<SigningKeyRotation> {
+    return this.#connection.call('rotateSigningKey', { body: {} }, options);
   }
   /** How far it is. */
   rotation(rotation: string, options: CallerOptions = {}): Promise<KeyRotation> {

@@ -1,0 +1,209 @@
+/** Several clients at once: each does what it does again and again, and writes down what it was told. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DeviceKey, type GuardServer, load, protect } from '@org/model-guard';
+import { hasCode } from '../../../../src/errors.js';
+import { digestOf, type Kind, later, type Outcome, type Progress, type VersionRecord } from './journal.js';
+import { type Bench, NAMES, SEATS, type World } from './world.js';
+
+const SMALLEST = 20_000;
+const USUAL = 200_000;
+const LARGE = 3_000_000;
+/** Acknowledgements between two rotations, so that everything else happens too. */
+const BETWEEN_ROTATIONS = 12;
+/** More benches than seats; and what was the newest version may be revoked just now. */
+const REFUSALS = ['SEATS_TAKEN', 'NOT_RELEASED'] as const;
+
+export class Load {
+  readonly #world: World;
+  readonly #workers: Promise<void>[] = [];
+  #over = false;
+  #count = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+    const { benches } = world;
+    for (const name of NAMES) this.#work(name, () => this.#pipeline(name));
+    benches.forEach((bench, number) => {
+      this.#work(`bench ${number}`, () => this.#lease(bench));
+    });
+    this.#work('rotator', () => this.#rotate());
+    this.#work('housekeeper', () => this.#keepHouse());
+  }
+
+  get workers(): number {
+    return this.#workers.length;
+  }
+
+  async end(): Promise<void> {
+    this.#over = true;
+    await Promise.all(this.#workers);
+  }
+
+  #work(worker: string, task: () => Promise<void>): void {
+    const { gate, journal } = this.#world;
+    const loop = async (): Promise<void> => {
+      while (!this.#over) {
+        await gate.pass();
+        await task().catch((error: unknown) => journal.faults.push(`${worker}: ${String((error as Error).stack)}`));
+      }
+    };
+    this.#workers.push(gate.as(worker, loop));
+  }
+
+  /** A version from its publication to its release; sometimes it is replaced before, sometimes an older one is revoked after. */
+  async #pipeline(name: string): Promise<void> {
+    const { journal, random, decider, uploader } = this.#world;
+    const version = `v${this.#count++}`;
+    const record: VersionRecord = { name, version, contents: [], least: 'absent', most: 'absent' };
+    journal.versions.set(`${name}@${version}`, record);
+    const direct = random.integer(4) === 0;
+    await this.#publish(record, direct ? decider : uploader, direct ? 'released' : 'pending', false);
+    if (record.least === 'absent') return;
+    if (record.least === 'pending' && random.integer(4) === 0) await this.#publish(record, uploader, 'pending', true);
+    const ref = { name, version };
+    if (record.least === 'pending') await this.#decide('release', record, 'released', () => decider.release(ref));
+    const old = [...journal.versions.values()].find((one) => one.name === name && one.least === 'released' && one !== record);
+    if (!old || record.least !== 'released' || random.integer(5) > 0) return;
+    journal.ending((lease) => lease.name === name && lease.version === old.version);
+    await this.#decide('revoke', old, 'revoked', () => decider.revoke({ name, version: old.version }));
+  }
+
+  async #publish(record: VersionRecord, to: GuardServer, state: Progress, overwrite: boolean): Promise<void> {
+    const { folder, random, secrets, signer } = this.#world;
+    const { name, version } = record;
+    const source = join(folder, 'models', name);
+    const plain = random.bytes(random.integer(8) === 0 ? LARGE : SMALLEST + random.integer(USUAL));
+    writeFileSync(source, plain);
+    secrets.payload(`the model ${name}@${version}`, plain);
+    const content = digestOf(plain);
+    record.contents = [...record.contents, content];
+    const options = { name, version, signer, to, overwrite };
+    const acknowledged = await this.#decide('publish', record, state, () => protect(source, options));
+    if (acknowledged) record.contents = [content];
+  }
+
+  /** True if it was acknowledged. Where the answer was lost, the server is asked what came of it. */
+  async #decide(kind: Kind, record: VersionRecord, to: Progress, task: () => Promise<unknown>): Promise<boolean> {
+    const { journal, decider } = this.#world;
+    const { name, version } = record;
+    const ref = `${name}@${version}`;
+    if (later(to, record.most)) record.most = to;
+    journal.touched.add(ref);
+    const outcome = await journal.attempt(kind, task);
+    if ('done' in outcome) {
+      if (later(to, record.least)) record.least = to;
+      journal.event(`models.${kind}`, `model:${ref}`);
+      return true;
+    }
+    const before = record.least;
+    const found = await decider.models.get({ name, version }).catch((error: unknown) => {
+      if (hasCode(error, 'NOT_FOUND')) return undefined;
+      throw error;
+    });
+    record.least = (found?.state ?? 'absent') as Progress;
+    record.most = record.least;
+    // Whether a pending version was replaced, its content will say.
+    if (kind !== 'publish' || before === 'absent') journal.lost[later(record.least, before) ? 'done' : 'undone']++;
+    return false;
+  }
+
+  async #lease(bench: Bench): Promise<void> {
+    const { journal, random, decider } = this.#world;
+    const name = random.pick(NAMES);
+    if (![...journal.versions.values()].some((one) => one.name === name && one.least === 'released')) {
+      await this.#world.gate.pass(journal.after(1));
+      return;
+    }
+    const { id: device, guard } = bench;
+    journal.ending((lease) => lease.name === name && lease.device === device);
+    if (random.integer(4) === 0) return await this.#loadWhole(name, guard);
+    const taken = await journal.attempt('lease', () => guard.lease(name), REFUSALS);
+    if (!('done' in taken) || taken.done.source === 'kept') return;
+    const { id, version } = taken.done;
+    journal.leases.set(id, { id, name, version, device, state: 'active' });
+    journal.event('leases.take', `model:${name}@${version}`);
+    const held = journal.holders(name);
+    if (held > SEATS) journal.faults.push(`${held} devices hold a lease of ${name}, which has ${SEATS} seats`);
+    if (random.integer(2) > 0) return;
+    journal.ending((lease) => lease.id === id);
+    const ended = await journal.attempt('end lease', () => decider.leases.revoke(id));
+    if (!('done' in ended)) return;
+    journal.event('leases.revoke', `lease:${id}`);
+    const lease = journal.leases.get(id);
+    if (lease) lease.state = 'ended';
+  }
+
+  async #loadWhole(name: string, from: GuardServer): Promise<void> {
+    const { journal } = this.#world;
+    const loaded = await journal.attempt(
+      'load',
+      async () => {
+        using model = await load(name, { from });
+        return { version: model.metadata.version, digest: digestOf(model.bytes) };
+      },
+      REFUSALS,
+    );
+    if (!('done' in loaded)) return;
+    const { version, digest } = loaded.done;
+    journal.event('leases.take', `model:${name}@${version}`);
+    if (!journal.versions.get(`${name}@${version}`)?.contents.includes(digest))
+      journal.faults.push(`${name}@${version} loads as something else`);
+  }
+
+  async #rotate(): Promise<void> {
+    const { journal, gate, random, root } = this.#world;
+    await gate.pass(journal.after(BETWEEN_ROTATIONS));
+    const acceptSeconds = 300 + random.integer(3600);
+    const begun = await journal.attempt('rotate', () => root.keys.rotate({ acceptSeconds }), ['ALREADY_EXISTS']);
+    if (!('done' in begun)) return;
+    journal.rotations.add(begun.done.id);
+    journal.event('keys.rotate', `rotation:${begun.done.id}`);
+  }
+
+  /** Devices, entitlements, archives, checkpoints. */
+  async #keepHouse(): Promise<void> {
+    const { journal, gate, random, decider, lab, auditing, archive, client, checkpoints } = this.#world;
+    await gate.pass(journal.after(1 + random.integer(4)));
+    const noted = <T>(outcome: Outcome<T>, action: string, note: (done: T) => string): void => {
+      if ('done' in outcome) journal.event(action, note(outcome.done));
+    };
+    const tasks = [
+      async () => {
+        const shown = await journal.attempt('checkpoint', () => decider.audit.checkpoint());
+        if ('done' in shown) checkpoints.push(shown.done);
+      },
+      async () => {
+        const guard = client(lab, { device: DeviceKey.generate() });
+        const enrolled = await journal.attempt('enrol', () => guard.enroll('another bench'));
+        guard.close();
+        if (!('done' in enrolled)) return;
+        const { device, fingerprint } = enrolled.done;
+        journal.devices.set(device.id, 'pending');
+        journal.event('devices.enroll', `device:${device.id}`);
+        const approved = await journal.attempt('approve', () => decider.devices.approve(device.id, fingerprint));
+        if ('done' in approved) journal.devices.set(device.id, 'approved');
+        noted(approved, 'devices.approve', ({ id }) => `device:${id}`);
+      },
+      async () => {
+        const made = await journal.attempt('entitle', () => decider.entitlements.create({ name: 'spare', account: lab.id }));
+        if ('done' in made) journal.entitlements.add(made.done.id);
+        noted(made, 'entitlements.create', ({ id }) => `entitlement:${id}`);
+      },
+      async () => {
+        const name = `archive-${this.#count++}`;
+        const { file, key } = archive;
+        const registered = await journal.attempt('archive', () => decider.archives.register(file, { name, key }));
+        if (!('done' in registered)) return;
+        noted(registered, 'archives.register', () => `archive:${name}`);
+        const terms = { kind: 'archive', name, account: auditing.id } as const;
+        const entitled = await journal.attempt('entitle', () => decider.entitlements.create(terms));
+        if (!('done' in entitled)) return;
+        noted(entitled, 'entitlements.create', ({ id }) => `entitlement:${id}`);
+        journal.entitlements.add(entitled.done.id);
+        journal.archives.add(name);
+      },
+    ];
+    await random.pick(tasks)();
+  }
+}

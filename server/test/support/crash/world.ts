@@ -1,0 +1,128 @@
+/** A server that is killed again and again, and those who work with it all the while. */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  type AuditCheckpoint,
+  DeviceKey,
+  encryptFile,
+  type GuardServer,
+  type GuardServerOptions,
+  MasterKey,
+  SigningKey,
+} from '@org/model-guard';
+import { guardServerIn } from '../../../../src/remote/guard-server.js';
+import type { Random } from '../../../../test/support/seed.js';
+import type { KnownSecrets } from '../secrets-in-logs.js';
+import { freePort, ServerProcess } from '../server-process.js';
+import { Gate } from './gate.js';
+import { Journal } from './journal.js';
+
+export const NAMES = ['net-0', 'net-1', 'net-2'] as const;
+export const SEATS = 2;
+const DEVICES = 3;
+
+export interface Bench {
+  readonly id: string;
+  readonly guard: GuardServer;
+}
+export interface Account {
+  readonly id: string;
+  readonly email: string;
+  readonly password: string;
+}
+export interface World {
+  readonly url: string;
+  readonly folder: string;
+  readonly process: ServerProcess;
+  readonly gate: Gate;
+  readonly journal: Journal;
+  readonly random: Random;
+  readonly secrets: KnownSecrets;
+  readonly signer: SigningKey;
+  /** Rotates. */
+  readonly root: GuardServer;
+  /** Publishes; somebody else releases. */
+  readonly uploader: GuardServer;
+  /** An admin. */
+  readonly decider: GuardServer;
+  /** Looks, while nobody else does anything. */
+  readonly auditor: Bench;
+  readonly benches: readonly Bench[];
+  readonly lab: Account;
+  readonly auditing: Account;
+  readonly archive: { readonly file: string; readonly plain: Uint8Array; readonly key: MasterKey };
+  readonly checkpoints: AuditCheckpoint[];
+  readonly auditKey: string;
+  client(account: Account, options?: Partial<GuardServerOptions>): GuardServer;
+}
+
+export async function makeWorld(command: string, folder: string, random: Random, secrets: KnownSecrets): Promise<World> {
+  const limits = ['address', 'account', 'login'].flatMap((what) => [`--${what}-limit`, '1000000000']);
+  const port = await freePort(random);
+  const words = ['--data', join(folder, 'data'), '--port', `${port}`, '--log-level', 'trace', ...limits];
+  const process = new ServerProcess(command, words);
+  const { url, signing_key: serverKey } = await process.start();
+
+  const gate = new Gate();
+  const journal = new Journal(gate);
+  const pace = { random: () => 0, sleep: () => gate.pass() };
+  const state = join(folder, 'state');
+  const client = ({ email, password }: Omit<Account, 'id'>, options: Partial<GuardServerOptions> = {}): GuardServer =>
+    guardServerIn({ url, serverKey, credentials: () => ({ email, password }), state, ...options }, { pace });
+  const password = (): string => {
+    const made = randomBytes(18).toString('base64url');
+    secrets.text('a password', made);
+    return made;
+  };
+  const chooseOwn = async (account: Account): Promise<Account> => {
+    const own = { ...account, password: password() };
+    await client(account).account.changePassword(account.password, own.password);
+    return own;
+  };
+  const first = readFileSync(join(folder, 'data', 'admin-password.txt'), 'utf8').trim();
+  secrets.text('the first password', first);
+  const root = client(await chooseOwn({ id: '', email: 'admin@localhost', password: first }));
+  const account = async (email: string, role: 'operator' | 'admin'): Promise<Account> => {
+    const initial = { email, password: password() };
+    const { id } = await root.users.create({ ...initial, role });
+    return chooseOwn({ id, ...initial });
+  };
+  const signer = SigningKey.generate();
+  const deciding = await account('decider@example.com', 'admin');
+  const decider = client(deciding);
+  const lab = await account('lab@example.com', 'operator');
+  const auditing = await account('auditor@example.com', 'admin');
+  const bench = async (owner: Account, more: Partial<GuardServerOptions> = {}): Promise<Bench> => {
+    const guard = client(owner, { device: DeviceKey.generate(), publishers: signer.publicKey, ...more });
+    const { device, fingerprint } = await guard.enroll('a bench');
+    await decider.devices.approve(device.id, fingerprint);
+    return { id: device.id, guard };
+  };
+  for (const name of NAMES) {
+    await decider.publishers.set(name, [signer.publicKey]);
+    await decider.entitlements.create({ name, account: lab.id, seats: SEATS });
+    await decider.entitlements.create({ name, account: auditing.id, seats: 1000 });
+  }
+  const benches: Bench[] = [];
+  for (let n = 0; n < DEVICES; n++) benches.push(await bench(lab));
+  // It looks at whatever is released, in any order.
+  const auditor = await bench(auditing, { rollback: 'accept' });
+  mkdirSync(join(folder, 'models'));
+  return {
+    ...{ url, folder, process, gate, journal, random, secrets, signer, root, decider, auditor, benches, lab, auditing, client },
+    uploader: client(await account('uploader@example.com', 'operator')),
+    archive: await makeArchive(folder, random),
+    checkpoints: [],
+    auditKey: (await decider.server()).auditKey,
+  };
+}
+
+async function makeArchive(folder: string, random: Random): Promise<World['archive']> {
+  const [source, file] = ['archive.tar', 'archive.mguard'].map((name) => join(folder, name)) as [string, string];
+  const plain = random.bytes(100_000);
+  writeFileSync(source, plain);
+  const key = MasterKey.generate();
+  await encryptFile(source, file, { recipients: [key] });
+  return { file, plain, key };
+}
