@@ -1,6 +1,6 @@
 // Packs the package, installs the tarball in an empty project as a stranger would, and uses it there: ESM, CommonJS, types, the
 // command. Also publint and attw on the tarball.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -135,5 +135,28 @@ for (const [title, options] of [
 if (!run('the command', 'npx', ['model-guard', '--help']).includes('protect'))
   throw new Error('model-guard --help names no protect');
 run('keygen', 'npx', ['model-guard', 'keygen', '--type', 'device', '--out', 'device.key']);
+
+// The server's package, beside the SDK's: it starts, makes what it needs, says where it is, and stops.
+run('npm run build (server)', 'npm', ['run', 'build', '--workspace', 'server'], { cwd: root });
+const server = path.join(sources, 'server');
+cpSync(path.join(root, 'server/dist'), path.join(server, 'dist'), { recursive: true });
+const packedServer = JSON.parse(
+  run('npm pack (server)', 'npm', ['pack', '--json', '--silent', '--ignore-scripts', '--pack-destination', project], {
+    cwd: server,
+  }),
+);
+const shipped = packedServer[0].files.map((file) => file.path);
+if (shipped.some((file) => file.startsWith('test/') || file.startsWith('src/')))
+  throw new Error("the server's package ships its sources");
+run('npm install of the server', 'npm', ['install', '--no-audit', '--no-fund', path.join(project, packedServer[0].filename)]);
+const child = spawn('npx', ['@org/model-guard-server', '--data', 'guard-data', '--port', '0'], { cwd: project, detached: true });
+let said = '';
+for await (const bytes of child.stdout) {
+  said += bytes;
+  if (said.includes('"listening"')) break;
+}
+if (!said.includes('"listening"')) throw new Error(`the server did not start: ${said}`);
+process.kill(-child.pid, 'SIGTERM');
+console.log('ok: the server starts');
 
 rmSync(temporary, { recursive: true, force: true });

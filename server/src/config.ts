@@ -122,6 +122,10 @@ export function configure(given: Settings, environment: NodeJS.ProcessEnv = proc
   };
   if (config.httpRedirectPort !== undefined && !tls) throw refused('--http-redirect-port needs --tls-cert and --tls-key');
   if (config.production) refuseInProduction(config);
+  if (!config.authentication && !isLoopback(config.host))
+    throw refused(
+      'Without authentication everybody who reaches the server is an administrator: it then listens on this machine alone',
+    );
   return config;
 }
 

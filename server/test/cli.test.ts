@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fingerprintOf } from '@org/model-guard/server-kit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { modelGuard, succeed } from '../../test/support/cli.js';
 import { Random } from '../../test/support/seed.js';
@@ -187,6 +188,14 @@ describe('model-guard with a guard server', () => {
     const { stdout } = await succeed('server-keys', 'rotate', ...as('apiAdmin'));
     expect(stdout).toContain('rekey');
     expect((await succeed('server-keys', 'list', ...as('apiAdmin'))).stdout).toContain('retiring');
+  });
+
+  it('replaces the signing key, and goes on with the one that is pinned', async () => {
+    const { key, previous, fingerprint } = await json('server-keys', 'rotate-signing', ...as('apiAdmin'));
+    expect([previous, fingerprint]).toEqual([serverKey, fingerprintOf(key)]);
+    const { stdout } = await succeed('server-keys', 'rotate-signing', ...as('apiAdmin'));
+    expect(stdout).toContain(key);
+    await succeed('devices', 'list', ...as('apiAdmin'));
   });
 
   it('asks for what is missing', async () => {

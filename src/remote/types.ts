@@ -289,6 +289,16 @@ export interface PersonalData {
 /** Where an unlock is. `failed` and `done` are final. */
 export type UnlockState = 'idle' | 'authenticating' | 'fetchingKey' | 'decrypting' | 'done' | 'failed';
 
+/** A `Readable` of Node; consumers need not have its types. */
+export interface ByteStream extends AsyncIterable<Uint8Array> {
+  destroy(error?: Error): unknown;
+}
+/** What a `Writable` of Node has, such as a child's standard input. */
+export interface ByteSink {
+  write(piece: Uint8Array, done: (error?: Error | null) => void): unknown;
+  end(): unknown;
+}
+
 /** Options of `unlock` of a guard server. */
 export interface UnlockOptions extends Pick<OriginOptions, 'verifier' | 'unsigned'>, CallerOptions {
   /** What it was registered as. Default: the normalised file name. */

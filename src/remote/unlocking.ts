@@ -17,7 +17,7 @@ import { measured } from './measured.js';
 import type { Memory } from './memory.js';
 import { proveLease, type Signer } from './proof.js';
 import { checkCheckpoint } from './trust.js';
-import type { Archive, UnlockOptions, UnlockState } from './types.js';
+import type { Archive, ByteSink, ByteStream, UnlockOptions, UnlockState } from './types.js';
 
 const PIECE = 1024 * 1024;
 
@@ -49,19 +49,20 @@ export class Unlocking {
   #state: UnlockState = 'idle';
   #failure: Error | undefined;
   /** The decrypted bytes. What was read is the reader's: wipe it when it is used up, or have {@link pipeTo} do so. */
-  readonly stream: Readable;
+  readonly stream: ByteStream;
 
   /** @internal */
   constructor(options: UnlockingOptions) {
     this.#options = options;
-    this.stream = Readable.from(this.#run(), { objectMode: false, highWaterMark: 1 });
+    const stream = Readable.from(this.#run(), { objectMode: false, highWaterMark: 1 });
+    this.stream = stream;
     const { signal } = options;
-    const abort = (): void => void this.stream.destroy(new AbortError(signal?.reason));
+    const abort = (): void => void stream.destroy(new AbortError(signal?.reason));
     signal?.addEventListener('abort', abort);
-    this.stream.once('close', () => {
+    stream.once('close', () => {
       signal?.removeEventListener('abort', abort);
       // Nobody wants the rest, or nobody ever read it.
-      this.#fail(this.stream.errored ?? new AbortError());
+      this.#fail(stream.errored ?? new AbortError());
     });
   }
 
@@ -76,17 +77,18 @@ export class Unlocking {
   }
 
   /**
-   * Writes everything to `target` and ends it; each piece is wiped as soon as it was written, so `target` must not keep it.
-   * @throws What the stream fails with, and what `target` does
+   * Writes everything to `sink` and ends it; each piece is wiped as soon as it was written, so `sink` must not keep it.
+   * @throws What the stream fails with, and what `sink` does
    */
-  async pipeTo(target: Writable): Promise<void> {
+  async pipeTo(sink: ByteSink): Promise<void> {
+    const target = sink as Writable;
     let broken: Error | undefined;
     const note = (error: Error): void => {
       broken ??= error;
     };
     target.on('error', note);
     try {
-      for await (const piece of this.stream as AsyncIterable<Uint8Array>) {
+      for await (const piece of this.stream) {
         try {
           await new Promise<void>((resolve, reject) => target.write(piece, (error) => (error ? reject(error) : resolve())));
         } finally {

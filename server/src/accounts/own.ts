@@ -1,5 +1,6 @@
 /** What everybody may do with the own account. */
 import { ModelGuardError } from '@org/model-guard/server-kit';
+import { recordingRefusals } from '../audit/refused.js';
 import type { Context, Member } from '../context.js';
 import type { CheckCredentials } from './credentials.js';
 import { removeFirstPassword } from './first-start.js';
@@ -19,10 +20,12 @@ export async function changePassword(
 ): Promise<void> {
   const user = await findUser(context.db, caller.account.id);
   const { email, name } = openProfile(context, user);
-  checkPassword(next, email, name);
-  if (next === current) throw new ModelGuardError('PASSWORD_WEAK', 'The new password is the old one');
-  const password = await hashPassword(next);
   const action = 'account.password';
+  await recordingRefusals(context, { action, resource: `account:${user.id}`, caller }, async () => {
+    checkPassword(next, email, name);
+    if (next === current) throw new ModelGuardError('PASSWORD_WEAK', 'The new password is the old one');
+  });
+  const password = await hashPassword(next);
   await check({ index: user.email_index, password: current, caller, action, tried: '' }, async (trx, { id, token_epoch }) => {
     const values = { password, must_change_password: 0, token_epoch: token_epoch + 1 };
     await trx.updateTable('users').set(values).where('id', '=', id).execute();

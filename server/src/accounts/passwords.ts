@@ -1,6 +1,7 @@
 /** Passwords: which ones are taken, and how they are kept (argon2id; OWASP's parameters or stronger). */
 import { type Algorithm, hash, type Options, verify } from '@node-rs/argon2';
 import { ModelGuardError } from '@org/model-guard/server-kit';
+import { Gate } from '../gate.js';
 import { COMMON } from './common-passwords.js';
 
 const COST: Options = { algorithm: 2 satisfies Algorithm.Argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 };
@@ -9,11 +10,14 @@ const FEWEST_DIFFERENT = 5;
 /** A shorter local part is in too many good passwords by chance. */
 const TELLING = 3;
 
+/** Hashing is dear on purpose, and shares its threads with files and tokens: log-ins from everywhere must leave some to the others. */
+const work = new Gate(2, 128);
+
 /** The same password typed on two keyboards is the same bytes (RFC 8265). */
 const bytesOf = (password: string): Buffer => Buffer.from(password.normalize('NFC'));
 
 /** What is stored. */
-export const hashPassword = (password: string): Promise<string> => hash(bytesOf(password), COST);
+export const hashPassword = (password: string): Promise<string> => work.run(() => hash(bytesOf(password), COST));
 
 /** Of nobody's password: verifying against it costs as much as against a real one. */
 let nobody: Promise<string> | undefined;
@@ -23,9 +27,10 @@ export const prepareNobody = (): Promise<string> => {
   return nobody;
 };
 
-/** Whether it is the password; without a stored hash the same work, and false. */
+/** Whether it is the password; without a stored hash the same work, and false. RATE_LIMITED */
 export async function passwordHolds(stored: string | undefined, password: string): Promise<boolean> {
-  const holds = await verify(stored ?? (await prepareNobody()), bytesOf(password));
+  const against = stored ?? (await prepareNobody());
+  const holds = await work.run(() => verify(against, bytesOf(password)));
   return stored !== undefined && holds;
 }
 

@@ -1,6 +1,7 @@
 /** Logging in, the own account, accounts of others. */
 import { sayAs } from '@org/model-guard/server-kit';
 import type { FastifyInstance } from 'fastify';
+import { recordingRefusals } from '../audit/refused.js';
 import type { Context } from '../context.js';
 import { implement } from '../http/implement.js';
 import { memberOf } from '../http/member.js';
@@ -38,8 +39,9 @@ export async function registerAccounts(app: FastifyInstance, context: Context, t
   });
   implement(app, 'createUser', ({ caller, body }) => createUser(context, memberOf(caller), body));
   implement(app, 'getUser', async ({ caller, params }) => {
-    const row = await findUser(db, params.account);
-    await audit.record({ action: 'users.read', outcome: 'success', resource: `account:${row.id}`, caller });
+    const entry = { action: 'users.read', resource: `account:${params.account}`, caller };
+    const row = await recordingRefusals(context, entry, () => findUser(db, params.account));
+    await audit.record({ ...entry, outcome: 'success' });
     return accountOf(context, row);
   });
   implement(app, 'updateUser', ({ caller, params, body }) => updateUser(context, memberOf(caller), params.account, body));

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { ModelGuardError, type RouteInput } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
+import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
 import { datedCursor, datedStart, type Page, type PageQuery, pageOf } from '../database/paging.js';
 import type { Schema } from '../database/schema.js';
@@ -62,7 +63,10 @@ export async function insertUser(
 }
 
 /** @throws ALREADY_EXISTS, PASSWORD_WEAK */
-export async function createUser(context: Context, caller: Member, given: NewUser): Promise<Account> {
+export const createUser = (context: Context, caller: Member, given: NewUser): Promise<Account> =>
+  recordingRefusals(context, { action: 'users.create', caller }, () => create(context, caller, given));
+
+async function create(context: Context, caller: Member, given: NewUser): Promise<Account> {
   const { email, name, address, role } = given;
   checkPassword(given.password, email, name);
   const password = await hashPassword(given.password);
@@ -76,7 +80,12 @@ export async function createUser(context: Context, caller: Member, given: NewUse
 }
 
 /** @throws NOT_FOUND, NOT_AUTHORISED (of the last administrator), PASSWORD_WEAK */
-export async function updateUser(context: Context, caller: Member, id: string, changes: Changes): Promise<Account> {
+export const updateUser = (context: Context, caller: Member, id: string, changes: Changes): Promise<Account> =>
+  recordingRefusals(context, { action: 'users.update', caller, resource: `account:${id}` }, () =>
+    update(context, caller, id, changes),
+  );
+
+async function update(context: Context, caller: Member, id: string, changes: Changes): Promise<Account> {
   const before = await findUser(context.db, id);
   if (changes.password !== undefined) {
     const { email, name } = openProfile(context, before);

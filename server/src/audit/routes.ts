@@ -21,13 +21,16 @@ export function registerAudit(app: FastifyInstance, context: Context): void {
 
   implement(app, 'auditEvents', ({ caller, query }) => queryEvents(context, memberOf(caller), query));
 
-  implement(app, 'exportAudit', async ({ caller, reply }) => {
+  implement(app, 'exportAudit', async ({ caller, request, reply }) => {
     // First, so that the export tells of itself.
     await audit.record({ action: 'audit.export', outcome: 'success', caller });
-    return reply
-      .type('application/jsonl; charset=utf-8')
-      .header('content-disposition', 'attachment; filename="audit.jsonl"')
-      .send(Readable.from(exportLines(context), { objectMode: false }));
+    return (
+      reply
+        .type('application/jsonl; charset=utf-8')
+        .header('content-disposition', 'attachment; filename="audit.jsonl"')
+        // HEAD asks whether, not what.
+        .send(Readable.from(request.method === 'HEAD' ? [] : exportLines(context), { objectMode: false }))
+    );
   });
 
   implement(app, 'auditCheckpoint', async ({ caller }) => {

@@ -10,6 +10,19 @@ export function anonymised(address: string): string {
   return '';
 }
 
+/** Who an address counts as where requests are counted, whatever is kept of it: in IPv6 a network of 64 bits is one holder's. */
+export function networkOf(address: string): string {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+  if (isIP(plain) !== 6) return plain;
+  const [before = [], after = []] = plain.split('::').map((groups) => (groups === '' ? [] : groups.split(':')));
+  const zeros = Array.from({ length: 8 - before.length - after.length }, () => '0');
+  const groups = plain.includes('::') ? [...before, ...zeros, ...after] : before;
+  return groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':');
+}
+
 /** What the audit log is told. */
 export function addressOf(address: string, policy: Config['auditAddresses']): string {
   return policy === 'keep' ? address : policy === 'omit' ? '' : anonymised(address);

@@ -3,11 +3,12 @@ import { ModelGuardError, permits, type RouteName } from '@org/model-guard/serve
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Tokens } from '../accounts/tokens.js';
 import type { Context } from '../context.js';
+import { networkOf } from './addresses.js';
 import { DOCS } from './docs.js';
 import { definitions } from './shapes.js';
 import { Throttle } from './throttle.js';
 
-/** Forged tokens of one address that the audit log takes in a minute. */
+/** Forged tokens of one network that the audit log takes in a minute. */
 const NOTED = 5;
 const MINUTE = 60;
 const BEARER = /^Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*)$/i;
@@ -59,8 +60,8 @@ type Authenticate = (request: FastifyRequest, contract: RouteName) => Promise<Ac
 function bearer({ db, audit, now }: Context, tokens: Tokens): Authenticate {
   const throttle = new Throttle(NOTED, MINUTE);
 
-  const refuse = async ({ caller }: FastifyRequest, contract: RouteName, why: string): Promise<never> => {
-    const { allowed, suppressed } = throttle.take(caller.address, now());
+  const refuse = async ({ caller, ip }: FastifyRequest, contract: RouteName, why: string): Promise<never> => {
+    const { allowed, suppressed } = throttle.take(networkOf(ip), now());
     const more = suppressed > 0 ? `, and ${suppressed} more from this address in the last minute` : '';
     const entry = { action: 'auth.token', outcome: 'failure', resource: `route:${contract}`, caller } as const;
     if (allowed) await audit.record({ ...entry, detail: `${why}${more}` });

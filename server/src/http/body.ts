@@ -7,6 +7,12 @@ import { definitions } from './shapes.js';
 /** Bytes, where a route says nothing else. */
 export const BODY_LIMIT = 64 * 1024;
 const DEEPEST = 32;
+/** Members and elements together; the largest body of the contract has some twenty. */
+const MOST_VALUES = 1000;
+const COMMA = 0x2c;
+/** JSON that has not come by then is not waited for: connections would be held by a byte a minute. */
+const JSON_MS = 30_000;
+const LARGE_JSON_MS = 600_000;
 const [QUOTE, BACKSLASH] = [0x22, 0x5c];
 const OPENING = new Set([0x5b, 0x7b]);
 const CLOSING = new Set([0x5d, 0x7d]);
@@ -30,6 +36,12 @@ export function registerBodies(app: FastifyInstance): void {
     if (Number(request.headers['content-length'] ?? 0) > (bodyLimit ?? BODY_LIMIT)) throw tooLong();
     return bounded(payload, bodyLimit ?? BODY_LIMIT);
   });
+  app.addHook('preParsing', async (request, _reply, payload) => {
+    if (bodyOf(request) === 'octets' || request.raw.complete) return;
+    const { bodyLimit = BODY_LIMIT } = request.routeOptions;
+    const late = setTimeout(() => request.raw.destroy(tooSlow()), bodyLimit > BODY_LIMIT ? LARGE_JSON_MS : JSON_MS).unref();
+    for (const event of ['end', 'close'] as const) payload.once(event, () => clearTimeout(late));
+  });
   app.addHook('preValidation', async (request) => {
     if (bodyOf(request) === 'octets' && request.body === undefined) throw wrongType();
   });
@@ -41,6 +53,7 @@ const bodyOf = ({ routeOptions }: FastifyRequest): Route['body'] =>
 const wrongType = (): Error => Object.assign(new Error('unsupported media type'), { statusCode: 415 });
 const tooLong = (): ModelGuardError =>
   new ModelGuardError('LIMIT_EXCEEDED', 'The request is longer than this route takes', { advice: 'Send less.' });
+const tooSlow = (): ModelGuardError => new ModelGuardError('INVALID_ARGUMENT', 'The body did not come in time');
 const notJson = (what: string): ModelGuardError =>
   new ModelGuardError('INVALID_ARGUMENT', `The body ${what}`, { advice: 'Send JSON as /docs describes it.' });
 
@@ -64,11 +77,11 @@ function bounded(payload: Readable, bytes: number): Readable {
 }
 
 /**
- * JSON in UTF-8, not deeper than anything of the contract needs.
+ * JSON in UTF-8, neither deeper nor of more values than anything of the contract needs.
  * @throws INVALID_ARGUMENT
  */
 export function parseJson(body: Buffer): unknown {
-  refuseDepth(body);
+  refuseShape(body);
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body));
@@ -80,9 +93,10 @@ export function parseJson(body: Buffer): unknown {
   return value;
 }
 
-/** Before parsing: a hundred thousand brackets are cheap to send, and dear to build. */
-function refuseDepth(body: Buffer): void {
+/** Before parsing: a million brackets are cheap to send, and dear to build. */
+function refuseShape(body: Buffer): void {
   let depth = 0;
+  let values = 0;
   for (let at = 0; at < body.length; at++) {
     const byte = body[at] as number;
     if (byte === QUOTE) at = endOfString(body, at);
@@ -90,6 +104,7 @@ function refuseDepth(body: Buffer): void {
       depth++;
       if (depth > DEEPEST) throw notJson(`is nested more than ${DEEPEST} deep`);
     } else if (CLOSING.has(byte)) depth--;
+    else if (byte === COMMA && ++values > MOST_VALUES) throw notJson(`holds more than ${MOST_VALUES} values`);
   }
 }
 

@@ -10,7 +10,7 @@ interface Keys {
   readonly fields: FieldCipher;
 }
 /** Names of keys, and of the field key what tells it from others. */
-type Mark = Readonly<Record<keyof Keys, string>>;
+type Mark = Readonly<Record<'signing' | 'audit' | 'field', string>>;
 
 /**
  * Notes the keys of a new database; compares those of an old one.

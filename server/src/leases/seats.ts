@@ -41,7 +41,10 @@ export async function chooseSeat(
   throw new ModelGuardError('SEATS_TAKEN', 'As many devices as the entitlement allows hold a lease now');
 }
 
-/** Writes a lease down in place of the device's earlier ones of the same model under the entitlement; returns their ids. */
+/**
+ * Writes a lease down in place of the device's earlier ones of the same model under the entitlement; returns their ids. One that lasts
+ * longer than the new one stays, and its seat with it: the device may have kept it, and nobody can take it back from there.
+ */
 export async function takeSeat(trx: Transaction<Schema>, lease: LeaseTable): Promise<readonly string[]> {
   const superseded = await trx
     .updateTable('leases')
@@ -51,6 +54,8 @@ export async function takeSeat(trx: Transaction<Schema>, lease: LeaseTable): Pro
     .where('name', '=', lease.name)
     .where('revoked', '=', 0)
     .where('not_after', '>', lease.created)
+    .where('not_after', '<=', lease.not_after)
+    .where('offline_until', '<=', lease.offline_until)
     .returning('id')
     .execute();
   await trx.insertInto('leases').values(lease).execute();

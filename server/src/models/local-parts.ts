@@ -1,5 +1,5 @@
 /** Big parts and their trees on the disk of this machine: the big half of a file store. */
-import { type FileHandle, open, rename, stat, unlink, utimes } from 'node:fs/promises';
+import { type FileHandle, open, rename, stat, statfs, unlink, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileStore, isModelGuardError, ModelGuardError } from '@org/model-guard/server-kit';
 import type { Config } from '../config.js';
@@ -32,14 +32,26 @@ function treeSize(name: string, size: number): number {
   return NODE * Math.ceil(chunks / CHUNKS_A_NODE);
 }
 
+/** Uploads leave so much of the disk to the database: everything else needs its commits. */
+const RESERVED = 256 * 1024 * 1024;
+/** Others write too, so it is looked at again and again. */
+const LOOKED_AT_EVERY = 64 * 1024 * 1024;
+async function freeBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+}
+
 /** A part is written once, whole or not at all, and never changed. Nothing here looks into it. */
 export class LocalParts {
   readonly #folder: string;
   readonly #store: ReturnType<typeof fileStore>;
+  readonly #free: () => Promise<number>;
 
-  constructor({ dataFolder }: Pick<Config, 'dataFolder'>) {
+  /** @param free Bytes that the disk has left. */
+  constructor({ dataFolder }: Pick<Config, 'dataFolder'>, free = () => freeBytes(dataFolder)) {
     this.#folder = join(dataFolder, 'parts');
     this.#store = fileStore(this.#folder);
+    this.#free = free;
   }
 
   #file(name: string): string {
@@ -58,18 +70,39 @@ export class LocalParts {
 
   /**
    * Stores a part. An upload that repeats what is stored succeeds: its first answer may have been lost.
-   * @throws ALREADY_EXISTS if other bytes have this name; INVALID_ARGUMENT if the upload is not as long as announced
+   * @throws ALREADY_EXISTS if other bytes have this name; INVALID_ARGUMENT if the upload is not as long as announced; LIMIT_EXCEEDED if
+   *   the disk has no room for it
    */
   async put(ref: Ref, name: string, upload: Upload): Promise<void> {
     const stored = await this.find(name);
     if (stored) return refuseOthers(name, await holds(stored, upload));
-    const bytes = exactly(upload);
+    await this.#refuseFull(upload.size);
+    const bytes = this.#leavingRoom(exactly(upload));
     try {
       await this.#store.putBig(ref, name, { size: upload.size, stream: () => bytes, tree: () => new Uint8Array() });
     } catch (error) {
       // Somebody else was faster, and this upload is used up.
       if (isModelGuardError(error) && error.code === 'ALREADY_EXISTS') refuseOthers(name, false);
       throw error;
+    }
+  }
+
+  async #refuseFull(more: number): Promise<void> {
+    if ((await this.#free()) - more < RESERVED)
+      throw new ModelGuardError('LIMIT_EXCEEDED', 'The disk of this server has no room for the part', {
+        advice: 'Have its administrator make room.',
+      });
+  }
+
+  async *#leavingRoom(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    let since = 0;
+    for await (const piece of bytes) {
+      since += piece.length;
+      if (since >= LOOKED_AT_EVERY) {
+        since = 0;
+        await this.#refuseFull(0);
+      }
+      yield piece;
     }
   }
 

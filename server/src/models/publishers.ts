@@ -1,5 +1,6 @@
 /** Whose signature a model must carry. */
 import { fingerprintOf, ModelGuardError, publisherOf, type RouteAnswer } from '@org/model-guard/server-kit';
+import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
 import type { Ref } from './local-parts.js';
 
@@ -44,19 +45,16 @@ export async function setPublishers(
   given: readonly string[],
 ): Promise<Publishers> {
   const keys = [...new Set(given)].sort();
-  await context.db.transaction().execute(async (trx) => {
-    await trx.deleteFrom('publishers').where('name', '=', name).execute();
-    await trx
-      .insertInto('publishers')
-      .values(keys.map((key) => ({ name, key })))
-      .execute();
-    await context.audit.append(trx, {
-      action: 'publishers.set',
-      outcome: 'success',
-      resource: `model:${name}`,
-      caller: member,
-      detail: keys.map(fingerprintOf).join(', '),
-    });
-  });
-  return { keys };
+  const entry = { action: 'publishers.set', resource: `model:${name}`, caller: member };
+  return await recordingRefusals(context, entry, () =>
+    context.db.transaction().execute(async (trx) => {
+      await trx.deleteFrom('publishers').where('name', '=', name).execute();
+      await trx
+        .insertInto('publishers')
+        .values(keys.map((key) => ({ name, key })))
+        .execute();
+      await context.audit.append(trx, { ...entry, outcome: 'success', detail: keys.map(fingerprintOf).join(', ') });
+      return { keys };
+    }),
+  );
 }

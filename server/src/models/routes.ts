@@ -1,7 +1,8 @@
 import { ModelGuardError } from '@org/model-guard/server-kit';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Caller, Context } from '../context.js';
+import { networkOf } from '../http/addresses.js';
 import { implement } from '../http/implement.js';
 import { memberOf } from '../http/member.js';
 import { Throttle } from '../http/throttle.js';
@@ -60,6 +61,7 @@ function registerUploads(app: FastifyInstance, context: Context, parts: LocalPar
 
 interface Download {
   readonly caller: Caller;
+  readonly request: FastifyRequest;
   /** What was signed. */
   readonly path: string;
   readonly query: { readonly expires: string; readonly signature: string };
@@ -68,7 +70,7 @@ interface Download {
   readonly find: () => Promise<StoredPart | undefined>;
 }
 
-/** Refused downloads of one address that the audit log takes in a minute: anybody can ask. */
+/** Refused downloads of one network that the audit log takes in a minute: anybody can ask. */
 const NOTED = 5;
 const MINUTE = 60;
 
@@ -76,10 +78,10 @@ function registerDownloads(app: FastifyInstance, context: Context, parts: LocalP
   const { audit, now } = context;
   const urls = partUrls(context);
   const throttle = new Throttle(NOTED, MINUTE);
-  const opened = async ({ caller, path, query, name, find }: Download): Promise<StoredPart> => {
+  const opened = async ({ caller, request, path, query, name, find }: Download): Promise<StoredPart> => {
     const entry = { action: 'parts.read', resource: `part:${name}`, caller };
     if (!urls.verify(path, Number(query.expires), query.signature)) {
-      if (throttle.take(caller.address, now()).allowed) await audit.record({ ...entry, outcome: 'denied' });
+      if (throttle.take(networkOf(request.ip), now()).allowed) await audit.record({ ...entry, outcome: 'denied' });
       throw new ModelGuardError('NOT_AUTHORISED', 'This URL is not one of this server, or is over', {
         advice: 'Take or renew a lease: it brings a new URL.',
       });
@@ -90,12 +92,12 @@ function registerDownloads(app: FastifyInstance, context: Context, parts: LocalP
     return part;
   };
   implement(app, 'readPart', async ({ caller, params: { part: name }, query, request, reply }) => {
-    const part = await opened({ caller, path: partPath(name), query, name, find: () => parts.find(name) });
+    const part = await opened({ caller, request, path: partPath(name), query, name, find: () => parts.find(name) });
     return sendPart(request, reply, part, name);
   });
   implement(app, 'readTree', async ({ caller, params: { part }, query, request, reply }) => {
     const name = `${part}.tree`;
-    const tree = await opened({ caller, path: treePath(part), query, name, find: () => parts.findTree(part) });
+    const tree = await opened({ caller, request, path: treePath(part), query, name, find: () => parts.findTree(part) });
     return sendPart(request, reply, tree, name);
   });
 }

@@ -1,5 +1,6 @@
 /** Parts over HTTP: whole or not at all on the way in, whole or a range on the way out. */
 import { open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { StoredPart, Upload } from './local-parts.js';
@@ -32,6 +33,8 @@ export async function sendPart(
   if (wanted !== 'whole') reply.code(206).header('content-range', `bytes ${start}-${end}/${part.size}`);
   reply.header('content-length', end - start + 1).type('application/octet-stream');
   if (part.size === 0) return reply.send(Buffer.alloc(0));
+  // The answer to HEAD has the same headers, but Fastify would read a whole part for it and send nothing.
+  if (request.method === 'HEAD') return reply.send(Readable.from([]));
   const file = await open(part.file, 'r');
   return reply.send(file.createReadStream({ start, end }));
 }

@@ -118,15 +118,12 @@ export function registerServerKeys(program: Command, context: Context): void {
     'replace the key that clients pin by one that the old key signs',
     async (guard, _args, _flags, options) => {
       const value = await guard.keys.rotateSigning(options);
-      const hint = 'Clients that pinned an earlier key follow it; new ones pin this one.';
-      return {
-        value,
-        text: `${rows([
-          ['key', value.key],
-          ['fingerprint', value.fingerprint],
-          ['before', value.previous],
-        ])}\n${hint}`,
-      };
+      const said = rows([
+        ['key', value.key],
+        ['fingerprint', value.fingerprint],
+        ['before', value.previous],
+      ]);
+      return { value, text: `${said}\nClients that pinned an earlier key follow it; new ones pin this one.` };
     },
   );
   example(keys, 'model-guard server-keys rotate', 'model-guard server-keys rotate-signing');

@@ -29,7 +29,7 @@ export class OwnAccount {
 /** A new account. */
 export interface NewUser {
   readonly email: string;
-  /** 12 to 256 characters; to be changed at the first log-in. */
+  /** 12 to 256 characters. Whoever made it knows it: have it changed (`account.changePassword`). */
   readonly password: string;
   readonly role: AccountRole;
   readonly name?: string | undefined;

@@ -6,7 +6,7 @@ const workers = new AsyncLocalStorage<string>();
 export class Gate {
   #opened = Promise.resolve();
   #open: (() => void) | undefined;
-  readonly #waiting = new Set<string>();
+  readonly waiting = new Set<string>();
   #changed: (() => void) | undefined;
   /** Grows with every closing. */
   closings = 0;
@@ -34,16 +34,16 @@ export class Gate {
   /** Goes on when it is open and, if given, when `until` is there. */
   async pass(until: Promise<unknown> = Promise.resolve()): Promise<void> {
     const worker = workers.getStore() ?? '';
-    this.#waiting.add(worker);
+    this.waiting.add(worker);
     this.#changed?.();
     await until;
     while (this.#open) await this.#opened;
-    this.#waiting.delete(worker);
+    this.waiting.delete(worker);
   }
 
   /** Resolves when so many workers wait: then nothing is under way. */
   async quiet(count: number): Promise<void> {
-    while (this.#waiting.size < count)
+    while (this.waiting.size < count)
       await new Promise<void>((resolve) => {
         this.#changed = resolve;
       });

@@ -1,6 +1,6 @@
 /** The gate: checks of uploads never run more than so many at a time, and none waits for ever. */
 import { expect, it } from 'vitest';
-import { Gate } from '../src/models/gate.js';
+import { Gate } from '../src/gate.js';
 
 it('lets two run at once, the others in order, whatever becomes of them', async () => {
   const gate = new Gate(2);

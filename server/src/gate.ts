@@ -1,14 +1,19 @@
-/** Lets so many run at once; the others wait in order. */
+import { TooMany } from './too-many.js';
+
+/** Lets so many run at once; the others wait in order. RATE_LIMITED behind too long a line. */
 export class Gate {
   readonly #waiting: (() => void)[] = [];
+  readonly #longest: number;
   #free: number;
 
-  constructor(places: number) {
+  constructor(places: number, longest = Number.POSITIVE_INFINITY) {
     this.#free = places;
+    this.#longest = longest;
   }
 
   async run<T>(task: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free--;
+    else if (this.#waiting.length >= this.#longest) throw new TooMany(1);
     else await new Promise<void>((go) => this.#waiting.push(go));
     try {
       return await task();

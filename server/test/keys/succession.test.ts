@@ -1,0 +1,260 @@
+/** The signing key is replaced: who trusted any of them goes on, nobody else gets in, and a crash leaves the old one or the new one. */
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DeviceKey, load, protect, SigningKey } from '@org/model-guard';
+import {
+  fingerprintOf,
+  type RouteAnswer,
+  readStatement,
+  type SigningKey as ServerSigningKey,
+  type Statement,
+  sayAs,
+} from '@org/model-guard/server-kit';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { failureOf } from '../../../test/support/failures.js';
+import type { Member } from '../../src/context.js';
+import { signingKeyFile } from '../../src/keys/files.js';
+import { replaceSigningKey } from '../../src/keys/succession.js';
+import { RotationWorker } from '../../src/keys/worker.js';
+import { openServer } from '../../src/server.js';
+import { clientOf, readyDevice } from '../support/clients.js';
+import { startTestServer, type TestServer } from '../support/server.js';
+import { entitle, granted, Machine, Publisher, said, termsOf } from '../support/story.js';
+
+let server: TestServer;
+/** The first signing key. */
+let first: string;
+beforeEach(async () => {
+  server = await startTestServer();
+  first = current();
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await server.close();
+});
+
+type Replaced = RouteAnswer<'rotateSigningKey'>;
+const current = (): string => server.context.keys.signing.publicKey.toString();
+const fileOf = (key: string): string => signingKeyFile(server.config.keysFolder, key);
+const signingFiles = async (): Promise<string[]> =>
+  (await readdir(server.config.keysFolder)).filter((name) => name.startsWith('signing'));
+const replace = () => server.request('apiAdmin', 'rotateSigningKey', { body: {} });
+async function replaced(): Promise<Replaced> {
+  const answer = await replace();
+  expect(answer.statusCode, answer.body).toBe(200);
+  return answer.json();
+}
+const facts = async (): Promise<RouteAnswer<'server'>> => (await server.request('operator', 'server')).json();
+const caller = (): Member => ({ address: '', request: 'r', account: server.accounts.apiAdmin });
+const codeOf = async (task: () => Promise<unknown>): Promise<string> => (await failureOf(task)).code;
+
+describe('a succession', () => {
+  it('is a chain that leads from the first key to the one that signs now, over restarts', async () => {
+    const turns = [await replaced(), await replaced()];
+    server = await server.restart();
+    turns.push(await replaced());
+    server = await server.restart();
+    expect(turns.map(({ previous }) => previous)).toEqual([first, ...turns.slice(0, -1).map(({ key }) => key)]);
+    expect(turns.map(({ fingerprint }) => fingerprint)).toEqual(turns.map(({ key }) => fingerprintOf(key)));
+    const newest = turns.at(-1)?.key ?? '';
+    expect(current()).toBe(newest);
+
+    const { server: statement, succession } = await facts();
+    expect(succession.map(({ key }) => key)).toEqual(turns.map(({ previous }) => previous));
+    const about = { server: server.context.serverId };
+    const named = succession.map((link) => readStatement('succession', link, { ...about, trusted: [link.key] }).next);
+    expect(named).toEqual(turns.map(({ key }) => key));
+    readStatement('server', statement, { ...about, trusted: [newest] });
+    const jwks = (await server.request(undefined, 'jwks')).json();
+    readStatement('jwks', jwks.statement, { ...about, trusted: [newest] });
+  });
+
+  it('has its file for this user alone; the one of the old key is not needed any more', async () => {
+    const { key } = await replaced();
+    expect((await stat(fileOf(key))).mode & 0o777).toBe(0o600);
+    await rm(join(server.config.keysFolder, 'signing.key'));
+    server = await server.restart();
+    expect(current()).toBe(key);
+  });
+
+  it('follows a key that is mounted as a secret, may be mounted in its place, and does not start without its own', async () => {
+    const secrets = join(server.folder, 'secrets');
+    const mounted = join(secrets, 'model_guard_signing_key');
+    await mkdir(secrets);
+    await rename(join(server.config.keysFolder, 'signing.key'), mounted);
+    server = await server.restart();
+    expect(current()).toBe(first);
+    const { key } = await replaced();
+    server = await server.restart();
+    expect(current()).toBe(key);
+    await rename(fileOf(key), join(server.folder, 'elsewhere'));
+    await expect(server.restart()).rejects.toMatchObject({ code: 'KEY_INVALID' });
+    await rename(join(server.folder, 'elsewhere'), mounted);
+    server = await server.restart();
+    expect(current()).toBe(key);
+    expect((await replaced()).previous).toBe(key);
+  });
+
+  it('signs leases and their policies at once', async () => {
+    const publisher = new Publisher(server);
+    await publisher.register();
+    const made = await publisher.publish();
+    await entitle(server, 'operator');
+    const machine = await Machine.ready(server);
+    await replaced();
+    const grant = await granted(machine);
+    expect(grant.lease.key).toBe(current());
+    expect(termsOf(server, grant).device).toBe(machine.id);
+    expect(await machine.open(server, grant, made.big, publisher.key)).toEqual(made.plain);
+  });
+
+  it('is written down with the key that is new, or that somebody tried', async () => {
+    const { key } = await replaced();
+    const events = async () =>
+      (await server.request('admin', 'auditEvents', { query: { action: 'keys.rotate-signing' } })).json();
+    expect((await events()).items).toMatchObject([
+      { outcome: 'success', resource: `key:${key}`, personal: { detail: `in the place of ${first}` } },
+    ]);
+    await Promise.allSettled([replaceSigningKey(server.context, caller()), replaceSigningKey(server.context, caller())]);
+    expect((await events()).items.map(({ outcome }: { outcome: string }) => outcome).sort()).toEqual([
+      'failure',
+      'success',
+      'success',
+    ]);
+  });
+});
+
+describe('nothing by halves', () => {
+  it('killed after the file and before the commit, the old key stays', async () => {
+    await server.context.keys.makeSigning();
+    server = await server.restart();
+    expect(current()).toBe(first);
+    expect((await facts()).succession).toEqual([]);
+    const { previous } = await replaced();
+    expect(previous).toBe(first);
+  });
+
+  it('where the audit event cannot be written, the old key stays', async () => {
+    vi.spyOn(server.context.audit, 'append').mockRejectedValueOnce(new Error('the disk is full'));
+    expect(said(await replace())).toBe('500 SERVER_FAILED');
+    expect(current()).toBe(first);
+    server = await server.restart();
+    expect(current()).toBe(first);
+    expect((await facts()).succession).toEqual([]);
+  });
+
+  it('killed after the commit, the new key signs', async () => {
+    vi.spyOn(server.context.keys, 'reload').mockRejectedValueOnce(new Error('killed'));
+    expect(said(await replace())).toBe('500 SERVER_FAILED');
+    server = await server.restart();
+    expect(current()).not.toBe(first);
+    expect((await facts()).succession).toHaveLength(1);
+  });
+
+  it('two at once are one: a key never names two successors, and the other file is gone', async () => {
+    const both = await Promise.allSettled([
+      replaceSigningKey(server.context, caller()),
+      replaceSigningKey(server.context, caller()),
+    ]);
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(both.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'ALREADY_EXISTS' } });
+    expect((await facts()).succession).toHaveLength(1);
+    expect(await signingFiles()).toHaveLength(2);
+  });
+
+  it('in another process is refused here, and taken up', async () => {
+    const other = await openServer(server.config, { now: server.context.now });
+    try {
+      const { key } = await replaced();
+      await expect(replaceSigningKey(other.context, caller())).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+      const worker = new RotationWorker(other.context);
+      worker.wake();
+      await worker.idle();
+      expect(other.context.keys.signing.publicKey.toString()).toBe(key);
+      expect((await replaceSigningKey(other.context, caller())).previous).toBe(key);
+    } finally {
+      await other.close();
+    }
+  });
+});
+
+describe('clients', () => {
+  const plain = new Uint8Array(randomBytes(100_000));
+  const signer = SigningKey.generate();
+  const publishers = signer.publicKey;
+  const opens = async (guard: ReturnType<typeof clientOf>): Promise<void> => {
+    using model = await load('net@1', { from: guard });
+    expect(Buffer.compare(model.bytes, plain)).toBe(0);
+  };
+
+  beforeEach(async () => {
+    await server.listen();
+    const file = join(server.folder, 'net.onnx');
+    writeFileSync(file, plain);
+    const admin = clientOf(server, { role: 'admin' });
+    await admin.publishers.set('net', [publishers]);
+    await protect(file, { name: 'net', version: '1', signer, to: admin });
+    await entitle(server, 'operator', { name: 'net', seats: 100 });
+  });
+
+  it('that pinned any key of the chain load, those that were just there and those that come for the first time', async () => {
+    const device = DeviceKey.generate();
+    const { guard } = await readyDevice(server, { device, publishers });
+    await opens(guard);
+    const { key: second } = await replaced();
+    // Within the minutes for which it takes what it was told for current.
+    await opens(guard);
+    const { key: third } = await clientOf(server, { role: 'apiAdmin' }).keys.rotateSigning();
+    await opens(guard);
+    expect((await guard.server()).signingKeys).toEqual([first, second, third]);
+    for (const serverKey of [first, second, third]) {
+      const { guard: fresh } = await readyDevice(server, { publishers, serverKey, state: join(server.folder, 'fresh') });
+      await opens(fresh);
+      expect((await fresh.server()).signingKeys).toEqual([first, second, third].slice([first, second, third].indexOf(serverKey)));
+    }
+  });
+
+  it('open a lease that the old key signed without the server, to its end', async () => {
+    const device = DeviceKey.generate();
+    const { guard } = await readyDevice(server, { device, publishers });
+    const kept = await guard.lease('net@1');
+    await replaced();
+    const away = clientOf(server, { device, publishers, serverKey: first, url: 'http://127.0.0.1:1' });
+    await opens(away);
+    // It hears of the new key, and still keeps what the old one signed.
+    await guard.server();
+    await opens(clientOf(server, { device, publishers, serverKey: first, url: 'http://127.0.0.1:1' }));
+    server.clock.advance(kept.offlineUntil - server.clock.now);
+    expect((await away.lease('net@1')).source).toBe('kept');
+    server.clock.advance(1);
+    expect(await codeOf(() => away.lease('net@1'))).toBe('LEASE_EXPIRED');
+  });
+
+  it('open without the server what the successor signed', async () => {
+    const device = DeviceKey.generate();
+    const { guard } = await readyDevice(server, { device, publishers });
+    await replaced();
+    await guard.lease('net@1');
+    await opens(clientOf(server, { device, publishers, serverKey: first, url: 'http://127.0.0.1:1' }));
+  });
+
+  it.each<[string, (link: Statement, stranger: ServerSigningKey) => Statement]>([
+    ['by a stranger', (_, stranger) => link(stranger)],
+    ["by a stranger, under the old key's name", (true_, stranger) => ({ ...link(stranger), key: true_.key })],
+    ['that names somebody else', ({ signature, key }, stranger) => ({ payload: link(stranger).payload, signature, key })],
+  ])('refuse a link of the chain %s', async (_, forge) => {
+    await replaced();
+    const stranger = SigningKey.generate();
+    const [truth] = (await facts()).succession;
+    const statement = JSON.stringify(forge(truth as Statement, stranger));
+    await server.context.db.updateTable('successions').set({ statement }).execute();
+    await server.context.keys.reload(server.context.db);
+    const guard = clientOf(server, { serverKey: first });
+    expect(await codeOf(() => guard.server())).toBe('SERVER_UNTRUSTED');
+  });
+  /** As a stranger would say it. */
+  const link = (by: ServerSigningKey): Statement =>
+    sayAs(by, { kind: 'succession', server: server.context.serverId, time: server.clock.now, next: by.publicKey.toString() });
+});

@@ -1,0 +1,88 @@
+/**
+ * The server is killed (SIGKILL) while clients publish, release, rotate and lease. Nothing that it has acknowledged is lost, and nothing
+ * that is half done shows. The seed repeats what the clients do, not the moments at which the kills strike.
+ */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { print } from '../../../test/support/print.js';
+import { scaled } from '../../../test/support/sample.js';
+import { seeded } from '../../../test/support/seed.js';
+import { Checks } from '../support/crash/checks.js';
+import { KINDS } from '../support/crash/journal.js';
+import { Load } from '../support/crash/load.js';
+import { makeWorld, type World } from '../support/crash/world.js';
+import { expectNoSecrets, KnownSecrets } from '../support/secrets-in-logs.js';
+import { builtCommand } from '../support/server-process.js';
+
+const KILLS = scaled(100, 10);
+/** Kills between two looks at everything. */
+const EVERYTHING = Math.max(5, Math.ceil(KILLS / 5));
+const AIMS = ['publish', 'release', 'rotate', 'lease'] as const;
+/** Acknowledgements between two kills, at least. */
+const WORK = 6;
+
+const random = seeded('crash');
+const folder = mkdtempSync(join(tmpdir(), 'guard-crash-'));
+const secrets = new KnownSecrets();
+let built: Awaited<ReturnType<typeof builtCommand>>;
+let world: World;
+beforeAll(async () => {
+  built = await builtCommand();
+  world = await makeWorld(built.command, folder, random, secrets);
+});
+afterAll(async () => {
+  await world?.process.kill();
+  await built?.remove();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** At a random moment of the next action of that kind. */
+async function killDuring(aim: (typeof AIMS)[number]): Promise<void> {
+  const { gate, journal, process } = world;
+  await journal.next(aim);
+  const milliseconds = random.integer(Math.ceil(1.5 * journal.usual(aim)));
+  await new Promise((resolve) => setTimeout(resolve, milliseconds));
+  gate.shut();
+  await process.kill();
+}
+
+it(`survives ${KILLS} kills`, async () => {
+  const { gate, journal, process, root } = world;
+  const checks = new Checks(world);
+  const load = new Load(world);
+  const began = performance.now(); let stage='';
+ const dbg=setInterval(()=>print(`DBG ${stage} shut ${gate.isShut} waiting ${[...(gate as any).waiting]} faults ${journal.faults.length} ${JSON.stringify([...journal.acknowledged])} pid ${process.pid}`),5000);
+  for (let kill = 1; kill <= KILLS; kill++) {
+    await journal.after(WORK);
+    await killDuring(AIMS[kill % AIMS.length] ?? 'publish');
+    stage='start';await process.start();stage='quiet';
+    await gate.quiet(load.workers);
+    stage='check';await checks.afterRestart();
+    if (kill % EVERYTHING === 0) await checks.all();
+    expect(journal.faults, `after kill ${kill}`).toEqual([]);
+    gate.open();
+  }
+  await journal.after(WORK);
+  clearInterval(dbg);await load.end();
+  const rotation = [...journal.rotations].at(-1);
+  while (rotation !== undefined && (await root.keys.rotation(rotation)).state === 'running');
+  await checks.all();
+  expect(journal.faults).toEqual([]);
+
+  secrets.keyFiles(join(folder, 'data', 'keys'));
+  expectNoSecrets(secrets, process.output);
+  const keyFiles = readdirSync(join(folder, 'data', 'keys'));
+  const { keys } = await root.keys.list();
+  const seconds = Math.round((performance.now() - began) / 1000);
+  const counts = (all: Iterable<readonly [string, unknown]>): string =>
+    [...all].map(([what, count]) => `${what} ${count}`).join(', ');
+  print(`${KILLS} kills in ${seconds} s; a start took ${median(process.starts)} ms (median)`);
+  print(`acknowledged: ${counts(KINDS.map((kind) => [kind, journal.acknowledged.get(kind) ?? 0]))}`);
+  print(`answers lost: ${counts(Object.entries(journal.lost))}; refused: ${counts(journal.refusals)}`);
+  print(`checked: ${counts(Object.entries(checks.counted))}; ${keyFiles.length} key files, ${keys.length} encryption keys`);
+  print(`${process.output.length} lines of log hold none of ${secrets.count} secrets`);
+}, 1_800_000);
+
+const median = (all: readonly number[]): number => Math.round([...all].sort((a, b) => a - b)[all.length >> 1] ?? 0);
