@@ -122,9 +122,9 @@ export function configure(given: Settings, environment: NodeJS.ProcessEnv = proc
   };
   if (config.httpRedirectPort !== undefined && !tls) throw refused('--http-redirect-port needs --tls-cert and --tls-key');
   if (config.production) refuseInProduction(config);
-  if (!config.authentication && !isLoopback(config.host))
+  if (!config.authentication && isExposed(config))
     throw refused(
-      'Without authentication everybody who reaches the server is an administrator: it then listens on this machine alone',
+      'Without authentication everybody who reaches the server is an administrator: it then serves this machine alone',
     );
   return config;
 }
@@ -158,6 +158,10 @@ const refused = (what: string): ModelGuardError => new ModelGuardError('INVALID_
 /** The URL of an address and a port. */
 export const urlOf = (host: string, at: number, secure: boolean): string =>
   `${secure ? 'https' : 'http'}://${isIP(host) === 6 ? `[${host}]` : host}:${at}`;
+
+/** Whether others than this machine reach it: at its address, or through a proxy. */
+export const isExposed = ({ host, trustedProxies }: Pick<Config, 'host' | 'trustedProxies'>): boolean =>
+  !isLoopback(host) || trustedProxies.length > 0;
 
 const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import type { Config } from './config.js';
 
-/** The place and the rules secrets are found by. */
+/** The place and the rules secrets are found by. `production`: no secret is taken that everybody knows. */
 export type SecretPlace = Pick<Config, 'secretsFolder' | 'production'>;
 
 /**
@@ -40,7 +40,10 @@ export async function secret(
   const value = found ?? development;
   const where = `model_guard_${name} (${join(place.secretsFolder, `model_guard_${name}`)} or MODEL_GUARD_${name.toUpperCase()})`;
   if (place.production && value === development)
-    throw new ModelGuardError('INVALID_ARGUMENT', `NODE_ENV=production does not run with a development secret: set ${where}`);
+    throw new ModelGuardError(
+      'INVALID_ARGUMENT',
+      `Neither production nor what others can reach runs with a development secret: set ${where}`,
+    );
   if (Buffer.byteLength(value) < minBytes)
     throw new ModelGuardError('INVALID_ARGUMENT', `The secret ${where} has fewer than ${minBytes} bytes`);
   return value;

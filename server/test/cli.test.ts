@@ -70,6 +70,8 @@ describe('model-guard with a guard server', () => {
     await login('companion', '--publisher', `defects=${publisher.trim()}`);
     const { device, fingerprint } = await json('enroll', '--device', at('device.key'), '--name', 'line 4', ...as('companion'));
     await succeed('models', 'publishers', 'defects', '--set', publisher.trim(), ...as('apiAdmin'));
+    // Who logs in again, with another password perhaps, is still the same machine.
+    await login('companion', '--publisher', `defects=${publisher.trim()}`);
 
     const published = await json(
       ...['publish', at('model.onnx'), '--name', 'defects', '--model-version', '1', '--sign', at('publisher.key')],
@@ -144,18 +146,30 @@ describe('model-guard with a guard server', () => {
     expect([done.code, done.stderr]).toEqual([0, expect.stringMatching(/authenticating.*fetchingKey.*decrypting.*done/s)]);
     expect(Buffer.compare(await readFile(at('out/plain')), await readFile(at('model.onnx')))).toBe(0);
     expect((await unlock('sh', '-c', 'cat >/dev/null; exit 3')).stderr).toContain('status 3');
+    const early = await unlock('head', '-c', '10');
+    expect([early.code, early.stderr]).toEqual([6, expect.stringMatching(/head ended before it had read everything.*IO_FAILED/)]);
+    // The password is for us, not for whoever reads the archive.
+    process.env.MODEL_GUARD_EMAIL = 'companion@example.com';
+    process.env.MODEL_GUARD_PASSWORD = PASSWORD;
+    expect((await unlock('sh', '-c', `env > ${at('out/env')}; cat >/dev/null`)).code).toBe(0);
+    delete process.env.MODEL_GUARD_EMAIL;
+    delete process.env.MODEL_GUARD_PASSWORD;
+    expect(await readFile(at('out/env'), 'utf8')).not.toMatch(/MODEL_GUARD_(EMAIL|PASSWORD)/);
     expect((await unlock(at('no-such-program'))).stderr).toContain('NOT_FOUND');
     await writeFile(at('images.mguard'), await readFile(at('model.onnx')));
-    expect((await unlock('cat')).stderr).toContain('ARCHIVE_CHANGED');
+    // The command is ended before the end of its input could tell it that this was the whole.
+    const changed = await unlock('sh', '-c', `cat >/dev/null; : > ${at('out/taken-for-whole')}`);
+    expect(changed.stderr).toContain('ARCHIVE_CHANGED');
+    await expect(readFile(at('out/taken-for-whole'))).rejects.toThrow('ENOENT');
   });
 
   it('shows the audit log, exports it, and verifies the export without the server', async () => {
-    await succeed('audit-log', 'checkpoint', '--out', at('checkpoint.json'), ...as('apiAdmin'));
+    const { auditKey: key } = await json('audit-log', 'checkpoint', '--out', at('checkpoint.json'), ...as('apiAdmin'));
+    expect(key).toBe(server.context.keys.audit.publicKey.toString());
     await succeed('audit-log', 'export', '--out', at('events.jsonl'), ...as('apiAdmin'));
     expect((await succeed('audit-log', 'events', '--action', 'leases.take', ...as('apiAdmin'))).stdout).toContain(
       'model:defects@1',
     );
-    const key = server.context.keys.audit.publicKey.toString();
     const verify = () =>
       modelGuard('audit-log', 'verify', at('events.jsonl'), '--checkpoint', at('checkpoint.json'), '--key', key);
     expect((await verify()).stdout).toContain('Nothing was changed');

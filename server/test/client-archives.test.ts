@@ -136,6 +136,20 @@ describe('unlock', () => {
     expect(unlocking.state).toBe('failed');
   });
 
+  it('ends with the signal also while the pipe takes nothing, and where the pipe is gone before it is ended', async () => {
+    const { guard } = await readyDevice(server);
+    const controller = new AbortController();
+    const stuck = new Writable({ write: () => setImmediate(() => controller.abort('enough')) });
+    const unlocking = guard.unlock(legacy, { name: 'old-images', signal: controller.signal });
+    expect(await failureOf(() => unlocking.pipeTo(stuck))).toMatchObject({ code: 'ABORT_ERR', cause: 'enough' });
+    expect(stuck.destroyed).toBe(true);
+    const gone = new Sink();
+    const onState = (state: UnlockState): void => {
+      if (state === 'done') gone.destroy();
+    };
+    await expect(guard.unlock(legacy, { name: 'old-images', onState }).pipeTo(gone)).rejects.toThrow();
+  });
+
   it('ends with the pipe that breaks', async () => {
     const { guard } = await readyDevice(server);
     const target = new PassThrough();

@@ -35,6 +35,8 @@ describe('configure', () => {
     ['an origin with a path', { data, corsOrigin: ['https://example.com/x'] }],
     ['a way of signing tokens that does not exist', { data, tokens: 'none' as 'eddsa' }],
     ['no limit', { data, loginLimit: 0 }],
+    ['a network where everybody is an administrator', { data, authentication: false, host: '0.0.0.0' }],
+    ['a proxy to a server where everybody is an administrator', { data, authentication: false, behindProxy: true }],
     ['a setting that does not exist', { data, autentication: false } as Settings],
   ])('refuses %s', (_what, settings) => {
     expect(() => configure(settings, {})).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
@@ -79,26 +81,18 @@ describe('the command line', () => {
   it('gives every flag to configure()', async () => {
     const settings = await parse(
       ...['--data', '/d', '--port', '1', '--cors-origin', 'https://a.example', '--cors-origin', 'https://b.example'],
-      ...[
-        '--no-authentication',
-        '--behind-proxy',
-        '--tokens',
-        'hs256',
-        '--address-limit',
-        '7',
-        '--public-url',
-        'https://x.example',
-      ],
+      ...['--behind-proxy', '--tokens', 'hs256', '--address-limit', '7', '--public-url', 'https://x.example'],
     );
     expect(configure(settings, {})).toMatchObject({
       port: 1,
       corsOrigins: ['https://a.example', 'https://b.example'],
-      authentication: false,
+      authentication: true,
       trustedProxies: ['loopback', 'linklocal', 'uniquelocal'],
       tokens: 'hs256',
       publicUrl: 'https://x.example',
       limits: { address: 7 },
     });
+    expect(configure(await parse('--data', '/d', '--no-authentication'), {})).toMatchObject({ authentication: false });
   });
 
   it('names a variable for every flag, and shows an example', () => {

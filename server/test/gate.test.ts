@@ -23,3 +23,15 @@ it('lets two run at once, the others in order, whatever becomes of them', async 
   expect((await outcomes).map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'rejected', 'fulfilled', 'rejected']);
   await expect(gate.run(async () => 'free again')).resolves.toBe('free again');
 });
+
+it('refuses those behind too long a line, and nobody after it has moved on', async () => {
+  const gate = new Gate(1, 1);
+  let end = (): void => {};
+  const first = gate.run(() => new Promise<void>((done) => (end = done)));
+  const second = gate.run(async () => 'second');
+  await expect(gate.run(async () => 'third')).rejects.toMatchObject({ code: 'RATE_LIMITED', seconds: 1 });
+  end();
+  await first;
+  expect(await second).toBe('second');
+  expect(await gate.run(async () => 'fourth')).toBe('fourth');
+});

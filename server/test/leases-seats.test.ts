@@ -50,6 +50,19 @@ describe('seats', () => {
     expect(said(await server.request('admin', 'revokeLease', { params: { lease: '0'.repeat(32) } }))).toBe('404 NOT_FOUND');
   });
 
+  it('are held by a lease that the device may have kept, whatever shorter one it asks for then', async () => {
+    await entitle(server, 'operator', { leaseSeconds: 86_400, offlineSeconds: 86_400 });
+    const [one, two] = (await bench(2)) as [Machine, Machine];
+    await granted(one);
+    await granted(one, { seconds: 1 });
+    server.clock.now += 3600;
+    expect(said(await two.take({ name: 'defects' }))).toBe('409 SEATS_TAKEN');
+    await granted(one);
+    expect((await leasesOf(server, { active: 'true' })).length).toBe(1);
+    server.clock.now += 86_400;
+    expect(said(await two.take({ name: 'defects' }))).toBe('201');
+  });
+
   it('are never more, with twenty devices at once', async () => {
     await entitle(server, 'operator', { seats: 3 });
     const devices = await bench(20);

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { packageRoot } from '../native/index.js';
 import type { RunOptions } from '../native/work.js';
+import { plainJson, plainLines } from './output.js';
 import { ProgressDisplay } from './progress.js';
 
 export interface RunFlags {
@@ -41,13 +42,13 @@ export class Context {
 
   /** The result, for whoever reads stdout: a person, or with `json` a machine. */
   print(json: boolean | undefined, value: unknown, text: string): void {
-    process.stdout.write(`${json ? JSON.stringify(value) : text}\n`);
+    process.stdout.write(`${json ? plainJson(value) : plainLines(text)}\n`);
   }
 
   /** A remark for the person in front of the terminal. */
   note(text: string): void {
     this.#progress.stop();
-    process.stderr.write(`${text}\n`);
+    process.stderr.write(`${plainLines(text)}\n`);
   }
 
   close(): void {

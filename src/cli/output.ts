@@ -1,3 +1,14 @@
+/** Controls of terminals and of writing direction: what others named is to steer no terminal and to look like no line of ours. */
+const STEERING = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/** One line that only shows. */
+export const plain = (text: string): string => text.replace(STEERING, '\ufffd');
+/** The same of several lines. */
+export const plainLines = (text: string): string => text.split('\n').map(plain).join('\n');
+/** Escaped where JSON would let it stand. */
+export const plainJson = (value: unknown): string =>
+  JSON.stringify(value).replace(STEERING, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 export function formatBytes(bytes: number): string {
@@ -7,7 +18,8 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`;
 }
 
-export function columns(lines: readonly (readonly string[])[]): string {
+export function columns(given: readonly (readonly string[])[]): string {
+  const lines = given.map((line) => line.map(plain));
   const widths = (lines[0] ?? []).map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
   return lines.map((line) => `  ${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd()).join('\n');
 }

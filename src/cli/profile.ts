@@ -25,7 +25,7 @@ export type Profile = z.output<typeof shape>;
 
 /** `$XDG_CONFIG_HOME/model-guard/server.json`, unless said otherwise. */
 export const profilePath = (given?: string): string =>
-  resolve(given ?? join(process.env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'model-guard', 'server.json'));
+  resolve(given ?? join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'model-guard', 'server.json'));
 
 /** NOT_FOUND with what to do, INVALID_ARGUMENT for what is no profile. */
 export async function readProfile(given?: string): Promise<Profile> {

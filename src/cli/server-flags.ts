@@ -17,7 +17,8 @@ export interface ServerFlags {
   readonly rollback?: boolean;
 }
 
-const VARIABLES = { email: 'MODEL_GUARD_EMAIL', password: 'MODEL_GUARD_PASSWORD' } as const;
+/** Where credentials stand that no file holds. */
+export const VARIABLES = { email: 'MODEL_GUARD_EMAIL', password: 'MODEL_GUARD_PASSWORD' } as const;
 
 /** Of every command that asks the server. */
 export const withServer = (command: Command): Command =>
@@ -34,20 +35,21 @@ export const withPublisher = (command: Command): Command =>
 
 /** `NAME=mgs1:…`, several for one name. */
 export function publishersOf(given: readonly string[] = []): Record<string, string[]> {
-  const publishers: Record<string, string[]> = {};
+  // `constructor` is a name that a model may have.
+  const publishers = new Map<string, string[]>();
   for (const text of given) {
     const at = text.indexOf('=');
     if (at < 1) throw usage(`--publisher wants NAME=mgs1:…, not ${text}`);
     const name = text.slice(0, at);
-    publishers[name] = [...(publishers[name] ?? []), text.slice(at + 1)];
+    publishers.set(name, [...(publishers.get(name) ?? []), text.slice(at + 1)]);
   }
-  return publishers;
+  return Object.fromEntries(publishers);
 }
 
 function credentialsOf(file: string | undefined): CredentialsSource {
   if (file !== undefined) return { file: resolve(file) };
   if (process.env[VARIABLES.email] !== undefined) return { env: VARIABLES };
-  return askCredentials;
+  return () => askCredentials();
 }
 
 const tlsOf = ({ ca, clientCertificate: cert, clientKey: key }: Profile): TlsOptions => ({

@@ -29,11 +29,14 @@ export class RemoteBigPart implements OpenBigPart {
   readonly size: number;
   readonly #options: BigPartOptions;
   #big: BigFacts;
+  /** Seconds since 1970: when another address is asked for, unasked. */
+  #ends: number;
   #renewing: Promise<void> | undefined;
 
   constructor(options: BigPartOptions) {
     this.#options = options;
     this.#big = options.big;
+    this.#ends = options.big.expires - SPARE_SECONDS;
     this.size = options.big.size;
   }
 
@@ -71,7 +74,7 @@ export class RemoteBigPart implements OpenBigPart {
     let renewed = false;
     const { client } = this.#options;
     return await retried({ pace: client.pace, repeatable: true, signal }, async () => {
-      if (this.#options.now() / 1000 > this.#big.expires - SPARE_SECONDS) {
+      if (this.#options.now() / 1000 > this.#ends) {
         await this.#renew(this.#big, signal);
         renewed = true;
       }
@@ -101,6 +104,9 @@ export class RemoteBigPart implements OpenBigPart {
         if (big.name !== used.name || big.size !== used.size)
           throw new ModelGuardError('PARTS_MISMATCH', 'The model was published anew while it was read');
         this.#big = big;
+        // Clocks differ: an address that is over when it comes is tried until its server says so, or every read would ask for one.
+        const ends = big.expires - SPARE_SECONDS;
+        this.#ends = this.#options.now() / 1000 > ends ? Number.POSITIVE_INFINITY : ends;
       })
       .finally(() => {
         this.#renewing = undefined;

@@ -10,8 +10,10 @@ import { failureOf } from './failures.js';
 import { type Pace, pace, retried } from './pace.js';
 import type { HttpRequest, Transport, Upload } from './transport.js';
 
-/** A lease with the largest small part, in base64url. */
-const MAX_ANSWER = 32 * 1024 * 1024;
+const MAX_ANSWER = 8 * 1024 * 1024;
+/** A lease with the largest small part, in base64url; everything about a person. Parsing so much may take seconds. */
+const LARGE = 32 * 1024 * 1024;
+const LARGE_ANSWERS: ReadonlySet<Route> = new Set([routes.takeLease, routes.exportOwnData, routes.exportUserData]);
 
 type Answered<Kind> = { [Name in RouteName]: RouteAnswer<Name> extends Kind ? Name : never }[RouteName];
 /** Routes that answer with a stream or with text have no shape. */
@@ -141,7 +143,7 @@ export class Client {
 
   async #read(route: Route, answer: Answer): Promise<unknown> {
     await this.#expect(route, answer);
-    const bytes = await answer.bytes(MAX_ANSWER);
+    const bytes = await answer.bytes(LARGE_ANSWERS.has(route) ? LARGE : MAX_ANSWER);
     if (route.response === undefined || typeof route.response === 'string') return undefined;
     if (!/^application\/json\s*(;|$)/i.test(answer.headers['content-type'] ?? '')) throw invalid('something that is not JSON');
     return checked(route.response, bytes);

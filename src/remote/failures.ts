@@ -1,6 +1,6 @@
 /** What a server says went wrong, as errors of ours. */
 import { shapes } from '../contract/index.js';
-import { ERROR_CODES, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
+import { ERROR_CODES, hasCode, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
 import type { Answer } from './answer.js';
 import { hinted } from './hints.js';
 import { retryAfter, tooMany } from './pace.js';
@@ -52,6 +52,11 @@ const PLAIN = new Set([413, 414, 429]);
 /** The server, or what stands before it, is not there at the moment. */
 const AWAY = new Set([502, 503, 504]);
 
+const answers = new WeakSet<Error>();
+
+/** Whether a server said so: files and callbacks of this machine fail with some of the same codes. */
+export const isAnswer = (error: unknown): boolean => error instanceof Error && answers.has(error);
+
 /** The error of an answer that is not a success. Reads its body. */
 export async function failureOf(answer: Answer, now: number): Promise<ModelGuardError> {
   const { status, headers } = answer;
@@ -68,7 +73,9 @@ export async function failureOf(answer: Answer, now: number): Promise<ModelGuard
     return new ModelGuardError('RESPONSE_INVALID', `The server answers with status ${status} and no reason that is known`);
   if (said === undefined) return new ModelGuardError(general, `The server refuses the request (status ${status})`);
   const code = others.find((one) => one === said.code) ?? general;
-  return new ModelGuardError(code, `${textOf(said, code)}${requestOf(said)}`);
+  const error = new ModelGuardError(code, `${textOf(said, code)}${requestOf(said)}`);
+  answers.add(error);
+  return error;
 }
 
 interface Said {
@@ -79,7 +86,14 @@ interface Said {
 }
 
 async function detailsOf(answer: Answer): Promise<Said | undefined> {
-  const body = await answer.bytes(MAX_FAILURE);
+  let body: Uint8Array;
+  try {
+    body = await answer.bytes(MAX_FAILURE);
+  } catch (error) {
+    // The page of a proxy: the status says enough.
+    if (hasCode(error, 'RESPONSE_INVALID')) return undefined;
+    throw error;
+  }
   try {
     return shapes.failure.parse(JSON.parse(Buffer.from(body).toString('utf8'))).error;
   } catch {

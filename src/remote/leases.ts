@@ -6,6 +6,7 @@ import { label } from '../stores/parts.js';
 import type { ModelRef } from '../stores/store.js';
 import type { CallOptions } from './client.js';
 import type { Connection } from './connection.js';
+import { isAnswer } from './failures.js';
 import { checkGrant, readKept } from './grants.js';
 import type { Before, Memory } from './memory.js';
 import { proveLease, type Signer } from './proof.js';
@@ -79,7 +80,7 @@ export class Leases {
       return await within(shortly, signal, (limited) => this.#take(ref, before, limited, 1));
     } catch (error) {
       if (!isModelGuardError(error)) throw error;
-      if (ENDING.has(error.code) && trust.server !== undefined) {
+      if (ENDING.has(error.code) && isAnswer(error) && trust.server !== undefined) {
         const all = ENDING_ALL.has(error.code);
         await memory.forget(trust.server, (name, grant) => all || (name === ref.name && versionOf(grant) === ref.version));
       }

@@ -33,11 +33,11 @@ export class Memory {
     const { folder, trust, pinned, clock } = this.#options;
     if (trust.server === undefined) {
       const found = await folder.find(pinned);
-      if (found) trust.recall(found.server, found.state.keys);
+      if (found) trust.recall(found.server, from(pinned, found.state.keys));
     }
     const state = trust.server === undefined ? NOTHING : await folder.read(trust.server);
     // Successors of another key than the one that is pinned now are not to be trusted any more.
-    if (trust.server !== undefined && state.keys.includes(pinned)) trust.recall(trust.server, state.keys);
+    if (trust.server !== undefined && state.keys.includes(pinned)) trust.recall(trust.server, from(pinned, state.keys));
     const moment = await clock();
     refuseSetBack(state.clock, moment);
     return { state, moment };
@@ -50,8 +50,9 @@ export class Memory {
   async learn({ state }: Before, said: Said<'lease'>, grant: Grant, shown: Checkpoint | undefined): Promise<void> {
     const { folder, trust, clock, rollback } = this.#options;
     const accept = rollback === 'accept';
-    this.refuseOlder(state, said);
+    // First: a server that was put back shows an older version too, and that is not what is wrong with it.
     checkLog(state.checkpoint, shown);
+    this.refuseOlder(state, said);
     const moment = await clock();
     await folder.update(said.server, (now) => {
       const highest = accept ? said.ordinal : Math.max(said.ordinal, now.ordinals.get(said.name) ?? 0);
@@ -104,6 +105,9 @@ export class Memory {
   }
 }
 
+/** The pinned key and its successors; not those from before it, which may be why it was pinned. */
+const from = (pinned: string, keys: readonly string[]): readonly string[] => keys.slice(keys.indexOf(pinned));
+
 /** A server that has shown its log once goes on doing so. */
 function checkLog(kept: Checkpoint | undefined, shown: Checkpoint | undefined): void {
   if (shown) checkProgress(kept, shown);
@@ -114,5 +118,9 @@ function checkLog(kept: Checkpoint | undefined, shown: Checkpoint | undefined): 
     );
 }
 
-const newer = (one: Checkpoint | undefined, other: Checkpoint | undefined): Checkpoint | undefined =>
-  one && other ? (other.seq > one.seq ? other : one) : (one ?? other);
+/** AUDIT_LOG_ROLLED_BACK where two processes that asked at the same time were shown two histories. */
+function newer(one: Checkpoint | undefined, other: Checkpoint | undefined): Checkpoint | undefined {
+  if (!one || !other) return one ?? other;
+  if (one.seq === other.seq) checkProgress(one, other);
+  return other.seq > one.seq ? other : one;
+}

@@ -5,6 +5,7 @@ import { call } from '../native/index.js';
 import { checkedBigName, checkedRef } from '../stores/parts.js';
 import type { BigPartSource, ModelRef, Published, StoreOptions } from '../stores/store.js';
 import type { Connection } from './connection.js';
+import { isAnswer } from './failures.js';
 import { hintOf } from './hints.js';
 
 const TREE_PIECE = 1024 * 1024;
@@ -61,7 +62,7 @@ export async function isPublished(connection: Connection, ref: ModelRef, { signa
     await connection.call('getVersion', { params: checkedRef(ref) }, { signal });
     return true;
   } catch (error) {
-    if (hasCode(error, 'NOT_FOUND')) return false;
+    if (hasCode(error, 'NOT_FOUND') && isAnswer(error)) return false;
     throw error;
   }
 }

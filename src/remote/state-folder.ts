@@ -1,6 +1,6 @@
 /**
  * The sealed files of a device, `<device id>/<server id>.<generation>`. A change is a new generation, which one process alone can
- * create: no lock, nothing to clean up after a crash, and never half a file.
+ * create: no lock, and never half a file. A crash leaves at most a sealed temporary, which nobody reads.
  */
 import { randomInt } from 'node:crypto';
 import { readdir } from 'node:fs/promises';

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
+import { rootCertificates } from 'node:tls';
 import { type AbortSignalLike, throwIfAborted } from '../abort.js';
 import { isModelGuardError, ModelGuardError } from '../errors.js';
 import { Answer } from './answer.js';
@@ -32,6 +33,8 @@ const MAX_SOCKETS = 16;
 const KEEP_IDLE_MS = 4_000;
 
 export interface TransportOptions {
+  /** Whose client the certificate is shown to. Elsewhere are big parts: without it, and under public authorities too. */
+  readonly origin: string;
   readonly tls?: TlsSource | undefined;
   readonly timeoutMs: number;
 }
@@ -39,7 +42,8 @@ export interface TransportOptions {
 export class Transport {
   readonly #options: TransportOptions;
   readonly #plain = new http.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS, timeout: KEEP_IDLE_MS });
-  #secure: Promise<https.Agent> | undefined;
+  #own: Promise<https.Agent> | undefined;
+  #elsewhere: Promise<https.Agent> | undefined;
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -51,24 +55,33 @@ export class Transport {
 
   async #agent(url: URL): Promise<http.Agent> {
     if (url.protocol === 'http:') return this.#plain;
-    this.#secure ??= readTls(this.#options.tls).then(
-      (tls) =>
-        new https.Agent({
-          ...tls,
-          keepAlive: true,
-          maxSockets: MAX_SOCKETS,
-          timeout: KEEP_IDLE_MS,
-          minVersion: 'TLSv1.3',
-          // Said here, so that no variable of the environment can say otherwise.
-          rejectUnauthorized: true,
-        }),
-    );
+    const { origin } = this.#options;
+    const own = url.origin === origin;
+    const agent = (own ? this.#own : this.#elsewhere) ?? this.#secureAgent(own);
+    if (own) this.#own = agent;
+    else this.#elsewhere = agent;
     try {
-      return await this.#secure;
+      return await agent;
     } catch (error) {
-      this.#secure = undefined;
+      if (own) this.#own = undefined;
+      else this.#elsewhere = undefined;
       throw error;
     }
+  }
+
+  async #secureAgent(own: boolean): Promise<https.Agent> {
+    const { tls } = this.#options;
+    const { ca, ...certificate } = await readTls(own ? tls : { ca: tls?.ca });
+    return new https.Agent({
+      ...certificate,
+      ...(ca !== undefined && { ca: own ? ca : [...rootCertificates, ca] }),
+      keepAlive: true,
+      maxSockets: MAX_SOCKETS,
+      timeout: KEEP_IDLE_MS,
+      minVersion: 'TLSv1.3',
+      // Said here, so that no variable of the environment can say otherwise.
+      rejectUnauthorized: true,
+    });
   }
 
   /** The answer, whatever its status; its body is read or discarded by the caller. SERVER_UNREACHABLE, TIMED_OUT, RESPONSE_INVALID */
@@ -114,8 +127,9 @@ export class Transport {
   /** Lets go of kept connections. */
   close(): void {
     this.#plain.destroy();
-    this.#secure?.then((agent) => agent.destroy()).catch(() => undefined);
-    this.#secure = undefined;
+    for (const agents of [this.#own, this.#elsewhere]) agents?.then((agent) => agent.destroy()).catch(() => undefined);
+    this.#own = undefined;
+    this.#elsewhere = undefined;
   }
 }
 

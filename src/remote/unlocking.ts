@@ -1,5 +1,4 @@
 /** An archive on its way from its file to a pipe. */
-import { once } from 'node:events';
 import { basename } from 'node:path';
 import { Readable, type Writable } from 'node:stream';
 import { abortable, throwIfAborted } from '../abort.js';
@@ -82,22 +81,26 @@ export class Unlocking {
    */
   async pipeTo(sink: ByteSink): Promise<void> {
     const target = sink as Writable;
+    const stream = this.stream as Readable;
     let broken: Error | undefined;
     const note = (error: Error): void => {
       broken ??= error;
     };
+    // A target that takes nothing does not keep a failure waiting.
+    const leave = (): void => {
+      if (this.#failure) target.destroy();
+    };
     target.on('error', note);
+    stream.once('close', leave);
     try {
-      for await (const piece of this.stream) {
+      for await (const piece of stream as AsyncIterable<Uint8Array>) {
         try {
-          await new Promise<void>((resolve, reject) => target.write(piece, (error) => (error ? reject(error) : resolve())));
+          await taken(target, (done) => target.write(piece, done));
         } finally {
           piece.fill(0);
         }
       }
-      const finished = once(target, 'finish');
-      target.end();
-      await finished;
+      await taken(target, (done) => target.end(done));
     } catch (error) {
       const told = this.#failure ?? broken ?? (error as Error);
       this.#fail(told);
@@ -105,6 +108,7 @@ export class Unlocking {
       throw told;
     } finally {
       target.off('error', note);
+      stream.off('close', leave);
     }
   }
 
@@ -212,6 +216,18 @@ export class Unlocking {
     });
   }
 }
+
+/** Until `target` is done with what `give` gave it. One that is closed meanwhile need not say so. */
+const taken = (target: Writable, give: (done: (error?: Error | null) => void) => void): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const gone = (): void => reject(new Error('the pipe was closed'));
+    target.once('close', gone);
+    give((error) => {
+      target.off('close', gone);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
 
 async function legacy(path: string, key: KeyHandle): Promise<Source> {
   return await call((native) => native.legacyOpen({ file: path }, key));

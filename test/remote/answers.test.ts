@@ -82,6 +82,12 @@ describe('an answer', () => {
     expect(sent).toBeLessThan(100);
   });
 
+  it('is not parsed for seconds where nothing so large can be meant', async () => {
+    fake.on('getDevice', text(`[${'[],'.repeat(4 * MIB)}[]]`));
+    const error = await failureOf(() => client().guard.devices.get(device.id));
+    expect(error).toMatchObject({ code: 'RESPONSE_INVALID', message: expect.stringContaining('more than 8388608 bytes') });
+  });
+
   it('that breaks off is asked for again, and then told', async () => {
     fake.on('getDevice', (_, response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': 100 });
@@ -133,6 +139,11 @@ describe('a refusal', () => {
   ])('%i %s is %s', async (status, code, expected) => {
     fake.on('getDevice', () => failure(status, code));
     expect((await failureOf(() => client().guard.devices.get(device.id))).code).toBe(expected);
+  });
+
+  it.each([500, 503])('%i by a proxy, with a page of any length, is SERVER_FAILED: what was kept may be used', async (status) => {
+    fake.on('getDevice', () => ({ status, bytes: Buffer.alloc(MIB, 'a page ') }));
+    expect((await failureOf(() => client().guard.devices.get(device.id))).code).toBe('SERVER_FAILED');
   });
 
   it('tells its reason in one clean line, its request, and one advice', async () => {

@@ -100,6 +100,19 @@ describe('a session', () => {
     expect(JSON.stringify([error.message, error.stack, String(error.cause)])).not.toContain('the password of a test');
   });
 
+  it('a password is changed once: a wrong one is not tried twice, which would count twice towards the lock-out', async () => {
+    fake.on('account', () => ({ json: account }));
+    fake.on('changePassword', () => failure(401, 'NOT_AUTHENTICATED', 'E-mail address or password is wrong'));
+    const { guard } = client();
+    await guard.account.get();
+    expect((await failureOf(() => guard.account.changePassword('not the password', 'another password of a test'))).code).toBe(
+      'NOT_AUTHENTICATED',
+    );
+    expect(fake.count('changePassword')).toBe(1);
+    // With a fresh token, so that it is the password that was refused.
+    expect(fake.count('token')).toBe(2);
+  });
+
   it('a lock-out is not waited for', async () => {
     fake.on('token', () => failure(429, 'RATE_LIMITED', 'too many', { 'retry-after': '900' }));
     const { guard, pace } = client();

@@ -1,8 +1,11 @@
 /** Who may be the server. If these fail, somebody else on the way may be it. */
 import { createServer, type ServerOptions } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { TlsOptions } from '../../src/index.js';
+import { Transport } from '../../src/remote/transport.js';
 import { Authority } from '../support/certificates.js';
 import { failureOf } from '../support/failures.js';
 import { fakeClient } from '../support/fake-client.js';
@@ -60,6 +63,28 @@ describe('a server', () => {
     const { certFile: cert, keyFile: key } = authority.issue('client');
     expect((await asking(fake, { ca, cert, key })).id).toBe(fake.id);
     expect((await failureOf(() => asking(fake, { ca }))).code).toBe('SERVER_UNREACHABLE');
+  });
+
+  it('alone is shown the certificate of the client: big parts may lie elsewhere', async () => {
+    const seen: unknown[] = [];
+    const store = createServer(
+      { cert: good.cert, key: good.key, ca, requestCert: true, rejectUnauthorized: false },
+      (request, response) => {
+        seen.push((request.socket as TLSSocket).getPeerCertificate().subject?.CN);
+        response.end('part');
+      },
+    );
+    await new Promise<void>((resolve) => store.listen(0, '127.0.0.1', resolve));
+    const url = new URL(`https://127.0.0.1:${(store.address() as AddressInfo).port}/part`);
+    const { cert, key } = authority.issue('shy');
+    for (const origin of [url.origin, 'https://guard.example.org']) {
+      const transport = new Transport({ origin, tls: { ca, cert, key }, timeoutMs: 20_000 });
+      await (await transport.send({ method: 'GET', url })).bytes(100);
+      transport.close();
+    }
+    store.closeAllConnections();
+    store.close();
+    expect(seen).toEqual(['shy', undefined]);
   });
 
   it('is not asked while the certificates cannot be read', async () => {

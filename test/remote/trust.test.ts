@@ -109,6 +109,21 @@ describe('a server statement', () => {
     const elsewhere = fakeClient(fake, { state, device, url: 'http://127.0.0.1:1', serverKey: stranger.publicKey });
     expect(await codeOf(() => lease(elsewhere))).toBe('SERVER_UNREACHABLE');
   });
+
+  it('a key from before the one that is pinned now is not believed because it is remembered', async () => {
+    const next = SigningKey.generate();
+    const said = { kind: 'succession', server: fake.id, time: 1, next: next.publicKey.toString() } as const;
+    stating((statement) => fake.say(statement, next), [fake.say(said)]);
+    lying(() => ({}), next);
+    const state = newState();
+    const { guard, device } = client({ state, credentials: undefined });
+    await guard.lease('net@1');
+    const moved = () => client({ state, device, serverKey: next.publicKey, credentials: undefined });
+    // The old one, which somebody else may have by now.
+    stating((statement) => fake.say(statement));
+    lying(() => ({}));
+    expect(await codeOf(() => lease(moved()))).toBe('SERVER_UNTRUSTED');
+  });
 });
 
 describe('a token', () => {
@@ -163,6 +178,17 @@ describe('a token', () => {
     fake.on('jwks', () => ({ json: { keys: [] } }));
     fake.on('server', () => ({ json: { server: fake.say(fake.serverStatement({ tokens: 'HS256' })), succession: [] } }));
     expect((await client().guard.login()).mustChangePassword).toBe(false);
+  });
+
+  it('is opaque where the signed key set is empty, also to accounts that may not read the server’s statement', async () => {
+    answering('opaque');
+    fake.on('server', () => ({ status: 403, json: { error: { code: 'NOT_AUTHORISED', message: 'no', request: 'r' } } }));
+    fake.on('jwks', () => ({
+      json: { keys: [], statement: fake.say({ kind: 'jwks', server: fake.id, time: fake.now, keys: [] }) },
+    }));
+    expect((await client().guard.login()).mustChangePassword).toBe(false);
+    fake.on('jwks', () => ({ json: { keys: [] } }));
+    expect(await codeOf(() => client().guard.login())).toBe('NOT_AUTHORISED');
   });
 });
 
@@ -290,6 +316,27 @@ describe('the audit log', () => {
     expect(await codeOf(() => lease(client()))).toBe('SERVER_UNTRUSTED');
   });
 
+  it('that tells two who ask at the same time two histories is found out', async () => {
+    const one = client();
+    await lease(one);
+    let waiting: (() => void) | undefined;
+    fake.seq += 1;
+    fake.on('takeLease', async (asked) => {
+      const second = waiting;
+      if (!second)
+        await new Promise<void>((resolve) => {
+          waiting = resolve;
+        });
+      fake.head = (second ? 'ab' : 'cd').repeat(48);
+      const reply = await fake.usual(asked);
+      second?.();
+      return reply;
+    });
+    const outcomes = await Promise.allSettled([lease(one), lease(one)]);
+    const codes = outcomes.map((each) => (each.status === 'rejected' ? (each.reason as { code: string }).code : 'believed'));
+    expect(codes.sort()).toEqual(['AUDIT_LOG_ROLLED_BACK', 'believed']);
+  });
+
   it('is not blamed for answers that overtake each other', async () => {
     const one = client();
     await lease(one);
@@ -342,6 +389,15 @@ describe('without the server', () => {
       expect(await codeOf(() => lease(away('http://127.0.0.1:1', one, state)))).toBe('SERVER_UNREACHABLE');
       fake.restore();
     }
+  });
+
+  it('what this machine itself cannot find ends nothing', async () => {
+    const state = newState();
+    const one = client({ state });
+    await lease(one);
+    const credentials = { file: path.join(base, 'not-mounted') };
+    expect(await codeOf(() => lease(client({ state, device: one.device, credentials })))).toBe('NOT_FOUND');
+    expect(((await away('http://127.0.0.1:1', one, state).guard.lease('net@1')) as { source: string }).source).toBe('kept');
   });
 
   it.each([429, 500, 502, 503])('a server that answers %i is as good as none', async (status) => {

@@ -2,7 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { ModelGuardError, type Role } from '@org/model-guard/server-kit';
 import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import { type Config, isExposed } from '../config.js';
 import type { Context, Database } from '../context.js';
+import type { SecretPlace } from '../secrets.js';
 import { makeSharedSecret, type TokenSigner, tokenKeys } from './token-keys.js';
 
 export const TOKEN_SECONDS = 900;
@@ -31,11 +33,14 @@ export interface Tokens {
   keys(): Promise<readonly (Record<string, unknown> & { kid: string; kty: string })[]>;
 }
 
+/** NODE_ENV is easily forgotten: a server that others reach does not sign with a secret that they know either. */
+const placeOf = (config: Config): SecretPlace => ({ ...config, production: config.production || isExposed(config) });
+
 export async function makeTokens(
   context: Pick<Context, 'config' | 'serverId' | 'now'> & { readonly db: Database },
 ): Promise<Tokens> {
   const { config, serverId, now } = context;
-  const signer: TokenSigner = config.tokens === 'hs256' ? await makeSharedSecret(config) : tokenKeys(context);
+  const signer: TokenSigner = config.tokens === 'hs256' ? await makeSharedSecret(placeOf(config)) : tokenKeys(context);
   const rules = {
     // One algorithm and no other: a public key can never be taken for a shared secret, nor a signature be left out.
     algorithms: [signer.algorithm],

@@ -1,4 +1,4 @@
-/** How SQLite is talked to: who waits longest is served first, and what is asked again and again is compiled once. */
+/** How SQLite is talked to: what is asked again and again is compiled once, and transactions hold from their beginning. */
 import type Sqlite from 'better-sqlite3';
 import {
   CompiledQuery,
@@ -39,26 +39,8 @@ class CompiledOnce implements SqliteDatabase {
   }
 }
 
-class OrderlyDriver extends SqliteDriver {
-  readonly #waiting: (() => void)[] = [];
-  #taken = false;
-
-  /** In order: the driver's own lock wakes everybody who waits, and lets those who come just then pass them all. */
-  override async acquireConnection(): Promise<DatabaseConnection> {
-    if (this.#taken) await new Promise<void>((go) => this.#waiting.push(go));
-    this.#taken = true;
-    return super.acquireConnection();
-  }
-
-  override async releaseConnection(): Promise<void> {
-    await super.releaseConnection();
-    const next = this.#waiting.shift();
-    // It is handed over rather than let go, so that nobody who comes later is faster.
-    if (next) next();
-    else this.#taken = false;
-  }
-
-  /** Transactions take the write lock when they begin: what they read is still so when they write, in other processes too. */
+/** Transactions take the write lock when they begin: what they read is still so when they write, in other processes too. */
+class ImmediateDriver extends SqliteDriver {
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw('begin immediate'));
   }
@@ -79,7 +61,7 @@ export class DurableDialect extends SqliteDialect {
     this.#database = database;
   }
   override createDriver(): SqliteDriver {
-    return new OrderlyDriver({ database: this.#database });
+    return new ImmediateDriver({ database: this.#database });
   }
   override createAdapter(): SqliteAdapter {
     return new TransactionalAdapter();

@@ -8,6 +8,8 @@ const LONGEST_AGENT = 120;
 const LONGEST_PATH = 512;
 const MOST_PARAMETERS = 32;
 const REDACTED = '[redacted]';
+/** Signatures are secret, and cursors say nothing to anybody: a token would pass for one. */
+const OPAQUE: ReadonlySet<string> = new Set(['signature', 'cursor']);
 /** The client went away. */
 const CLOSED = 499;
 
@@ -38,7 +40,7 @@ export function registerAccessLog(app: FastifyInstance, log: Logger): void {
   app.addHook('onRequestAbort', async (request) => note(request, CLOSED, 0));
 }
 
-/** Parameters that the route knows; of others nobody can say that they are no secret. */
+/** Parameters that the route knows and takes; of others nobody can say that they are no secret. */
 function queryOf({ originalUrl: url, routeOptions }: FastifyRequest): Record<string, string> {
   const at = url.indexOf('?');
   if (at === -1) return {};
@@ -47,8 +49,10 @@ function queryOf({ originalUrl: url, routeOptions }: FastifyRequest): Record<str
   const given = [...new URLSearchParams(url.slice(at))].slice(0, MOST_PARAMETERS);
   return Object.fromEntries(
     given.map(([name, value]) => {
-      if (!known || !Object.hasOwn(known, name)) return ['unknown', REDACTED];
-      return [name, name === 'signature' ? REDACTED : value.slice(0, LONGEST_PATH)];
+      const shape = known && Object.hasOwn(known, name) ? known[name] : undefined;
+      if (!shape) return ['unknown', REDACTED];
+      const told = !OPAQUE.has(name) && shape.safeParse(value).success;
+      return [name, told ? value.slice(0, LONGEST_PATH) : REDACTED];
     }),
   );
 }

@@ -215,4 +215,11 @@ describe('HS256', () => {
     await expect(startTestServer({ config: { tokens: 'hs256', secretsFolder: folder } })).rejects.toThrow(/fewer than 32 bytes/);
     await rm(folder, { recursive: true });
   });
+
+  it.each([{ host: '0.0.0.0' }, { behindProxy: true }])(
+    'are not signed with what everybody knows where others reach: %o',
+    async (where) => {
+      await expect(startTestServer({ config: { tokens: 'hs256', ...where } })).rejects.toThrow(/development secret/);
+    },
+  );
 });

@@ -131,3 +131,24 @@ describe('changing the own password', () => {
       expect((await change(PASSWORD, next, token)).json().error.code).toBe('PASSWORD_WEAK');
   });
 });
+
+describe('what administrators are refused', () => {
+  const events = async (action: string): Promise<{ outcome: string; resource?: string; detail?: string | undefined }[]> => {
+    const page = await server.request('apiAdmin', 'auditEvents', { query: { action } });
+    const items: { outcome: string; resource?: string; personal?: { detail?: string } }[] = page.json().items;
+    return items.map(({ outcome, resource, personal }) => ({ outcome, ...(resource && { resource }), detail: personal?.detail }));
+  };
+
+  it('is in the audit log', async () => {
+    const nobody = '0'.repeat(32);
+    await create('operator@example.com');
+    expect(await events('users.create')).toContainEqual({ outcome: 'failure', detail: 'ALREADY_EXISTS' });
+    await update(nobody, { disabled: true });
+    expect(await events('users.update')).toEqual([{ outcome: 'denied', resource: `account:${nobody}`, detail: 'NOT_FOUND' }]);
+    await server.request('apiAdmin', 'getUser', { params: { account: nobody } });
+    expect(await events('users.read')).toEqual([{ outcome: 'denied', resource: `account:${nobody}`, detail: 'NOT_FOUND' }]);
+    await server.request('operator', 'changePassword', { body: { current: PASSWORD, next: '111111111111' } });
+    const own = { resource: `account:${server.accounts.operator.id}`, detail: 'PASSWORD_WEAK' };
+    expect(await events('account.password')).toEqual([{ outcome: 'failure', ...own }]);
+  });
+});

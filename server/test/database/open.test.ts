@@ -2,8 +2,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
 import { sql } from 'kysely';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Database } from '../../src/context.js';
 import { openDatabase } from '../../src/database/open.js';
 
@@ -36,6 +37,20 @@ describe('the database', () => {
     const others = await Promise.all([openDatabase(folder), openDatabase(folder)]);
     for (const other of others) expect(await other.selectFrom('users').selectAll().execute()).toEqual([]);
     for (const other of others) await other.destroy();
+  });
+
+  it('compiles a query once, and forgets those that were not asked for long', async () => {
+    const prepared = vi.spyOn(Sqlite.prototype, 'prepare');
+    const ask = (count: number) => sql.raw(`select ${count}`).execute(db);
+    await ask(0);
+    await ask(0);
+    expect(prepared).toHaveBeenCalledTimes(1);
+    for (let count = 1; count <= 256; count++) await ask(count);
+    await ask(256);
+    expect(prepared).toHaveBeenCalledTimes(257);
+    await ask(0);
+    expect(prepared).toHaveBeenCalledTimes(258);
+    prepared.mockRestore();
   });
 
   it('rolls a failed transaction back, whole', async () => {

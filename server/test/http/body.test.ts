@@ -1,11 +1,11 @@
 /** Streams are bounded while they come. If these fail, a length that was not announced fills the disk. */
 import { createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import Fastify, { type FastifyInstance } from 'fastify';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { registerBodies } from '../../src/http/body.js';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { BODY_LIMIT, parseJson, registerBodies } from '../../src/http/body.js';
 import { registerErrors } from '../../src/http/errors.js';
 
 const LIMIT = 2048;
@@ -70,5 +70,74 @@ describe('a stream of octets', () => {
     await expect.poll(() => ended).not.toBe(before);
     sent.destroy();
     expect(await ended).not.toBe('read');
+  });
+});
+
+describe('JSON', () => {
+  it('of very many values is refused before it is built', () => {
+    const parse = (text: string) => () => parseJson(Buffer.from(text));
+    const elements = (count: number, element: string) => `[${Array.from({ length: count }, () => element).join(',')}]`;
+    expect(parse(elements(1001, '[]'))()).toHaveLength(1001);
+    expect(parse(elements(1002, '[]'))).toThrow(/more than 1000 values/);
+    expect(parse(`{${elements(1002, '"a":1').slice(1, -1)}}`)).toThrow(/more than 1000 values/);
+    expect(parse(JSON.stringify(','.repeat(5000)))()).toHaveLength(5000);
+  });
+
+  describe('that drips', () => {
+    let app: FastifyInstance;
+    let arrived: () => void;
+    beforeAll(async () => {
+      app = Fastify({ serverFactory: (handler) => createServer(handler), bodyLimit: BODY_LIMIT, forceCloseConnections: true });
+      registerErrors(app);
+      registerBodies(app);
+      app.addHook('preParsing', async () => arrived());
+      app.post('/small', { config: { contract: 'token' } }, async () => ({}));
+      app.put('/large', { bodyLimit: 2 ** 20, config: { contract: 'publishVersion' } }, async () => ({}));
+      await app.listen({ host: '127.0.0.1', port: 0 });
+    });
+    afterAll(() => app.close());
+    afterEach(() => void vi.useRealTimers());
+
+    /** Sends the head of a request and a byte of its body; resolves when the connection ends. */
+    const drip = (method: string, path: string): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1');
+        const head = [`${method} ${path} HTTP/1.1`, 'host: a', 'content-type: application/json', 'content-length: 100', '', '{'];
+        socket.write(head.join('\r\n'));
+        socket.on('error', (error: NodeJS.ErrnoException) => error.code === 'ECONNRESET' || reject(error));
+        socket.on('close', () => resolve());
+        socket.resume();
+      });
+
+    it.each([
+      ['POST', '/small', 30],
+      ['PUT', '/large', 600],
+    ])('is not waited for: %s %s', async (method, path, seconds) => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      let over = false;
+      const begun = new Promise<void>((resolve) => {
+        arrived = resolve;
+      });
+      const ended = drip(method, path).then(() => {
+        over = true;
+      });
+      await begun;
+      vi.advanceTimersByTime(seconds * 1000 - 1);
+      await new Promise(setImmediate);
+      expect(over).toBe(false);
+      vi.advanceTimersByTime(1);
+      await ended;
+    });
+
+    it('is answered where it comes in time, and nothing waits for it any more', async () => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      let waiting = 0;
+      arrived = () => {
+        waiting = vi.getTimerCount();
+      };
+      const sent = { method: 'POST', url: '/small', headers: { 'content-type': 'application/json' }, payload: '{}' } as const;
+      expect((await app.inject(sent)).statusCode).toBe(200);
+      expect(vi.getTimerCount()).toBe(waiting - 1);
+    });
   });
 });

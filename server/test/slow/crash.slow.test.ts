@@ -38,18 +38,19 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** At a random moment of the next action of that kind. */
+/** At a random moment of the next action of that kind; half of them when it is about to be answered. */
 async function killDuring(aim: (typeof AIMS)[number]): Promise<void> {
   const { gate, journal, process } = world;
   await journal.next(aim);
-  const milliseconds = random.integer(Math.ceil(1.5 * journal.usual(aim)));
+  const usual = Math.ceil(journal.usual(aim));
+  const milliseconds = random.integer(2) === 0 ? random.integer(usual) : 0.7 * usual + random.integer(Math.ceil(0.5 * usual));
   await new Promise((resolve) => setTimeout(resolve, milliseconds));
   gate.shut();
   await process.kill();
 }
 
 it(`survives ${KILLS} kills`, async () => {
-  const { gate, journal, process, root } = world;
+  const { gate, journal, process, auditor } = world;
   const checks = new Checks(world);
   const load = new Load(world);
   const began = performance.now();
@@ -66,14 +67,14 @@ it(`survives ${KILLS} kills`, async () => {
   await journal.after(WORK);
   await load.end();
   const rotation = [...journal.rotations].at(-1);
-  while (rotation !== undefined && (await root.keys.rotation(rotation)).state === 'running');
+  while (rotation !== undefined && (await auditor.guard.keys.rotation(rotation)).state === 'running');
   await checks.all();
   expect(journal.faults).toEqual([]);
 
   secrets.keyFiles(join(folder, 'data', 'keys'));
   expectNoSecrets(secrets, process.output);
   const keyFiles = readdirSync(join(folder, 'data', 'keys'));
-  const { keys } = await root.keys.list();
+  const { keys } = await auditor.guard.keys.list();
   const seconds = Math.round((performance.now() - began) / 1000);
   const counts = (all: Iterable<readonly [string, unknown]>): string =>
     [...all].map(([what, count]) => `${what} ${count}`).join(', ');

@@ -8,8 +8,9 @@ import type { KnownSecrets } from './secrets-in-logs.js';
 /** Members of JSON bodies that are nobody else's business. `next` of an answer is the cursor of a page. */
 const GIVEN = new Set(['password', 'current', 'next', 'fragment']);
 const ANSWERED = new Set(['fragment', 'nonce']);
-/** The end of a small part is ciphertext and signature; what stands before is public. */
-const SMALL_END = 1024;
+/** The end of a small part is ciphertext and signature; what stands before is public, dates and names among it. */
+const SMALL_END = 256;
+const SHORTEST_SMALL = 2048;
 /** Passwords that the contract would not take are made up to be refused. */
 const SHORTEST_PASSWORD = 12;
 const MAX_BODY = 2 ** 20;
@@ -87,8 +88,12 @@ function noteMembers(secrets: KnownSecrets, texts: ReadonlySet<string>, value: u
   for (const [name, member] of Object.entries(value)) {
     if (typeof member !== 'string') noteMembers(secrets, texts, member, depth + 1);
     else if (name === 'token') secrets.token('a token', member);
-    else if (name === 'small') secrets.payload('a small part', Buffer.from(member, 'base64url').subarray(-SMALL_END));
+    else if (name === 'small') noteSmall(secrets, Buffer.from(member, 'base64url'));
     else if (name === 'url' || name === 'treeUrl') noteUrl(secrets, member);
     else if (texts.has(name) && member.length >= SHORTEST_PASSWORD) secrets.text(`a ${name}`, member);
   }
+}
+
+function noteSmall(secrets: KnownSecrets, small: Buffer): void {
+  if (small.length >= SHORTEST_SMALL) secrets.payload('a small part', small.subarray(-SMALL_END));
 }

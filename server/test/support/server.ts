@@ -56,6 +56,8 @@ export interface TestServer {
   restart(): Promise<TestServer>;
   /** Secrets that the log must not hold: a test that knows more of them adds them. */
   readonly secrets: KnownSecrets;
+  /** The log as it was written, over restarts. */
+  readonly lines: readonly string[];
   /** Stops, and looks through the whole log for every secret. */
   close(): Promise<void>;
 }
@@ -132,6 +134,7 @@ async function open(folder: string, settings: Partial<Settings>, clock: TestCloc
       return open(folder, settings, clock, heard);
     },
     secrets: heard.secrets,
+    lines: heard.lines,
     async close() {
       await server.close();
       try {

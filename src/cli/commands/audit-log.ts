@@ -54,21 +54,29 @@ export function registerAuditLog(program: Command, context: Context): void {
     .option('--account <ID>', 'of this account')
     .option('--resource <R>', 'for instance model:defects@3')
     .option('--since <TIME>', 'from this time on, ISO 8601');
-  const toFile = (
-    usage: string,
-    description: string,
-    pieces: (guard: Parameters<Parameters<typeof subcommand>[4]>[0]) => AsyncIterable<Uint8Array>,
-  ) => {
-    const command = subcommand<OutFlags>(log, context, usage, description, async (guard, _args, { out, force }) => {
-      await write(out, force ?? false, pieces(guard));
-      return { value: { out }, text: out };
-    });
-    withForce(command.requiredOption('--out <FILE>', 'where to'));
-  };
-  toFile('export', 'all events, as they are stored', (guard) => guard.audit.export({ signal: context.signal }));
-  toFile('checkpoint', 'a signed position of the log, to keep outside the server', async function* (guard) {
-    yield* once(`${JSON.stringify(await guard.audit.checkpoint({ signal: context.signal }))}\n`);
+  const toFile = (usage: string, description: string, ask: Parameters<typeof subcommand<OutFlags>>[4]) =>
+    withForce(subcommand<OutFlags>(log, context, usage, description, ask).requiredOption('--out <FILE>', 'where to'));
+  toFile('export', 'all events, as they are stored', async (guard, _args, { out, force }, options) => {
+    await write(out, force ?? false, guard.audit.export(options));
+    return { value: { out }, text: out };
   });
+  toFile(
+    'checkpoint',
+    'a signed position of the log, to keep outside the server',
+    async (guard, _args, { out, force }, options) => {
+      const checkpoint = await guard.audit.checkpoint(options);
+      const { auditKey } = await guard.server(options);
+      await write(out, force ?? false, once(`${JSON.stringify(checkpoint)}\n`));
+      // Whoever verifies later needs it, and has no server to ask.
+      return {
+        value: { out, auditKey },
+        text: rows([
+          ['checkpoint', out],
+          ['audit key', auditKey],
+        ]),
+      };
+    },
+  );
   registerVerify(log, context);
   example(
     log,

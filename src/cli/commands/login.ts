@@ -48,13 +48,16 @@ export function registerLogin(program: Command, context: Context): void {
       clientKey: whole(flags.clientKey),
       publishers: publishersOf(flags.publisher),
     };
-    const guard = await connect(given, flags);
+    // Another log-in is no other machine.
+    const before = await readProfile(flags.profile).catch(() => undefined);
+    const known: Profile = { ...given, device: before?.serverKey === serverKey ? before.device : undefined };
+    const guard = await connect(known, flags);
     const account = await guard.account.get({ signal: context.signal });
     // Whoever must change the password may not ask for more yet.
     if (!account.mustChangePassword && account.role !== 'none') await guard.server({ signal: context.signal });
-    const file = await writeProfile(flags.profile, given);
+    const file = await writeProfile(flags.profile, known);
     if (account.mustChangePassword)
-      context.note('This password was set by somebody else: change it now (`model-guard password --new FILE`).');
+      context.note('This password was set by somebody else: change it now (`model-guard password --current FILE --new FILE`).');
     context.print(
       flags.json,
       { account, serverKey, profile: file },
@@ -119,10 +122,10 @@ export function registerEnroll(program: Command, context: Context): void {
     context.print(
       flags.json,
       { device: device.id, fingerprint, state },
-      `${flags.name} is enrolled and waits for approval\n${rows([
+      `${device.name} is enrolled${state === 'pending' ? ' and waits for approval' : `: ${state}`}\n${rows([
         ['device', device.id],
         ['fingerprint', fingerprint],
-      ])}\nTell the administrator this fingerprint over another way than the network.`,
+      ])}${state === 'pending' ? '\nTell the administrator this fingerprint over another way than the network.' : ''}`,
     );
   });
 }

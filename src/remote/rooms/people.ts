@@ -16,9 +16,12 @@ export class OwnAccount {
     return this.#connection.call('account', {}, options);
   }
   /** PASSWORD_WEAK. The next log-in asks the credentials' source again, which must know the new one by then. */
-  async changePassword(current: string, next: string, options: CallerOptions = {}): Promise<void> {
-    await this.#connection.call('changePassword', { body: { current, next } }, options);
-    this.#connection.session.forget();
+  async changePassword(current: string, next: string, { signal }: CallerOptions = {}): Promise<void> {
+    const { client, session } = this.#connection;
+    // With a fresh token, and once: a wrong current password is refused like a token that ended, and counts towards the lock-out.
+    const token = await session.renewed(signal);
+    await client.call('changePassword', { body: { current, next } }, { token: token?.token, signal });
+    session.forget();
   }
   /** Everything that is stored about oneself. */
   export(options: CallerOptions = {}): Promise<PersonalData> {

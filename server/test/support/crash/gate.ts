@@ -1,23 +1,14 @@
 /** Work passes while the server is there, and waits while it is not. */
-import { AsyncLocalStorage } from 'node:async_hooks';
-
-const workers = new AsyncLocalStorage<string>();
-
 export class Gate {
   #opened = Promise.resolve();
   #open: (() => void) | undefined;
-  readonly waiting = new Set<string>();
+  readonly #waiting = new Map<string, number>();
   #changed: (() => void) | undefined;
   /** Grows with every closing. */
   closings = 0;
 
   get isShut(): boolean {
     return this.#open !== undefined;
-  }
-
-  /** Runs `task` under a name by which its waiting is known. */
-  as<T>(worker: string, task: () => Promise<T>): Promise<T> {
-    return workers.run(worker, task);
   }
 
   shut(): void {
@@ -31,19 +22,24 @@ export class Gate {
     this.#open = undefined;
   }
 
-  /** Goes on when it is open and, if given, when `until` is there. */
-  async pass(until: Promise<unknown> = Promise.resolve()): Promise<void> {
-    const worker = workers.getStore() ?? '';
-    this.waiting.add(worker);
-    this.#changed?.();
+  /** `worker` goes on when it is open and, if given, when `until` is there. */
+  async pass(worker: string, until: Promise<unknown> = Promise.resolve()): Promise<void> {
+    this.#count(worker, 1);
     await until;
-    while (this.#open) await this.#opened;
-    this.waiting.delete(worker);
+    while (this.isShut) await this.#opened;
+    this.#count(worker, -1);
+  }
+
+  #count(worker: string, by: number): void {
+    const now = (this.#waiting.get(worker) ?? 0) + by;
+    if (now > 0) this.#waiting.set(worker, now);
+    else this.#waiting.delete(worker);
+    this.#changed?.();
   }
 
   /** Resolves when so many workers wait: then nothing is under way. */
   async quiet(count: number): Promise<void> {
-    while (this.waiting.size < count)
+    while (this.#waiting.size < count)
       await new Promise<void>((resolve) => {
         this.#changed = resolve;
       });

@@ -64,6 +64,8 @@ export class Journal {
   readonly refusals = new Map<string, number>();
   /** Actions whose answer was lost, and what turned out. */
   readonly lost = { all: 0, done: 0, undone: 0 };
+  /** Leases that whole loads were given, whose ids nobody saw. */
+  leasesToldByLoads = 0;
   readonly faults: string[] = [];
   /** Changed since somebody looked last. */
   readonly touched = new Set<string>();

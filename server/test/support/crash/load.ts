@@ -1,10 +1,10 @@
 /** Several clients at once: each does what it does again and again, and writes down what it was told. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DeviceKey, type GuardServer, load, protect } from '@org/model-guard';
+import { DeviceKey, type GuardServer, type LeaseFacts, load, ModelGuardError, protect } from '@org/model-guard';
 import { hasCode } from '../../../../src/errors.js';
 import { digestOf, type Kind, later, type Outcome, type Progress, type VersionRecord } from './journal.js';
-import { type Bench, NAMES, SEATS, type World } from './world.js';
+import { NAMES, SEATS, type World } from './world.js';
 
 const SMALLEST = 20_000;
 const USUAL = 200_000;
@@ -14,6 +14,25 @@ const BETWEEN_ROTATIONS = 12;
 /** More benches than seats; and what was the newest version may be revoked just now. */
 const REFUSALS = ['SEATS_TAKEN', 'NOT_RELEASED'] as const;
 
+/** From the server. Without it a device may go on with what it kept, which is not what is looked at here. */
+async function leaseOf(guard: GuardServer, name: string): Promise<LeaseFacts> {
+  const lease = await guard.lease(name);
+  if (lease.source === 'kept') throw new ModelGuardError('SERVER_UNREACHABLE', 'The lease is the one that was kept');
+  return lease;
+}
+
+interface Pipeline {
+  readonly name: string;
+  readonly uploader: GuardServer;
+  readonly decider: GuardServer;
+}
+/** A device and somebody who may end its leases. */
+interface Bench {
+  readonly id: string;
+  readonly guard: GuardServer;
+  readonly decider: GuardServer;
+}
+
 export class Load {
   readonly #world: World;
   readonly #workers: Promise<void>[] = [];
@@ -22,13 +41,21 @@ export class Load {
 
   constructor(world: World) {
     this.#world = world;
-    const { benches } = world;
-    for (const name of NAMES) this.#work(name, () => this.#pipeline(name));
-    benches.forEach((bench, number) => {
-      this.#work(`bench ${number}`, () => this.#lease(bench));
-    });
-    this.#work('rotator', () => this.#rotate());
-    this.#work('housekeeper', () => this.#keepHouse());
+    const { benches, accounts, client, signer } = world;
+    const clientOf = (worker: string, account: keyof typeof accounts): GuardServer => client(worker, accounts[account]);
+    for (const name of NAMES) {
+      const pipeline = { name, uploader: clientOf(name, 'uploader'), decider: clientOf(name, 'decider') };
+      this.#work(name, () => this.#release(pipeline));
+    }
+    for (const { id, key } of benches) {
+      const guard = client(id, accounts.lab, { device: key, publishers: signer.publicKey });
+      const bench = { id, guard, decider: clientOf(id, 'decider') };
+      this.#work(id, () => this.#lease(bench));
+    }
+    const root = clientOf('rotator', 'root');
+    this.#work('rotator', () => this.#rotate(root));
+    const decider = clientOf('housekeeper', 'decider');
+    this.#work('housekeeper', () => this.#keepHouse(decider));
   }
 
   get workers(): number {
@@ -44,32 +71,33 @@ export class Load {
     const { gate, journal } = this.#world;
     const loop = async (): Promise<void> => {
       while (!this.#over) {
-        await gate.pass();
+        await gate.pass(worker);
         await task().catch((error: unknown) => journal.faults.push(`${worker}: ${String((error as Error).stack)}`));
       }
     };
-    this.#workers.push(gate.as(worker, loop));
+    this.#workers.push(loop());
   }
 
   /** A version from its publication to its release; sometimes it is replaced before, sometimes an older one is revoked after. */
-  async #pipeline(name: string): Promise<void> {
-    const { journal, random, decider, uploader } = this.#world;
+  async #release(pipeline: Pipeline): Promise<void> {
+    const { journal, random } = this.#world;
+    const { name, decider } = pipeline;
     const version = `v${this.#count++}`;
     const record: VersionRecord = { name, version, contents: [], least: 'absent', most: 'absent' };
     journal.versions.set(`${name}@${version}`, record);
     const direct = random.integer(4) === 0;
-    await this.#publish(record, direct ? decider : uploader, direct ? 'released' : 'pending', false);
+    await this.#publish(pipeline, record, direct ? 'released' : 'pending');
     if (record.least === 'absent') return;
-    if (record.least === 'pending' && random.integer(4) === 0) await this.#publish(record, uploader, 'pending', true);
+    if (record.least === 'pending' && random.integer(4) === 0) await this.#publish(pipeline, record, 'pending', true);
     const ref = { name, version };
-    if (record.least === 'pending') await this.#decide('release', record, 'released', () => decider.release(ref));
+    if (record.least === 'pending') await this.#decide(decider, 'release', record, 'released', () => decider.release(ref));
     const old = [...journal.versions.values()].find((one) => one.name === name && one.least === 'released' && one !== record);
     if (!old || record.least !== 'released' || random.integer(5) > 0) return;
     journal.ending((lease) => lease.name === name && lease.version === old.version);
-    await this.#decide('revoke', old, 'revoked', () => decider.revoke({ name, version: old.version }));
+    await this.#decide(decider, 'revoke', old, 'revoked', () => decider.revoke({ name, version: old.version }));
   }
 
-  async #publish(record: VersionRecord, to: GuardServer, state: Progress, overwrite: boolean): Promise<void> {
+  async #publish({ decider, uploader }: Pipeline, record: VersionRecord, state: Progress, overwrite = false): Promise<void> {
     const { folder, random, secrets, signer } = this.#world;
     const { name, version } = record;
     const source = join(folder, 'models', name);
@@ -78,14 +106,20 @@ export class Load {
     secrets.payload(`the model ${name}@${version}`, plain);
     const content = digestOf(plain);
     record.contents = [...record.contents, content];
-    const options = { name, version, signer, to, overwrite };
-    const acknowledged = await this.#decide('publish', record, state, () => protect(source, options));
+    const options = { name, version, signer, to: state === 'released' ? decider : uploader, overwrite };
+    const acknowledged = await this.#decide(decider, 'publish', record, state, () => protect(source, options));
     if (acknowledged) record.contents = [content];
   }
 
   /** True if it was acknowledged. Where the answer was lost, the server is asked what came of it. */
-  async #decide(kind: Kind, record: VersionRecord, to: Progress, task: () => Promise<unknown>): Promise<boolean> {
-    const { journal, decider } = this.#world;
+  async #decide(
+    decider: GuardServer,
+    kind: Kind,
+    record: VersionRecord,
+    to: Progress,
+    task: () => Promise<unknown>,
+  ): Promise<boolean> {
+    const { journal } = this.#world;
     const { name, version } = record;
     const ref = `${name}@${version}`;
     if (later(to, record.most)) record.most = to;
@@ -108,18 +142,17 @@ export class Load {
     return false;
   }
 
-  async #lease(bench: Bench): Promise<void> {
-    const { journal, random, decider } = this.#world;
+  async #lease({ id: device, guard, decider }: Bench): Promise<void> {
+    const { journal, random, gate } = this.#world;
     const name = random.pick(NAMES);
     if (![...journal.versions.values()].some((one) => one.name === name && one.least === 'released')) {
-      await this.#world.gate.pass(journal.after(1));
+      await gate.pass(device, journal.after(1));
       return;
     }
-    const { id: device, guard } = bench;
     journal.ending((lease) => lease.name === name && lease.device === device);
     if (random.integer(4) === 0) return await this.#loadWhole(name, guard);
-    const taken = await journal.attempt('lease', () => guard.lease(name), REFUSALS);
-    if (!('done' in taken) || taken.done.source === 'kept') return;
+    const taken = await journal.attempt('lease', () => leaseOf(guard, name), REFUSALS);
+    if (!('done' in taken)) return;
     const { id, version } = taken.done;
     journal.leases.set(id, { id, name, version, device, state: 'active' });
     journal.event('leases.take', `model:${name}@${version}`);
@@ -135,7 +168,8 @@ export class Load {
   }
 
   async #loadWhole(name: string, from: GuardServer): Promise<void> {
-    const { journal } = this.#world;
+    const { journal, gate } = this.#world;
+    const { closings, isShut } = gate;
     const loaded = await journal.attempt(
       'load',
       async () => {
@@ -146,25 +180,35 @@ export class Load {
     );
     if (!('done' in loaded)) return;
     const { version, digest } = loaded.done;
-    journal.event('leases.take', `model:${name}@${version}`);
+    // One that went on over a kill may have been content with the lease that was kept.
+    if (!isShut && closings === gate.closings) {
+      journal.event('leases.take', `model:${name}@${version}`);
+      journal.leasesToldByLoads++;
+    }
     if (!journal.versions.get(`${name}@${version}`)?.contents.includes(digest))
       journal.faults.push(`${name}@${version} loads as something else`);
   }
 
-  async #rotate(): Promise<void> {
-    const { journal, gate, random, root } = this.#world;
-    await gate.pass(journal.after(BETWEEN_ROTATIONS));
+  async #rotate(root: GuardServer): Promise<void> {
+    const { journal, gate, random } = this.#world;
+    await gate.pass('rotator', journal.after(BETWEEN_ROTATIONS));
     const acceptSeconds = 300 + random.integer(3600);
     const begun = await journal.attempt('rotate', () => root.keys.rotate({ acceptSeconds }), ['ALREADY_EXISTS']);
-    if (!('done' in begun)) return;
-    journal.rotations.add(begun.done.id);
-    journal.event('keys.rotate', `rotation:${begun.done.id}`);
+    if ('done' in begun) {
+      journal.rotations.add(begun.done.id);
+      journal.event('keys.rotate', `rotation:${begun.done.id}`);
+    } else if ('unknown' in begun) {
+      const [newest] = (await root.keys.list()).rotations;
+      journal.lost[newest && !journal.rotations.has(newest.id) ? 'done' : 'undone']++;
+      if (newest) journal.rotations.add(newest.id);
+    }
   }
 
   /** Devices, entitlements, archives, checkpoints. */
-  async #keepHouse(): Promise<void> {
-    const { journal, gate, random, decider, lab, auditing, archive, client, checkpoints } = this.#world;
-    await gate.pass(journal.after(1 + random.integer(4)));
+  async #keepHouse(decider: GuardServer): Promise<void> {
+    const { journal, gate, random, accounts, archive, client, checkpoints } = this.#world;
+    const { lab, auditor } = accounts;
+    await gate.pass('housekeeper', journal.after(1 + random.integer(4)));
     const noted = <T>(outcome: Outcome<T>, action: string, note: (done: T) => string): void => {
       if ('done' in outcome) journal.event(action, note(outcome.done));
     };
@@ -174,7 +218,7 @@ export class Load {
         if ('done' in shown) checkpoints.push(shown.done);
       },
       async () => {
-        const guard = client(lab, { device: DeviceKey.generate() });
+        const guard = client('housekeeper', lab, { device: DeviceKey.generate() });
         const enrolled = await journal.attempt('enrol', () => guard.enroll('another bench'));
         guard.close();
         if (!('done' in enrolled)) return;
@@ -196,7 +240,7 @@ export class Load {
         const registered = await journal.attempt('archive', () => decider.archives.register(file, { name, key }));
         if (!('done' in registered)) return;
         noted(registered, 'archives.register', () => `archive:${name}`);
-        const terms = { kind: 'archive', name, account: auditing.id } as const;
+        const terms = { kind: 'archive', name, account: auditor.id } as const;
         const entitled = await journal.attempt('entitle', () => decider.entitlements.create(terms));
         if (!('done' in entitled)) return;
         noted(entitled, 'entitlements.create', ({ id }) => `entitlement:${id}`);

@@ -24,7 +24,7 @@ const DEVICES = 3;
 
 export interface Bench {
   readonly id: string;
-  readonly guard: GuardServer;
+  readonly key: DeviceKey;
 }
 export interface Account {
   readonly id: string;
@@ -40,21 +40,17 @@ export interface World {
   readonly random: Random;
   readonly secrets: KnownSecrets;
   readonly signer: SigningKey;
-  /** Rotates. */
-  readonly root: GuardServer;
-  /** Publishes; somebody else releases. */
-  readonly uploader: GuardServer;
-  /** An admin. */
-  readonly decider: GuardServer;
-  /** Looks, while nobody else does anything. */
-  readonly auditor: Bench;
+  /** Devices of the lab. */
   readonly benches: readonly Bench[];
-  readonly lab: Account;
-  readonly auditing: Account;
+  /** Root rotates, the uploader publishes, the decider is an admin, the auditor looks when nobody else does anything. */
+  readonly accounts: Readonly<Record<'root' | 'uploader' | 'decider' | 'lab' | 'auditor', Account>>;
+  /** The auditor's device and client. */
+  readonly auditor: { readonly id: string; readonly guard: GuardServer };
   readonly archive: { readonly file: string; readonly plain: Uint8Array; readonly key: MasterKey };
   readonly checkpoints: AuditCheckpoint[];
   readonly auditKey: string;
-  client(account: Account, options?: Partial<GuardServerOptions>): GuardServer;
+  /** Of a worker, who waits while the server is away. */
+  client(worker: string, account: Account, options?: Partial<GuardServerOptions>): GuardServer;
 }
 
 export async function makeWorld(command: string, folder: string, random: Random, secrets: KnownSecrets): Promise<World> {
@@ -66,10 +62,14 @@ export async function makeWorld(command: string, folder: string, random: Random,
 
   const gate = new Gate();
   const journal = new Journal(gate);
-  const pace = { random: () => 0, sleep: () => gate.pass() };
   const state = join(folder, 'state');
-  const client = ({ email, password }: Omit<Account, 'id'>, options: Partial<GuardServerOptions> = {}): GuardServer =>
-    guardServerIn({ url, serverKey, credentials: () => ({ email, password }), state, ...options }, { pace });
+  const clientOf = (account: Omit<Account, 'id'>, sleep: () => Promise<void>, more: Partial<GuardServerOptions>): GuardServer => {
+    const { email, password } = account;
+    const options = { url, serverKey, credentials: () => ({ email, password }), state, ...more };
+    return guardServerIn(options, { pace: { random: () => 0, sleep } });
+  };
+  const atOnce = (account: Omit<Account, 'id'>, more: Partial<GuardServerOptions> = {}): GuardServer =>
+    clientOf(account, async () => undefined, more);
   const password = (): string => {
     const made = randomBytes(18).toString('base64url');
     secrets.text('a password', made);
@@ -77,41 +77,46 @@ export async function makeWorld(command: string, folder: string, random: Random,
   };
   const chooseOwn = async (account: Account): Promise<Account> => {
     const own = { ...account, password: password() };
-    await client(account).account.changePassword(account.password, own.password);
+    await atOnce(account).account.changePassword(account.password, own.password);
     return own;
   };
   const first = readFileSync(join(folder, 'data', 'admin-password.txt'), 'utf8').trim();
   secrets.text('the first password', first);
-  const root = client(await chooseOwn({ id: '', email: 'admin@localhost', password: first }));
+  const root = await chooseOwn({ id: '', email: 'admin@localhost', password: first });
   const account = async (email: string, role: 'operator' | 'admin'): Promise<Account> => {
     const initial = { email, password: password() };
-    const { id } = await root.users.create({ ...initial, role });
+    const { id } = await atOnce(root).users.create({ ...initial, role });
     return chooseOwn({ id, ...initial });
   };
   const signer = SigningKey.generate();
-  const deciding = await account('decider@example.com', 'admin');
-  const decider = client(deciding);
-  const lab = await account('lab@example.com', 'operator');
-  const auditing = await account('auditor@example.com', 'admin');
-  const bench = async (owner: Account, more: Partial<GuardServerOptions> = {}): Promise<Bench> => {
-    const guard = client(owner, { device: DeviceKey.generate(), publishers: signer.publicKey, ...more });
-    const { device, fingerprint } = await guard.enroll('a bench');
+  const accounts = {
+    root,
+    uploader: await account('uploader@example.com', 'operator'),
+    decider: await account('decider@example.com', 'admin'),
+    lab: await account('lab@example.com', 'operator'),
+    auditor: await account('auditor@example.com', 'admin'),
+  };
+  const decider = atOnce(accounts.decider);
+  const enrolled = async (owner: Account): Promise<Bench> => {
+    const key = DeviceKey.generate();
+    const { device, fingerprint } = await atOnce(owner, { device: key }).enroll('a bench');
     await decider.devices.approve(device.id, fingerprint);
-    return { id: device.id, guard };
+    return { id: device.id, key };
   };
   for (const name of NAMES) {
     await decider.publishers.set(name, [signer.publicKey]);
-    await decider.entitlements.create({ name, account: lab.id, seats: SEATS });
-    await decider.entitlements.create({ name, account: auditing.id, seats: 1000 });
+    await decider.entitlements.create({ name, account: accounts.lab.id, seats: SEATS });
+    await decider.entitlements.create({ name, account: accounts.auditor.id, seats: 1000 });
   }
   const benches: Bench[] = [];
-  for (let n = 0; n < DEVICES; n++) benches.push(await bench(lab));
+  for (let n = 0; n < DEVICES; n++) benches.push(await enrolled(accounts.lab));
+  const { id, key } = await enrolled(accounts.auditor);
   // It looks at whatever is released, in any order.
-  const auditor = await bench(auditing, { rollback: 'accept' });
+  const guard = atOnce(accounts.auditor, { device: key, publishers: signer.publicKey, rollback: 'accept' });
   mkdirSync(join(folder, 'models'));
   return {
-    ...{ url, folder, process, gate, journal, random, secrets, signer, root, decider, auditor, benches, lab, auditing, client },
-    uploader: client(await account('uploader@example.com', 'operator')),
+    ...{ url, folder, process, gate, journal, random, secrets, signer, accounts, benches, auditor: { id, guard } },
+    client: (worker, owner, more = {}) => clientOf(owner, () => gate.pass(worker), more),
     archive: await makeArchive(folder, random),
     checkpoints: [],
     auditKey: (await decider.server()).auditKey,

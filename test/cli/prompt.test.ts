@@ -1,0 +1,47 @@
+/** Credentials typed at a terminal. If these fail, a password is shown, or who leaves the question hangs the command. */
+import { PassThrough } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { askCredentials } from '../../src/cli/prompt.js';
+import { failureOf } from '../support/failures.js';
+
+function terminal() {
+  const input = Object.assign(new PassThrough(), { isTTY: true });
+  const output = new PassThrough();
+  return { input, output, shown: () => String(output.read() ?? '') };
+}
+
+describe('a question for credentials', () => {
+  it('shows the address and not the password', async () => {
+    const { shown, ...streams } = terminal();
+    const asked = askCredentials(streams);
+    streams.input.write('ada@example.com\r');
+    await new Promise(setImmediate);
+    streams.input.write('a password\r');
+    expect(await asked).toEqual({ email: 'ada@example.com', password: 'a password' });
+    const text = shown();
+    expect(text).toContain('ada@example.com');
+    expect(text).not.toContain('a password');
+  });
+
+  it.each([
+    ['Ctrl-C', '\u0003'],
+    ['Ctrl-D', '\u0004'],
+  ])('ends with %s, at either question', async (_, key) => {
+    const first = terminal();
+    const left = askCredentials(first);
+    first.input.write(key);
+    expect((await failureOf(() => left)).code).toBe('ABORT_ERR');
+    const second = terminal();
+    const asked = askCredentials(second);
+    second.input.write('ada@example.com\r');
+    await new Promise(setImmediate);
+    second.input.write(key);
+    expect((await failureOf(() => asked)).code).toBe('ABORT_ERR');
+  });
+
+  it('is not asked where nobody can answer', async () => {
+    const { input, output } = terminal();
+    input.isTTY = false;
+    expect((await failureOf(() => askCredentials({ input, output }))).code).toBe('INVALID_ARGUMENT');
+  });
+});
