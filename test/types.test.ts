@@ -112,7 +112,7 @@ describe('types', () => {
     expectTypeOf<Shown<RouteAnswer<'getArchive'>>>().toEqualTypeOf<Shown<Archive>>();
     expectTypeOf<Shown<RouteAnswer<'getRotation'>>>().toEqualTypeOf<Shown<KeyRotation>>();
     expectTypeOf<Shown<RouteAnswer<'auditEvents'>['items'][number]>>().toEqualTypeOf<Shown<AuditEvent>>();
-    expectTypeOf<keyof RouteAnswer<'exportOwnData'>>().toEqualTypeOf<keyof PersonalData>();
+    expectTypeOf<Exclude<keyof RouteAnswer<'exportOwnData'>, 'next'>>().toEqualTypeOf<keyof PersonalData>();
     expectTypeOf<Shown<Checkpoint>>().toEqualTypeOf<Shown<AuditCheckpoint>>();
     expectTypeOf<Said<'server'>['keys'][number]>().toExtend<ServerEncryptionKey>();
     expectTypeOf<keyof NewEntitlement>().toEqualTypeOf<keyof RouteRequest<'createEntitlement'>['body']>();

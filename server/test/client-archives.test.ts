@@ -150,6 +150,19 @@ describe('unlock', () => {
     await expect(guard.unlock(legacy, { name: 'old-images', onState }).pipeTo(gone)).rejects.toThrow();
   });
 
+  it('reads no container without its signature because the server calls it a legacy artifact', async () => {
+    const { guard } = await readyDevice(server);
+    const { db } = server.context;
+    await db.updateTable('archives').set({ format: 'legacy' }).where('name', '=', 'images').execute();
+    try {
+      expect(await codeOf(() => guard.unlock(container, { name: 'images', verifier }).pipeTo(new Sink()))).toBe(
+        'RESPONSE_INVALID',
+      );
+    } finally {
+      await db.updateTable('archives').set({ format: 'container' }).where('name', '=', 'images').execute();
+    }
+  });
+
   it('ends with the pipe that breaks', async () => {
     const { guard } = await readyDevice(server);
     const target = new PassThrough();

@@ -41,6 +41,17 @@ const token = z.object({ token: z.string(), expires: s.seconds, mustChangePasswo
 const challenged = z.object({ challenge: s.challenge, expires: s.seconds });
 const proven = { device: s.id, challenge: s.challenge };
 
+/** Events come in pages; the rest is on the first one. */
+const ofEvents = z.strictObject({ cursor: s.cursor.optional(), limit: z.coerce.number().int().min(1).max(5000).default(1000) });
+const personalData = z.object({
+  account: s.account,
+  devices: z.array(s.device),
+  entitlements: z.array(s.entitlement),
+  leases: z.array(s.lease),
+  events: z.array(s.auditEvent),
+  /** Absent on the last page. */ next: s.cursor.optional(),
+});
+
 /** A small part in base64url: 17 MiB, a third more. */
 const MAX_SMALL_BODY = 24 * 1024 * 1024;
 const MAX_TREE = 512 * 1024 * 1024;
@@ -127,14 +138,9 @@ export const routes = {
     path: '/account/data',
     access: 'account.self',
     summary: 'Everything that is stored about oneself',
+    query: ofEvents,
     status: 200,
-    response: z.object({
-      account: s.account,
-      devices: z.array(s.device),
-      entitlements: z.array(s.entitlement),
-      leases: z.array(s.lease),
-      events: z.array(s.auditEvent),
-    }),
+    response: personalData,
   }),
 
   listUsers: route({
@@ -157,6 +163,7 @@ export const routes = {
       role: s.role,
       name: s.label.optional(),
       address: s.label.optional(),
+      /** Before anything else is done with the account. */ mustChange: z.boolean().default(false),
     }),
     status: 201,
     response: s.account,
@@ -182,6 +189,7 @@ export const routes = {
       name: s.label.optional(),
       address: s.label.optional(),
       password: s.newPassword.optional(),
+      mustChange: z.boolean().optional(),
     }),
     status: 200,
     response: s.account,
@@ -192,14 +200,9 @@ export const routes = {
     access: 'subjects.manage',
     summary: 'Everything that is stored about somebody',
     params: ofAccount,
+    query: ofEvents,
     status: 200,
-    response: z.object({
-      account: s.account,
-      devices: z.array(s.device),
-      entitlements: z.array(s.entitlement),
-      leases: z.array(s.lease),
-      events: z.array(s.auditEvent),
-    }),
+    response: personalData,
   }),
   eraseUser: route({
     method: 'DELETE',

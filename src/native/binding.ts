@@ -324,7 +324,7 @@ export interface NativeBinding {
     request: NativeOpenRequest & { readonly recipients: readonly NativeRecipient[]; readonly lease?: NativeLease | undefined },
   ): Promise<Uint8Array>;
 
-  /** Ed25519 by a device or signing key over the purpose and `message`. */
+  /** Ed25519 over the purpose and `message`: `lease-request` by a device key, the others by a signing key. */
   sign(purpose: Exclude<NativePurpose, 'enrolment'>, key: KeyHandle, message: Uint8Array): Uint8Array;
   verifySignature(purpose: NativePurpose, publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
   /** A random nonce, and the same sealed to a device: `enc ‖ ct`. Server id: 16 bytes, challenge: 32. */

@@ -37,9 +37,13 @@ export class Session {
     try {
       return await task(token?.token);
     } catch (error) {
-      const refused = hasCode(error, 'NOT_AUTHENTICATED') || hasCode(error, 'NOT_AUTHORISED');
-      if (!token || !refused) throw error;
-      const fresh = await waitFor(this.#token === token || !this.#token ? this.logIn() : Promise.resolve(this.#token), signal);
+      const forbidden = hasCode(error, 'NOT_AUTHORISED');
+      if (!token || !(forbidden || hasCode(error, 'NOT_AUTHENTICATED'))) throw error;
+      const logIn = this.#token === token || !this.#token ? this.logIn() : Promise.resolve(this.#token);
+      const fresh = await waitFor(logIn, signal).catch((again: unknown) => {
+        // A refusal stands until a fresh token shows otherwise: no limit on log-ins is to turn it into a server that is away.
+        throw forbidden && !hasCode(again, 'ABORT_ERR') ? error : again;
+      });
       return await task(fresh.token);
     }
   }

@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import { Readable, type Writable } from 'node:stream';
 import { abortable, throwIfAborted } from '../abort.js';
-import { wholeContainer } from '../container.js';
+import { beginning, wholeContainer } from '../container.js';
 import { decode, unhex } from '../contract/index.js';
 import { AbortError, ModelGuardError } from '../errors.js';
 import { resolveVerifiers } from '../keys/resolve.js';
@@ -153,6 +153,9 @@ export class Unlocking {
     const { sha256, size, stillThere } = await measured(path, signal);
     if (sha256 !== archive.sha256 || size !== archive.size)
       throw new ModelGuardError('ARCHIVE_CHANGED', `${path} is not what was registered as ${archive.name}`);
+    // Or a server could have a container read without its signature, by calling it something else.
+    if (archive.format === 'legacy' && (await isContainer(path)))
+      throw new ModelGuardError('RESPONSE_INVALID', `The server calls ${path} a legacy artifact, and it is a container`);
     const key = await this.#key(archive);
     const source = archive.format === 'container' ? await this.#container(key, publishers) : await legacy(path, key);
     try {
@@ -228,6 +231,12 @@ const taken = (target: Writable, give: (done: (error?: Error | null) => void) =>
       else resolve();
     });
   });
+
+const isContainer = (path: string): Promise<boolean> =>
+  beginning(path).then(
+    () => true,
+    () => false,
+  );
 
 async function legacy(path: string, key: KeyHandle): Promise<Source> {
   return await call((native) => native.legacyOpen({ file: path }, key));

@@ -1,6 +1,7 @@
 /** Row A2: on 401 or 403 one new log-in and one more try; never a loop. And where credentials come from. */
 import { chmodSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { readCredentials } from '../../src/remote/credentials.js';
 import { failureOf } from '../support/failures.js';
@@ -111,6 +112,23 @@ describe('a session', () => {
     expect(fake.count('changePassword')).toBe(1);
     // With a fresh token, so that it is the password that was refused.
     expect(fake.count('token')).toBe(2);
+  });
+
+  it('a refusal stands where no fresh token can be had', async () => {
+    fake.on('account', () => failure(403, 'NOT_AUTHORISED'));
+    const { guard } = client();
+    await guard.login();
+    fake.on('token', () => failure(429, 'RATE_LIMITED', 'too many', { 'retry-after': '60' }));
+    expect((await failureOf(() => guard.account.get())).code).toBe('NOT_AUTHORISED');
+    fake.on('account', () => failure(401, 'NOT_AUTHENTICATED'));
+    expect((await failureOf(() => guard.account.get())).code).toBe('RATE_LIMITED');
+  });
+
+  it('shows neither token nor password to whoever prints the client', async () => {
+    const { guard } = client();
+    await guard.login();
+    const text = inspect(guard, { depth: 20, showHidden: true, getters: true }) + JSON.stringify(guard);
+    expect(text).not.toMatch(/eyJ|the password of a test/);
   });
 
   it('a lock-out is not waited for', async () => {

@@ -391,6 +391,14 @@ describe('without the server', () => {
     }
   });
 
+  it('a refusal is none of a server that is away because it also limits log-ins', async () => {
+    const one = client();
+    await lease(one);
+    fake.on('takeLease', () => ({ status: 403, json: { error: { code: 'NOT_AUTHORISED', message: 'no', request: 'r' } } }));
+    fake.on('token', () => ({ status: 429, json: {}, headers: { 'retry-after': '60' } }));
+    expect(await codeOf(() => lease(one))).toBe('NOT_AUTHORISED');
+  });
+
   it('what this machine itself cannot find ends nothing', async () => {
     const state = newState();
     const one = client({ state });

@@ -10,7 +10,7 @@ enum class Purpose : uint8_t { enrolment, lease_request, statement, checkpoint }
 std::optional<Purpose> purpose_of(std::string_view name);
 
 using Signature = std::array<uint8_t, 64>;
-// By a device or signing key; `enrolment` by a device key. KEY_TYPE_WRONG.
+// `enrolment` and `lease_request` by a device key, the others by a signing key. KEY_TYPE_WRONG.
 Result<Signature> sign(Purpose purpose, const keys::Key& key, View message);
 // INVALID_ARGUMENT for a public key of another size; a signature of another size does not verify.
 Result<bool> verify(Purpose purpose, View public_key, View message, View signature);

@@ -4,15 +4,11 @@ import type { Selectable, Transaction } from 'kysely';
 import type { Caller, Context } from '../context.js';
 import type { Schema, UserTable } from '../database/schema.js';
 import { TooMany } from '../too-many.js';
+import { attemptOf, countFailure, forgiveNetwork, lockedUntil } from './failures.js';
 import { passwordHolds, prepareNobody } from './passwords.js';
 import { Queues } from './queues.js';
 
-const FREE_FAILURES = 5;
-const FIRST_LOCK = 30;
-const LONGEST_LOCK = 900;
-/** After a day without a failure the count begins anew. */
-const FORGOTTEN = 86_400;
-/** Attempts at one address that wait for each other. */
+/** Attempts at one address from one network that wait for each other. */
 const WAITING = 64;
 
 export type User = Selectable<UserTable>;
@@ -21,6 +17,8 @@ export interface Claim {
   /** HMAC of the address. */
   readonly index: Uint8Array;
   readonly password: string;
+  /** Where it comes from (`networkOf`). */
+  readonly network: string;
   readonly caller: Caller;
   /** How the audit log calls it. */
   readonly action: string;
@@ -32,30 +30,21 @@ export type Then<T> = (trx: Transaction<Schema>, user: User) => Promise<T>;
 /** @throws NOT_AUTHENTICATED, RATE_LIMITED; both are in the audit log then */
 export type CheckCredentials = <T>(claim: Claim, then: Then<T>) => Promise<T>;
 
-/** How long an address is locked after so many failures. */
-export const lockSeconds = (failures: number): number =>
-  failures < FREE_FAILURES ? 0 : Math.min(FIRST_LOCK * 2 ** Math.min(failures - FREE_FAILURES, 10), LONGEST_LOCK);
-
 export async function makeCredentials(context: Context): Promise<CheckCredentials> {
   await prepareNobody();
-  // One at a time for each address: a hundred guesses at once are a hundred failures, not one.
+  // One at a time for each address and network: a hundred guesses at once are a hundred failures, not one.
   const queues = new Queues(WAITING);
-  return (claim, then) => queues.run(Buffer.from(claim.index).toString('base64'), () => check(context, claim, then));
+  return (claim, then) => queues.run(`${Buffer.from(claim.index).toString('base64')} ${claim.network}`, () => check(context, claim, then));
 }
 
-async function check<T>({ db, now, audit }: Context, claim: Claim, then: Then<T>): Promise<T> {
+async function check<T>({ db, keys, now, audit }: Context, claim: Claim, then: Then<T>): Promise<T> {
   const { password, caller, action, tried } = claim;
-  const index = Buffer.from(claim.index);
-  const failure = await db
-    .selectFrom('login_failures')
-    .select('locked_until')
-    .where('email_index', '=', index)
-    .executeTakeFirst();
-  const user = await db.selectFrom('users').selectAll().where('email_index', '=', index).executeTakeFirst();
+  const attempt = attemptOf(keys.fields, claim.index, claim.network);
+  const user = await db.selectFrom('users').selectAll().where('email_index', '=', attempt.index).executeTakeFirst();
   const whose = user
     ? { action, caller, subject: user.subject, resource: `account:${user.id}` }
     : { action, caller, detail: tried };
-  const locked = (failure?.locked_until ?? 0) - now();
+  const locked = (await lockedUntil(db, attempt)) - now();
   if (locked > 0) {
     await audit.record({ ...whose, outcome: 'denied' });
     throw new TooMany(locked);
@@ -64,10 +53,10 @@ async function check<T>({ db, now, audit }: Context, claim: Claim, then: Then<T>
   const done = await db.transaction().execute(async (trx) => {
     const fresh = user && holds ? await unchanged(trx, user) : undefined;
     if (fresh) {
-      await trx.deleteFrom('login_failures').where('email_index', '=', index).execute();
+      await forgiveNetwork(trx, attempt);
       return { result: await then(trx, fresh) };
     }
-    await countFailure(trx, index, now());
+    await countFailure(trx, attempt, now());
     await audit.append(trx, { ...whose, outcome: 'failure' });
     return undefined;
   });
@@ -84,16 +73,3 @@ const unchanged = (trx: Transaction<Schema>, { id, password }: User): Promise<Us
     .where('password', '=', password)
     .where('disabled', '=', 0)
     .executeTakeFirst();
-
-async function countFailure(trx: Transaction<Schema>, index: Buffer, at: number): Promise<void> {
-  const forgotten = at - FORGOTTEN;
-  await trx.deleteFrom('login_failures').where('last', '<', forgotten).execute();
-  const before = await trx.selectFrom('login_failures').select('failures').where('email_index', '=', index).executeTakeFirst();
-  const failures = (before?.failures ?? 0) + 1;
-  const row = { failures, last: at, locked_until: at + lockSeconds(failures) };
-  await trx
-    .insertInto('login_failures')
-    .values({ email_index: index, ...row })
-    .onConflict((conflict) => conflict.column('email_index').doUpdateSet(row))
-    .execute();
-}

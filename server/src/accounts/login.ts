@@ -9,13 +9,18 @@ export interface LoggedIn {
   readonly expires: number;
   readonly mustChangePassword: boolean;
 }
-export type Login = (given: { readonly email: string; readonly password: string }, caller: Caller) => Promise<LoggedIn>;
+/** `network`: where it comes from (`networkOf`). */
+export type Login = (
+  given: { readonly email: string; readonly password: string },
+  caller: Caller,
+  network: string,
+) => Promise<LoggedIn>;
 
 export const makeLogin =
   ({ keys, audit }: Context, check: CheckCredentials, tokens: Tokens): Login =>
-  async ({ email, password }, caller) => {
+  async ({ email, password }, caller, network) => {
     const action = 'auth.login';
-    const claim = { index: keys.fields.emailIndex(email), password, caller, action, tried: `address ${email}` };
+    const claim = { index: keys.fields.emailIndex(email), password, network, caller, action, tried: `address ${email}` };
     const user = await check(claim, async (trx, { id, subject, role, token_epoch, must_change_password }) => {
       const account = { id, subject, role };
       await audit.append(trx, { action, outcome: 'success', resource: `account:${id}`, caller: { ...caller, account } });

@@ -16,6 +16,7 @@ export async function changePassword(
   context: Context,
   check: CheckCredentials,
   caller: Member,
+  network: string,
   { current, next }: { readonly current: string; readonly next: string },
 ): Promise<void> {
   const user = await findUser(context.db, caller.account.id);
@@ -26,7 +27,8 @@ export async function changePassword(
     if (next === current) throw new ModelGuardError('PASSWORD_WEAK', 'The new password is the old one');
   });
   const password = await hashPassword(next);
-  await check({ index: user.email_index, password: current, caller, action, tried: '' }, async (trx, { id, token_epoch }) => {
+  const claim = { index: user.email_index, password: current, network, caller, action, tried: '' };
+  await check(claim, async (trx, { id, token_epoch }) => {
     const values = { password, must_change_password: 0, token_epoch: token_epoch + 1 };
     await trx.updateTable('users').set(values).where('id', '=', id).execute();
     await context.audit.append(trx, { action, outcome: 'success', resource: `account:${id}`, caller });

@@ -3,6 +3,7 @@ import { sayAs } from '@org/model-guard/server-kit';
 import type { FastifyInstance } from 'fastify';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Context } from '../context.js';
+import { networkOf } from '../http/addresses.js';
 import { implement } from '../http/implement.js';
 import { memberOf } from '../http/member.js';
 import { makeCredentials } from './credentials.js';
@@ -17,8 +18,8 @@ export async function registerAccounts(app: FastifyInstance, context: Context, t
   const check = await makeCredentials(context);
   const login = makeLogin(context, check, tokens);
 
-  implement(app, 'token', ({ body, caller }) => login(body, caller));
-  implement(app, 'login', ({ body, caller }) => login(body, caller));
+  implement(app, 'token', ({ body, caller, request }) => login(body, caller, networkOf(request.ip)));
+  implement(app, 'login', ({ body, caller, request }) => login(body, caller, networkOf(request.ip)));
   implement(app, 'jwks', async () => {
     const published = [...(await tokens.keys())];
     return { keys: published, statement: sayAs(keys.signing, { kind: 'jwks', server, time: now(), keys: published }) };
@@ -30,7 +31,9 @@ export async function registerAccounts(app: FastifyInstance, context: Context, t
     await audit.record({ action: 'account.read', outcome: 'success', resource: `account:${row.id}`, caller });
     return accountOf(context, row);
   });
-  implement(app, 'changePassword', ({ caller, body }) => changePassword(context, check, memberOf(caller), body));
+  implement(app, 'changePassword', ({ caller, body, request }) =>
+    changePassword(context, check, memberOf(caller), networkOf(request.ip), body),
+  );
 
   implement(app, 'listUsers', async ({ caller, query }) => {
     const page = await listUsers(context, query);

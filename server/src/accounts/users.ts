@@ -6,6 +6,7 @@ import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
 import { datedCursor, datedStart, type Page, type PageQuery, pageOf } from '../database/paging.js';
 import type { Schema } from '../database/schema.js';
+import { forgiveAll } from './failures.js';
 import { checkPassword, hashPassword } from './passwords.js';
 import { type Account, accountOf, openProfile, type Profile, sealProfile, type UserRow, users } from './profiles.js';
 
@@ -67,11 +68,11 @@ export const createUser = (context: Context, caller: Member, given: NewUser): Pr
   recordingRefusals(context, { action: 'users.create', caller }, () => create(context, caller, given));
 
 async function create(context: Context, caller: Member, given: NewUser): Promise<Account> {
-  const { email, name, address, role } = given;
+  const { email, name, address, role, mustChange } = given;
   checkPassword(given.password, email, name);
   const password = await hashPassword(given.password);
   const row = await context.db.transaction().execute(async (trx) => {
-    const made = await insertUser(context, trx, { profile: { email, name, address }, role, password, mustChange: false });
+    const made = await insertUser(context, trx, { profile: { email, name, address }, role, password, mustChange });
     const about = { resource: `account:${made.id}`, subject: made.subject, detail: `role ${role}` };
     await context.audit.append(trx, { action: 'users.create', outcome: 'success', caller, ...about });
     return made;
@@ -105,11 +106,12 @@ async function update(context: Context, caller: Member, id: string, changes: Cha
       role,
       disabled: disabled ? 1 : 0,
       password: password ?? now.password,
+      must_change_password: changes.mustChange === undefined ? now.must_change_password : Number(changes.mustChange),
       token_epoch: now.token_epoch + (ends ? 1 : 0),
     };
     await trx.updateTable('users').set(values).where('id', '=', id).execute();
     // Whoever was locked out gets in with the password that an administrator has just set.
-    if (password !== undefined) await trx.deleteFrom('login_failures').where('email_index', '=', now.email_index).execute();
+    if (password !== undefined) await forgiveAll(trx, now.email_index);
     const about = { resource: `account:${id}`, subject: now.subject, detail: describe(changes) };
     await context.audit.append(trx, { action: 'users.update', outcome: 'success', caller, ...about });
     return { ...now, ...values };
@@ -117,11 +119,12 @@ async function update(context: Context, caller: Member, id: string, changes: Cha
   return accountOf(context, row);
 }
 
+const VALUES_TOLD: ReadonlySet<string> = new Set(['role', 'disabled', 'mustChange']);
 /** What was changed: of a role and a state the value, of what is personal or secret only that. */
 const describe = (changes: Changes): string =>
   Object.entries(changes)
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => (name === 'role' || name === 'disabled' ? `${name} ${value}` : name))
+    .map(([name, value]) => (VALUES_TOLD.has(name) ? `${name} ${value}` : name))
     .join(', ');
 
 /**

@@ -15,7 +15,7 @@ import type { Connection, Context, Member } from '../context.js';
 import { type Page, type PageQuery, pageOf } from '../database/paging.js';
 import type { ArchiveTable } from '../database/schema.js';
 import { type ProvenRequest, withProvenDevice } from '../devices/proven.js';
-import { acceptedKeys, storeWrapped } from '../keys/wrapping.js';
+import { acceptedKeys, findKey, storeWrapped } from '../keys/wrapping.js';
 import { entitlementsFor, notEntitled } from '../leases/entitlements.js';
 import { WrongField } from '../wrong-field.js';
 
@@ -146,14 +146,15 @@ export async function unlockArchive(
 
 /** Where a rotation wrapped the fragment to another key meanwhile, the row says so by now. */
 async function sealedTo(
-  { db, keys, serverId }: Context,
+  context: Context,
   archive: ArchiveTable,
   to: string,
   challenge: string,
 ): Promise<Uint8Array> {
+  const { db, serverId } = context;
   let row = archive;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const key = keys.find(row.wrapped_to);
+    const key = await findKey(context, row.wrapped_to);
     if (key) return resealFragment({ key, sealed: row.fragment, to, serverId, name: row.name, challenge });
     const again = await db.selectFrom('archives').selectAll().where('name', '=', row.name).executeTakeFirst();
     if (!again) throw noArchive(row.name);

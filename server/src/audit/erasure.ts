@@ -1,4 +1,5 @@
 /** Erasing somebody: the account goes, and with its key everything that was boxed under it. The chain of events stays whole. */
+import { forgiveAll } from '../accounts/failures.js';
 import { removeFirstPassword } from '../accounts/first-start.js';
 import { findUser, keepAnAdministrator } from '../accounts/users.js';
 import type { Context, Member } from '../context.js';
@@ -32,7 +33,7 @@ export async function eraseUser(context: Context, caller: Member, account: strin
       .execute();
     await trx.deleteFrom('devices').where('account', '=', account).execute();
     await trx.deleteFrom('challenges').where('account', '=', account).execute();
-    await trx.deleteFrom('login_failures').where('email_index', '=', email_index).execute();
+    await forgiveAll(trx, email_index);
     await trx.deleteFrom('users').where('id', '=', account).execute();
     await trx.updateTable('audit').set({ actor: null }).where('actor', '=', subject).execute();
     await trx.deleteFrom('subjects').where('id', '=', subject).execute();

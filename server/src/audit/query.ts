@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { EMPTY_HEAD, exportHeader, ModelGuardError, type RouteInput } from '@org/model-guard/server-kit';
 import type { Context, Member } from '../context.js';
-import { type Page, pageOf } from '../database/paging.js';
+import { type Page, type PageQuery, pageOf, splitCursor } from '../database/paging.js';
 import { lastEvent } from './log.js';
 import { type AuditEvent, readEvents } from './reading.js';
 
@@ -65,22 +65,34 @@ async function subjectOf({ db }: Context, account: string): Promise<string | und
   return row?.subject;
 }
 
-/** Everything that is about an account or that it did, opened with its key alone: what is about others stays closed. */
-export async function eventsOf(context: Context, subject: string): Promise<AuditEvent[]> {
+/**
+ * What is about an account or what it did, oldest first, opened with its key alone: what is about others stays closed. Pages end where
+ * the log ended when the first one was asked for, so that reading does not go on because of itself.
+ */
+export async function eventsOf(
+  context: Context,
+  subject: string,
+  { cursor, limit }: PageQuery,
+): Promise<{ events: AuditEvent[]; next?: string }> {
+  const start = cursor === undefined ? undefined : splitCursor(cursor);
+  const end = start ? startOf(start.text) : (await lastEvent(context.db)).seq;
   const events: AuditEvent[] = [];
-  for (let after = 0; ; ) {
+  for (let after = start?.number ?? 0; ; ) {
+    const wanted = Math.min(BATCH, limit - events.length);
     const rows = await context.db
       .selectFrom('audit')
       .select(['seq', 'bytes', 'subject', 'actor'])
       .where('seq', '>', after)
+      .where('seq', '<=', end)
       .where(({ eb, or }) => or([eb('subject', '=', subject), eb('actor', '=', subject)]))
       .orderBy('seq')
-      .limit(BATCH)
+      .limit(wanted + 1)
       .execute();
-    const last = rows.at(-1);
-    if (!last) return events;
-    events.push(...(await readEvents(context, rows, subject)));
-    after = last.seq;
+    const shown = rows.slice(0, wanted);
+    events.push(...(await readEvents(context, shown, subject)));
+    after = shown.at(-1)?.seq ?? after;
+    if (rows.length <= wanted) return { events };
+    if (events.length >= limit) return { events, next: `${end}.${after}` };
     await othersToo();
   }
 }

@@ -38,14 +38,14 @@ export function registerAudit(app: FastifyInstance, context: Context): void {
     return await checkpointNow(context);
   });
 
-  implement(app, 'exportOwnData', async ({ caller }) => {
+  implement(app, 'exportOwnData', async ({ caller, query }) => {
     const member = memberOf(caller);
-    return await exportPersonalData(context, member, member.account.id);
+    return await exportPersonalData(context, member, member.account.id, query);
   });
 
-  implement(app, 'exportUserData', ({ caller, params: { account } }) =>
+  implement(app, 'exportUserData', ({ caller, params: { account }, query }) =>
     recordingRefusals(context, { action: 'subjects.export', resource: `account:${account}`, caller }, () =>
-      exportPersonalData(context, memberOf(caller), account),
+      exportPersonalData(context, memberOf(caller), account, query),
     ),
   );
 

@@ -37,10 +37,13 @@ export interface UserTable {
   created: number;
 }
 
-/** Failed log-ins by HMAC of the address, whether it is known or not. */
+/** Failed log-ins by HMAC of the address, whether it is known or not, and by network. */
 export interface LoginFailureTable {
   email_index: Buffer;
+  /** HMAC of the address and the network; empty: from everywhere. */
+  network: Buffer;
   failures: number;
+  first: number;
   last: number;
   locked_until: number;
 }

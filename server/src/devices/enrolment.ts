@@ -73,10 +73,9 @@ export async function enrol(
       });
     if (!proven) throw unproven();
 
-    const row: DeviceTable = {
+    const row: Omit<DeviceTable, 'name'> = {
       id: device,
       account: account.id,
-      name: await boxName(context, member, device, body.name),
       public_key: body.publicKey,
       machine_identity: body.machineIdentity === undefined ? null : Buffer.from(decode(body.machineIdentity)),
       state: 'pending',
@@ -86,7 +85,11 @@ export async function enrol(
     return await context.db.transaction().execute(async (trx) => {
       const known = await trx.selectFrom('devices').select(['account', 'state']).where('id', '=', device).executeTakeFirst();
       if (known) throw alreadyThere(known, account.id);
-      await trx.insertInto('devices').values(row).execute();
+      const name = await boxName(context, trx, member, device, body.name);
+      await trx
+        .insertInto('devices')
+        .values({ ...row, name })
+        .execute();
       await context.audit.append(trx, { ...entry, outcome: 'success' });
       return deviceOf(context, await namedDevices(trx).where('devices.id', '=', device).executeTakeFirstOrThrow());
     });

@@ -19,10 +19,17 @@ export const namedDevices = (connection: Connection) =>
     .selectAll('devices')
     .select(['users.subject', 'subjects.wrapped']);
 
-export async function boxName(context: Context, { account }: Member, device: string, name: string): Promise<Buffer> {
-  const subject = await context.db.selectFrom('subjects').select('wrapped').where('id', '=', account.subject).executeTakeFirst();
+/** Within the transaction that keeps it: what an erased account was called is not written down any more. NOT_AUTHENTICATED */
+export async function boxName(
+  { keys }: Context,
+  connection: Connection,
+  { account }: Member,
+  device: string,
+  name: string,
+): Promise<Buffer> {
+  const subject = await connection.selectFrom('subjects').select('wrapped').where('id', '=', account.subject).executeTakeFirst();
   if (!subject) throw new ModelGuardError('NOT_AUTHENTICATED', 'This account does not exist any more');
-  return Buffer.from(context.keys.fields.seal(subject.wrapped, account.subject, unhex(device), name));
+  return Buffer.from(keys.fields.seal(subject.wrapped, account.subject, unhex(device), name));
 }
 
 function openName({ keys, log }: Context, { id, name, subject, wrapped }: NamedDevice): string {

@@ -1,7 +1,7 @@
 /** One shape for every refusal, and nothing in it that the caller may not know. */
 import { isModelGuardError, ModelGuardError, type ModelGuardErrorCode, type shapes } from '@org/model-guard/server-kit';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { ZodError, type z } from 'zod';
+import type { z } from 'zod';
 import { TooMany } from '../too-many.js';
 import { WrongField } from '../wrong-field.js';
 
@@ -80,10 +80,6 @@ function refusalOf(error: unknown): Refusal {
     if (status === undefined) return failed;
     const path = error instanceof WrongField ? error.path : undefined;
     return { status, code: error.code, message: error.message, path };
-  }
-  if (error instanceof ZodError) {
-    const [issue] = error.issues;
-    return invalid(issue?.message ?? 'is wrong', issue?.path.join('.'));
   }
   const { validation, validationContext, statusCode, code } = error as Partial<FastifyError>;
   const [issue] = validation ?? [];

@@ -38,7 +38,9 @@ export function registerKeys(app: FastifyInstance, context: Context): void {
   });
 
   implement(app, 'rotateKeys', async ({ caller, body }) => {
-    const rotation = await beginRotation(context, memberOf(caller), body.acceptSeconds);
+    const rotation = await recordingRefusals(context, { action: 'keys.rotate', caller }, () =>
+      beginRotation(context, memberOf(caller), body.acceptSeconds),
+    );
     worker.wake();
     return rotation;
   });

@@ -1,13 +1,26 @@
 /** What the server keeps is wrapped to its current key, also while that key is being replaced. */
-import { setTimeout as delay } from 'node:timers/promises';
 import { type DeviceKey, ModelGuardError } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
 import type { Connection, Context } from '../context.js';
 import type { Schema } from '../database/schema.js';
 
-/** A key is replaced at most once while something is wrapped, and the keyring takes it up within moments. */
-const ATTEMPTS = 40;
-const MOMENT_MS = 25;
+/** A key is replaced at most once while something is wrapped. */
+const ATTEMPTS = 5;
+
+/**
+ * The key of that name. Where another process on the same database has made it, the keyring takes it up now; undefined if that fails,
+ * which is for the log alone.
+ */
+export async function findKey({ db, keys, log }: Pick<Context, 'db' | 'keys' | 'log'>, name: string): Promise<DeviceKey | undefined> {
+  const known = keys.find(name);
+  if (known) return known;
+  try {
+    await keys.reload(db);
+  } catch (err) {
+    log.error({ err }, 'the keys are not read anew');
+  }
+  return keys.find(name);
+}
 
 async function currentKey(connection: Connection): Promise<string> {
   const { key } = await connection
@@ -19,13 +32,19 @@ async function currentKey(connection: Connection): Promise<string> {
 }
 
 /** The keys that publishers may have encrypted to: the current one, and retiring ones until their date. */
-export async function acceptedKeys({ db, keys, now }: Context): Promise<readonly DeviceKey[]> {
+export async function acceptedKeys(context: Context): Promise<readonly DeviceKey[]> {
+  const { db, now } = context;
   const rows = await db
     .selectFrom('encryption_keys')
     .select('key')
     .where((eb) => eb.or([eb('state', '=', 'current'), eb.and([eb('state', '=', 'retiring'), eb('until', '>', now())])]))
     .execute();
-  return rows.flatMap(({ key }) => keys.find(key) ?? []);
+  const found: DeviceKey[] = [];
+  for (const { key } of rows) {
+    const opened = await findKey(context, key);
+    if (opened) found.push(opened);
+  }
+  return found;
 }
 
 /**
@@ -33,22 +52,20 @@ export async function acceptedKeys({ db, keys, now }: Context): Promise<readonly
  * wrapped again: a rotation never misses what lands meanwhile.
  */
 export async function storeWrapped<Wrapped, Result>(
-  { db, keys }: Context,
+  context: Context,
   wrap: (to: DeviceKey, name: string) => Promise<Wrapped>,
   store: (trx: Transaction<Schema>, wrapped: Wrapped, name: string) => Promise<Result>,
 ): Promise<Result> {
+  const { db } = context;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const name = await currentKey(db);
-    const to = keys.find(name);
-    if (!to) {
-      await delay(MOMENT_MS);
-      continue;
-    }
+    const to = await findKey(context, name);
+    if (!to) continue;
     const wrapped = await wrap(to, name);
     const stored = await db
       .transaction()
       .execute(async (trx) => ((await currentKey(trx)) === name ? { result: await store(trx, wrapped, name) } : undefined));
     if (stored) return stored.result;
   }
-  throw new ModelGuardError('INTERNAL', 'The key of this server was replaced again and again');
+  throw new ModelGuardError('INTERNAL', 'The current key of this server is not there, or was replaced again and again');
 }

@@ -14,6 +14,7 @@ import { latestCheckpoint } from '../audit/checkpoints.js';
 import type { Connection, Context, Member } from '../context.js';
 import type { EntitlementTable, LeaseTable, Schema, VersionTable } from '../database/schema.js';
 import { type ProvenRequest, withProvenDevice } from '../devices/proven.js';
+import { findKey } from '../keys/wrapping.js';
 import type { LocalParts } from '../models/local-parts.js';
 import { type PartUrls, partPath, treePath } from '../models/part-url.js';
 import { publishersOf } from '../models/publishers.js';
@@ -143,10 +144,10 @@ export class Leasing {
 
   /** Where a rotation wrapped the small part to another key meanwhile, the row says so by now. */
   async #issue({ lease, version, publishers, device }: Seat, signing: SigningKey): Promise<Uint8Array> {
-    const { db, keys } = this.#context;
+    const { db } = this.#context;
     let { small, wrapped_to: wrappedTo } = version;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const key = keys.find(wrappedTo);
+      const key = await findKey(this.#context, wrappedTo);
       if (key)
         return await issueLease({
           small,

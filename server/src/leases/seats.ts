@@ -62,9 +62,38 @@ export async function takeSeat(trx: Transaction<Schema>, lease: LeaseTable): Pro
   return superseded.map(({ id }) => id);
 }
 
-/** Undoes {@link takeSeat}, unless the lease was revoked meanwhile: then those before it were too. */
+/**
+ * Undoes {@link takeSeat}, unless the lease was revoked meanwhile: then those before it were too. One of an earlier version, or of a
+ * device or an entitlement that is gone, may have been revoked by itself.
+ */
 export async function giveSeatBack(trx: Transaction<Schema>, lease: string, superseded: readonly string[]): Promise<void> {
   const removed = await trx.deleteFrom('leases').where('id', '=', lease).returning('revoked').executeTakeFirst();
   if (removed?.revoked === 0 && superseded.length > 0)
-    await trx.updateTable('leases').set({ revoked: 0 }).where('id', 'in', superseded).execute();
+    await trx
+      .updateTable('leases')
+      .set({ revoked: 0 })
+      .where('id', 'in', superseded)
+      .where(({ and, exists, not, selectFrom }) =>
+        and([
+          not(
+            exists(
+              selectFrom('versions')
+                .select('versions.name')
+                .whereRef('versions.name', '=', 'leases.name')
+                .whereRef('versions.version', '=', 'leases.version')
+                .where('versions.state', '=', 'revoked'),
+            ),
+          ),
+          exists(
+            selectFrom('devices')
+              .select('devices.id')
+              .whereRef('devices.id', '=', 'leases.device')
+              .where('devices.state', '!=', 'revoked'),
+          ),
+          exists(
+            selectFrom('entitlements').select('entitlements.id').whereRef('entitlements.id', '=', 'leases.entitlement'),
+          ),
+        ]),
+      )
+      .execute();
 }

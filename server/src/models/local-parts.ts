@@ -145,7 +145,8 @@ export class LocalParts {
   /** Begins the grace period of a part anew: nothing collects it while it is being published, or just after it was replaced. */
   async touch(name: string): Promise<void> {
     const now = new Date();
-    await utimes(this.#file(name), now, now).catch(() => undefined);
+    // With its tree: what covers a part lives as long.
+    for (const file of [this.#file(name), `${this.#file(name)}.tree`]) await utimes(file, now, now).catch(() => undefined);
   }
 
   /** Removes what is not `referenced` and older than a day. Returns what was removed. */

@@ -1,5 +1,5 @@
 /** Parts over HTTP: whole or not at all on the way in, whole or a range on the way out. */
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -26,17 +26,27 @@ export async function sendPart(
   const tag = `"${name}"`;
   const { range, 'if-range': condition } = request.headers;
   const wanted = condition === undefined || condition === tag ? wantedBytes(range, part.size) : 'whole';
+  // The answer to HEAD has the same headers, but Fastify would read a whole part for it and send nothing.
+  const read = wanted !== 'unsatisfiable' && part.size > 0 && request.method !== 'HEAD';
+  // Before any header: where the part is gone, that must not be kept for ever.
+  const file = read ? await opened(part, name) : undefined;
   reply.header('accept-ranges', 'bytes').header('etag', tag).header('cache-control', 'private, max-age=31536000, immutable');
   if (wanted === 'unsatisfiable') return refuseRange(request, reply, part.size);
 
   const { start, end } = wanted === 'whole' ? { start: 0, end: part.size - 1 } : wanted;
   if (wanted !== 'whole') reply.code(206).header('content-range', `bytes ${start}-${end}/${part.size}`);
   reply.header('content-length', end - start + 1).type('application/octet-stream');
-  if (part.size === 0) return reply.send(Buffer.alloc(0));
-  // The answer to HEAD has the same headers, but Fastify would read a whole part for it and send nothing.
-  if (request.method === 'HEAD') return reply.send(Readable.from([]));
-  const file = await open(part.file, 'r');
-  return reply.send(file.createReadStream({ start, end }));
+  return reply.send(file ? file.createReadStream({ start, end }) : Readable.from([]));
+}
+
+/** It may have been collected since it was found. NOT_FOUND */
+async function opened({ file }: StoredPart, name: string): Promise<FileHandle> {
+  try {
+    return await open(file, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new ModelGuardError('NOT_FOUND', `${name} is not here`);
+  }
 }
 
 function refuseRange(request: FastifyRequest, reply: FastifyReply, size: number): FastifyReply {

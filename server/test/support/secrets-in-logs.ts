@@ -7,7 +7,7 @@ import { forms, Needles, WINDOW } from '../../../test/support/needles.js';
 const SHORTEST = 8;
 /** The beginning of a payload is looked for byte by byte, the rest at samples. */
 const BEGINNING = 64;
-const SAMPLES = 64;
+const SAMPLES = 16;
 /** What repeats a few bytes stands in many places and is no secret. */
 const FEWEST_DIFFERENT = 6;
 const isTelling = (bytes: Uint8Array): boolean => new Set(bytes).size >= FEWEST_DIFFERENT;
@@ -75,8 +75,10 @@ export class KnownSecrets {
     if (payload.length < WINDOW || !this.#isNew(payload.subarray(0, 4096))) return this;
     this.bytes(label, payload.slice(0, BEGINNING));
     const step = Math.max(BEGINNING, Math.floor(payload.length / SAMPLES));
-    for (let at = BEGINNING; at + 2 * WINDOW <= payload.length; at += step)
-      this.bytes(`${label} from byte ${at}`, payload.slice(at, at + 2 * WINDOW));
+    for (let at = BEGINNING; at + 2 * WINDOW <= payload.length; at += step) {
+      const sample = payload.slice(at, at + 2 * WINDOW);
+      for (const form of [...forms(label, sample), ...listed(label, sample)]) this.#add(form);
+    }
     return this;
   }
 

@@ -25,8 +25,24 @@ export class OwnAccount {
   }
   /** Everything that is stored about oneself. */
   export(options: CallerOptions = {}): Promise<PersonalData> {
-    return this.#connection.call('exportOwnData', {}, options);
+    return everything(options, (query) => this.#connection.call('exportOwnData', { query }, options));
   }
+}
+
+/** Of all pages of events, which follow the first one alone. */
+async function everything(
+  { signal }: CallerOptions,
+  ask: (query: { cursor?: string | undefined }) => Promise<PersonalData & { readonly next?: string | undefined }>,
+): Promise<PersonalData> {
+  const { next, ...data } = await ask({});
+  if (next === undefined) return data;
+  const events = [...data.events];
+  const more = paged(signal, async (cursor = next) => {
+    const page = await ask({ cursor });
+    return { items: page.events, next: page.next };
+  });
+  for await (const event of more) events.push(event);
+  return { ...data, events };
 }
 
 /** A new account. */
@@ -37,6 +53,8 @@ export interface NewUser {
   readonly role: AccountRole;
   readonly name?: string | undefined;
   readonly address?: string | undefined;
+  /** The password must be changed before anything else is done with the account. Default: false. */
+  readonly mustChange?: boolean | undefined;
 }
 /** What is changed; what is absent stays. */
 export interface UserChange {
@@ -45,6 +63,7 @@ export interface UserChange {
   readonly name?: string | undefined;
   readonly address?: string | undefined;
   readonly password?: string | undefined;
+  readonly mustChange?: boolean | undefined;
 }
 
 /** Accounts of the server. */
@@ -73,7 +92,7 @@ export class Users {
   }
   /** Everything that is stored about somebody. */
   export(account: string, options: CallerOptions = {}): Promise<PersonalData> {
-    return this.#connection.call('exportUserData', { params: { account } }, options);
+    return everything(options, (query) => this.#connection.call('exportUserData', { params: { account }, query }, options));
   }
   /** Erases an account and the personal data about it. The audit log still verifies afterwards. */
   async erase(account: string, options: CallerOptions = {}): Promise<void> {

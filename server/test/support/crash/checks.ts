@@ -110,8 +110,8 @@ export class Checks {
       this.#expect(devices <= SEATS, () => `${devices} devices sit on the ${SEATS} seats of ${name}`);
       this.#expect(holding.length === devices, () => `a device holds several leases of ${name}`);
     }
-    for (const { id, state, name } of journal.leases.values()) {
-      this.#expect(state !== 'active' || active.has(id), () => `the lease ${id} of ${name} is gone`);
+    for (const { id, state, name, version } of journal.leases.values()) {
+      this.#expect(state !== 'active' || active.has(id), () => `the lease ${id} of ${name}@${version} is gone`);
       this.#expect(state !== 'ended' || !active.has(id), () => `the lease ${id} of ${name} was ended, and goes on`);
     }
     this.counted.leases += active.size;

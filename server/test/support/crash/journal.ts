@@ -71,7 +71,8 @@ export class Journal {
   readonly touched = new Set<string>();
   readonly #gate: Gate;
   readonly #begun = new Map<Kind, () => void>();
-  #acted: (() => void)[] = [];
+  readonly #acted: (() => void)[] = [];
+  #over = false;
   readonly #durations = new Map<Kind, number>();
 
   constructor(gate: Gate) {
@@ -82,9 +83,13 @@ export class Journal {
   next(kind: Kind): Promise<void> {
     return new Promise((resolve) => this.#begun.set(kind, resolve));
   }
-  /** Resolves after so many acknowledgements. */
+  /** Resolves after so many acknowledgements, or when nothing more is wanted. */
   async after(count: number): Promise<void> {
-    for (let left = count; left > 0; left--) await new Promise<void>((resolve) => this.#acted.push(resolve));
+    for (let left = count; left > 0 && !this.#over; left--) await new Promise<void>((resolve) => this.#acted.push(resolve));
+  }
+  finish(): void {
+    this.#over = true;
+    for (const resolve of this.#acted.splice(0)) resolve();
   }
   /** What such an action has taken lately, in milliseconds. */
   usual(kind: Kind): number {

@@ -64,6 +64,7 @@ export class Load {
 
   async end(): Promise<void> {
     this.#over = true;
+    this.#world.journal.finish();
     await Promise.all(this.#workers);
   }
 
@@ -154,7 +155,9 @@ export class Load {
     const taken = await journal.attempt('lease', () => leaseOf(guard, name), REFUSALS);
     if (!('done' in taken)) return;
     const { id, version } = taken.done;
-    journal.leases.set(id, { id, name, version, device, state: 'active' });
+    // Revoked while the lease was on its way: it may be over already.
+    const state = journal.versions.get(`${name}@${version}`)?.most === 'revoked' ? 'ending' : 'active';
+    journal.leases.set(id, { id, name, version, device, state });
     journal.event('leases.take', `model:${name}@${version}`);
     const held = journal.holders(name);
     if (held > SEATS) journal.faults.push(`${held} devices hold a lease of ${name}, which has ${SEATS} seats`);

@@ -1,0 +1,162 @@
+/** Where leases are tried: a server, benches with clocks of their own, and time that passes when a test says so. */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  DeviceKey,
+  fileStore,
+  type GuardServer,
+  load,
+  type ModelGuardErrorCode,
+  type PartStore,
+  protect,
+  SigningKey,
+} from '@org/model-guard';
+import { deviceIdOf } from '@org/model-guard/server-kit';
+import { afterAll, afterEach, beforeEach, expect, vi } from 'vitest';
+import { failureOf } from '../../../test/support/failures.js';
+import { print } from '../../../test/support/print.js';
+import { type ClientOptions, clientOf, MachineClock, readyDevice } from './clients.js';
+import { startTestServer, TestClock, type TestServer } from './server.js';
+import { entitle } from './story.js';
+
+export const HOUR = 3600;
+export const DAY = 24 * HOUR;
+const AWAY = 'http://127.0.0.1:1';
+export const plain = new Uint8Array(randomBytes(200_000));
+const signer = SigningKey.generate();
+export const publishers = signer.publicKey;
+export const counts = { refused: 0, opened: 0 };
+const codes = new Map<string, number>();
+
+/** What every test finds anew. */
+export const lab = {} as {
+  folder: string;
+  /** Listens, and has net@1, which the operator may load. */
+  server: TestServer;
+  /** That of the operator. */
+  entitlement: string;
+};
+const others: TestServer[] = [];
+
+/** For the tests of a file; what they opened and what was refused is printed at their end. */
+export function useLeaseLab(what: string): void {
+  beforeEach(async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    lab.folder = mkdtempSync(join(tmpdir(), 'guard-leases-'));
+    writeFileSync(join(lab.folder, 'net.onnx'), plain);
+    Object.assign(lab, await serverAt(new TestClock()));
+  });
+  afterEach(async () => {
+    for (const one of [lab.server, ...others.splice(0)]) await one.close();
+    rmSync(lab.folder, { recursive: true, force: true });
+    vi.useRealTimers();
+  });
+  afterAll(() => {
+    const refusals = [...codes].map(([code, count]) => `${code} ${count}`).join(', ');
+    print(`${what}: opened ${counts.opened} times, refused ${counts.refused} times (${refusals})`);
+  });
+}
+
+async function serverAt(clock: TestClock): Promise<Pick<typeof lab, 'server' | 'entitlement'>> {
+  const server = await startTestServer({ clock });
+  server.secrets.payload('the model', plain);
+  await server.listen();
+  await clientOf(server, { role: 'admin' }).publishers.set('net', [publishers]);
+  await publish(server, '1');
+  const terms = { name: 'net', seats: 10, leaseSeconds: DAY, offlineSeconds: HOUR };
+  return { server, entitlement: (await entitle(server, 'operator', terms)).id };
+}
+/** One more like it. */
+export async function anotherServer(): Promise<TestServer> {
+  const { server } = await serverAt(lab.server.clock);
+  others.push(server);
+  return server;
+}
+export const publish = (to: TestServer, version: string) =>
+  protect(join(lab.folder, 'net.onnx'), { name: 'net', version, signer, to: clientOf(to, { role: 'admin' }) });
+export const admin = (): GuardServer => clientOf(lab.server, { role: 'admin' });
+
+/** Time for everybody: the server, the clocks of devices, and the clock that containers are opened by. */
+export function passes(seconds: number): void {
+  lab.server.clock.advance(seconds);
+  vi.setSystemTime(lab.server.clock.now * 1000);
+}
+/** What the clock of a device shows, beside the right time. */
+export function shows(bench: Bench, offset: number): void {
+  bench.clock.offset = offset;
+  vi.setSystemTime((lab.server.clock.now + offset) * 1000);
+}
+
+/** A device with a clock and a state folder of its own, and a client of it that reaches no server. */
+export class Bench {
+  readonly key = DeviceKey.generate();
+  readonly id = deviceIdOf(this.key.publicKey.toString());
+  readonly clock: MachineClock;
+  readonly state = mkdtempSync(join(lab.folder, 'state-'));
+
+  constructor(
+    readonly role: 'operator' | 'admin' = 'operator',
+    clock = new MachineClock(lab.server),
+  ) {
+    this.clock = clock;
+  }
+
+  guard(options: ClientOptions = {}, at = lab.server): GuardServer {
+    const { key: device, role, state, clock } = this;
+    return clientOf(at, { device, role, state, clock, publishers, ...options });
+  }
+  away(options: ClientOptions = {}): GuardServer {
+    return this.guard({ url: AWAY, ...options });
+  }
+  get stateFolder(): string {
+    return join(this.state, this.id);
+  }
+  static async ready(owner?: 'admin'): Promise<Bench> {
+    const bench = new Bench(owner);
+    const { key: device, role, state, clock } = bench;
+    await readyDevice(lab.server, { device, role, state, clock, publishers });
+    return bench;
+  }
+}
+
+export async function refused(code: ModelGuardErrorCode, task: () => Promise<unknown>): Promise<void> {
+  expect((await failureOf(task)).code).toBe(code);
+  counts.refused++;
+  codes.set(code, (codes.get(code) ?? 0) + 1);
+}
+export async function opens(from: GuardServer | Parameters<typeof load>[1]['from'], ref = 'net@1'): Promise<void> {
+  using model = await load(ref, { from });
+  expect(Buffer.compare(model.bytes, plain)).toBe(0);
+  counts.opened++;
+}
+/** The big part lies with the device: it is no secret. */
+export async function bigsOf(guard: GuardServer, ref = { name: 'net', version: '1' }): Promise<PartStore> {
+  const bigs = fileStore(mkdtempSync(join(lab.folder, 'bigs-')));
+  await guard.getSmall(ref);
+  const { bigName } = await guard.models.get(ref);
+  const part = await guard.openBig(ref, bigName);
+  const bytes = await part.read(0, part.size);
+  const source = async function* () {
+    yield bytes;
+  };
+  await bigs.putBig(ref, bigName, { size: part.size, stream: source, tree: () => new Uint8Array() });
+  return bigs;
+}
+/** A store with this small part, wherever it comes from. */
+async function holding(small: Uint8Array): Promise<PartStore> {
+  const store = fileStore(mkdtempSync(join(lab.folder, 'smalls-')));
+  await store.putSmall({ name: 'net', version: '1' }, small);
+  return store;
+}
+/** Opens a small part that somebody copied, with everything else in hand. */
+export async function openCopied(
+  small: Uint8Array,
+  by: Bench,
+  big: PartStore,
+  leaseKeys = lab.server.context.keys.signing.publicKey,
+) {
+  const from = { small: await holding(small), big };
+  return await load('net@1', { from, identities: [by.key], verifier: publishers, leaseKeys });
+}
