@@ -33,7 +33,12 @@ export function makeCommand(version: string, run: (settings: Settings) => Promis
     .addOption(option('--client-ca <file>', 'demand client certificates of this authority (PEM)'))
     .addOption(option('--http-redirect-port <number>', 'plain port that only redirects to the public URL'))
     .addOption(option('--public-url <url>', 'what clients call (default: from address and port)'))
-    .addOption(option('--behind-proxy [networks]', 'believe X-Forwarded-For of these networks (default: private ones)'))
+    .addOption(
+      option(
+        '--behind-proxy [networks]',
+        'believe the last X-Forwarded-For of one proxy in these networks (default: private ones)',
+      ),
+    )
     .addOption(
       option('--tokens <kind>', 'how tokens are signed: eddsa (default), or hs256 by the secret model_guard_token_secret'),
     )

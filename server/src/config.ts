@@ -70,7 +70,7 @@ export interface Config {
   /** What clients call, without a slash at the end; from address and port unless it was given. */
   readonly publicUrl: string;
   readonly publicUrlGiven: boolean;
-  /** Whose `X-Forwarded-For` is believed. */
+  /** Whose `X-Forwarded-For` is believed: one proxy's, and what it added itself. */
   readonly trustedProxies: readonly string[];
   readonly tokens: 'eddsa' | 'hs256';
   /** Off: every request is the first apiAdmin's. For development alone. */

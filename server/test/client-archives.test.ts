@@ -207,7 +207,21 @@ describe('administration', () => {
     const email = 'new@example.com';
     const user = await root.users.create({ email, password: 'seventeen purple umbrellas', role: 'operator' });
     expect((await root.users.update(user.id, { role: 'validator' })).role).toBe('validator');
-    expect((await root.users.export(user.id)).account.email).toBe(email);
+    // More events than a page holds.
+    const about = { action: 'test.event', outcome: 'success', resource: `account:${user.id}` } as const;
+    const { subject } = await server.context.db
+      .selectFrom('users')
+      .select('subject')
+      .where('id', '=', user.id)
+      .executeTakeFirstOrThrow();
+    await server.context.db.transaction().execute(async (trx) => {
+      for (let event = 0; event < 1001; event++)
+        await server.context.audit.append(trx, { ...about, subject, caller: { address: '', request: 'r' } });
+    });
+    const data = await root.users.export(user.id);
+    expect(data.account.email).toBe(email);
+    expect(data).not.toHaveProperty('next');
+    expect(data.events.filter(({ action }) => action === 'test.event').length).toBe(1001);
     const entitlement = await root.entitlements.create({ name: 'net', account: user.id });
     expect(entitlement).toMatchObject({ kind: 'model', seats: 1, leaseSeconds: 86_400, offlineSeconds: 3600 });
     await root.entitlements.delete(entitlement.id);

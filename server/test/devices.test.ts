@@ -1,6 +1,6 @@
 /** Devices: only who holds both private keys enrols, only who compared the fingerprint approves, and revoked is for good. */
 import { encode, PROOF_HEADER } from '@org/model-guard/server-kit';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startTestServer, type TestServer } from './support/server.js';
 import { flipped, type Lies, Machine, said } from './support/story.js';
 
@@ -143,6 +143,35 @@ describe('enrolment', () => {
     const publicKey = machine.publicKey.slice(0, -1) + alphabet[alphabet.indexOf(last) + 1];
     expect(said(await server.request('operator', 'challengeDevice', { body: { publicKey } }))).toBe('400 KEY_INVALID');
   });
+});
+
+it('is not enrolled for an account that is erased meanwhile', async () => {
+  const { db } = server.context;
+  const machine = new Machine(server, 'companion');
+  const challenge = await machine.challenge();
+  const body = { name: 'bench', publicKey: machine.publicKey, challenge: challenge.challenge };
+  const headers = { [PROOF_HEADER]: machine.signEnrolment(challenge, body) };
+  const asking = { body, headers: { ...headers, authorization: `Bearer ${await server.token('companion')}` } };
+  const { subject, id } = server.accounts.companion;
+  const transaction = db.transaction.bind(db);
+  // Between the proof and the row.
+  const beginning = vi.spyOn(db, 'transaction').mockImplementationOnce(() => {
+    const begun = transaction();
+    const execute: typeof begun.execute = (task) =>
+      begun.execute(async (trx) => {
+        await trx.deleteFrom('users').where('id', '=', id).execute();
+        await trx.deleteFrom('subjects').where('id', '=', subject).execute();
+        return await task(trx);
+      });
+    return Object.assign(Object.create(begun), { execute });
+  });
+  try {
+    expect(said(await server.request(undefined, 'enrollDevice', asking))).toBe('401 NOT_AUTHENTICATED');
+    expect(beginning).toHaveBeenCalled();
+  } finally {
+    beginning.mockRestore();
+  }
+  expect(await db.selectFrom('devices').select('id').where('id', '=', machine.id).execute()).toEqual([]);
 });
 
 describe('approval', () => {

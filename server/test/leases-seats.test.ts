@@ -1,6 +1,7 @@
 /** Seats: leases at the same time are never more than were sold, and never fewer for want of giving one back. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { call } from '../../src/native/index.js';
+import { giveSeatBack, takeSeat } from '../src/leases/seats.js';
 import { startTestServer, type TestServer } from './support/server.js';
 import { entitle, granted, leasesOf, Machine, Publisher, said, termsOf } from './support/story.js';
 
@@ -107,6 +108,21 @@ describe('seats', () => {
     expect(said(await other.take({ name: 'defects' }))).toBe('409 SEATS_TAKEN');
     await server.request('admin', 'revokeLease', { params: { lease } });
     expect((await other.take({ name: 'defects' })).statusCode).toBeGreaterThanOrEqual(400);
+    expect(await leasesOf(server, { active: 'true' })).toEqual([]);
+  });
+
+  it('given back revive no lease of a version that was revoked meanwhile', async () => {
+    await entitle(server, 'operator');
+    const { lease } = termsOf(server, await granted(machine));
+    await publisher.publish({ version: 'next' });
+    const { db } = server.context;
+    const before = await db.selectFrom('leases').selectAll().where('id', '=', lease).executeTakeFirstOrThrow();
+    const next = { ...before, id: 'a'.repeat(32), version: 'next' };
+    const superseded = await db.transaction().execute((trx) => takeSeat(trx, next));
+    expect(superseded).toEqual([lease]);
+    const { name, version } = before;
+    expect(said(await server.request('admin', 'revokeVersion', { params: { name, version }, body: {} }))).toBe('200');
+    await db.transaction().execute((trx) => giveSeatBack(trx, next.id, superseded));
     expect(await leasesOf(server, { active: 'true' })).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@ import { readdirSync, readlinkSync, rmSync, statSync, truncateSync, utimesSync, 
 import { request as ask } from 'node:http';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { collectParts } from '../src/models/collecting.js';
 import { LocalParts } from '../src/models/local-parts.js';
 import { partPath, partUrls, treePath } from '../src/models/part-url.js';
@@ -270,6 +270,15 @@ describe('downloading', () => {
     expect(await get(path, expires, signature)).toBe('403 NOT_AUTHORISED');
   });
 
+  it('is told that a part went between looking and opening, which nothing keeps for ever', async () => {
+    const file = join(folder(), `${'3'.repeat(32)}-56`);
+    const found = vi.spyOn(LocalParts.prototype, 'find').mockResolvedValueOnce({ file, size: 5 });
+    const answer = await fetch(partUrls(server.context).sign(partPath(made.bigName)).url);
+    found.mockRestore();
+    expect(answer.status).toBe(404);
+    expect(answer.headers.get('cache-control')).not.toContain('immutable');
+  });
+
   it('says no more about a part that is not there', async () => {
     const name = `${'1'.repeat(32)}-5`;
     const { url: missing } = partUrls(server.context).sign(partPath(name));
@@ -313,6 +322,17 @@ describe('collecting', () => {
     expect([...removed].sort()).toEqual([`big/${abandoned.bigName}`, `big/${abandoned.bigName}.tree`]);
     expect(said(await admin.commit(fresh))).toBe('201');
     expect(files()).toContain(kept.bigName);
+  });
+
+  it('takes no tree from a part that stays', async () => {
+    const old = await admin.publish({ version: 'with-tree' });
+    age(old.bigName, 100);
+    await new LocalParts(server.config).touch(old.bigName);
+    const { params, body } = { params: { name: old.name, version: old.version }, body: {} };
+    expect(said(await server.request('admin', 'revokeVersion', { params, body }))).toBe('200');
+    await server.context.db.deleteFrom('versions').where('big_name', '=', old.bigName).execute();
+    expect(await collectParts(server.context)).not.toContain(`big/${old.bigName}.tree`);
+    expect(await new LocalParts(server.config).findTree(old.bigName)).toBeDefined();
   });
 
   it('gives what was replaced, and what is being published, another day', async () => {

@@ -232,6 +232,11 @@ it('registers publishers, and forgets those that are left out', async () => {
   expect((await set([two])).json().keys).toEqual([two]);
   expect((await server.request('operator', 'getPublishers', { params: { name } })).json().keys).toEqual([two]);
   expect(said(await set([]))).toBe('400 INVALID_ARGUMENT');
+  // One that looks like a key, and is none.
+  expect(said(await set([`mgs1:${'_'.repeat(one.length - 5)}`]))).toMatch(/^400 /);
+  expect((await server.request('operator', 'getPublishers', { params: { name } })).json().keys).toEqual([two]);
+  const refused = await server.request('operator', 'setPublishers', { params: { name }, body: { keys: [one] } });
+  expect(said(refused)).toBe('403 NOT_AUTHORISED');
 });
 
 it('writes down who published, released, rejected and revoked, and what was refused', async () => {

@@ -34,7 +34,8 @@ export async function makeCredentials(context: Context): Promise<CheckCredential
   await prepareNobody();
   // One at a time for each address and network: a hundred guesses at once are a hundred failures, not one.
   const queues = new Queues(WAITING);
-  return (claim, then) => queues.run(`${Buffer.from(claim.index).toString('base64')} ${claim.network}`, () => check(context, claim, then));
+  return (claim, then) =>
+    queues.run(`${Buffer.from(claim.index).toString('base64')} ${claim.network}`, () => check(context, claim, then));
 }
 
 async function check<T>({ db, keys, now, audit }: Context, claim: Claim, then: Then<T>): Promise<T> {

@@ -145,12 +145,7 @@ export async function unlockArchive(
 }
 
 /** Where a rotation wrapped the fragment to another key meanwhile, the row says so by now. */
-async function sealedTo(
-  context: Context,
-  archive: ArchiveTable,
-  to: string,
-  challenge: string,
-): Promise<Uint8Array> {
+async function sealedTo(context: Context, archive: ArchiveTable, to: string, challenge: string): Promise<Uint8Array> {
   const { db, serverId } = context;
   let row = archive;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {

@@ -11,7 +11,7 @@ import { scrub } from '../database/scrubbing.js';
  * @throws NOT_FOUND; NOT_AUTHORISED for the last account that can manage accounts
  */
 export async function eraseUser(context: Context, caller: Member, account: string): Promise<void> {
-  const { db, config } = context;
+  const { db } = context;
   const gone = await db.transaction().execute(async (trx) => {
     const { subject, wrapped, email_index, password } = await findUser(trx, account);
     await keepAnAdministrator(trx, account);
@@ -39,6 +39,6 @@ export async function eraseUser(context: Context, caller: Member, account: strin
     await trx.deleteFrom('subjects').where('id', '=', subject).execute();
     return [wrapped, email_index, Buffer.from(password)];
   });
-  await scrub(db, config.dataFolder, gone);
+  await scrub(context, gone);
   await removeFirstPassword(context);
 }

@@ -1,4 +1,5 @@
 /** What the log does by itself: forgetting those who were never known. */
+import { forgetFailures } from '../accounts/failures.js';
 import type { Context } from '../context.js';
 import { scrub } from '../database/scrubbing.js';
 import { forgetDays } from './subjects.js';
@@ -21,7 +22,9 @@ export function startAudit(context: Context): () => Promise<void> {
   };
 }
 
-/** The keys of days that are over for longer than the retention time; and what an erasure left that was killed before its end. */
-export async function forget({ db, config, now }: Context): Promise<void> {
-  await scrub(db, config.dataFolder, await forgetDays(db, config.unknownLoginRetentionDays, now()));
+/** Failures of log-ins of the day before, the keys of days that are over for longer than the retention time; and what an erasure left that was killed before its end. */
+export async function forget(context: Context): Promise<void> {
+  const { db, config, now } = context;
+  await forgetFailures(db, now());
+  await scrub(context, await forgetDays(db, config.unknownLoginRetentionDays, now()));
 }

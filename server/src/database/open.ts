@@ -1,5 +1,5 @@
 /** The database: one SQLite file, durable at every commit. */
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { Kysely } from 'kysely';
@@ -16,6 +16,7 @@ export const databaseFile = (dataFolder: string): string => join(dataFolder, 'gu
 /** Opens and migrates the database of a data folder; makes both if they are missing, for this user alone. */
 export async function openDatabase(dataFolder: string): Promise<Database> {
   await mkdir(dataFolder, { recursive: true, mode: 0o700 });
+  await tighten(databaseFile(dataFolder));
   const file = openFile(databaseFile(dataFolder));
   const db = new Kysely<Schema>({ dialect: new DurableDialect(file) });
   try {
@@ -25,6 +26,16 @@ export async function openDatabase(dataFolder: string): Promise<Database> {
     throw error;
   }
   return db;
+}
+
+/** A database that was copied or restored may be open to others. */
+async function tighten(file: string): Promise<void> {
+  for (const path of [file, `${file}-wal`, `${file}-shm`]) {
+    const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+    if (found && (found.mode & 0o077) !== 0) await chmod(path, 0o600);
+  }
 }
 
 function openFile(path: string): Sqlite.Database {

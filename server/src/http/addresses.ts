@@ -1,5 +1,6 @@
 /** Network addresses are personal data: what is kept of them. */
 import { isIP } from 'node:net';
+import proxyAddress from '@fastify/proxy-addr';
 import type { Config } from '../config.js';
 
 /** IPv4 without its last octet, IPv6 without its last segment. */
@@ -21,6 +22,16 @@ export function networkOf(address: string): string {
     .slice(0, 4)
     .map((group) => Number.parseInt(group, 16).toString(16))
     .join(':');
+}
+
+/**
+ * Whose `X-Forwarded-For` is believed: that of a trusted proxy that is connected, and of that only the address it added itself. What
+ * stands before it may be the client's own invention, trusted network or not.
+ */
+export function oneProxy(networks: readonly string[]): false | ((address: string, hop: number) => boolean) {
+  if (networks.length === 0) return false;
+  const isTrusted = proxyAddress.compile([...networks]);
+  return (address, hop) => hop === 0 && isTrusted(address, hop);
 }
 
 /** What the audit log is told. */

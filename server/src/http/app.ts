@@ -13,7 +13,7 @@ import { registerKeys } from '../keys/routes.js';
 import { registerLeases } from '../leases/routes.js';
 import { registerModels } from '../models/routes.js';
 import { registerAccessLog } from './access-log.js';
-import { addressOf } from './addresses.js';
+import { addressOf, oneProxy } from './addresses.js';
 import { demandContract, registerAuthorisation } from './authorise.js';
 import { BODY_LIMIT, registerBodies } from './body.js';
 import { registerDocs } from './docs.js';
@@ -51,7 +51,7 @@ export async function buildApp(context: Context, { tokens, version, server }: Ap
     // access-log.ts writes one record instead.
     logController: new LogController({ disableRequestLogging: true }),
     serverFactory: server,
-    trustProxy: config.trustedProxies.length > 0 ? [...config.trustedProxies] : false,
+    trustProxy: oneProxy(config.trustedProxies),
     bodyLimit: BODY_LIMIT,
     routerOptions: { maxParamLength: LONGEST_PARAMETER },
     requestIdHeader: false,

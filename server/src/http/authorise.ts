@@ -43,7 +43,10 @@ export function registerAuthorisation(app: FastifyInstance, context: Context, to
     const resource = `route:${contract}`;
     await context.audit.record({ action: 'authz.denied', outcome: 'denied', resource, caller: request.caller });
     throw stale
-      ? new ModelGuardError('NOT_AUTHORISED', 'The password must be changed first (`model-guard password`, POST /account/password)')
+      ? new ModelGuardError(
+          'NOT_AUTHORISED',
+          'The password must be changed first (`model-guard password`, POST /account/password)',
+        )
       : new ModelGuardError('NOT_AUTHORISED', `The role ${account.role} does not have the permission ${access}`);
   });
 }

@@ -12,19 +12,22 @@ import {
   type Statement,
 } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
-import type { Config } from '../config.js';
 import type { Connection, Database, Keyring } from '../context.js';
 import type { Schema } from '../database/schema.js';
 import { checkKeysBelong } from './belong.js';
-import { candidates, encryptionKeyFile, keyFile, signingKeyFile } from './files.js';
+import {
+  candidates,
+  encryptionKeyFile,
+  type KeyClass,
+  keyFile,
+  type Places,
+  readKey,
+  removeLeftovers,
+  signingKeyFile,
+} from './files.js';
 import { readSuccession } from './succession.js';
 
-interface KeyClass<Key> {
-  generate(): Key;
-  fromFile(path: string): Promise<Key>;
-}
 type Saved = { save(path: string): Promise<void> };
-type Places = Pick<Config, 'keysFolder' | 'secretsFolder'>;
 
 /** The keyring of a server. */
 export class ServerKeyring implements Keyring {
@@ -51,6 +54,7 @@ export class ServerKeyring implements Keyring {
    */
   static async open(places: Places, db: Database, now: () => number): Promise<ServerKeyring> {
     await mkdir(places.keysFolder, { recursive: true, mode: 0o700 });
+    await removeLeftovers(places.keysFolder);
     const fresh = (await db.selectFrom('meta').select('key').where('key', '=', 'keys').executeTakeFirst()) === undefined;
     const named = <Key extends Saved>(kind: KeyClass<Key>, name: string) => openOrMake(kind, places, name, fresh);
     const signing = (await openSuccessor(places, db)) ?? (await named<SigningKey>(SigningKey, 'signing'));
@@ -128,14 +132,18 @@ export class ServerKeyring implements Keyring {
   async #reloadSigning(db: Connection): Promise<void> {
     const { statements, newest } = await readSuccession(db);
     const known = newest === undefined || newest === this.#signing.publicKey.toString();
-    const signing = known ? this.#signing : await SigningKey.fromFile(signingKeyFile(this.#places.keysFolder, newest));
-    this.#signing = signing;
+    if (!known)
+      this.#signing = await readKey<SigningKey>(SigningKey, signingKeyFile(this.#places.keysFolder, newest), this.#places);
     this.#succession = statements;
   }
 
   async #reloadEncryption(db: Connection): Promise<void> {
     const rows = await db.selectFrom('encryption_keys').select(['key', 'state']).where('state', '!=', 'removed').execute();
-    for (const { key } of rows) if (!this.#keys.has(key)) this.#keys.set(key, await this.#open(key));
+    const unknown = rows.filter(({ key }) => !this.#keys.has(key));
+    if (unknown.length > 0) {
+      const found = new Map((await candidates(this.#places)).map((candidate) => [encryptionKeyOf(candidate), candidate]));
+      for (const { key } of unknown) this.#keys.set(key, found.get(key) ?? this.#missing(key));
+    }
     for (const key of this.#keys.keys()) if (!rows.some((row) => row.key === key)) this.#keys.delete(key);
     this.#current = rows.find((row) => row.state === 'current')?.key ?? '';
   }
@@ -158,9 +166,7 @@ export class ServerKeyring implements Keyring {
     for (const { key } of removed) await rm(encryptionKeyFile(this.#places.keysFolder, key), { force: true });
   }
 
-  async #open(key: string): Promise<DeviceKey> {
-    const found = (await candidates(this.#places)).find((candidate) => encryptionKeyOf(candidate) === key);
-    if (found) return found;
+  #missing(key: string): never {
     throw new ModelGuardError('NOT_FOUND', `The encryption key ${key} is in neither ${this.#places.keysFolder} nor the secrets`, {
       advice: 'Restore the key files that belong to this database.',
     });
@@ -168,16 +174,16 @@ export class ServerKeyring implements Keyring {
 }
 
 /** The newest successor of the first signing key, unless it was moved to where the first one was. */
-async function openSuccessor({ keysFolder }: Places, db: Database): Promise<SigningKey | undefined> {
+async function openSuccessor(places: Places, db: Database): Promise<SigningKey | undefined> {
   const { newest } = await readSuccession(db);
-  const file = newest !== undefined && signingKeyFile(keysFolder, newest);
-  return file && (await exists(file)) ? SigningKey.fromFile(file) : undefined;
+  const file = newest !== undefined && signingKeyFile(places.keysFolder, newest);
+  return file && (await exists(file)) ? readKey<SigningKey>(SigningKey, file, places) : undefined;
 }
 
 /** `<secrets>/model_guard_<name>_key`, else `<keys>/<name>.key`, which is made where a new server has neither. */
 async function openOrMake<Key extends Saved>(kind: KeyClass<Key>, places: Places, name: string, fresh: boolean): Promise<Key> {
   const secret = join(places.secretsFolder, `model_guard_${name}_key`);
-  if (await exists(secret)) return kind.fromFile(secret);
+  if (await exists(secret)) return readKey(kind, secret, places);
   const file = join(places.keysFolder, `${name}.key`);
   if (!(await exists(file))) {
     if (!fresh)
@@ -191,7 +197,7 @@ async function openOrMake<Key extends Saved>(kind: KeyClass<Key>, places: Places
       if (!isModelGuardError(error) || error.code !== 'ALREADY_EXISTS') throw error;
     }
   }
-  return kind.fromFile(file);
+  return readKey(kind, file, places);
 }
 
 async function exists(path: string): Promise<boolean> {

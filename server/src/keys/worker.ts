@@ -67,7 +67,7 @@ export class RotationWorker {
   }
 
   async #rotate(): Promise<void> {
-    const { db, audit, log, now, config } = this.#context;
+    const { db, audit, log, now } = this.#context;
     const rotation = await runningRotation(db);
     if (!rotation) return;
     let left = await countWrapped(db, '!=', rotation.to_key);
@@ -87,7 +87,7 @@ export class RotationWorker {
       });
     });
     // What was wrapped to the old key is not left in the file's log either.
-    await scrub(db, config.dataFolder, []);
+    await scrub(this.#context, []);
     log.info({ rotation: rotation.id, left }, 'a rotation is done');
   }
 

@@ -11,7 +11,10 @@ const ATTEMPTS = 5;
  * The key of that name. Where another process on the same database has made it, the keyring takes it up now; undefined if that fails,
  * which is for the log alone.
  */
-export async function findKey({ db, keys, log }: Pick<Context, 'db' | 'keys' | 'log'>, name: string): Promise<DeviceKey | undefined> {
+export async function findKey(
+  { db, keys, log }: Pick<Context, 'db' | 'keys' | 'log'>,
+  name: string,
+): Promise<DeviceKey | undefined> {
   const known = keys.find(name);
   if (known) return known;
   try {

@@ -90,9 +90,7 @@ export async function giveSeatBack(trx: Transaction<Schema>, lease: string, supe
               .whereRef('devices.id', '=', 'leases.device')
               .where('devices.state', '!=', 'revoked'),
           ),
-          exists(
-            selectFrom('entitlements').select('entitlements.id').whereRef('entitlements.id', '=', 'leases.entitlement'),
-          ),
+          exists(selectFrom('entitlements').select('entitlements.id').whereRef('entitlements.id', '=', 'leases.entitlement')),
         ]),
       )
       .execute();

@@ -1,6 +1,7 @@
 /** Logging in. If these fail, passwords can be guessed, or the answers tell who has an account. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { lockSeconds } from '../../src/accounts/credentials.js';
+import { lockSeconds } from '../../src/accounts/failures.js';
+import { forget } from '../../src/audit/upkeep.js';
 import { PASSWORD, startTestServer, type TestServer } from '../support/server.js';
 
 let server: TestServer;
@@ -72,6 +73,56 @@ describe('logging in', () => {
   it('lets many log in at once with the right password', async () => {
     const answers = await Promise.all(times(12).map(() => login('operator@example.com', PASSWORD)));
     for (const { statusCode } of answers) expect(statusCode).toBe(200);
+  });
+
+  describe('from several networks', () => {
+    const from = (remoteAddress: string, email: string, password: string) =>
+      server.app.inject({ method: 'POST', url: '/auth/token', remoteAddress, payload: { email, password } });
+
+    it('locks the one that guesses, and nobody at home', async () => {
+      for (const email of ['operator@example.com', 'nobody@example.com']) {
+        for (const _ of times(5)) expect((await from('203.0.113.7', email, 'wrong')).statusCode).toBe(401);
+        expect((await from('203.0.113.7', email, PASSWORD)).statusCode).toBe(429);
+      }
+      expect((await from('198.51.100.1', 'operator@example.com', PASSWORD)).statusCode).toBe(200);
+      expect((await from('198.51.100.1', 'nobody@example.com', PASSWORD)).statusCode).toBe(401);
+      // A success elsewhere forgives the guesser nothing.
+      expect((await from('203.0.113.7', 'operator@example.com', PASSWORD)).statusCode).toBe(429);
+    });
+
+    it.each(['operator@example.com', 'nobody@example.com'])(
+      'locks %s for a minute where a hundred guesses come within a quarter of an hour',
+      async (email) => {
+        const index = Buffer.from(server.context.keys.fields.emailIndex(email));
+        await from('203.0.113.1', email, 'wrong');
+        // Ninety-eight of others are as good as made.
+        await server.context.db
+          .updateTable('login_failures')
+          .set({ failures: 98 })
+          .where('email_index', '=', index)
+          .where('network', '=', Buffer.alloc(0))
+          .execute();
+        expect((await from('203.0.113.2', email, 'wrong')).statusCode).toBe(401);
+        expect((await from('203.0.113.3', email, 'wrong')).statusCode).toBe(401);
+        const locked = await from('198.51.100.1', email, PASSWORD);
+        expect([locked.statusCode, locked.headers['retry-after']]).toEqual([429, '60']);
+        server.clock.advance(60);
+        const home = await from('198.51.100.1', email, PASSWORD);
+        expect(home.statusCode).toBe(email.startsWith('nobody') ? 401 : 200);
+        server.clock.advance(900);
+        expect((await from('203.0.113.4', email, 'wrong')).statusCode).toBe(401);
+        expect((await from('203.0.113.5', email, 'wrong')).statusCode).toBe(401);
+      },
+    );
+  });
+
+  it('keeps no failure for longer than a day, though nobody fails any more', async () => {
+    await login('nobody@example.com', 'wrong');
+    const kept = async () => (await server.context.db.selectFrom('login_failures').selectAll().execute()).length;
+    expect(await kept()).toBe(2);
+    server.clock.advance(86_401);
+    await forget(server.context);
+    expect(await kept()).toBe(0);
   });
 
   it('keeps a lock over a restart', async () => {

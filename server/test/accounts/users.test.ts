@@ -50,6 +50,18 @@ describe('accounts', () => {
     expect(emails).toContain('jane@example.com');
   });
 
+  it('have their password changed first, where whoever set it asks for that', async () => {
+    const asked = async (email: string) =>
+      (await server.request(undefined, 'token', { body: { email, password: PASSWORD } })).json().mustChangePassword;
+    await create('jane@example.com');
+    const { id } = (await create('john@example.com', { mustChange: true })).json();
+    expect([await asked('jane@example.com'), await asked('john@example.com')]).toEqual([false, true]);
+    await update(id, { name: 'John' });
+    expect(await asked('john@example.com')).toBe(true);
+    await update(id, { password: PASSWORD, mustChange: false });
+    expect(await asked('john@example.com')).toBe(false);
+  });
+
   it('keep what is personal out of the database file', async () => {
     await create('jane@example.com', { name: 'Jane Doe', address: 'Main Street 1' });
     await server.restart().then((again) => {

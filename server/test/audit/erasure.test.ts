@@ -5,6 +5,7 @@ import { DeviceKey, verifyAuditLog } from '@org/model-guard';
 import { type Checkpoint, unhex } from '@org/model-guard/server-kit';
 import Sqlite from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { forget } from '../../src/audit/upkeep.js';
 import { databaseFile } from '../../src/database/open.js';
 import { filesIn, findTexts } from '../support/needles.js';
 import { PASSWORD, startTestServer, type TestServer } from '../support/server.js';
@@ -250,6 +251,32 @@ describe('erasing an account', () => {
     expect((await updates())[0].personal).toEqual({ account: erasable.id, detail: 'name' });
   });
 
+  it('is finished by the hourly pass where another process reads old pages meanwhile', async () => {
+    const { id, subject } = await lifeOf({ ...person, email: 'read.q8x7@example.org' });
+    const { wrapped } = await server.context.db
+      .selectFrom('subjects')
+      .select('wrapped')
+      .where('id', '=', subject)
+      .executeTakeFirstOrThrow();
+    const reader = new Sqlite(databaseFile(server.folder), { readonly: true });
+    const holding = () => [...filesIn(server.folder).values()].some((bytes) => bytes.includes(wrapped));
+    try {
+      reader.exec('BEGIN');
+      reader.prepare('SELECT count(*) FROM subjects').get();
+      expect((await server.request('apiAdmin', 'eraseUser', { params: { account: id } })).statusCode).toBe(204);
+      expect(holding()).toBe(true);
+      expect(server.logged).toContainEqual(
+        expect.objectContaining({ level: 'warn', msg: expect.stringContaining('the hourly pass') }),
+      );
+    } finally {
+      reader.close();
+    }
+    await forget(server.context);
+    expect(holding()).toBe(false);
+    const left = await server.context.db.selectFrom('meta').select('key').where('key', 'like', '%scrubbing').execute();
+    expect(left).toEqual([]);
+  });
+
   it('is refused for the last account that can manage accounts, and for one that is not there', async () => {
     const own = await startTestServer();
     try {
@@ -304,5 +331,26 @@ describe('the export of personal data', () => {
     expect(actions).toEqual(['users.create', 'auth.login', 'auth.login', 'users.update', 'devices.read', 'subjects.export']);
     for (const other of Object.values(server.accounts)) expect(answer.body).not.toContain(other.email);
     expect((await server.request('apiAdmin', 'exportUserData', { params: { account: '0'.repeat(32) } })).statusCode).toBe(404);
+  });
+
+  it('gives the events in pages, each once, and ends although reading makes events', async () => {
+    const { companion } = server.accounts;
+    const whole = (await server.request('companion', 'exportOwnData')).json();
+    const seqs: number[] = [];
+    let cursor: string | undefined;
+    for (let page = 0; page === 0 || cursor !== undefined; page++) {
+      const answer = await server.request('companion', 'exportOwnData', { query: { limit: 1, ...(cursor && { cursor }) } });
+      expect(answer.statusCode, answer.body).toBe(200);
+      const { account, devices, events, next } = answer.json();
+      expect(account.id).toBe(companion.id);
+      expect(devices).toEqual(page === 0 ? whole.devices : []);
+      expect(events.length).toBe(1);
+      seqs.push(events[0].seq);
+      cursor = next;
+    }
+    // The whole one, and the first page, tell of themselves.
+    expect(seqs.slice(0, -1)).toEqual(whole.events.map(({ seq }: { seq: number }) => seq));
+    for (const query of [{ cursor: 'x' }, { cursor: '-1.0' }, { limit: 5001 }])
+      expect((await server.request('companion', 'exportOwnData', { query } as never)).statusCode).toBe(400);
   });
 });

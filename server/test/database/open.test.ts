@@ -1,12 +1,12 @@
 /** The database file. If these fail, acknowledged work can be lost, or erased data stays on the disk. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Database } from '../../src/context.js';
-import { openDatabase } from '../../src/database/open.js';
+import { databaseFile, openDatabase } from '../../src/database/open.js';
 
 let folder: string;
 let db: Database;
@@ -51,6 +51,13 @@ describe('the database', () => {
     await ask(0);
     expect(prepared).toHaveBeenCalledTimes(258);
     prepared.mockRestore();
+  });
+
+  it('is closed to others again where a copy of it was open', async () => {
+    await db.destroy();
+    await chmod(databaseFile(folder), 0o644);
+    db = await openDatabase(folder);
+    expect((await stat(databaseFile(folder))).mode & 0o777).toBe(0o600);
   });
 
   it('rolls a failed transaction back, whole', async () => {

@@ -54,10 +54,15 @@ describe('the access log', () => {
     await server.app.inject({ method: 'POST', url: '/auth/token', payload: 'x', headers: { 'content-type': 'text/plain' } });
     await server.app.inject({ url: '/users' });
     await server.app.inject({ url: '/users/%zz' });
+    const token = await server.token('apiAdmin');
+    await server.app.inject({ url: `/users/${token}` });
+    await server.app.inject({ url: `/nowhere/${token}` });
     expect(records().map(({ status, path }) => [status, path])).toEqual([
       [415, '/auth/token'],
       [401, '/users'],
       [404, '/users/%zz'],
+      [401, '/users/[redacted]'],
+      [404, '/nowhere/[redacted]'],
     ]);
   });
 });

@@ -145,6 +145,19 @@ describe('a refusal', () => {
   });
 });
 
+it('does not blame the caller for what is stored in another shape', async () => {
+  const { db, audit } = server.context;
+  await audit.record({ action: 'shape.event', outcome: 'success', caller: { address: '', request: 'r' } });
+  await db
+    .updateTable('audit')
+    .set({ bytes: Buffer.from('{}') })
+    .where('action', '=', 'shape.event')
+    .execute();
+  const answer = await server.request('admin', 'auditEvents', { query: { action: 'shape' } });
+  expect(answer.statusCode).toBe(500);
+  expect(problem(answer).code).toBe('SERVER_FAILED');
+});
+
 describe('request ids', () => {
   const idOf = async (given: string) =>
     (await server.app.inject({ url: '/health', headers: { 'x-request-id': given } })).headers['x-request-id'];

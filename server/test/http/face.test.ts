@@ -94,6 +94,15 @@ describe('limits', () => {
     ]);
   });
 
+  it('believe one proxy, and of what it says only what it added: the rest is the client’s', async () => {
+    const server = await start({ config: { addressLimit: 1, behindProxy: true } });
+    const ask = async (address: string, remoteAddress = '127.0.0.1') =>
+      (await server.app.inject({ url: '/health', remoteAddress, headers: { 'x-forwarded-for': address } })).statusCode;
+    // Private clients are of the same networks as the proxy.
+    expect([await ask('203.0.113.1, 10.0.0.7'), await ask('203.0.113.2, 10.0.0.7')]).toEqual([200, 429]);
+    expect([await ask('203.0.113.1', '198.51.100.1'), await ask('203.0.113.2', '198.51.100.1')]).toEqual([200, 429]);
+  });
+
   it('are stricter at log-in, by both of its names', async () => {
     const server = await start({ config: { loginLimit: 2 } });
     const login = async (name: 'token' | 'login', number: number) =>

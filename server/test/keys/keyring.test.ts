@@ -1,8 +1,9 @@
 /** The server's keys. If these fail, a key is lost, or a server runs with keys that are not its own. */
-import { mkdir, readdir, rename, stat } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DeviceKey, encryptionKeyOf, SigningKey } from '@org/model-guard/server-kit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ServerKeyring } from '../../src/keys/keyring.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 
 let server: TestServer;
@@ -67,6 +68,36 @@ describe('the keyring', () => {
     await server.context.keys.discard(before);
     expect(server.context.keys.find(before)).toBeUndefined();
     expect(await readdir(keysFolder())).toHaveLength(4);
+  });
+
+  describe('in production', () => {
+    const open = (secretsFolder = server.config.secretsFolder) => {
+      const places = { keysFolder: keysFolder(), secretsFolder, production: true };
+      return ServerKeyring.open(places, server.context.db, () => server.clock.now);
+    };
+    const refused = { code: 'PERMISSION_DENIED', message: expect.stringContaining('chmod 600') };
+
+    it('takes no key file that others can read or write', async () => {
+      await open();
+      for (const name of await readdir(keysFolder())) {
+        await chmod(join(keysFolder(), name), 0o640);
+        await expect(open(), name).rejects.toMatchObject(refused);
+        await chmod(join(keysFolder(), name), 0o600);
+      }
+    });
+
+    it('takes a mounted one that its group can read, and no more than that', async () => {
+      const secrets = join(server.folder, 'mounted');
+      const key = join(secrets, 'model_guard_audit_key');
+      await mkdir(secrets);
+      await rename(join(keysFolder(), 'audit.key'), key);
+      await chmod(key, 0o440);
+      await open(secrets);
+      for (const mode of [0o444, 0o660, 0o602]) {
+        await chmod(key, mode);
+        await expect(open(secrets), mode.toString(8)).rejects.toMatchObject(refused);
+      }
+    });
   });
 
   it('never drops the current key', async () => {

@@ -14,10 +14,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { handleOf } from '../../../src/keys/key.js';
 import type { KeyHandle } from '../../../src/native/binding.js';
 import { call } from '../../../src/native/index.js';
+import type { AuditEvent } from '../../src/audit/reading.js';
 import { encryptionKeyFile } from '../../src/keys/files.js';
 import { rewrapAll } from '../../src/keys/rewrapping.js';
 import { beginRotation } from '../../src/keys/rotation.js';
 import { RotationWorker } from '../../src/keys/worker.js';
+import { openServer } from '../../src/server.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 import { entitle, Machine, Publisher, said } from '../support/story.js';
 
@@ -96,6 +98,8 @@ describe('a rotation', () => {
     expect(rotation).toMatchObject({ state: 'running', total: 1, done: 0 });
     expect(said(await rotate())).toBe('409 ALREADY_EXISTS');
     expect((await server.context.db.selectFrom('encryption_keys').select('key').execute()).length).toBe(2);
+    const refusals = await server.request('admin', 'auditEvents', { query: { action: 'keys.rotate', outcome: 'failure' } });
+    expect(refusals.json().items.map(({ personal }: AuditEvent) => personal?.detail)).toEqual(['ALREADY_EXISTS']);
     const worker = new RotationWorker(server.context);
     worker.wake();
     await worker.idle();
@@ -212,6 +216,36 @@ describe('a rotation', () => {
     const machine = await Machine.ready(server);
     const lease = await machine.take({ name: 'defects' });
     expect(await machine.open(server, lease.json(), published.big, publisher.key)).toEqual(published.plain);
+  });
+
+  it('by another process on the same database is taken up by this one', async () => {
+    await publisher.publish();
+    await register('library', server.context.keys.current());
+    await entitle(server, 'operator');
+    await entitle(server, 'operator', { kind: 'archive', name: 'library' });
+    const machine = await Machine.ready(server);
+    const other = await openServer(server.config, { log: server.context.log, now: () => server.clock.now });
+    const rotation = async () => {
+      const caller = { address: '', request: 'r', account: server.accounts.apiAdmin };
+      const { to } = await beginRotation(other.context, caller, 3600);
+      const worker = new RotationWorker(other.context);
+      worker.wake();
+      await worker.idle();
+      await worker.stop();
+      expect(server.context.keys.find(to)).toBeUndefined();
+    };
+    try {
+      await rotation();
+      expect(said(await machine.take({ name: 'defects' }))).toBe('201');
+      await rotation();
+      expect(said(await machine.unlock('library'))).toBe('200');
+      await rotation();
+      const next = await publisher.make({ version: 'next' });
+      await publisher.upload(next);
+      expect(said(await publisher.commit(next))).toBe('201');
+    } finally {
+      await other.close();
+    }
   });
 
   it('goes on after a restart', async () => {
