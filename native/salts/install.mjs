@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 const own = process.env.MODEL_GUARD_SALTS !== undefined;
 const { status } = spawnSync(process.execPath, [createRequire(import.meta.url).resolve('node-gyp-build/bin.js')], {
   stdio: 'inherit',
-  env: { ...process.env, ...(own && { npm_config_build_from_source: 'true' }) },
+  // node-gyp compiles on one core unless it is told.
+  env: { JOBS: 'max', ...process.env, ...(own && { npm_config_build_from_source: 'true' }) },
 });
 process.exit(status ?? 1);
