@@ -73,25 +73,25 @@ function* damaged(bytes: Uint8Array): Generator<Uint8Array> {
 
 describe('a signature', () => {
   it.for(['lease-request', 'statement', 'checkpoint'] as const)('for %s is Ed25519 over purpose and message', (purpose) => {
-    for (const key of [device, signing]) {
-      const message = random.bytes(random.integer(300));
-      const signature = call((native) => native.sign(purpose, key.handle, message));
-      expect(same(signature, sign(seed(key), label(purpose, message))), 'Ed25519 is deterministic').toBe(true);
-      const pub = publicOf('ed25519', seed(key));
-      const verifies = (p: typeof purpose | 'enrolment', k: Uint8Array, m: Uint8Array, s: Uint8Array): boolean =>
-        call((native) => native.verifySignature(p, k, m, s));
-      expect(verify(pub, label(purpose, message), signature)).toBe(true);
-      expect(verifies(purpose, pub, message, signature)).toBe(true);
-      expect(verifies('enrolment', pub, message, signature), 'for another purpose').toBe(false);
-      expect(verifies(purpose, pub, concat(message, none, Uint8Array.of(0)), signature), 'of another message').toBe(false);
-      expect(verifies(purpose, publicOf('ed25519', seed(stranger)), message, signature), 'by another key').toBe(false);
-      for (const other of damaged(signature)) expect(verifies(purpose, pub, message, other)).toBe(false);
-    }
+    const key = purpose === 'lease-request' ? device : signing;
+    const message = random.bytes(random.integer(300));
+    const signature = call((native) => native.sign(purpose, key.handle, message));
+    expect(same(signature, sign(seed(key), label(purpose, message))), 'Ed25519 is deterministic').toBe(true);
+    const pub = publicOf('ed25519', seed(key));
+    const verifies = (p: typeof purpose | 'enrolment', k: Uint8Array, m: Uint8Array, s: Uint8Array): boolean =>
+      call((native) => native.verifySignature(p, k, m, s));
+    expect(verify(pub, label(purpose, message), signature)).toBe(true);
+    expect(verifies(purpose, pub, message, signature)).toBe(true);
+    expect(verifies('enrolment', pub, message, signature), 'for another purpose').toBe(false);
+    expect(verifies(purpose, pub, concat(message, none, Uint8Array.of(0)), signature), 'of another message').toBe(false);
+    expect(verifies(purpose, publicOf('ed25519', seed(stranger)), message, signature), 'by another key').toBe(false);
+    for (const other of damaged(signature)) expect(verifies(purpose, pub, message, other)).toBe(false);
   });
 
   it('needs a key that signs, a purpose of the list, and is never for an enrolment', async () => {
-    for (const { handle } of [master, keyString])
+    for (const { handle } of [master, keyString, device])
       expect(await codeOf(() => call((native) => native.sign('statement', handle, none)))).toBe('KEY_TYPE_WRONG');
+    expect(await codeOf(() => call((native) => native.sign('lease-request', signing.handle, none)))).toBe('KEY_TYPE_WRONG');
     for (const purpose of ['enrolment', 'lease', '', 'publisher'])
       expect(await codeOf(() => call((native) => native.sign(purpose as 'statement', device.handle, none)))).toBe(
         'INVALID_ARGUMENT',

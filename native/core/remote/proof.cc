@@ -18,7 +18,8 @@ Bytes preimage(Purpose purpose, std::initializer_list<View> message) {
 
 Result<Signature> sign_parts(Purpose purpose, const keys::Key& key, std::initializer_list<View> message) {
   const bool by_device = purpose == Purpose::enrolment || purpose == Purpose::lease_request;
-  if (key.type() != (by_device ? keys::Type::device : keys::Type::signing)) return Status(Code::KEY_TYPE_WRONG, std::string("a ") + keys::type_name(key.type()) + " key cannot sign this");
+  if (key.type() != (by_device ? keys::Type::device : keys::Type::signing))
+    return Status(Code::KEY_TYPE_WRONG, std::string("a ") + keys::type_name(key.type()) + " key cannot sign this");
   Signature signature{};
   const Bytes bytes = preimage(purpose, message);
   if (auto s = crypto::ed25519_sign(key.ed25519_seed(), bytes, Span(signature.data(), signature.size())); !s.ok()) return s;
