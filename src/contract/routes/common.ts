@@ -1,0 +1,8 @@
+/** Shapes that routes of several rooms take. */
+import { z } from 'zod';
+import * as s from '../shapes.js';
+
+export const ofModel = z.strictObject({ name: s.modelName });
+export const nothing = z.strictObject({});
+export const challenged = z.object({ challenge: s.challenge, expires: s.seconds });
+export const proven = { device: s.id, challenge: s.challenge };

@@ -1,0 +1,105 @@
+/** Devices, and what they may load. */
+import { z } from 'zod';
+import * as s from '../shapes.js';
+import { challenged, nothing } from './common.js';
+import { route } from './route.js';
+
+const ofDevice = z.strictObject({ device: s.id });
+
+export const devices = {
+  challengeDevice: route({
+    method: 'POST',
+    path: '/devices/challenge',
+    access: 'devices.enroll',
+    summary: 'Begin an enrolment',
+    body: z.strictObject({ publicKey: s.deviceKey }),
+    status: 200,
+    response: challenged.extend({ nonce: s.base64url, serverId: s.id }),
+  }),
+  enrollDevice: route({
+    method: 'POST',
+    path: '/devices',
+    access: 'devices.enroll',
+    summary: 'Enrol a device',
+    proof: 'enrolment',
+    body: z.strictObject({
+      name: s.label,
+      publicKey: s.deviceKey,
+      challenge: s.challenge,
+      machineIdentity: s.challenge.optional(),
+    }),
+    status: 201,
+    response: s.device,
+  }),
+  listDevices: route({
+    method: 'GET',
+    path: '/devices',
+    access: 'devices.read',
+    summary: 'Devices: own ones, or all for those who decide',
+    query: z.strictObject({ ...s.page, state: s.deviceState.optional(), account: s.id.optional() }),
+    status: 200,
+    response: s.paged(s.device),
+  }),
+  getDevice: route({
+    method: 'GET',
+    path: '/devices/:device',
+    access: 'devices.read',
+    summary: 'One device',
+    params: ofDevice,
+    status: 200,
+    response: s.device,
+  }),
+  approveDevice: route({
+    method: 'POST',
+    path: '/devices/:device/approve',
+    access: 'devices.decide',
+    summary: 'Approve a device, having compared its fingerprint',
+    params: ofDevice,
+    body: z.strictObject({ fingerprint: z.string().max(100) }),
+    status: 200,
+    response: s.device,
+  }),
+  revokeDevice: route({
+    method: 'POST',
+    path: '/devices/:device/revoke',
+    access: 'devices.decide',
+    summary: 'Revoke a device and its leases',
+    params: ofDevice,
+    body: nothing,
+    status: 200,
+    response: s.device,
+  }),
+
+  listEntitlements: route({
+    method: 'GET',
+    path: '/entitlements',
+    access: 'entitlements.manage',
+    summary: 'Who may load and unlock what',
+    query: z.strictObject({ ...s.page, account: s.id.optional(), name: s.modelName.optional() }),
+    status: 200,
+    response: s.paged(s.entitlement),
+  }),
+  createEntitlement: route({
+    method: 'POST',
+    path: '/entitlements',
+    access: 'entitlements.manage',
+    summary: 'Let an account, or one of its devices, load a model or unlock an archive',
+    body: z.strictObject({
+      kind: s.resourceKind.default('model'),
+      name: s.modelName,
+      account: s.id,
+      device: s.id.optional(),
+      ...s.terms,
+    }),
+    status: 201,
+    response: s.entitlement,
+  }),
+  deleteEntitlement: route({
+    method: 'DELETE',
+    path: '/entitlements/:entitlement',
+    access: 'entitlements.manage',
+    summary: 'Take it back; its leases are revoked',
+    params: z.strictObject({ entitlement: s.id }),
+    status: 204,
+  }),
+} as const;

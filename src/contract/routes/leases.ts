@@ -1,0 +1,74 @@
+/** Leases, and the parts that they give access to. */
+import { z } from 'zod';
+import * as s from '../shapes.js';
+import { challenged, nothing, proven } from './common.js';
+import { route } from './route.js';
+
+export const leases = {
+  challengeLease: route({
+    method: 'POST',
+    path: '/leases/challenge',
+    access: 'leases.take',
+    summary: 'Begin a lease or an unlock',
+    body: nothing,
+    status: 200,
+    response: challenged,
+  }),
+  takeLease: route({
+    method: 'POST',
+    path: '/leases',
+    access: 'leases.take',
+    summary: 'A small part for an approved device',
+    proof: 'lease-request',
+    body: z.strictObject({
+      ...proven,
+      name: s.modelName,
+      version: s.modelName.optional(),
+      seconds: z.int().min(1).max(31_622_400).optional(),
+    }),
+    status: 201,
+    response: s.grant,
+  }),
+  listLeases: route({
+    method: 'GET',
+    path: '/leases',
+    access: 'leases.manage',
+    summary: 'Leases',
+    query: z.strictObject({
+      ...s.page,
+      device: s.id.optional(),
+      name: s.modelName.optional(),
+      active: z.enum(['true', 'false']).optional(),
+    }),
+    status: 200,
+    response: s.paged(s.lease),
+  }),
+  revokeLease: route({
+    method: 'DELETE',
+    path: '/leases/:lease',
+    access: 'leases.manage',
+    summary: 'Revoke a lease and free its seat',
+    params: z.strictObject({ lease: s.id }),
+    status: 204,
+  }),
+  readPart: route({
+    method: 'GET',
+    path: '/parts/:part',
+    access: 'signed-url',
+    summary: 'A big part, whole or a range',
+    params: z.strictObject({ part: s.partName }),
+    query: z.strictObject({ expires: z.string().regex(/^[0-9]{1,12}$/), signature: s.base64url.max(64) }),
+    status: 200,
+    response: 'octets',
+  }),
+  readTree: route({
+    method: 'GET',
+    path: '/parts/:part/tree',
+    access: 'signed-url',
+    summary: 'The tree of a big part',
+    params: z.strictObject({ part: s.partName }),
+    query: z.strictObject({ expires: z.string().regex(/^[0-9]{1,12}$/), signature: s.base64url.max(64) }),
+    status: 200,
+    response: 'octets',
+  }),
+} as const;

@@ -1,0 +1,124 @@
+/** Versions of models, their parts, and who decides about them. */
+import { z } from 'zod';
+import * as s from '../shapes.js';
+import { nothing, ofModel } from './common.js';
+import { route } from './route.js';
+
+const ofVersion = z.strictObject({ name: s.modelName, version: s.modelName });
+const ofPart = z.strictObject({ name: s.modelName, version: s.modelName, part: s.partName });
+/** A small part in base64url: 17 MiB, a third more. */
+const MAX_SMALL_BODY = 24 * 1024 * 1024;
+const MAX_TREE = 512 * 1024 * 1024;
+
+export const models = {
+  getPublishers: route({
+    method: 'GET',
+    path: '/models/:name/publishers',
+    access: 'models.read',
+    summary: 'Who may sign versions of a model',
+    params: ofModel,
+    status: 200,
+    response: z.object({ keys: z.array(s.verifyingKey) }),
+  }),
+  setPublishers: route({
+    method: 'PUT',
+    path: '/models/:name/publishers',
+    access: 'publishers.manage',
+    summary: 'Register the publisher keys of a model',
+    params: ofModel,
+    body: z.strictObject({ keys: z.array(s.verifyingKey).min(1).max(16) }),
+    status: 200,
+    response: z.object({ keys: z.array(s.verifyingKey) }),
+  }),
+  putPart: route({
+    method: 'PUT',
+    path: '/models/:name/versions/:version/parts/:part',
+    access: 'models.publish',
+    summary: 'Upload a big part, whole or not at all',
+    params: ofPart,
+    body: 'octets',
+    maxBody: 2 ** 40,
+    status: 201,
+    response: z.object({ name: s.partName, size: z.int() }),
+  }),
+  putTree: route({
+    method: 'PUT',
+    path: '/models/:name/versions/:version/parts/:part/tree',
+    access: 'models.publish',
+    summary: 'Upload the tree of a big part',
+    params: ofPart,
+    body: 'octets',
+    maxBody: MAX_TREE,
+    status: 204,
+  }),
+  publishVersion: route({
+    method: 'PUT',
+    path: '/models/:name/versions/:version',
+    access: 'models.publish',
+    summary: 'Publish: the commit',
+    params: ofVersion,
+    body: z.strictObject({ small: s.base64url, overwrite: z.boolean().default(false) }),
+    maxBody: MAX_SMALL_BODY,
+    status: 201,
+    response: s.version,
+  }),
+  listVersions: route({
+    method: 'GET',
+    path: '/versions',
+    access: 'models.read',
+    summary: 'Versions of models',
+    query: z.strictObject({ ...s.page, name: s.modelName.optional(), state: s.versionState.optional() }),
+    status: 200,
+    response: s.paged(s.version),
+  }),
+  getVersion: route({
+    method: 'GET',
+    path: '/models/:name/versions/:version',
+    access: 'models.read',
+    summary: 'One version',
+    params: ofVersion,
+    status: 200,
+    response: s.version,
+  }),
+  latestVersion: route({
+    method: 'GET',
+    path: '/models/:name/latest',
+    access: 'models.read',
+    summary: 'The newest released version, signed and dated',
+    params: ofModel,
+    status: 200,
+    response: s.statement,
+  }),
+  releaseVersion: route({
+    method: 'POST',
+    path: '/models/:name/versions/:version/release',
+    access: 'models.decide',
+    summary: 'Release a version',
+    params: ofVersion,
+    body: z.strictObject({
+      /** Releases it although a newer one is released; that one is then rejected. */ rollback: z.boolean().default(false),
+    }),
+    status: 200,
+    response: s.version,
+  }),
+  rejectVersion: route({
+    method: 'POST',
+    path: '/models/:name/versions/:version/reject',
+    access: 'models.decide',
+    summary: 'Reject a pending version',
+    params: ofVersion,
+    body: nothing,
+    status: 200,
+    response: s.version,
+  }),
+  revokeVersion: route({
+    method: 'POST',
+    path: '/models/:name/versions/:version/revoke',
+    access: 'models.decide',
+    summary: 'Revoke a version and its leases',
+    params: ofVersion,
+    body: nothing,
+    status: 200,
+    response: s.version,
+  }),
+} as const;

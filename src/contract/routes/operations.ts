@@ -1,0 +1,97 @@
+/** The server's keys and its audit log. */
+import { z } from 'zod';
+import * as s from '../shapes.js';
+import { nothing } from './common.js';
+import { route } from './route.js';
+
+export const operations = {
+  keys: route({
+    method: 'GET',
+    path: '/keys',
+    access: 'keys.read',
+    summary: 'Encryption keys and rotations',
+    status: 200,
+    response: z.object({ keys: z.array(s.serverKey), rotations: z.array(s.rotation) }),
+  }),
+  rotateKeys: route({
+    method: 'POST',
+    path: '/keys/rotate',
+    access: 'keys.rotate',
+    summary: 'Re-wrap every small part to a new encryption key',
+    body: z.strictObject({
+      /** Publications to the old key are accepted for so long. */ acceptSeconds: z.int().min(0).max(2_678_400).default(86_400),
+    }),
+    status: 202,
+    response: s.rotation,
+  }),
+  rotateSigningKey: route({
+    method: 'POST',
+    path: '/keys/rotate-signing',
+    access: 'keys.rotate',
+    summary: 'Replace the signing key by one that the old one signs',
+    body: nothing,
+    status: 200,
+    response: z.object({ key: s.verifyingKey, previous: s.verifyingKey, /** Of the new one. */ fingerprint: z.string() }),
+  }),
+  getRotation: route({
+    method: 'GET',
+    path: '/keys/rotations/:rotation',
+    access: 'keys.read',
+    summary: 'How far a rotation is',
+    params: z.strictObject({ rotation: s.id }),
+    status: 200,
+    response: s.rotation,
+  }),
+
+  auditEvents: route({
+    method: 'GET',
+    path: '/audit/events',
+    access: 'audit.read',
+    summary: 'Query the audit log',
+    query: z.strictObject({
+      ...s.page,
+      action: z
+        .string()
+        .max(64)
+        .regex(/^[a-z.-]+$/)
+        .optional(),
+      outcome: s.outcome.optional(),
+      account: s.id.optional(),
+      resource: z.string().max(300).optional(),
+      since: s.seconds
+        .or(
+          z
+            .string()
+            .regex(/^[0-9]{1,12}$/)
+            .transform(Number),
+        )
+        .optional(),
+      until: s.seconds
+        .or(
+          z
+            .string()
+            .regex(/^[0-9]{1,12}$/)
+            .transform(Number),
+        )
+        .optional(),
+    }),
+    status: 200,
+    response: s.paged(s.auditEvent),
+  }),
+  exportAudit: route({
+    method: 'GET',
+    path: '/audit/export',
+    access: 'audit.read',
+    summary: 'The stored bytes of all events, a line each',
+    status: 200,
+    response: 'lines',
+  }),
+  auditCheckpoint: route({
+    method: 'GET',
+    path: '/audit/checkpoint',
+    access: 'audit.read',
+    summary: 'A signed checkpoint of now',
+    status: 200,
+    response: s.checkpoint,
+  }),
+} as const;

@@ -1,0 +1,114 @@
+/** Accounts: the own one, and those of others. */
+import { z } from 'zod';
+import * as s from '../shapes.js';
+import { route } from './route.js';
+
+const ofAccount = z.strictObject({ account: s.id });
+/** Events come in pages; the rest is on the first one. */
+const ofEvents = z.strictObject({ cursor: s.cursor.optional(), limit: z.coerce.number().int().min(1).max(5000).default(1000) });
+const personalData = z.object({
+  account: s.account,
+  devices: z.array(s.device),
+  entitlements: z.array(s.entitlement),
+  leases: z.array(s.lease),
+  events: z.array(s.auditEvent),
+  /** Absent on the last page. */ next: s.cursor.optional(),
+});
+
+export const people = {
+  account: route({
+    method: 'GET',
+    path: '/account',
+    access: 'account.self',
+    summary: 'Own account',
+    status: 200,
+    response: s.account,
+  }),
+  changePassword: route({
+    method: 'POST',
+    path: '/account/password',
+    access: 'account.self',
+    summary: 'Change the own password',
+    body: z.strictObject({ current: s.anyPassword, next: s.newPassword }),
+    status: 204,
+  }),
+  exportOwnData: route({
+    method: 'GET',
+    path: '/account/data',
+    access: 'account.self',
+    summary: 'Everything that is stored about oneself',
+    query: ofEvents,
+    status: 200,
+    response: personalData,
+  }),
+
+  listUsers: route({
+    method: 'GET',
+    path: '/users',
+    access: 'users.manage',
+    summary: 'Accounts',
+    query: z.strictObject(s.page),
+    status: 200,
+    response: s.paged(s.account),
+  }),
+  createUser: route({
+    method: 'POST',
+    path: '/users',
+    access: 'users.manage',
+    summary: 'New account',
+    body: z.strictObject({
+      email: s.email,
+      password: s.newPassword,
+      role: s.role,
+      name: s.label.optional(),
+      address: s.label.optional(),
+      /** Before anything else is done with the account. */ mustChange: z.boolean().default(false),
+    }),
+    status: 201,
+    response: s.account,
+  }),
+  getUser: route({
+    method: 'GET',
+    path: '/users/:account',
+    access: 'users.manage',
+    summary: 'One account',
+    params: ofAccount,
+    status: 200,
+    response: s.account,
+  }),
+  updateUser: route({
+    method: 'PATCH',
+    path: '/users/:account',
+    access: 'users.manage',
+    summary: 'Role, name, password; disable or enable',
+    params: ofAccount,
+    body: z.strictObject({
+      role: s.role.optional(),
+      disabled: z.boolean().optional(),
+      name: s.label.optional(),
+      address: s.label.optional(),
+      password: s.newPassword.optional(),
+      mustChange: z.boolean().optional(),
+    }),
+    status: 200,
+    response: s.account,
+  }),
+  exportUserData: route({
+    method: 'GET',
+    path: '/users/:account/data',
+    access: 'subjects.manage',
+    summary: 'Everything that is stored about somebody',
+    params: ofAccount,
+    query: ofEvents,
+    status: 200,
+    response: personalData,
+  }),
+  eraseUser: route({
+    method: 'DELETE',
+    path: '/users/:account',
+    access: 'subjects.manage',
+    summary: 'Erase an account and the personal data about it',
+    params: ofAccount,
+    status: 204,
+  }),
+} as const;

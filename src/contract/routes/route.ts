@@ -1,0 +1,29 @@
+/** What a route is. */
+import type { z } from 'zod';
+import type { Permission } from '../roles.js';
+
+/** Who may use a route: anyone, the holder of a signed URL, or those with a permission. */
+export type Access = 'open' | 'signed-url' | Permission;
+
+/** What a route takes and gives. */
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** `:name` stands for a parameter. */
+  readonly path: string;
+  readonly access: Access;
+  readonly summary: string;
+  /** The device's signature that the request must carry (docs/server-protocol.md, section 2). */
+  readonly proof?: 'enrolment' | 'lease-request';
+  readonly params?: z.ZodObject;
+  readonly query?: z.ZodObject;
+  /** Absent: no body. `octets`: a stream. */
+  readonly body?: z.ZodType | 'octets';
+  /** Bytes of the body at most, where it is not the server's default of 64 KiB. */
+  readonly maxBody?: number;
+  readonly status: 200 | 201 | 202 | 204;
+  /** Absent with 204. */
+  readonly response?: z.ZodType | 'octets' | 'lines' | 'text';
+}
+
+/** Keeps the literal types. */
+export const route = <const Definition extends Route>(definition: Definition): Definition => definition;
