@@ -121,7 +121,6 @@ export const ERROR_CODES = {
   DEVICE_REVOKED: { exit: 7, advice: 'Make a new device key and enrol it, if this machine is still meant to load models.' },
   NOT_RELEASED: { exit: 7, advice: 'Have a validator or an administrator release this version (`model-guard release`).' },
   SEATS_TAKEN: { exit: 7, advice: 'Wait until a lease ends, have one revoked, or have the number of seats raised.' },
-  LEASE_REVOKED: { exit: 7, advice: 'Ask the administrator of the guard server why; it will not come back by itself.' },
   PROOF_INVALID: { exit: 7, advice: 'Try again with the key that this device was enrolled with; check that the clock is right.' },
   ROLLBACK_REFUSED: {
     exit: 7,

@@ -110,7 +110,7 @@ export class GuardServer implements S.PartStore {
 
   /**
    * Takes a lease, or renews it, as `load` does.
-   * @throws DEVICE_NOT_APPROVED, DEVICE_REVOKED, NOT_RELEASED, SEATS_TAKEN, LEASE_REVOKED, PROOF_INVALID · ROLLBACK_REFUSED · CLOCK_SET_BACK,
+   * @throws DEVICE_NOT_APPROVED, DEVICE_REVOKED, NOT_RELEASED, SEATS_TAKEN, PROOF_INVALID · ROLLBACK_REFUSED · CLOCK_SET_BACK,
    *   CLOCK_SKEWED, LEASE_EXPIRED · AUDIT_LOG_ROLLED_BACK · INTEGRITY_FAILED if what the device keeps was changed
    */
   async lease(ref: Reference, { signal }: T.CallerOptions = {}): Promise<T.LeaseFacts> {

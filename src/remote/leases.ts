@@ -38,7 +38,6 @@ export const AWAY: ReadonlySet<ModelGuardErrorCode> = new Set([
 const ENDING: ReadonlySet<ModelGuardErrorCode> = new Set([
   'DEVICE_REVOKED',
   'DEVICE_NOT_APPROVED',
-  'LEASE_REVOKED',
   'NOT_AUTHORISED',
   'NOT_RELEASED',
   'NOT_FOUND',

@@ -82,7 +82,7 @@ describe('a session', () => {
     expect(fake.count('token')).toBe(2);
   });
 
-  it.each(['DEVICE_REVOKED', 'DEVICE_NOT_APPROVED', 'PROOF_INVALID', 'LEASE_REVOKED'])(
+  it.each(['DEVICE_REVOKED', 'DEVICE_NOT_APPROVED', 'PROOF_INVALID'])(
     '%s is not about the token: nobody logs in for it',
     async (code) => {
       fake.on('challengeLease', () => failure(403, code));

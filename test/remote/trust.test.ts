@@ -375,7 +375,6 @@ describe('without the server', () => {
   it('what ended the lease ended what was kept of it', async () => {
     for (const [status, code] of [
       [403, 'DEVICE_REVOKED'],
-      [403, 'LEASE_REVOKED'],
       [403, 'NOT_AUTHORISED'],
       [409, 'NOT_RELEASED'],
       [404, 'NOT_FOUND'],
