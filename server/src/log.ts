@@ -16,5 +16,13 @@ export const makeLog = ({ logLevel }: Pick<Config, 'logLevel'>, destination?: De
       formatters: { level: (level) => ({ level }) },
       redact,
     },
-    destination ?? pino.destination(1),
+    destination ?? standardOutput(),
   );
+
+const ignore = (): void => undefined;
+
+/** Pipes and files are written synchronously, so the last lines are there. A reader that went away ends the log, not the server. */
+function standardOutput(): DestinationStream {
+  process.stdout.off('error', ignore).on('error', ignore);
+  return { write: (line) => void process.stdout.write(line) };
+}

@@ -73,6 +73,19 @@ describe('the command', () => {
     expect(server.errors).toEqual([]);
   });
 
+  it('serves on and stops in order where nobody reads its log any more', async () => {
+    const server = run(['--data', folder, '--port', '0']);
+    const { url } = JSON.parse(await server.saw('"signing_key"'));
+    await server.saw('admin-password.txt');
+    server.started.stdout?.destroy();
+    for (let i = 0; i < 3; i += 1) {
+      const [answer] = await once(request(`${url}/health`).end(), 'response');
+      expect(answer.resume().statusCode).toBe(200);
+    }
+    server.started.kill('SIGTERM');
+    expect(await server.ended).toBe(0);
+  });
+
   it('says what is wrong in a sentence, and ends', async () => {
     const refused = run(['--data', folder, '--host', '0.0.0.0'], { NODE_ENV: 'production' });
     expect(await refused.ended).toBe(2);
