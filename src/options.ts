@@ -1,21 +1,15 @@
 /**
- * Every zod schema of the public face but those of `@org/model-guard/legacy`. They check shapes and ranges; what a key is,
+ * The zod schemas of the public face; audit/, remote/ and legacy/ have their own `options.ts`. They check shapes and ranges; what a key is,
  * `keys/resolve.ts` decides. The types themselves stand in `types.ts`, because zod's own declarations need libraries that
  * consumers of ours may not have.
  */
 import { isUint8Array } from 'node:util/types';
 import { z } from 'zod';
 import type { AbortSignalLike } from './abort.js';
-import type { AuditLogSource } from './audit/types.js';
-import * as shapes from './contract/shapes.js';
 import { ModelGuardError, type ModelGuardErrorCode } from './errors.js';
-import type { DeviceKey } from './keys/index.js';
-import type { VerifyingKey } from './keys/public.js';
 import type { LegacyKey } from './legacy/key.js';
 import { isName, normaliseName } from './names.js';
 import type { Progress } from './native/work.js';
-import type { GuardServer } from './remote/guard-server.js';
-import type * as R from './remote/types.js';
 import type { BigPartSource, ModelRef, PartStore } from './stores/store.js';
 import type * as T from './types.js';
 
@@ -40,7 +34,7 @@ export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, 
 /** A value whose kind is decided elsewhere; absent is not allowed unless the schema says optional. */
 export const opaque = <Type>() => z.custom<Type>((value) => value !== undefined && value !== null, 'is required');
 
-const has = <Type>(what: string, ...methods: readonly string[]) =>
+export const has = <Type>(what: string, ...methods: readonly string[]) =>
   z.custom<Type>(
     (value) =>
       typeof value === 'object' && value !== null && methods.every((name) => typeof Reflect.get(value, name) === 'function'),
@@ -81,14 +75,14 @@ export const run = {
 
 const recipients = z.array(opaque<T.Recipient>()).min(1).max(MAX_KEYS);
 const identities = z.array(opaque<T.Identity>()).min(1).max(MAX_KEYS);
-const verifier = opaque<T.Verifier>();
+export const verifier = opaque<T.Verifier>();
 const seal = { ...run, recipients: recipients.optional(), signer: opaque<NonNullable<T.SealOptions['signer']>>().optional() };
 const origin = { verifier: verifier.optional(), unsigned: z.literal('accept').optional(), leaseKeys: verifier.optional() };
 
 /** Neither is left to the caller's code: the store's defaults may still bring a verifier. */
-const oneOrigin = (options: { readonly verifier?: unknown; readonly unsigned?: unknown }) =>
+export const oneOrigin = (options: { readonly verifier?: unknown; readonly unsigned?: unknown }) =>
   options.verifier === undefined || options.unsigned === undefined;
-const ONE_ORIGIN = "verifier and unsigned: 'accept' exclude each other";
+export const ONE_ORIGIN = "verifier and unsigned: 'accept' exclude each other";
 
 /** Bytes are told apart first: they have as many keys as bytes, and an object of the wrong shape has each of them named. */
 export const partFiles = z
@@ -220,57 +214,3 @@ export const range = (size: number) =>
   z
     .strictObject({ offset: z.int().min(0), length: z.int().min(0) })
     .refine(({ offset, length }) => offset + length <= size, `reaches beyond the file's ${size} bytes`);
-
-export const auditCheckpoint = shapes.checkpoint;
-export const auditLogSource = z.custom<AuditLogSource>(
-  (value) =>
-    isUint8Array(value) ||
-    (typeof value === 'string' && value.length > 0 && !value.includes('\0')) ||
-    (typeof value === 'object' && value !== null && Symbol.asyncIterator in value),
-  'wants a path, bytes, or an AsyncIterable of pieces',
-);
-export const verifyAuditLogOptions = z.strictObject({
-  checkpoint: z.union([filePath, auditCheckpoint], { error: 'wants a checkpoint, or the path of one' }),
-  key: opaque<VerifyingKey | string>(),
-  signal: signal.optional(),
-});
-
-const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
-const credentialsShape = z.union([
-  z.custom<() => unknown>((value) => typeof value === 'function'),
-  z.strictObject({ file: filePath }),
-  z.strictObject({ env: z.strictObject({ email: filePath, password: filePath }) }),
-]);
-export const guardServerOptions = z.strictObject({
-  url: z.string().min(1, 'is empty'),
-  serverKey: opaque<R.GuardServerOptions['serverKey']>(),
-  credentials: z
-    .custom<R.CredentialsSource>(
-      (value) => credentialsShape.safeParse(value).success,
-      'wants a callback, { file }, or { env: { email, password } } with names of variables',
-    )
-    .optional(),
-  device: opaque<DeviceKey>().optional(),
-  publishers: opaque<NonNullable<R.GuardServerOptions['publishers']>>().optional(),
-  state: filePath.optional(),
-  tls: z.strictObject({ ca: filePath.optional(), cert: filePath.optional(), key: filePath.optional() }).optional(),
-  timeoutMs: z.int().min(1).max(MAX_TIMEOUT_MS).optional(),
-  rollback: z.literal('accept').optional(),
-});
-export const enrolName = z.string().min(1, 'is empty').max(200);
-export const publishersByName = z.record(name, verifier);
-export const guardServerOf = has<GuardServer>('a guard server', 'unlock', 'enroll');
-export const registerArchiveOptions = z.strictObject({
-  name: name.optional(),
-  key: opaque<R.RegisterArchiveOptions['key']>(),
-  signal: signal.optional(),
-});
-const unlockShape = {
-  name: name.optional(),
-  verifier: verifier.optional(),
-  unsigned: z.literal('accept').optional(),
-  onState: z.custom<(state: R.UnlockState) => void>((value) => typeof value === 'function', 'wants a function').optional(),
-  signal: signal.optional(),
-};
-export const unlockOptions = z.strictObject(unlockShape).refine(oneOrigin, ONE_ORIGIN);
-export const unlockFromOptions = z.strictObject({ ...unlockShape, from: guardServerOf }).refine(oneOrigin, ONE_ORIGIN);

@@ -1,17 +1,17 @@
 /** What devices and servers sign and seal to each other: docs/server-protocol.md, computed a second time over node:crypto and @hpke/core. */
 import * as crypto from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { KeyHandle, NativeReader, NativeTrust } from '../src/native/binding.js';
+import type { KeyHandle } from '../src/native/binding.js';
 import { call } from '../src/native/index.js';
-import { concat, hex, same, utf8 } from './reference/bytes.js';
-import { keyFile, openContainer, sealContainer, splitContainer } from './reference/container.js';
-import { parseHeader, ROLE, signedBytes } from './reference/header.js';
+import { concat, same, utf8 } from './reference/bytes.js';
+import { keyFile } from './reference/container.js';
 import { gcmOpen, gcmSeal, hkdf, hkdfExpand, hmac, publicOf, sign, verify } from './reference/primitives.js';
 import { become } from './support/bound.js';
 import { failureOf } from './support/failures.js';
+import { type KnownKey, knownKeys, seed, x25519 } from './support/known-keys.js';
 import { useMachine } from './support/machine-addon.js';
 import { machineTree } from './support/machine-tree.js';
 import { seeded } from './support/seed.js';
@@ -26,39 +26,27 @@ const none = new Uint8Array(0);
 const label = (purpose: string, ...parts: Uint8Array[]): Uint8Array => concat(utf8(`model-guard/v1/${purpose}\0`), ...parts);
 const codeOf = async (task: () => unknown): Promise<string> => (await failureOf(task)).code;
 
-interface Made {
-  readonly handle: KeyHandle;
-  readonly raw: Uint8Array;
-}
-let keys = 0;
-async function make(type: 'master' | 'device' | 'signing', size: number): Promise<Made> {
-  const raw = random.bytes(size);
-  const file = path.join(folder, `${++keys}.key`);
-  writeFileSync(file, keyFile(type, raw), { mode: 0o600 });
-  return { handle: (await call((native) => native.readKeyFile(file))).key, raw };
-}
-let device: Made;
-let server: Made;
-let stranger: Made;
-let signing: Made;
-let master: Made;
-let keyString: Made;
+const make = knownKeys(folder, random);
+let device: KnownKey;
+let server: KnownKey;
+let stranger: KnownKey;
+let signing: KnownKey;
+let master: KnownKey;
+let keyString: KnownKey;
 beforeAll(async () => {
-  [device, server, stranger] = [await make('device', 64), await make('device', 64), await make('device', 64)];
-  [signing, master] = [await make('signing', 32), await make('master', 32)];
+  [device, server, stranger] = [await make('device'), await make('device'), await make('device')];
+  [signing, master] = [await make('signing'), await make('master')];
   const raw = random.bytes(70);
   keyString = { raw, handle: (await call((native) => native.legacyKey({ bytes: raw }))).key };
 });
-const x25519 = ({ raw }: Made): Uint8Array => publicOf('x25519', raw.slice(0, 32));
-const seed = ({ raw }: Made): Uint8Array => raw.slice(-32);
 
 const buffer = (bytes: Uint8Array): ArrayBuffer => Uint8Array.from(bytes).buffer;
-async function hpkeSeal(to: Made, info: Uint8Array, aad: Uint8Array, plain: Uint8Array): Promise<Uint8Array> {
+async function hpkeSeal(to: KnownKey, info: Uint8Array, aad: Uint8Array, plain: Uint8Array): Promise<Uint8Array> {
   const recipientPublicKey = await suite.kem.deserializePublicKey(buffer(x25519(to)));
   const sealed = await suite.seal({ recipientPublicKey, info: buffer(info) }, buffer(plain), buffer(aad));
   return concat(new Uint8Array(sealed.enc), new Uint8Array(sealed.ct));
 }
-async function hpkeOpen(by: Made, info: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Promise<Uint8Array> {
+async function hpkeOpen(by: KnownKey, info: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Promise<Uint8Array> {
   const recipientKey = await suite.kem.deserializePrivateKey(buffer(by.raw.slice(0, 32)));
   const enc = buffer(sealed.slice(0, 32));
   return new Uint8Array(await suite.open({ recipientKey, enc, info: buffer(info) }, buffer(sealed.slice(32)), buffer(aad)));
@@ -318,173 +306,4 @@ describe('personal data', () => {
       'INVALID_ARGUMENT',
     );
   });
-});
-
-const trust = (publishers: Uint8Array[] = [], leaseKeys: Uint8Array[] = [], now = 150): NativeTrust => ({
-  publishers,
-  leaseKeys,
-  now,
-});
-
-describe('a lease', () => {
-  const policy = { notBefore: 100, notAfter: 200, offlineUntil: 180, leaseId: '01'.repeat(16), deviceId: 'fe'.repeat(16) };
-  const container = () =>
-    sealContainer(new Map([['net', utf8('a model')]]), { name: 'net', version: '1', recipients: [{ x25519: x25519(server) }] });
-  const lease = (more: object = {}, signer = signing): Promise<Uint8Array> =>
-    call((native) =>
-      native.rewrap({
-        small: splitContainer(container()).small,
-        identities: [server.handle],
-        hardware: false,
-        trust: trust(),
-        recipients: [{ x25519: x25519(device) }],
-        lease: { policy: { ...policy, ...more }, signer: signer.handle },
-      }),
-    );
-
-  it('is a slot with the policy, signed, and opens in its time', async () => {
-    const small = await lease();
-    const header = parseHeader(small);
-    const [slot] = header.slots;
-    expect(slot?.policy).toMatchObject({ notBefore: 100, notAfter: 200, offlineUntil: 180 });
-    expect([slot?.policy?.leaseId, slot?.policy?.deviceId].map((id) => hex(id ?? none))).toEqual([
-      policy.leaseId,
-      policy.deviceId,
-    ]);
-    const [signature] = header.signatures;
-    const pub = publicOf('ed25519', seed(signing));
-    expect(signature?.role).toBe(ROLE.lease);
-    expect(verify(pub, signedBytes(ROLE.lease, header), signature?.bytes ?? none)).toBe(true);
-    const opens = (t: NativeTrust) =>
-      call((native) => native.open({ small, identities: [device.handle], hardware: false, trust: t }));
-    expect((await opens(trust([], [pub]))).info.slots[0]?.policy).toEqual(policy);
-    expect(await codeOf(() => opens(trust()))).toBe('LEASE_UNTRUSTED');
-    expect(await codeOf(() => opens(trust([], [pub], 99)))).toBe('LEASE_NOT_YET_VALID');
-    expect(await codeOf(() => opens(trust([], [pub], 200)))).toBe('LEASE_EXPIRED');
-  });
-
-  it('has times in order, ids of 32 hex digits, and a signing key', async () => {
-    const wrong = [
-      { notBefore: 200 },
-      { notBefore: 201 },
-      { offlineUntil: 201 },
-      { notAfter: -1 },
-      { notAfter: 2 ** 53 },
-      { leaseId: '01'.repeat(15) },
-      { leaseId: `${'01'.repeat(15)}0G` },
-      { deviceId: 'FE'.repeat(16) },
-    ];
-    for (const more of wrong) expect(await codeOf(() => lease(more)), JSON.stringify(more)).toBe('INVALID_ARGUMENT');
-    await lease({ offlineUntil: 200 });
-    expect(await codeOf(() => lease({}, device))).toBe('KEY_TYPE_WRONG');
-  });
-});
-
-describe('a reader', () => {
-  const files = new Map([
-    ['a/large', random.bytes(3_000_000)],
-    ['b', none],
-    ['c', random.bytes(16_384)],
-    ['d', random.bytes(70_001)],
-  ]);
-  const names = [...files.keys()];
-  let small: Uint8Array;
-  let big: Uint8Array;
-  let count = 0;
-  beforeAll(() => {
-    const made = sealContainer(files, {
-      name: 'net',
-      version: '1',
-      recipients: [{ master: master.raw }],
-      signer: signing.raw,
-    });
-    expect(openContainer(made, [{ master: master.raw }], {}).files.size).toBe(4);
-    ({ small, big } = splitContainer(made));
-  });
-  const onDisk = (bytes: Uint8Array): string => {
-    const file = path.join(folder, `${++count}.big`);
-    writeFileSync(file, bytes);
-    return file;
-  };
-  const reader = async (file: string, publishers: Uint8Array[], more: object = {}): Promise<NativeReader> => {
-    const opened = await call((native) =>
-      native.open({ small, identities: [master.handle], hardware: false, trust: trust(publishers) }),
-    );
-    return call(() => opened.reader({ file, ...more }, {}));
-  };
-  const publishers = (): Uint8Array[] => [publicOf('ed25519', signing.raw)];
-
-  it('gives what the files hold, at any offset, with and without publishers to trust', async () => {
-    const file = onDisk(big);
-    for (const trusted of [[], publishers()]) {
-      const from = await reader(file, trusted);
-      expect(from.files).toEqual(names.map((name) => ({ path: name, size: files.get(name)?.length })));
-      for (let round = 0; round < 60; round += 1) {
-        const index = random.integer(names.length);
-        const bytes = files.get(names[index] ?? '') ?? none;
-        const offset = random.integer(bytes.length + 1);
-        const length = random.integer(bytes.length - offset + 1);
-        const piece = await call(() => from.read(index, offset, length));
-        expect(same(piece, bytes.slice(offset, offset + length)), `${names[index]} ${offset}+${length}`).toBe(true);
-      }
-      const whole = await Promise.all(names.map((name, i) => from.read(i, 0, files.get(name)?.length ?? 0)));
-      expect(whole.every((bytes, i) => same(bytes, files.get(names[i] ?? '') ?? none))).toBe(true);
-      from.close();
-    }
-  });
-
-  it('takes a big part that lies inside a file', async () => {
-    const from = await reader(onDisk(concat(small, big)), publishers(), { fileOffset: small.length, sameContainer: true });
-    expect(same(await from.read(2, 0, 16_384), files.get('c') ?? none)).toBe(true);
-  });
-
-  it('refuses what is not in a file, what is not a file, and everything once it is closed', async () => {
-    const from = await reader(onDisk(big), []);
-    for (const [index, offset, length] of [
-      [4, 0, 0],
-      [0, 3_000_001, 0],
-      [0, 2_999_999, 2],
-      [1, 0, 1],
-      [-1, 0, 0],
-      [0, 0.5, 1],
-    ] as const)
-      expect(await codeOf(() => call(() => from.read(index, offset, length)))).toBe('INVALID_ARGUMENT');
-    const pending = from.read(0, 0, 3_000_000);
-    from.close();
-    from.close();
-    expect(same(await pending, files.get('a/large') ?? none), 'a read in flight goes on').toBe(true);
-    expect(await codeOf(() => call(() => from.read(0, 0, 1)))).toBe('DISPOSED');
-    const opened = await call((native) => native.open({ small, identities: [master.handle], hardware: false, trust: trust() }));
-    expect(await codeOf(() => call(() => opened.reader({ bytes: big }, {})))).toBe('INVALID_ARGUMENT');
-    expect(await codeOf(() => call(() => opened.reader({ file: path.join(folder, 'none') }, {})))).toBe('NOT_FOUND');
-  });
-
-  it('gives nothing of a part that was changed, cut, or is of another container', async () => {
-    const changed = big.map((byte, i) => (i === 1_500_000 ? byte ^ 1 : byte));
-    expect(await codeOf(() => reader(onDisk(changed), publishers()))).toBe('DIGEST_MISMATCH');
-    const from = await reader(onDisk(changed), []);
-    expect(await codeOf(() => call(() => from.read(0, 0, 3_000_000)))).toBe('INTEGRITY_FAILED');
-    expect((await from.read(0, 0, 1_000_000)).length, 'other chunks are authentic').toBe(1_000_000);
-    const end = big.map((byte, i) => (i === big.length - 1 ? byte ^ 1 : byte));
-    expect(await codeOf(() => reader(onDisk(end), [])), 'the last chunk is checked first').toBe('INTEGRITY_FAILED');
-    expect(await codeOf(() => reader(onDisk(big.slice(0, -1)), []))).toBe('PARTS_MISMATCH');
-    expect(await codeOf(() => reader(onDisk(random.bytes(big.length)), []))).toBe('PARTS_MISMATCH');
-  });
-
-  it('notices a file that changes under it, and can be cancelled while it checks', async () => {
-    const file = onDisk(big);
-    const from = await reader(file, publishers());
-    writeFileSync(file, big);
-    expect(await codeOf(() => call(() => from.read(2, 0, 10)))).toBe('SOURCE_CHANGED');
-    const opened = await call((native) =>
-      native.open({ small, identities: [master.handle], hardware: false, trust: trust(publishers()) }),
-    );
-    const control = call((native) => native.control());
-    control.cancel();
-    expect(await codeOf(() => call(() => opened.reader({ file }, { control })))).toBe('ABORT_ERR');
-    const progress = call((native) => native.control());
-    await call(() => opened.reader({ file }, { control: progress, threads: 1 }));
-    expect(progress.done()).toBe(parsedSize());
-  });
-  const parsedSize = (): number => call((native) => native.inspect(small)).plaintextSize;
 });

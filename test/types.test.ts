@@ -46,11 +46,11 @@ import {
   VerifyingKey,
   type VerifyOptions,
 } from '../src/index.js';
-import type * as schemas from '../src/options.js';
+import type * as publicOptions from '../src/options.js';
+import type * as remoteOptions from '../src/remote/options.js';
 
-type Input<Name extends keyof typeof schemas> = (typeof schemas)[Name] extends z.ZodType
-  ? z.input<(typeof schemas)[Name]>
-  : never;
+type Schemas = typeof publicOptions & typeof remoteOptions;
+type Input<Name extends keyof Schemas> = Schemas[Name] extends z.ZodType ? z.input<Schemas[Name]> : never;
 /** Each accepts what the other does; the schemas' lists are mutable, and a reference is checked as unknown. */
 type Mutable<Type> = Type extends readonly (infer Item)[] ? Item[] : Type;
 type Loose<Type> = { -readonly [Key in keyof Type]: Key extends 'ref' ? unknown : Mutable<Type[Key]> };

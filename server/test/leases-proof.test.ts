@@ -1,19 +1,14 @@
 /** Who gets a lease: an approved device of the caller that signed this very request, once, within a minute. */
 import { PROOF_HEADER } from '@org/model-guard/server-kit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startTestServer, type TestServer } from './support/server.js';
-import { entitle, flipped, granted, type Lies, leasesOf, Machine, Publisher, said, signRequest } from './support/story.js';
+import type { TestServer } from './support/server.js';
+import { entitle, flipped, granted, type Lies, leasesOf, Machine, said, signRequest, startScene } from './support/story.js';
 
 let server: TestServer;
-let publisher: Publisher;
 let machine: Machine;
 
 beforeEach(async () => {
-  server = await startTestServer();
-  publisher = new Publisher(server);
-  await publisher.register();
-  await publisher.publish();
-  machine = await Machine.ready(server);
+  ({ server, machine } = await startScene());
 });
 afterEach(() => server.close());
 

@@ -2,19 +2,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { call } from '../../src/native/index.js';
 import { giveSeatBack, takeSeat } from '../src/leases/seats.js';
-import { startTestServer, type TestServer } from './support/server.js';
-import { entitle, granted, leasesOf, Machine, Publisher, said, termsOf } from './support/story.js';
+import type { TestServer } from './support/server.js';
+import { entitle, granted, leasesOf, Machine, type Publisher, said, startScene, termsOf } from './support/story.js';
 
 let server: TestServer;
 let publisher: Publisher;
 let machine: Machine;
 
 beforeEach(async () => {
-  server = await startTestServer();
-  publisher = new Publisher(server);
-  await publisher.register();
-  await publisher.publish();
-  machine = await Machine.ready(server);
+  ({ server, publisher, machine } = await startScene());
 });
 afterEach(() => server.close());
 

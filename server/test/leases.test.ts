@@ -3,8 +3,19 @@ import { decode } from '@org/model-guard/server-kit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { call } from '../../src/native/index.js';
 import { times } from '../src/leases/granting.js';
-import { startTestServer, type TestServer } from './support/server.js';
-import { entitle, type Grant, granted, leasesOf, Machine, type Made, Publisher, said, termsOf } from './support/story.js';
+import type { TestServer } from './support/server.js';
+import {
+  entitle,
+  type Grant,
+  granted,
+  leasesOf,
+  Machine,
+  type Made,
+  Publisher,
+  said,
+  startScene,
+  termsOf,
+} from './support/story.js';
 
 let server: TestServer;
 let publisher: Publisher;
@@ -12,11 +23,7 @@ let machine: Machine;
 let made: Made;
 
 beforeEach(async () => {
-  server = await startTestServer();
-  publisher = new Publisher(server);
-  await publisher.register();
-  made = await publisher.publish();
-  machine = await Machine.ready(server);
+  ({ server, publisher, machine, made } = await startScene());
 });
 afterEach(() => server.close());
 

@@ -2,13 +2,10 @@
 import { readStatement } from '@org/model-guard/server-kit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer } from './support/server.js';
-import { type Made, Publisher, said } from './support/story.js';
+import { at, freshName, type Made, Publisher, said } from './support/story.js';
 
 let server: TestServer;
 let admin: Publisher;
-let count = 0;
-const freshName = (): string => `model-${count++}`;
-const at = ({ name, version }: { name: string; version: string }) => ({ params: { name, version } });
 const stateOf = async (made: { name: string; version: string }) =>
   (await server.request('admin', 'getVersion', at(made))).json().state;
 

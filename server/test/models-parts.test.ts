@@ -8,15 +8,13 @@ import { collectParts } from '../src/models/collecting.js';
 import { LocalParts } from '../src/models/local-parts.js';
 import { partPath, partUrls, treePath } from '../src/models/part-url.js';
 import { wantedBytes } from '../src/models/range.js';
-import { startTestServer, type TestServer } from './support/server.js';
-import { flipped, type Made, Publisher, said } from './support/story.js';
+import type { TestServer } from './support/server.js';
+import { flipped, type Made, type Publisher, said, startPublisher } from './support/story.js';
 
 let server: TestServer;
 let admin: Publisher;
 beforeAll(async () => {
-  server = await startTestServer();
-  admin = new Publisher(server);
-  await admin.register();
+  ({ server, publisher: admin } = await startPublisher());
   await server.listen();
 });
 afterAll(() => server.close());

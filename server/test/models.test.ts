@@ -7,13 +7,10 @@ import { handleOf } from '../../src/keys/key.js';
 import type { KeyHandle } from '../../src/native/binding.js';
 import { call } from '../../src/native/index.js';
 import { startTestServer, type TestServer } from './support/server.js';
-import { type Made, make, Publisher, said } from './support/story.js';
+import { at, freshName, type Made, make, Publisher, said } from './support/story.js';
 
 let server: TestServer;
 let admin: Publisher;
-let count = 0;
-const freshName = (): string => `model-${count++}`;
-const at = ({ name, version }: { name: string; version: string }) => ({ params: { name, version } });
 
 beforeAll(async () => {
   server = await startTestServer();

@@ -3,7 +3,7 @@ import { ModelGuardError } from '../errors.js';
 
 const LINE_FEED = 0x0a;
 /** Many times what an event can have. */
-export const MAX_LINE = 1024 * 1024;
+const MAX_LINE = 1024 * 1024;
 
 /** A line without its line feed. */
 export interface Line {

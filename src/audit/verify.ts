@@ -5,9 +5,10 @@ import { ModelGuardError } from '../errors.js';
 import { attempt, openRegular, readBounded } from '../files.js';
 import { verifyingBytes } from '../keys/public.js';
 import { encodeKey } from '../keys/text.js';
-import { auditCheckpoint, auditLogSource, parse, verifyAuditLogOptions } from '../options.js';
+import { parse } from '../options.js';
 import { chainHead, EMPTY_HEAD, exportHeader } from './chain.js';
 import { type Line, linesOf } from './lines.js';
+import { auditCheckpoint, auditLogSource, verifyAuditLogOptions } from './options.js';
 import type { AuditLogSource, AuditReport, VerifyAuditLogOptions } from './types.js';
 
 const MAX_CHECKPOINT = 4096;

@@ -2,12 +2,12 @@
 import { type AbortSignalLike, throwIfAborted } from '../abort.js';
 import { hasCode, ModelGuardError } from '../errors.js';
 import type { OpenBigPart, StoreOptions } from '../stores/store.js';
-import { partAddress } from './address.js';
-import type { Answer } from './answer.js';
-import type { Client } from './client.js';
-import { failureOf } from './failures.js';
-import { retried } from './pace.js';
-import type { BigFacts } from './state.js';
+import type { BigFacts } from './device/state.js';
+import { partAddress } from './http/address.js';
+import type { Answer } from './http/answer.js';
+import type { Client } from './http/client.js';
+import { failureOf } from './http/failures.js';
+import { retried } from './http/pace.js';
 
 const MAX_TREE = 512 * 1024 * 1024;
 /** An address that ends while a request is on its way is not used. */
@@ -15,7 +15,7 @@ const SPARE_SECONDS = 5;
 /** What a store of addresses says to one that is over. */
 const OVER = new Set([401, 403, 410]);
 
-export interface BigPartOptions {
+interface BigPartOptions {
   readonly client: Client;
   readonly big: BigFacts;
   /** Asks for an address anew: by asking for the lease again. */

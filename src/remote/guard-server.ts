@@ -1,28 +1,28 @@
 /** The guard server as this SDK sees it: a store, and everything else that it does. */
 import type { AbortSignalLike } from '../abort.js';
-import { isModelGuardError, ModelGuardError } from '../errors.js';
+import { ModelGuardError } from '../errors.js';
 import { withVersion } from '../load.js';
-import { enrolName, filePath, guardServerOptions, parse, reference, unlockOptions } from '../options.js';
+import { filePath, parse, reference } from '../options.js';
 import { checkedBigName, checkedRef, label } from '../stores/parts.js';
 import type * as S from '../stores/store.js';
 import type { Reference } from '../types.js';
 import { RemoteBigPart } from './big-part.js';
 import type { Connection } from './connection.js';
-import { enroll } from './enrolment.js';
-import { latestOf } from './latest.js';
-import { AWAY, SHORT_MS } from './leases.js';
-import { paged } from './pages.js';
+import { isAway, shortly } from './device/away.js';
+import { enroll } from './device/enrolment.js';
+import { latestOf } from './device/latest.js';
+import type { BigFacts } from './device/state.js';
+import { enrolName, guardServerOptions, unlockOptions } from './options.js';
 import { isPublished, publishSmall, uploadBig } from './publishing.js';
+import type * as R from './records.js';
 import { Devices, Entitlements, IssuedLeases } from './rooms/access.js';
 import { Archives } from './rooms/archives.js';
 import { Models, Publishers, versionOf } from './rooms/models.js';
 import { Audit, ServerKeys } from './rooms/operations.js';
 import { OwnAccount, Users } from './rooms/people.js';
 import { type OwnDevice, type Setup, type Surroundings, setUp } from './setup.js';
-import type { BigFacts } from './state.js';
 import type * as T from './types.js';
 import { Unlocking } from './unlocking.js';
-import { within } from './watch.js';
 
 /**
  * A guard server: the store of models that are handed to approved devices for a limited time, and the way to administer it. Everything
@@ -94,7 +94,7 @@ export class GuardServer implements S.PartStore {
   }
 
   /** What the server says of itself, signed. */
-  async server(options: T.CallerOptions = {}): Promise<T.ServerFacts> {
+  async server(options: T.CallerOptions = {}): Promise<R.ServerFacts> {
     const { server, keys, auditKey, logId, tokens, time, trusted } = await this.#connection.freshFacts(options);
     return { id: server, keys, auditKey, logId, tokens, time, signingKeys: trusted };
   }
@@ -103,7 +103,7 @@ export class GuardServer implements S.PartStore {
    * Introduces this device. Print the fingerprint: an administrator compares it and approves. A device that is enrolled already is told
    * how it stands.
    */
-  async enroll(name: string, { signal }: T.CallerOptions = {}): Promise<T.Enrolment> {
+  async enroll(name: string, { signal }: T.CallerOptions = {}): Promise<R.Enrolment> {
     const { signer } = this.#device('enroll');
     return await enroll(this.#connection, signer, parse(enrolName, name, 'name'), signal);
   }
@@ -113,7 +113,7 @@ export class GuardServer implements S.PartStore {
    * @throws DEVICE_NOT_APPROVED, DEVICE_REVOKED, NOT_RELEASED, SEATS_TAKEN, PROOF_INVALID · ROLLBACK_REFUSED · CLOCK_SET_BACK,
    *   CLOCK_SKEWED, LEASE_EXPIRED · AUDIT_LOG_ROLLED_BACK · INTEGRITY_FAILED if what the device keeps was changed
    */
-  async lease(ref: Reference, { signal }: T.CallerOptions = {}): Promise<T.LeaseFacts> {
+  async lease(ref: Reference, { signal }: T.CallerOptions = {}): Promise<R.LeaseFacts> {
     const wanted = await withVersion(this, parse(reference, ref, 'ref'), { signal });
     const { said, source } = await this.#device('lease').leases.use(wanted, signal);
     const { lease: id, name, version, ordinal, device, notBefore, notAfter, offlineUntil, publishers } = said;
@@ -121,16 +121,16 @@ export class GuardServer implements S.PartStore {
   }
 
   /** Releases a version. One that is older than the released one only with `rollback`. @throws ROLLBACK_REFUSED */
-  release(ref: Reference, { rollback, ...options }: T.ReleaseOptions = {}): Promise<T.ModelVersion> {
+  release(ref: Reference, { rollback, ...options }: T.ReleaseOptions = {}): Promise<R.ModelVersion> {
     const body = { rollback: rollback === 'accept' };
     return this.#connection.call('releaseVersion', { params: versionOf(ref), body }, options);
   }
   /** Rejects a version that waits for a decision. */
-  reject(ref: Reference, options: T.CallerOptions = {}): Promise<T.ModelVersion> {
+  reject(ref: Reference, options: T.CallerOptions = {}): Promise<R.ModelVersion> {
     return this.#connection.call('rejectVersion', { params: versionOf(ref), body: {} }, options);
   }
   /** Ends a version and its leases. */
-  revoke(ref: Reference, options: T.CallerOptions = {}): Promise<T.ModelVersion> {
+  revoke(ref: Reference, options: T.CallerOptions = {}): Promise<R.ModelVersion> {
     return this.#connection.call('revokeVersion', { params: versionOf(ref), body: {} }, options);
   }
 
@@ -179,18 +179,17 @@ export class GuardServer implements S.PartStore {
 
   /** Which keys the server signs with now: from itself, else as this device remembers. */
   async #meet({ memory, leases }: OwnDevice, signal: AbortSignalLike | undefined): Promise<void> {
-    const { client, clock } = this.#connection;
+    const connection = this.#connection;
     await memory.before();
-    const known = this.#connection.trust.server !== undefined;
+    if (connection.trust.server === undefined) {
+      await connection.facts({ signal });
+      return;
+    }
     try {
-      if (!known) await this.#connection.facts({ signal });
-      else
-        await within(Math.min(SHORT_MS, client.transport.timeoutMs), signal, (limited) =>
-          this.#connection.facts({ signal: limited, attempts: 1 }),
-        );
+      await shortly(connection, signal, (limited) => connection.facts({ signal: limited, attempts: 1 }));
     } catch (error) {
-      if (!known || !isModelGuardError(error) || !AWAY.has(error.code)) throw error;
-      leases.noteAway(error, (await clock()).wall);
+      if (!isAway(error)) throw error;
+      leases.noteAway(error, (await connection.clock()).wall);
     }
   }
 
@@ -245,9 +244,7 @@ export class GuardServer implements S.PartStore {
   }
   /** Released versions. */
   async *list({ signal }: S.StoreOptions = {}): AsyncGenerator<S.ModelRef, void, undefined> {
-    const query = { state: 'released' as const };
-    const pages = paged(signal, (cursor) => this.#connection.call('listVersions', { query: { ...query, cursor } }, { signal }));
-    for await (const { name, version } of pages) yield { name, version };
+    for await (const { name, version } of this.models.list({ state: 'released', signal })) yield { name, version };
   }
   /** Nothing: the server collects by itself. */
   async collect(_options: S.CollectOptions = {}): Promise<readonly string[]> {

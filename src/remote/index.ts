@@ -1,4 +1,5 @@
 export { type GuardServer, guardServer } from './guard-server.js';
+export type * from './records.js';
 export type { DeviceQuery, Devices, EntitlementQuery, Entitlements, IssuedLeases, LeaseQuery } from './rooms/access.js';
 export type { Archives } from './rooms/archives.js';
 export type { Models, Publishers, VersionQuery } from './rooms/models.js';

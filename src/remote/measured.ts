@@ -6,7 +6,7 @@ import { type AbortSignalLike, stoppable } from '../abort.js';
 import { ModelGuardError } from '../errors.js';
 import { attempt, readPieces } from '../files.js';
 
-export interface Measured {
+interface Measured {
   /** 64 hex digits. */
   readonly sha256: string;
   readonly size: number;

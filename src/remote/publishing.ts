@@ -5,8 +5,8 @@ import { call } from '../native/index.js';
 import { checkedBigName, checkedRef } from '../stores/parts.js';
 import type { BigPartSource, ModelRef, Published, StoreOptions } from '../stores/store.js';
 import type { Connection } from './connection.js';
-import { isAnswer } from './failures.js';
-import { hintOf } from './hints.js';
+import { isAnswer } from './http/failures.js';
+import { hintOf } from './http/hints.js';
 
 const TREE_PIECE = 1024 * 1024;
 

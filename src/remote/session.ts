@@ -9,7 +9,7 @@ export interface Token {
   readonly mustChangePassword: boolean;
 }
 
-export interface SessionOptions {
+interface SessionOptions {
   /** Absent where the server wants no token. Runs once for all who wait for it, so no signal of theirs ends it. */
   readonly logIn?: (() => Promise<Token>) | undefined;
   /** Milliseconds since 1970. */

@@ -1,10 +1,9 @@
 /** Whether a token is one of this server's (docs/server-protocol.md, section 7). */
 import { createLocalJWKSet, errors, jwtVerify } from 'jose';
 import { ModelGuardError } from '../errors.js';
+import { TOLERANCE } from './clock.js';
 
-const TOLERANCE_SECONDS = 120;
-
-export interface TokenKeys {
+interface TokenKeys {
   readonly server: string;
   readonly keys: readonly { readonly [member: string]: unknown }[];
 }
@@ -18,7 +17,7 @@ export async function verifyToken(token: string, { server, keys }: TokenKeys, no
       issuer: server,
       audience: 'model-guard',
       currentDate: new Date(now),
-      clockTolerance: TOLERANCE_SECONDS,
+      clockTolerance: TOLERANCE,
       requiredClaims: ['sub', 'iat', 'exp', 'jti'],
     });
   } catch (error) {

@@ -8,16 +8,18 @@ import {
   type StatementKind,
 } from '../contract/index.js';
 import { ModelGuardError } from '../errors.js';
-import type { CallOptions, Client } from './client.js';
 import { type Clock, type Moment, refuseSkewed } from './clock.js';
+import type { CallOptions, Client } from './http/client.js';
 import { verifyToken } from './tokens.js';
 
 /** The statement `server`, verified, and the signing keys that are trusted because of it. */
 export interface Facts extends Said<'server'> {
+  /** The encryption key to seal to, `mgx1:…`. */
+  readonly current: string;
   readonly trusted: readonly string[];
 }
 
-export interface TrustOptions {
+interface TrustOptions {
   readonly client: Client;
   /** `mgs1:…` */
   readonly pinned: string;
@@ -75,9 +77,9 @@ export class Trust {
     const { server, succession } = await this.#client.call('server', {}, options);
     this.#succeed(succession);
     const said = await this.read('server', server, asked);
-    if (!said.keys.some(({ state }) => state === 'current'))
-      throw new ModelGuardError('RESPONSE_INVALID', 'The server names no current encryption key');
-    const facts = { ...said, trusted: this.#trusted };
+    const current = said.keys.find(({ state }) => state === 'current');
+    if (!current) throw new ModelGuardError('RESPONSE_INVALID', 'The server names no current encryption key');
+    const facts = { ...said, current: current.key, trusted: this.#trusted };
     this.#facts = { facts, at: asked.wall };
     return facts;
   }

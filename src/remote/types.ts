@@ -1,9 +1,10 @@
-/** The shapes of the client's public face. `options.ts` checks the options; test/types.test.ts keeps these and the contract equal. */
+/** What the client is given. `options.ts` checks the same shapes at run time; test/types.test.ts keeps them equal. */
 import type { AbortSignalLike } from '../abort.js';
 import type { DeviceKey, MasterKey, VerifyingKey } from '../keys/index.js';
 import type { LegacyKey } from '../legacy/key.js';
 import type { OriginOptions, Verifier } from '../types.js';
-import type { TlsSource } from './tls.js';
+import type { TlsSource } from './http/tls.js';
+import type { AuditEvent } from './records.js';
 
 /** E-mail address and password of an account. */
 export interface Credentials {
@@ -57,214 +58,12 @@ export interface ReleaseOptions extends CallerOptions {
   readonly rollback?: 'accept' | undefined;
 }
 
-/** What an account may do. */
-export type AccountRole = 'none' | 'operator' | 'validator' | 'companion' | 'admin' | 'resourceUploader' | 'apiAdmin';
-
-/** An account. Times are seconds since 1970, ids 32 hex digits, here and below. */
-export interface Account {
-  readonly id: string;
-  readonly email: string;
-  readonly name?: string | undefined;
-  readonly address?: string | undefined;
-  readonly role: AccountRole;
-  readonly disabled: boolean;
-  readonly mustChangePassword: boolean;
-  readonly created: number;
-}
-
-/** A device as the server knows it. */
-export interface Device {
-  readonly id: string;
-  readonly account: string;
-  readonly name: string;
-  /** `mgd1:…` */
-  readonly publicKey: string;
-  /** To compare with what the device prints before it is approved. */
-  readonly fingerprint: string;
-  /** Its key is sealed to its machine. */
-  readonly sealed: boolean;
-  readonly state: 'pending' | 'approved' | 'revoked';
-  readonly created: number;
-  readonly decided?: number | undefined;
-}
-
-/** What `enroll` answers. */
-export interface Enrolment {
-  readonly device: Device;
-  /** Of this device's key, by this machine: what the administrator compares. */
-  readonly fingerprint: string;
-  readonly state: Device['state'];
-}
-
-/** Who may load or unlock what, and on which terms. */
-export interface Entitlement {
-  readonly id: string;
-  readonly kind: 'model' | 'archive';
-  readonly name: string;
-  readonly account: string;
-  /** Absent: any device of the account. */
-  readonly device?: string | undefined;
-  /** Devices that may hold a lease at the same time. */
-  readonly seats: number;
-  readonly leaseSeconds: number;
-  /** How long a lease opens without the server. */
-  readonly offlineSeconds: number;
-  readonly notBefore?: number | undefined;
-  readonly notAfter?: number | undefined;
-  readonly created: number;
-}
-
-/** A new entitlement. Defaults: a model, 1 seat, a day, an hour offline. */
-export interface NewEntitlement {
-  readonly kind?: 'model' | 'archive' | undefined;
-  readonly name: string;
-  readonly account: string;
-  readonly device?: string | undefined;
-  readonly seats?: number | undefined;
-  readonly leaseSeconds?: number | undefined;
-  readonly offlineSeconds?: number | undefined;
-  readonly notBefore?: number | undefined;
-  readonly notAfter?: number | undefined;
-}
-
-/** A published version as the server knows it. */
-export interface ModelVersion {
-  readonly name: string;
-  readonly version: string;
-  /** Grows with every publication of this name. */
-  readonly ordinal: number;
-  readonly state: 'pending' | 'released' | 'rejected' | 'revoked';
-  readonly format: string;
-  readonly payloadId: string;
-  readonly digest: string;
-  readonly smallBytes: number;
-  readonly bigBytes: number;
-  readonly bigName: string;
-  /** Who signed it, `mgs1:…`. */
-  readonly publisher: string;
-  readonly publishedBy: string;
-  readonly created: number;
-  readonly decided?: number | undefined;
-}
-
-/** What a device holds. */
-export interface LeaseFacts {
-  readonly id: string;
-  readonly name: string;
-  readonly version: string;
-  readonly ordinal: number;
-  readonly device: string;
-  readonly notBefore: number;
-  readonly notAfter: number;
-  /** Until when it opens without the server. */
-  readonly offlineUntil: number;
-  /** Who may sign this model, by the server's account. Only pinned ones are trusted. */
-  readonly publishers: readonly string[];
-  /** `kept`: the server could not be reached. */
-  readonly source: 'server' | 'kept';
-}
-
-/** A lease as administrators see it. */
-export interface IssuedLease {
-  readonly id: string;
-  readonly name: string;
-  readonly version: string;
-  readonly device: string;
-  readonly account: string;
-  readonly notBefore: number;
-  readonly notAfter: number;
-  readonly offlineUntil: number;
-  readonly revoked: boolean;
-  readonly created: number;
-}
-
-/** A key that publishers encrypt to. */
-export interface ServerEncryptionKey {
-  /** `mgx1:…` */
-  readonly key: string;
-  readonly state: 'current' | 'retiring';
-  /** Publications to a retiring key are accepted until then. */
-  readonly until?: number | undefined;
-}
-
-/** What the server says of itself, signed by the pinned key or its successor. */
-export interface ServerFacts {
-  readonly id: string;
-  readonly keys: readonly ServerEncryptionKey[];
-  /** What checkpoints of the audit log are signed with, `mgs1:…`. */
-  readonly auditKey: string;
-  readonly logId: string;
-  readonly tokens: 'EdDSA' | 'HS256' | 'off';
-  readonly time: number;
-  /** Signing keys, the pinned one first. */
-  readonly signingKeys: readonly string[];
-}
-
-/** A change of the server's encryption key. */
-export interface KeyRotation {
-  readonly id: string;
-  readonly state: 'running' | 'done';
-  readonly from: string;
-  readonly to: string;
-  readonly total: number;
-  readonly done: number;
-  readonly started: number;
-  readonly finished?: number | undefined;
-  readonly acceptUntil: number;
-  /** What a rotation does not do. */
-  readonly notice: string;
-}
-
-/** A change of the server's signing key, which is done at once. */
-export interface SigningKeyRotation {
-  /** What new clients pin, `mgs1:…`. */
-  readonly key: string;
-  /** What it replaced. */
-  readonly previous: string;
-  /** Of the new key, to compare. */
-  readonly fingerprint: string;
-}
-
-/** How an archive is encrypted. */
-export type ArchiveFormat = 'container' | 'legacy';
-
-/** A registered archive. */
-export interface Archive {
-  readonly name: string;
-  readonly format: ArchiveFormat;
-  /** Of the file, 64 hex digits. */
-  readonly sha256: string;
-  readonly size: number;
-  readonly registeredBy: string;
-  readonly created: number;
-}
-
 /** Options of `archives.register`. */
 export interface RegisterArchiveOptions extends CallerOptions {
   /** `[a-z0-9][a-z0-9._-]{0,127}`. Default: the normalised file name. */
   readonly name?: string | undefined;
   /** What it was encrypted with: a master key to make a container, a key string to make a legacy artifact. */
   readonly key: MasterKey | LegacyKey;
-}
-
-/** An event of the audit log. */
-export interface AuditEvent {
-  readonly seq: number;
-  readonly time: string;
-  readonly action: string;
-  readonly outcome: 'success' | 'failure' | 'denied';
-  readonly resource?: string | undefined;
-  readonly request?: string | undefined;
-  readonly subject?: string | undefined;
-  /** Absent once its subject was erased. */
-  readonly personal?:
-    | {
-        readonly actor?: string | undefined;
-        readonly account?: string | undefined;
-        readonly address?: string | undefined;
-        readonly detail?: string | undefined;
-      }
-    | undefined;
 }
 
 /** Which events are wanted. */
@@ -275,15 +74,6 @@ export interface AuditQuery {
   readonly resource?: string | undefined;
   readonly since?: number | undefined;
   readonly until?: number | undefined;
-}
-
-/** Everything that the server stores about somebody. */
-export interface PersonalData {
-  readonly account: Account;
-  readonly devices: readonly Device[];
-  readonly entitlements: readonly Entitlement[];
-  readonly leases: readonly IssuedLease[];
-  readonly events: readonly AuditEvent[];
 }
 
 /** Where an unlock is. `failed` and `done` are final. */

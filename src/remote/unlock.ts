@@ -1,5 +1,6 @@
-import { parse, unlockFromOptions } from '../options.js';
+import { parse } from '../options.js';
 import type { GuardServer } from './guard-server.js';
+import { unlockFromOptions } from './options.js';
 import type { UnlockOptions } from './types.js';
 import type { Unlocking } from './unlocking.js';
 

@@ -12,11 +12,12 @@ import { call } from '../native/index.js';
 import { controlled } from '../native/work.js';
 import type { Verifier } from '../types.js';
 import type { Connection } from './connection.js';
+import type { Memory } from './device/memory.js';
+import { proveLease, type Signer } from './device/proof.js';
 import { measured } from './measured.js';
-import type { Memory } from './memory.js';
-import { proveLease, type Signer } from './proof.js';
+import type { Archive } from './records.js';
 import { checkCheckpoint } from './trust.js';
-import type { Archive, ByteSink, ByteStream, UnlockOptions, UnlockState } from './types.js';
+import type { ByteSink, ByteStream, UnlockOptions, UnlockState } from './types.js';
 
 const PIECE = 1024 * 1024;
 

@@ -3,7 +3,7 @@ import { deviceIdOf } from '../../src/contract/index.js';
 import { DeviceKey } from '../../src/index.js';
 import { handleOf } from '../../src/keys/key.js';
 import type { KeyHandle } from '../../src/native/binding.js';
-import { StateFolder } from '../../src/remote/state-folder.js';
+import { StateFolder } from '../../src/remote/device/state-folder.js';
 import { argument, tell, waitFor } from './dialogue.js';
 
 const key = await DeviceKey.fromFile(argument(0));

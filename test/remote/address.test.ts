@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { routes } from '../../src/contract/index.js';
 import { guardServer, SigningKey } from '../../src/index.js';
-import { partAddress, routeAddress, serverAddress } from '../../src/remote/address.js';
+import { partAddress, routeAddress, serverAddress } from '../../src/remote/http/address.js';
 import { failureOf } from '../support/failures.js';
 
 describe('the server’s address', () => {

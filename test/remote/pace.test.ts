@@ -1,8 +1,8 @@
 /** How often a server is asked again. Too rarely, and a restart of it fails users; too often, and clients keep it down. */
 import { describe, expect, it } from 'vitest';
 import { ModelGuardError } from '../../src/index.js';
-import { type Hint, hinted } from '../../src/remote/hints.js';
-import { pace, retried, retryAfter } from '../../src/remote/pace.js';
+import { type Hint, hinted } from '../../src/remote/http/hints.js';
+import { pace, retried, retryAfter } from '../../src/remote/http/pace.js';
 import { failureOf } from '../support/failures.js';
 import { NotedPace } from '../support/fake-client.js';
 

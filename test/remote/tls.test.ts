@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { TlsOptions } from '../../src/index.js';
-import { Transport } from '../../src/remote/transport.js';
+import { Transport } from '../../src/remote/http/transport.js';
 import { Authority } from '../support/certificates.js';
 import { failureOf } from '../support/failures.js';
 import { fakeClient } from '../support/fake-client.js';

@@ -3,7 +3,7 @@ import { deviceIdOf } from '../../src/contract/index.js';
 import { DeviceKey, type GuardServer, type GuardServerOptions } from '../../src/index.js';
 import type { Moment } from '../../src/remote/clock.js';
 import { guardServerIn } from '../../src/remote/guard-server.js';
-import type { Pace } from '../../src/remote/pace.js';
+import type { Pace } from '../../src/remote/http/pace.js';
 import type { FakeGuard } from './fake-guard.js';
 
 /** Notes pauses instead of making them. */

@@ -10,7 +10,7 @@ import {
   readStatement,
   unhex,
 } from '@org/model-guard/server-kit';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { handleOf } from '../../../src/keys/key.js';
 import type { KeyHandle } from '../../../src/native/binding.js';
 import { call } from '../../../src/native/index.js';
@@ -20,16 +20,14 @@ import { rewrapAll } from '../../src/keys/rewrapping.js';
 import { beginRotation } from '../../src/keys/rotation.js';
 import { RotationWorker } from '../../src/keys/worker.js';
 import { openServer } from '../../src/server.js';
-import { startTestServer, type TestServer } from '../support/server.js';
-import { entitle, Machine, Publisher, said } from '../support/story.js';
+import type { TestServer } from '../support/server.js';
+import { entitle, Machine, type Publisher, said, startPublisher } from '../support/story.js';
 
 type Rotation = RouteAnswer<'rotateKeys'>;
 let server: TestServer;
 let publisher: Publisher;
 beforeEach(async () => {
-  server = await startTestServer();
-  publisher = new Publisher(server);
-  await publisher.register();
+  ({ server, publisher } = await startPublisher());
 });
 afterEach(() => server.close());
 
@@ -37,10 +35,14 @@ const rotate = (acceptSeconds = 3600) => server.request('apiAdmin', 'rotateKeys'
 const progress = async ({ id }: Rotation): Promise<Rotation> =>
   (await server.request('admin', 'getRotation', { params: { rotation: id } })).json();
 async function finished(rotation: Rotation): Promise<Rotation> {
-  for (;;) {
-    const now = await progress(rotation);
-    if (now.state === 'done') return now;
-  }
+  return vi.waitFor(
+    async () => {
+      const now = await progress(rotation);
+      expect(now.state).toBe('done');
+      return now;
+    },
+    { timeout: 20_000, interval: 5 },
+  );
 }
 const rotated = async (acceptSeconds?: number): Promise<Rotation> => {
   const answer = await rotate(acceptSeconds);

@@ -21,7 +21,7 @@ import type { LightMyRequestResponse } from 'fastify';
 import { handleOf } from '../../../src/keys/key.js';
 import type { KeyHandle } from '../../../src/native/binding.js';
 import { call } from '../../../src/native/index.js';
-import type { TestServer } from './server.js';
+import { startTestServer, type TestServer } from './server.js';
 
 export type Grant = RouteAnswer<'takeLease'>;
 const keyOf = (key: DeviceKey): KeyHandle => handleOf(key) as KeyHandle;
@@ -237,3 +237,23 @@ export const leasesOf = async (
   query: { active?: 'true' | 'false' } = {},
 ): Promise<RouteAnswer<'listLeases'>['items']> =>
   (await server.request('admin', 'listLeases', { query: { limit: 100, ...query } })).json().items;
+
+/** A name that no test has used. */
+export const freshName = (kind = 'model'): string => `${kind}-${names++}`;
+let names = 0;
+/** The parameters of a version's routes. */
+export const at = ({ name, version }: { name: string; version: string }) => ({ params: { name, version } });
+
+/** A server, and a publisher of "defects". */
+export async function startPublisher(): Promise<{ readonly server: TestServer; readonly publisher: Publisher }> {
+  const server = await startTestServer();
+  const publisher = new Publisher(server);
+  await publisher.register();
+  return { server, publisher };
+}
+
+/** The same with its version 1, and a machine of the operator's that may ask for leases. */
+export async function startScene() {
+  const { server, publisher } = await startPublisher();
+  return { server, publisher, made: await publisher.publish(), machine: await Machine.ready(server) };
+}

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { verifyAuditLog } from '../../audit/verify.js';
 import { writeAll, writeWhole } from '../../files.js';
-import type { AuditEvent } from '../../remote/types.js';
+import type { AuditEvent } from '../../remote/records.js';
 import type { Context } from '../context.js';
 import { example, withForce, withJson } from '../flags.js';
 import { type AskFlags, group, subcommand, table, when } from '../groups.js';

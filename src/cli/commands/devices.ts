@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { ROLES } from '../../contract/index.js';
 import { attempt } from '../../files.js';
-import type { AccountRole, Device } from '../../remote/types.js';
+import type { AccountRole, Device } from '../../remote/records.js';
 import type { Context } from '../context.js';
 import { example } from '../flags.js';
 import { type AskFlags, group, subcommand, table, when } from '../groups.js';

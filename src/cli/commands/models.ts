@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { MasterKey } from '../../keys/secret.js';
 import { LegacyKey } from '../../legacy/key.js';
-import type { ModelVersion } from '../../remote/types.js';
+import type { ModelVersion } from '../../remote/records.js';
 import type { Context } from '../context.js';
 import { collect, example, usage } from '../flags.js';
 import { type AskFlags, group, subcommand, table, when } from '../groups.js';

@@ -1,7 +1,8 @@
 /** Devices, what they may load, and what they hold. */
 import type { Connection } from '../connection.js';
-import { paged } from '../pages.js';
-import type { CallerOptions, Device, Entitlement, IssuedLease, NewEntitlement } from '../types.js';
+import { paged } from '../http/pages.js';
+import type { Device, Entitlement, IssuedLease, NewEntitlement } from '../records.js';
+import type { CallerOptions } from '../types.js';
 
 /** Which devices are wanted. */
 export interface DeviceQuery extends CallerOptions {

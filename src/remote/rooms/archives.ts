@@ -3,17 +3,18 @@ import { basename } from 'node:path';
 import { abortable } from '../../abort.js';
 import { wholeContainer } from '../../container.js';
 import { encode, unhex } from '../../contract/index.js';
-import { ModelGuardError } from '../../errors.js';
 import { handleOf, wrongType } from '../../keys/key.js';
 import { decodeKey } from '../../keys/text.js';
 import { normaliseName } from '../../names.js';
 import type { KeyHandle } from '../../native/binding.js';
 import { call } from '../../native/index.js';
-import { filePath, parse, registerArchiveOptions } from '../../options.js';
+import { filePath, parse } from '../../options.js';
 import type { Connection } from '../connection.js';
+import { paged } from '../http/pages.js';
 import { measured } from '../measured.js';
-import { paged } from '../pages.js';
-import type { Archive, ArchiveFormat, CallerOptions, RegisterArchiveOptions } from '../types.js';
+import { registerArchiveOptions } from '../options.js';
+import type { Archive, ArchiveFormat } from '../records.js';
+import type { CallerOptions, RegisterArchiveOptions } from '../types.js';
 
 /** Registered archives. */
 export class Archives {
@@ -52,10 +53,8 @@ export class Archives {
     return await abortable(signal, async () => {
       await tryKey(path, handle, format);
       const { sha256, size } = await measured(path, signal);
-      const { server, keys } = await this.#connection.freshFacts({ signal });
-      const current = keys.find(({ state }) => state === 'current');
-      if (!current) throw new ModelGuardError('RESPONSE_INVALID', 'The server names no current encryption key');
-      const { bytes } = decodeKey(current.key, ['mgx1:']);
+      const { server, current } = await this.#connection.freshFacts({ signal });
+      const { bytes } = decodeKey(current, ['mgx1:']);
       const fragment = call((native) => native.sealFragment(handle, bytes, unhex(server), name));
       const body = { name, format, sha256, size, fragment: encode(fragment) };
       return await this.#connection.call('registerArchive', { body }, { signal });

@@ -5,8 +5,9 @@ import { checkedRef } from '../../stores/parts.js';
 import type { ModelRef } from '../../stores/store.js';
 import type { Reference } from '../../types.js';
 import type { Connection } from '../connection.js';
-import { paged } from '../pages.js';
-import type { CallerOptions, ModelVersion } from '../types.js';
+import { paged } from '../http/pages.js';
+import type { ModelVersion } from '../records.js';
+import type { CallerOptions } from '../types.js';
 
 /** Which versions are wanted. */
 export interface VersionQuery extends CallerOptions {

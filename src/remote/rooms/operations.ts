@@ -2,10 +2,11 @@
 import type { AuditCheckpoint } from '../../audit/types.js';
 import { parse, signal as signalSchema } from '../../options.js';
 import type { Connection } from '../connection.js';
-import type { Memory } from '../memory.js';
-import { paged } from '../pages.js';
+import type { Memory } from '../device/memory.js';
+import { paged } from '../http/pages.js';
+import type { AuditEvent, KeyRotation, ServerEncryptionKey, SigningKeyRotation } from '../records.js';
 import { checkCheckpoint } from '../trust.js';
-import type { AuditEvent, AuditQuery, CallerOptions, KeyRotation, ServerEncryptionKey, SigningKeyRotation } from '../types.js';
+import type { AuditQuery, CallerOptions } from '../types.js';
 
 /** Keys that publishers encrypt to, and the one that devices pin. */
 export class ServerKeys {

@@ -1,7 +1,8 @@
 /** Accounts: the own one, and those of others. */
 import type { Connection } from '../connection.js';
-import { paged } from '../pages.js';
-import type { Account, AccountRole, CallerOptions, PersonalData } from '../types.js';
+import { paged } from '../http/pages.js';
+import type { Account, AccountRole, PersonalData } from '../records.js';
+import type { CallerOptions } from '../types.js';
 
 /** The account that is logged in. */
 export class OwnAccount {

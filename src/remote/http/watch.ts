@@ -1,6 +1,6 @@
 /** What ends an exchange with a server early: a signal, a deadline, or a silence that lasts too long. */
-import { type AbortSignalLike, isAbort } from '../abort.js';
-import { AbortError, ModelGuardError } from '../errors.js';
+import { type AbortSignalLike, isAbort } from '../../abort.js';
+import { AbortError, ModelGuardError } from '../../errors.js';
 import { hinted } from './hints.js';
 
 interface Destroyable {

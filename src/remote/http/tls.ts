@@ -1,5 +1,5 @@
 /** Certificates as callers name them. */
-import { readBounded } from '../files.js';
+import { readBounded } from '../../files.js';
 
 /** Paths of PEM files, or their text. */
 export interface TlsSource {

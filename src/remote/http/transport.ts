@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { rootCertificates } from 'node:tls';
-import { type AbortSignalLike, throwIfAborted } from '../abort.js';
-import { isModelGuardError, ModelGuardError } from '../errors.js';
+import { type AbortSignalLike, throwIfAborted } from '../../abort.js';
+import { isModelGuardError, ModelGuardError } from '../../errors.js';
 import { Answer } from './answer.js';
 import { readTls, type TlsSource } from './tls.js';
 import { unreachable } from './unreachable.js';
@@ -32,7 +32,7 @@ const MAX_SOCKETS = 16;
 /** Servers close idle connections; one that is kept for less is not closed while it is taken up again. */
 const KEEP_IDLE_MS = 4_000;
 
-export interface TransportOptions {
+interface TransportOptions {
   /** Whose client the certificate is shown to. Elsewhere are big parts: without it, and under public authorities too. */
   readonly origin: string;
   readonly tls?: TlsSource | undefined;
@@ -42,8 +42,8 @@ export interface TransportOptions {
 export class Transport {
   readonly #options: TransportOptions;
   readonly #plain = new http.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS, timeout: KEEP_IDLE_MS });
-  #own: Promise<https.Agent> | undefined;
-  #elsewhere: Promise<https.Agent> | undefined;
+  /** For the server itself (`true`), and for everywhere else. */
+  readonly #secure = new Map<boolean, Promise<https.Agent>>();
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -55,16 +55,13 @@ export class Transport {
 
   async #agent(url: URL): Promise<http.Agent> {
     if (url.protocol === 'http:') return this.#plain;
-    const { origin } = this.#options;
-    const own = url.origin === origin;
-    const agent = (own ? this.#own : this.#elsewhere) ?? this.#secureAgent(own);
-    if (own) this.#own = agent;
-    else this.#elsewhere = agent;
+    const own = url.origin === this.#options.origin;
+    const agent = this.#secure.get(own) ?? this.#secureAgent(own);
+    this.#secure.set(own, agent);
     try {
       return await agent;
     } catch (error) {
-      if (own) this.#own = undefined;
-      else this.#elsewhere = undefined;
+      this.#secure.delete(own);
       throw error;
     }
   }
@@ -127,9 +124,8 @@ export class Transport {
   /** Lets go of kept connections. */
   close(): void {
     this.#plain.destroy();
-    for (const agents of [this.#own, this.#elsewhere]) agents?.then((agent) => agent.destroy()).catch(() => undefined);
-    this.#own = undefined;
-    this.#elsewhere = undefined;
+    for (const made of this.#secure.values()) made.then((agent) => agent.destroy()).catch(() => undefined);
+    this.#secure.clear();
   }
 }
 

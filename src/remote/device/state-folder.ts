@@ -6,11 +6,11 @@ import { randomInt } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { unhex } from '../contract/index.js';
-import { hasCode, ModelGuardError } from '../errors.js';
-import { attempt, makeFolder, readBounded, removeQuietly, writeAll, writeWhole } from '../files.js';
-import type { KeyHandle } from '../native/binding.js';
-import { call } from '../native/index.js';
+import { unhex } from '../../contract/index.js';
+import { hasCode, ModelGuardError } from '../../errors.js';
+import { attempt, makeFolder, readBounded, removeQuietly, writeAll, writeWhole } from '../../files.js';
+import type { KeyHandle } from '../../native/binding.js';
+import { call } from '../../native/index.js';
 import { NOTHING, readState, type State, writeState } from './state.js';
 
 const FILE = /^([0-9a-f]{32})\.([0-9]{1,15})$/;

@@ -1,6 +1,6 @@
 /** Asking again: how often, after how long, and of what. */
-import { type AbortSignalLike, throwIfAborted } from '../abort.js';
-import { AbortError, ModelGuardError } from '../errors.js';
+import { type AbortSignalLike, throwIfAborted } from '../../abort.js';
+import { AbortError } from '../../errors.js';
 import { hintOf } from './hints.js';
 
 /** Time and chance, so that tests need neither. */
@@ -41,7 +41,7 @@ export interface Retry {
   readonly attempts?: number | undefined;
 }
 
-/** Runs `task` up to four times, with a pause that doubles and is cut by chance, so that clients do not come back together. */
+/** Runs `task` until it succeeds or asking again cannot help, at most `attempts` times, with a pause that doubles and is cut by chance, so that clients do not come back together. */
 export async function retried<T>(
   { pace, repeatable, signal, attempts = ATTEMPTS }: Retry,
   task: (attempt: number) => Promise<T>,
@@ -68,10 +68,3 @@ export function retryAfter(header: string | undefined, now: number): number | un
   const date = Date.parse(header);
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
-
-/** What a pause of unknown length is told as. */
-export const tooMany = (after: number | undefined): ModelGuardError =>
-  new ModelGuardError(
-    'RATE_LIMITED',
-    after === undefined ? 'The server wants fewer requests' : `The server wants a pause of ${Math.ceil(after / 1000)} s`,
-  );

@@ -1,12 +1,11 @@
 /** The newest released version, by the server's signed word (docs/server-protocol.md, section 4). */
-import type { AbortSignalLike } from '../abort.js';
-import { isModelGuardError, ModelGuardError } from '../errors.js';
-import { name as nameSchema, parse } from '../options.js';
-import type { ModelRef } from '../stores/store.js';
-import type { Connection } from './connection.js';
-import { AWAY, SHORT_MS } from './leases.js';
-import type { OwnDevice } from './setup.js';
-import { within } from './watch.js';
+import type { AbortSignalLike } from '../../abort.js';
+import { ModelGuardError } from '../../errors.js';
+import { name as nameSchema, parse } from '../../options.js';
+import type { ModelRef } from '../../stores/store.js';
+import type { Connection } from '../connection.js';
+import type { OwnDevice } from '../setup.js';
+import { isAway, shortly } from './away.js';
 
 /** Without the server it is the version of the lease that was kept. NOT_FOUND, ROLLBACK_REFUSED */
 export async function latestOf(
@@ -25,9 +24,9 @@ export async function latestOf(
   };
   if (!kept) return await ask(signal);
   try {
-    return await within(Math.min(SHORT_MS, connection.client.transport.timeoutMs), signal, (limited) => ask(limited, 1));
+    return await shortly(connection, signal, (limited) => ask(limited, 1));
   } catch (error) {
-    if (!isModelGuardError(error) || !AWAY.has(error.code)) throw error;
+    if (!isAway(error)) throw error;
     device?.leases.noteAway(error, (await connection.clock()).wall);
     return kept;
   }

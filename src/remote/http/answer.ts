@@ -1,6 +1,6 @@
 /** What came back: status, headers, and a body that is read within bounds. */
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { ModelGuardError } from '../errors.js';
+import { ModelGuardError } from '../../errors.js';
 import { unreachable } from './unreachable.js';
 import type { Watch } from './watch.js';
 

@@ -1,5 +1,5 @@
 /** Where a guard server is, and which addresses may be asked on its behalf. */
-import { ModelGuardError } from '../errors.js';
+import { ModelGuardError } from '../../errors.js';
 
 /** Names and addresses of this machine, as `URL` writes them. */
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;

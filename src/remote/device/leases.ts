@@ -1,39 +1,32 @@
 /** Leases: taken from the server, or, where it cannot be reached, the one that was kept. */
-import type { AbortSignalLike } from '../abort.js';
-import { decode, type Said } from '../contract/index.js';
-import { isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
-import { label } from '../stores/parts.js';
-import type { ModelRef } from '../stores/store.js';
-import type { CallOptions } from './client.js';
-import type { Connection } from './connection.js';
-import { isAnswer } from './failures.js';
+import type { AbortSignalLike } from '../../abort.js';
+import { decode, type Said } from '../../contract/index.js';
+import { isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from '../../errors.js';
+import { label } from '../../stores/parts.js';
+import type { ModelRef } from '../../stores/store.js';
+import type { Connection } from '../connection.js';
+import type { CallOptions } from '../http/client.js';
+import { isAnswer } from '../http/failures.js';
+import { checkCheckpoint } from '../trust.js';
+import { isAway, SHORT_MS, shortly } from './away.js';
 import { checkGrant, readKept } from './grants.js';
 import type { Before, Memory } from './memory.js';
 import { proveLease, type Signer } from './proof.js';
 import type { Grant } from './state.js';
-import { checkCheckpoint } from './trust.js';
-import { within } from './watch.js';
 
-export interface LeaseOptions {
+interface LeaseOptions {
   readonly connection: Connection;
   readonly memory: Memory;
   readonly device: Signer;
 }
 
 /** A lease, and where it came from. */
-export interface Held {
+interface Held {
   readonly grant: Grant;
   readonly said: Said<'lease'>;
   readonly source: 'server' | 'kept';
 }
 
-/** The server is not there, or not in a state to answer: what was kept may be used. */
-export const AWAY: ReadonlySet<ModelGuardErrorCode> = new Set([
-  'SERVER_UNREACHABLE',
-  'TIMED_OUT',
-  'SERVER_FAILED',
-  'RATE_LIMITED',
-]);
 /** What ends a kept lease at once. */
 const ENDING: ReadonlySet<ModelGuardErrorCode> = new Set([
   'DEVICE_REVOKED',
@@ -44,8 +37,6 @@ const ENDING: ReadonlySet<ModelGuardErrorCode> = new Set([
 ]);
 /** Those that are about the device, whatever it asked for. */
 const ENDING_ALL: ReadonlySet<ModelGuardErrorCode> = new Set(['DEVICE_REVOKED', 'DEVICE_NOT_APPROVED']);
-/** With a lease in hand nobody waits long for a server that is away. */
-export const SHORT_MS = 5_000;
 
 export class Leases {
   readonly #options: LeaseOptions;
@@ -66,7 +57,7 @@ export class Leases {
    */
   async use(ref: ModelRef, signal?: AbortSignalLike): Promise<Held> {
     const { memory, connection } = this.#options;
-    const { trust, client } = connection;
+    const { trust } = connection;
     const away = this.#away;
     this.#away = undefined;
     const before = await memory.before();
@@ -75,15 +66,14 @@ export class Leases {
     try {
       if (fits && away && Math.abs(before.moment.wall - away.at) <= SHORT_MS / 1000) throw away.error;
       if (!fits) return await this.#take(ref, before, signal);
-      const shortly = Math.min(SHORT_MS, client.transport.timeoutMs);
-      return await within(shortly, signal, (limited) => this.#take(ref, before, limited, 1));
+      return await shortly(connection, signal, (limited) => this.#take(ref, before, limited, 1));
     } catch (error) {
       if (!isModelGuardError(error)) throw error;
       if (ENDING.has(error.code) && isAnswer(error) && trust.server !== undefined) {
         const all = ENDING_ALL.has(error.code);
         await memory.forget(trust.server, (name, grant) => all || (name === ref.name && versionOf(grant) === ref.version));
       }
-      if (!AWAY.has(error.code) || !kept || trust.server === undefined) throw error;
+      if (!isAway(error) || !kept || trust.server === undefined) throw error;
       if (!fits)
         throw new ModelGuardError(
           'LEASE_EXPIRED',

@@ -1,8 +1,8 @@
 /** What a device remembers of a server (docs/server-protocol.md, section 4), as values. */
 import { z } from 'zod';
-import { type Checkpoint, decode, encode, type Statement, shapes } from '../contract/index.js';
-import { ModelGuardError } from '../errors.js';
-import type { Seen } from './clock.js';
+import { type Checkpoint, decode, encode, type Statement, shapes } from '../../contract/index.js';
+import { ModelGuardError } from '../../errors.js';
+import type { Seen } from '../clock.js';
 
 /** Where a big part is for some minutes. */
 export interface BigFacts {

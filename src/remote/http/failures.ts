@@ -1,9 +1,9 @@
 /** What a server says went wrong, as errors of ours. */
-import { shapes } from '../contract/index.js';
-import { ERROR_CODES, hasCode, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
+import { shapes } from '../../contract/index.js';
+import { ERROR_CODES, hasCode, ModelGuardError, type ModelGuardErrorCode } from '../../errors.js';
 import type { Answer } from './answer.js';
 import { hinted } from './hints.js';
-import { retryAfter, tooMany } from './pace.js';
+import { retryAfter } from './pace.js';
 
 const MAX_FAILURE = 64 * 1024;
 const MAX_TEXT = 500;
@@ -108,6 +108,12 @@ function textOf({ message, path }: Said, code: ModelGuardErrorCode): string {
   const line = `${path === undefined ? '' : `${path}: `}${own}`.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
   return line.slice(0, MAX_TEXT).replace(/[.\s]+$/, '') || 'The server refuses the request';
 }
+
+const tooMany = (after: number | undefined): ModelGuardError =>
+  new ModelGuardError(
+    'RATE_LIMITED',
+    after === undefined ? 'The server wants fewer requests' : `The server wants a pause of ${Math.ceil(after / 1000)} s`,
+  );
 
 const requestOf = (said: Said | undefined): string =>
   said && /^[\w-]{1,64}$/.test(said.request) ? ` (request ${said.request})` : '';

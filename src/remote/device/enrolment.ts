@@ -1,11 +1,11 @@
 /** A device introduces itself (docs/server-protocol.md, section 3). */
-import type { AbortSignalLike } from '../abort.js';
-import { decode, encode, fingerprintOf, unhex } from '../contract/index.js';
-import { hasCode, ModelGuardError } from '../errors.js';
-import { call } from '../native/index.js';
-import type { Connection } from './connection.js';
+import type { AbortSignalLike } from '../../abort.js';
+import { decode, encode, fingerprintOf, unhex } from '../../contract/index.js';
+import { hasCode, ModelGuardError } from '../../errors.js';
+import { call } from '../../native/index.js';
+import type { Connection } from '../connection.js';
+import type { Device, Enrolment } from '../records.js';
 import { proveEnrolment, type Signer } from './proof.js';
-import type { Device, Enrolment } from './types.js';
 
 export interface EnrollingDevice extends Signer {
   /** `mgd1:…` */

@@ -1,8 +1,8 @@
 /** Whether what a server handed out is what was asked for, and says the same everywhere. */
-import { readStatement, type Said } from '../contract/index.js';
-import { ModelGuardError } from '../errors.js';
-import { call } from '../native/index.js';
-import { bigPartOf, checkSmallSize } from '../stores/parts.js';
+import { readStatement, type Said } from '../../contract/index.js';
+import { ModelGuardError } from '../../errors.js';
+import { call } from '../../native/index.js';
+import { bigPartOf, checkSmallSize } from '../../stores/parts.js';
 import type { Grant } from './state.js';
 
 /** What a lease must be of. */

@@ -1,6 +1,6 @@
 /** Lists that come in pages, as one iteration. */
-import { type AbortSignalLike, throwIfAborted } from '../abort.js';
-import { ModelGuardError } from '../errors.js';
+import { type AbortSignalLike, throwIfAborted } from '../../abort.js';
+import { ModelGuardError } from '../../errors.js';
 
 interface Page<Item> {
   readonly items: readonly Item[];

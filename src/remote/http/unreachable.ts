@@ -1,5 +1,5 @@
 /** What the network and TLS say, as errors of ours. */
-import { isModelGuardError, ModelGuardError } from '../errors.js';
+import { isModelGuardError, ModelGuardError } from '../../errors.js';
 import { hinted } from './hints.js';
 
 /** Before any byte was sent: whatever was asked for was not done. */

@@ -1,9 +1,9 @@
 /** Routes of the contract, called: what is asked and what is answered are both checked. */
 import type { z } from 'zod';
-import type { AbortSignalLike } from '../abort.js';
-import { type Route, type RouteAnswer, type RouteName, type RouteRequest, routes } from '../contract/index.js';
-import { isModelGuardError, ModelGuardError } from '../errors.js';
-import { parse } from '../options.js';
+import type { AbortSignalLike } from '../../abort.js';
+import { type Route, type RouteAnswer, type RouteName, type RouteRequest, routes } from '../../contract/index.js';
+import { hasCode, ModelGuardError } from '../../errors.js';
+import { parse } from '../../options.js';
 import { routeAddress } from './address.js';
 import type { Answer } from './answer.js';
 import { failureOf } from './failures.js';
@@ -15,13 +15,10 @@ const MAX_ANSWER = 8 * 1024 * 1024;
 const LARGE = 32 * 1024 * 1024;
 const LARGE_ANSWERS: ReadonlySet<Route> = new Set([routes.takeLease, routes.exportOwnData, routes.exportUserData]);
 
-type Answered<Kind> = { [Name in RouteName]: RouteAnswer<Name> extends Kind ? Name : never }[RouteName];
 /** Routes that answer with a stream or with text have no shape. */
-export type StreamRoute = Extract<RouteName, 'readPart' | 'readTree' | 'exportAudit' | 'metrics'>;
-export type JsonRoute = Exclude<RouteName, StreamRoute | 'putPart' | 'putTree'>;
-/** Those that answer nothing. */
-export type SilentRoute = Extract<JsonRoute, Answered<undefined>>;
-export type UploadRoute = 'putPart' | 'putTree';
+type StreamRoute = Extract<RouteName, 'readPart' | 'readTree' | 'exportAudit' | 'metrics'>;
+type UploadRoute = 'putPart' | 'putTree';
+export type JsonRoute = Exclude<RouteName, StreamRoute | UploadRoute>;
 
 export interface CallOptions {
   readonly signal?: AbortSignalLike | undefined;
@@ -44,18 +41,14 @@ export interface ClientOptions {
 export class Client {
   readonly base: URL;
   readonly transport: Transport;
-  readonly #pace: Pace;
+  readonly pace: Pace;
   readonly #now: () => number;
 
   constructor({ base, transport, pace: given = pace, now = Date.now }: ClientOptions) {
     this.base = base;
     this.transport = transport;
-    this.#pace = given;
+    this.pace = given;
     this.#now = now;
-  }
-
-  get pace(): Pace {
-    return this.#pace;
   }
 
   /** A route that answers JSON or nothing. GET is asked again after failures, others only where the server did nothing. */
@@ -65,12 +58,12 @@ export class Client {
     options: CallOptions = {},
   ): Promise<RouteAnswer<Name>> {
     const route: Route = routes[name];
-    const { url, body } = prepared(route, request);
+    const { url, body } = this.#prepared(route, request);
     const bytes = options.signed ?? (body === undefined ? undefined : Buffer.from(JSON.stringify(body)));
     const { signal, attempts } = options;
-    return await retried({ pace: this.#pace, repeatable: route.method === 'GET', signal, attempts }, async () => {
+    return await retried({ pace: this.pace, repeatable: route.method === 'GET', signal, attempts }, async () => {
       const json = bytes && { 'content-type': 'application/json' };
-      const answer = await this.#send(route, url(this.base), options, { body: bytes, headers: { ...json } });
+      const answer = await this.#send(route, url, options, { body: bytes, headers: { ...json } });
       return (await this.#read(route, answer)) as RouteAnswer<Name>;
     });
   }
@@ -78,8 +71,8 @@ export class Client {
   /** A route that answers with a stream, which the caller reads to its end or discards. Not asked again. */
   async open<Name extends StreamRoute>(name: Name, request: RouteRequest<Name>, options: CallOptions = {}): Promise<Answer> {
     const route: Route = routes[name];
-    const { url } = prepared(route, request);
-    const answer = await this.#send(route, url(this.base), options, { long: true });
+    const { url } = this.#prepared(route, request);
+    const answer = await this.#send(route, url, options, { long: true });
     await this.#expect(route, answer);
     return answer;
   }
@@ -92,11 +85,11 @@ export class Client {
     options: CallOptions = {},
   ): Promise<void> {
     const route: Route = routes[name];
-    const { url } = prepared({ ...route, body: undefined } as unknown as Route, { params });
+    const { url } = this.#prepared(route, { params });
     const headers = { 'content-type': 'application/octet-stream' };
     const { signal } = options;
-    await retried({ pace: this.#pace, repeatable: again, signal, ...(!again && { attempts: 1 }) }, async (attempt) => {
-      const answer = await this.#send(route, url(this.base), options, {
+    await retried({ pace: this.pace, repeatable: again, signal, attempts: again ? undefined : 1 }, async (attempt) => {
+      const answer = await this.#send(route, url, options, {
         headers,
         body: { size, pieces: pieces() },
         long: true,
@@ -105,10 +98,20 @@ export class Client {
         await this.#read(route, answer);
       } catch (error) {
         // The part's name is used once, ever: it is there because an earlier attempt arrived.
-        if (attempt > 1 && isModelGuardError(error) && error.code === 'ALREADY_EXISTS') return;
+        if (attempt > 1 && hasCode(error, 'ALREADY_EXISTS')) return;
         throw error;
       }
     });
+  }
+
+  #prepared(route: Route, { params, query, body }: { params?: unknown; query?: unknown; body?: unknown }) {
+    const checkedParams = route.params && parse(route.params, params, 'params');
+    const checkedQuery = route.query && parse(route.query, query ?? {}, 'query');
+    const shape = route.body;
+    return {
+      url: routeAddress(this.base, route.path, checkedParams, checkedQuery),
+      body: shape === undefined || shape === 'octets' ? undefined : parse(shape, body ?? {}, 'body'),
+    };
   }
 
   async #send(
@@ -148,16 +151,6 @@ export class Client {
     if (!/^application\/json\s*(;|$)/i.test(answer.headers['content-type'] ?? '')) throw invalid('something that is not JSON');
     return checked(route.response, bytes);
   }
-}
-
-function prepared(route: Route, { params, query, body }: { params?: unknown; query?: unknown; body?: unknown }) {
-  const checkedParams = route.params && parse(route.params, params, 'params');
-  const checkedQuery = route.query && parse(route.query, query ?? {}, 'query');
-  const shape = route.body;
-  return {
-    url: (base: URL): URL => routeAddress(base, route.path, checkedParams, checkedQuery),
-    body: shape === undefined || shape === 'octets' ? undefined : parse(shape, body ?? {}, 'body'),
-  };
 }
 
 function checked(shape: z.ZodType, bytes: Uint8Array): unknown {

@@ -1,13 +1,13 @@
 /** What this device remembers of its server, and what that forbids. */
-import { checkProgress } from '../audit/progress.js';
-import type { Checkpoint, Said } from '../contract/index.js';
-import { ModelGuardError } from '../errors.js';
-import { type Clock, type Moment, refuseSetBack, seenAfter } from './clock.js';
+import { checkProgress } from '../../audit/progress.js';
+import type { Checkpoint, Said } from '../../contract/index.js';
+import { ModelGuardError } from '../../errors.js';
+import { type Clock, type Moment, refuseSetBack, seenAfter } from '../clock.js';
+import type { Trust } from '../trust.js';
 import { type Grant, NOTHING, type State } from './state.js';
 import type { StateFolder } from './state-folder.js';
-import type { Trust } from './trust.js';
 
-export interface MemoryOptions {
+interface MemoryOptions {
   readonly folder: StateFolder;
   readonly trust: Trust;
   readonly pinned: string;

@@ -1,0 +1,137 @@
+/** Random access to a container on disk: what the reference sealed is read, and nothing that is not authentic. */
+import { statSync, utimesSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { NativeReader } from '../src/native/binding.js';
+import { call } from '../src/native/index.js';
+import { concat, same } from './reference/bytes.js';
+import { openContainer, sealContainer, splitContainer } from './reference/container.js';
+import { publicOf } from './reference/primitives.js';
+import { failureOf } from './support/failures.js';
+import { type KnownKey, knownKeys, trust } from './support/known-keys.js';
+import { seeded } from './support/seed.js';
+import { temporaryFolder } from './support/temp.js';
+
+const folder = temporaryFolder('native-reader');
+const random = seeded('native-reader');
+const make = knownKeys(folder, random);
+const none = new Uint8Array(0);
+const codeOf = async (task: () => unknown): Promise<string> => (await failureOf(task)).code;
+
+let master: KnownKey;
+let signing: KnownKey;
+beforeAll(async () => {
+  [master, signing] = [await make('master'), await make('signing')];
+});
+
+describe('a reader', () => {
+  const files = new Map([
+    ['a/large', random.bytes(3_000_000)],
+    ['b', none],
+    ['c', random.bytes(16_384)],
+    ['d', random.bytes(70_001)],
+  ]);
+  const names = [...files.keys()];
+  let small: Uint8Array;
+  let big: Uint8Array;
+  let count = 0;
+  beforeAll(() => {
+    const made = sealContainer(files, {
+      name: 'net',
+      version: '1',
+      recipients: [{ master: master.raw }],
+      signer: signing.raw,
+    });
+    expect(openContainer(made, [{ master: master.raw }], {}).files.size).toBe(4);
+    ({ small, big } = splitContainer(made));
+  });
+  const onDisk = (bytes: Uint8Array): string => {
+    const file = path.join(folder, `${++count}.big`);
+    writeFileSync(file, bytes);
+    return file;
+  };
+  const reader = async (file: string, publishers: Uint8Array[], more: object = {}): Promise<NativeReader> => {
+    const opened = await call((native) =>
+      native.open({ small, identities: [master.handle], hardware: false, trust: trust(publishers) }),
+    );
+    return call(() => opened.reader({ file, ...more }, {}));
+  };
+  const publishers = (): Uint8Array[] => [publicOf('ed25519', signing.raw)];
+
+  it('gives what the files hold, at any offset, with and without publishers to trust', async () => {
+    const file = onDisk(big);
+    for (const trusted of [[], publishers()]) {
+      const from = await reader(file, trusted);
+      expect(from.files).toEqual(names.map((name) => ({ path: name, size: files.get(name)?.length })));
+      for (let round = 0; round < 60; round += 1) {
+        const index = random.integer(names.length);
+        const bytes = files.get(names[index] ?? '') ?? none;
+        const offset = random.integer(bytes.length + 1);
+        const length = random.integer(bytes.length - offset + 1);
+        const piece = await call(() => from.read(index, offset, length));
+        expect(same(piece, bytes.slice(offset, offset + length)), `${names[index]} ${offset}+${length}`).toBe(true);
+      }
+      const whole = await Promise.all(names.map((name, i) => from.read(i, 0, files.get(name)?.length ?? 0)));
+      expect(whole.every((bytes, i) => same(bytes, files.get(names[i] ?? '') ?? none))).toBe(true);
+      from.close();
+    }
+  });
+
+  it('takes a big part that lies inside a file', async () => {
+    const from = await reader(onDisk(concat(small, big)), publishers(), { fileOffset: small.length, sameContainer: true });
+    expect(same(await from.read(2, 0, 16_384), files.get('c') ?? none)).toBe(true);
+  });
+
+  it('refuses what is not in a file, what is not a file, and everything once it is closed', async () => {
+    const from = await reader(onDisk(big), []);
+    for (const [index, offset, length] of [
+      [4, 0, 0],
+      [0, 3_000_001, 0],
+      [0, 2_999_999, 2],
+      [1, 0, 1],
+      [-1, 0, 0],
+      [0, 0.5, 1],
+    ] as const)
+      expect(await codeOf(() => call(() => from.read(index, offset, length)))).toBe('INVALID_ARGUMENT');
+    const pending = from.read(0, 0, 3_000_000);
+    from.close();
+    from.close();
+    expect(same(await pending, files.get('a/large') ?? none), 'a read in flight goes on').toBe(true);
+    expect(await codeOf(() => call(() => from.read(0, 0, 1)))).toBe('DISPOSED');
+    const opened = await call((native) => native.open({ small, identities: [master.handle], hardware: false, trust: trust() }));
+    expect(await codeOf(() => call(() => opened.reader({ bytes: big }, {})))).toBe('INVALID_ARGUMENT');
+    expect(await codeOf(() => call(() => opened.reader({ file: path.join(folder, 'none') }, {})))).toBe('NOT_FOUND');
+  });
+
+  it('gives nothing of a part that was changed, cut, or is of another container', async () => {
+    const changed = big.map((byte, i) => (i === 1_500_000 ? byte ^ 1 : byte));
+    expect(await codeOf(() => reader(onDisk(changed), publishers()))).toBe('DIGEST_MISMATCH');
+    const from = await reader(onDisk(changed), []);
+    expect(await codeOf(() => call(() => from.read(0, 0, 3_000_000)))).toBe('INTEGRITY_FAILED');
+    expect((await from.read(0, 0, 1_000_000)).length, 'other chunks are authentic').toBe(1_000_000);
+    const end = big.map((byte, i) => (i === big.length - 1 ? byte ^ 1 : byte));
+    expect(await codeOf(() => reader(onDisk(end), [])), 'the last chunk is checked first').toBe('INTEGRITY_FAILED');
+    expect(await codeOf(() => reader(onDisk(big.slice(0, -1)), []))).toBe('PARTS_MISMATCH');
+    expect(await codeOf(() => reader(onDisk(random.bytes(big.length)), []))).toBe('PARTS_MISMATCH');
+  });
+
+  it('notices a file that changes under it, and can be cancelled while it checks', async () => {
+    const file = onDisk(big);
+    const from = await reader(file, publishers());
+    const { atime, mtimeMs } = statSync(file);
+    writeFileSync(file, big);
+    // File systems count time in ticks, and this may all be within one.
+    utimesSync(file, atime, (mtimeMs + 1000) / 1000);
+    expect(await codeOf(() => call(() => from.read(2, 0, 10)))).toBe('SOURCE_CHANGED');
+    const opened = await call((native) =>
+      native.open({ small, identities: [master.handle], hardware: false, trust: trust(publishers()) }),
+    );
+    const control = call((native) => native.control());
+    control.cancel();
+    expect(await codeOf(() => call(() => opened.reader({ file }, { control })))).toBe('ABORT_ERR');
+    const progress = call((native) => native.control());
+    await call(() => opened.reader({ file }, { control: progress, threads: 1 }));
+    expect(progress.done()).toBe(parsedSize());
+  });
+  const parsedSize = (): number => call((native) => native.inspect(small)).plaintextSize;
+});

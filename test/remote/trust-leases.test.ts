@@ -1,0 +1,238 @@
+/** What a device believes about its leases: each case is a server that says one thing and hands out another, or is not there. */
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Statement } from '../../src/contract/index.js';
+import { load } from '../../src/index.js';
+import { type FakeClient, fakeClient } from '../support/fake-client.js';
+import { failure, type Model, randomHex } from '../support/fake-guard.js';
+import { codeOf, lease, useTrustLab } from '../support/trust-lab.js';
+
+const { base, fake, stranger, newState, client, grant, lying } = useTrustLab('trust-leases');
+const AWAY = 'http://127.0.0.1:1';
+
+describe('a lease', () => {
+  it.each<[string, () => void, string]>([
+    ['by a stranger', () => lying(() => ({}), stranger), 'SERVER_UNTRUSTED'],
+    ['by another server', () => lying(() => ({ said: { server: randomHex(16) } })), 'SERVER_UNTRUSTED'],
+    ['for another device', () => lying(() => ({ said: { device: randomHex(16) } })), 'RESPONSE_INVALID'],
+    ['of another model', () => lying(() => ({ said: { name: 'other' } })), 'RESPONSE_INVALID'],
+    ['of another version', () => lying(() => ({ said: { version: '2' } })), 'RESPONSE_INVALID'],
+    [
+      'with the small part of another model',
+      () => lying(() => ({ model: fake.models.get('other@1') as Model, said: { name: 'net', version: '1' } })),
+      'RESPONSE_INVALID',
+    ],
+    ['with the small part of another lease', () => lying(() => ({ policy: { leaseId: randomHex(16) } })), 'RESPONSE_INVALID'],
+    ['that ends later than its small part', () => lying(() => ({ said: { notAfter: fake.now + 1e6 } })), 'RESPONSE_INVALID'],
+    [
+      'that is longer offline than its small part',
+      () => lying(() => ({ said: { offlineUntil: fake.now + 80_000 } })),
+      'RESPONSE_INVALID',
+    ],
+    ['of yesterday', () => lying(() => ({ said: { time: fake.now - 86_400 } })), 'CLOCK_SKEWED'],
+  ])('%s is refused, and not kept', async (_, lie, code) => {
+    const one = client();
+    lie();
+    expect(await codeOf(() => lease(one))).toBe(code);
+    fake.restore();
+    fake.on('takeLease', (_asked, response) => {
+      response.destroy();
+      return undefined;
+    });
+    expect(await codeOf(() => lease(one))).toBe('SERVER_UNREACHABLE');
+  });
+
+  it('without a policy is refused: it would open for ever', async () => {
+    const { small } = fake.models.get('net@1') as Model;
+    fake.on('takeLease', async (asked) => ({
+      status: 201,
+      json: { ...(await grant(asked)), small: Buffer.from(small).toString('base64url') },
+    }));
+    expect(await codeOf(() => lease(client()))).toBe('RESPONSE_INVALID');
+  });
+
+  it('names publishers that nobody pinned: they are not trusted', async () => {
+    lying(() => ({ said: { publishers: [stranger.publicKey.toString(), fake.publisher.publicKey.toString()] } }));
+    expect(await codeOf(() => load('net@1', { from: client({ publishers: undefined }).guard }))).toBe('VERIFIER_REQUIRED');
+    expect(await codeOf(() => load('net@1', { from: client({ publishers: stranger.publicKey }).guard }))).toBe(
+      'SIGNATURE_INVALID',
+    );
+  });
+
+  it('is asked for again with a new challenge when the answer is lost', async () => {
+    fake.times(2, 'takeLease', (_, response) => {
+      response.destroy();
+      return undefined;
+    });
+    await lease(client());
+    const challenges = fake.asked.filter(({ name }) => name === 'takeLease').map(({ json }) => json.challenge);
+    expect(new Set(challenges).size).toBe(3);
+  });
+});
+
+describe('versions', () => {
+  it('older than one that the device has had are refused', async () => {
+    const state = newState();
+    const { guard, device } = client({ state });
+    await guard.lease('net@1');
+    expect(await codeOf(() => guard.lease('net@0'))).toBe('ROLLBACK_REFUSED');
+    fake.on('latestVersion', () => ({
+      json: fake.say({ kind: 'latest', server: fake.id, time: fake.now, name: 'net', version: '0', ordinal: 3 }),
+    }));
+    expect(await codeOf(() => guard.lease('net'))).toBe('ROLLBACK_REFUSED');
+    const willing = fakeClient(fake, { state, device, rollback: 'accept' }).guard;
+    expect((await willing.lease('net')).version).toBe('0');
+  });
+
+  it.each<[string, () => Statement, string]>([
+    [
+      'signed by a stranger',
+      () => fake.say({ kind: 'latest', server: fake.id, time: fake.now, name: 'net', version: '1', ordinal: 7 }, stranger),
+      'SERVER_UNTRUSTED',
+    ],
+    [
+      'of yesterday',
+      () => fake.say({ kind: 'latest', server: fake.id, time: fake.now - 86_400, name: 'net', version: '1', ordinal: 7 }),
+      'CLOCK_SKEWED',
+    ],
+    [
+      'of another model',
+      () => fake.say({ kind: 'latest', server: fake.id, time: fake.now, name: 'other', version: '1', ordinal: 1 }),
+      'RESPONSE_INVALID',
+    ],
+  ])('the newest, %s, is refused', async (_, statement, code) => {
+    fake.on('latestVersion', () => ({ json: statement() }));
+    expect(await codeOf(() => client().guard.latest('net'))).toBe(code);
+  });
+});
+
+describe('the audit log', () => {
+  it('that shrinks, changes its past, or is not shown any more is told', async () => {
+    const one = client();
+    await lease(one);
+    fake.seq = 12;
+    await lease(one);
+    fake.seq = 11;
+    expect(await codeOf(() => lease(one))).toBe('AUDIT_LOG_ROLLED_BACK');
+    fake.seq = 12;
+    fake.head = 'cd'.repeat(48);
+    expect(await codeOf(() => lease(one))).toBe('AUDIT_LOG_ROLLED_BACK');
+    fake.on('takeLease', async (asked) => {
+      const { checkpoint: _, ...rest } = await grant(asked);
+      return { status: 201, json: rest };
+    });
+    expect(await codeOf(() => lease(one))).toBe('AUDIT_LOG_ROLLED_BACK');
+  });
+
+  it('whose checkpoint another key signed is not believed', async () => {
+    fake.on('takeLease', async (asked) => ({
+      status: 201,
+      json: { ...(await grant(asked)), checkpoint: fake.checkpoint({}, fake.signing) },
+    }));
+    expect(await codeOf(() => lease(client()))).toBe('SERVER_UNTRUSTED');
+  });
+
+  it('that tells two who ask at the same time two histories is found out', async () => {
+    const one = client();
+    await lease(one);
+    let waiting: (() => void) | undefined;
+    fake.seq += 1;
+    fake.on('takeLease', async (asked) => {
+      const second = waiting;
+      if (!second)
+        await new Promise<void>((resolve) => {
+          waiting = resolve;
+        });
+      fake.head = (second ? 'ab' : 'cd').repeat(48);
+      const reply = await fake.usual(asked);
+      second?.();
+      return reply;
+    });
+    const outcomes = await Promise.allSettled([lease(one), lease(one)]);
+    const codes = outcomes.map((each) => (each.status === 'rejected' ? (each.reason as { code: string }).code : 'believed'));
+    expect(codes.sort()).toEqual(['AUDIT_LOG_ROLLED_BACK', 'believed']);
+  });
+
+  it('is not blamed for answers that overtake each other', async () => {
+    const one = client();
+    await lease(one);
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let first = true;
+    let arrived = (): void => undefined;
+    const reached = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    fake.on('takeLease', async (asked) => {
+      const mine = first;
+      first = false;
+      fake.seq += 1;
+      const answer = await grant(asked);
+      if (mine) {
+        arrived();
+        await held;
+      }
+      return { status: 201, json: answer };
+    });
+    const slow = lease(one);
+    await reached;
+    await lease(one);
+    release();
+    await slow;
+  });
+});
+
+describe('without the server', () => {
+  const away = (one: FakeClient, state: string): FakeClient => fakeClient(fake, { state, device: one.device, url: AWAY });
+
+  it('what ended the lease ended what was kept of it', async () => {
+    for (const [status, code] of [
+      [403, 'DEVICE_REVOKED'],
+      [403, 'NOT_AUTHORISED'],
+      [409, 'NOT_RELEASED'],
+      [404, 'NOT_FOUND'],
+    ] as const) {
+      const state = newState();
+      const one = client({ state });
+      await lease(one);
+      expect((await lease(away(one, state))).source).toBe('kept');
+      fake.on('takeLease', () => failure(status, code));
+      expect(await codeOf(() => lease(one))).toBe(code);
+      expect(await codeOf(() => lease(away(one, state)))).toBe('SERVER_UNREACHABLE');
+      fake.restore();
+    }
+  });
+
+  it('a refusal is none of a server that is away because it also limits log-ins', async () => {
+    const one = client();
+    await lease(one);
+    fake.on('takeLease', () => failure(403, 'NOT_AUTHORISED'));
+    fake.on('token', () => ({ status: 429, json: {}, headers: { 'retry-after': '60' } }));
+    expect(await codeOf(() => lease(one))).toBe('NOT_AUTHORISED');
+  });
+
+  it('what this machine itself cannot find ends nothing', async () => {
+    const state = newState();
+    const one = client({ state });
+    await lease(one);
+    const credentials = { file: path.join(base, 'not-mounted') };
+    expect(await codeOf(() => lease(client({ state, device: one.device, credentials })))).toBe('NOT_FOUND');
+    expect((await lease(away(one, state))).source).toBe('kept');
+  });
+
+  it.each([429, 500, 502, 503])('a server that answers %i is as good as none', async (status) => {
+    const one = client();
+    await lease(one);
+    fake.on('takeLease', () => ({ status, json: {} }));
+    expect((await lease(one)).source).toBe('kept');
+  });
+
+  it('a server that is untrusted is not: what was kept stays closed', async () => {
+    const one = client();
+    await lease(one);
+    lying(() => ({}), stranger);
+    expect(await codeOf(() => lease(one))).toBe('SERVER_UNTRUSTED');
+  });
+});
