@@ -108,6 +108,7 @@ export const ERROR_CODES = {
     exit: 2,
     advice: "Pass the publisher's public key as verifier, or unsigned: 'accept' if you know the origin otherwise.",
   },
+  IN_USE: { exit: 6, advice: 'Wait until the other one is done, or give this one a folder of its own.' },
   NOT_AUTHENTICATED: { exit: 7, advice: 'Check e-mail address and password of the account (`model-guard login`).' },
   NOT_AUTHORISED: {
     exit: 7,

@@ -1,4 +1,5 @@
 import { abortable } from './abort.js';
+import { openCache } from './cache/cache.js';
 import { ModelGuardError } from './errors.js';
 import { GuardedModel } from './model.js';
 import { metadataOf, openStored, resolveOpening } from './open.js';
@@ -8,7 +9,9 @@ import type { ModelRef, PartStore, StoreOptions } from './stores/store.js';
 import type { LoadOptions, Reference } from './types.js';
 
 /**
- * Fetches both parts of a model, joins them and decrypts them in guarded native memory; no plaintext touches the disk.
+ * Fetches both parts of a model, joins them and decrypts them in guarded native memory; no plaintext touches the disk. A big part that
+ * came over a network is kept as it came, encrypted, and verified again when it is used (`cache`). Warns with MODEL_GUARD_CACHE_UNUSED
+ * where that cannot be done.
  *
  * @param ref `'name@version'` or `{ name, version }`. What says otherwise is refused. Without a version it is the newest one, where the
  *   store can prove which that is (`guardServer`).
@@ -27,13 +30,13 @@ import type { LoadOptions, Reference } from './types.js';
  */
 export async function load(ref: Reference, options: LoadOptions): Promise<GuardedModel> {
   const asked = parse(reference, ref, 'ref');
-  const { from, identities, verifier, unsigned, leaseKeys, ...run } = parse(loadOptions, options);
+  const { from, identities, verifier, unsigned, leaseKeys, cache, ...run } = parse(loadOptions, options);
   const { small } = apart(from);
   return await abortable(run.signal, async () => {
     const wanted = await withVersion(small, asked, run);
     const defaults = await defaultsOf(small, { for: 'opening', ref: wanted, signal: run.signal });
     const opening = resolveOpening({ identities, verifier, unsigned, leaseKeys }, wanted, defaults);
-    const { model, info } = await openStored(from, wanted, opening, run);
+    const { model, info } = await openStored(from, wanted, opening, run, openCache(cache));
     return new GuardedModel(model, metadataOf(info, opening));
   });
 }

@@ -10,9 +10,10 @@ import type { KeyHandle, NativeArtifact } from './native/binding.js';
 import { call } from './native/index.js';
 import { type RunOptions, stepwise } from './native/work.js';
 import { legacySource, migrateOptions, parse, stableBytes } from './options.js';
-import { recipientsOf, refusePublished } from './protect.js';
+import { recipientsOf } from './protect.js';
 import { publish, sealing, writeContainer } from './seal.js';
 import { apart } from './stores/parts.js';
+import { refusePublished } from './stores/published.js';
 import type {
   LegacySource,
   MigratedSource,

@@ -1,4 +1,8 @@
 /** What `load`, `decrypt` and `rekey` share: whom to trust, opening, and loading into guarded memory. */
+import { setMaxListeners } from 'node:events';
+import { throwIfAborted } from './abort.js';
+import type { CiphertextCache } from './cache/cache.js';
+import { type BigParts, throughCache } from './cache/through.js';
 import { ModelGuardError } from './errors.js';
 import { type Identities, machineKeys, resolveIdentities, resolveVerifiers } from './keys/resolve.js';
 import { intoMemory, type LoadedMetadata } from './model.js';
@@ -6,7 +10,7 @@ import type { NativeHeaderInfo, NativeModel, NativeOpened, NativeSource, NativeT
 import { call } from './native/index.js';
 import { controlled, type RunOptions } from './native/work.js';
 import { apart, asking, bigPartOf, getSmall, label } from './stores/parts.js';
-import type { ModelRef, OpenBigPart, PartStore, StoreDefaults, Stores } from './stores/store.js';
+import type { ModelRef, OpenBigPart, StoreDefaults, Stores } from './stores/store.js';
 import type { OriginOptions } from './types.js';
 
 export interface Opening extends Identities {
@@ -71,49 +75,94 @@ export async function openStored(
   ref: ModelRef,
   opening: Opening,
   run: RunOptions,
+  cache?: CiphertextCache,
 ): Promise<{ model: NativeModel; info: NativeHeaderInfo }> {
   const { small: smalls, big: bigs } = apart(from);
   const small = await getSmall(smalls, ref, run);
   const opened = await openSmall(small, opening, run);
-  const model = await withBigPart(bigs, ref, small, run, (big) => loadPayload(opened, big, run));
+  const load = (big: NativeSource) => loadPayload(opened, big, run);
+  // A tree that comes early tells the first damaged range from the others, instead of the whole payload from the right one.
+  const withTree = opening.trust.publishers.length > 0;
+  const fromStore = (parts: BigParts) => withBigPart(parts, ref, small, run, load, { withTree });
+  if (cache === undefined) return { model: await fromStore(bigs), info: opened.info };
+  const { bigOffset: offset, bigSize: size } = call((native) => native.describeSmall(small));
+  const key = { digest: opened.info.digest, offset, size };
+  const model = await throughCache(cache, { key, bigs, fromFile: (file) => load({ file }), fromStore });
   return { model, info: opened.info };
 }
 
-/** Opens the big part that belongs to `small`; waits for reads under way before it is closed again. */
+/** Opens the big part that belongs to `small`; ends reads under way before it is closed again. */
 export async function withBigPart<T>(
-  store: PartStore,
+  store: BigParts,
   ref: ModelRef,
   small: Uint8Array,
   { signal }: RunOptions,
   task: (big: NativeSource) => Promise<T>,
+  { withTree = false }: { readonly withTree?: boolean | undefined } = {},
 ): Promise<T> {
   const expected = bigPartOf(small);
   const part = await asking('could not open the big part', ref, { signal }, () => store.openBig(ref, expected.name, { signal }));
-  const reads = new Set<Promise<unknown>>();
+  const reading = new Reading(part, ref, signal);
   try {
     if (part.size !== expected.size)
       throw new ModelGuardError(
         'PARTS_MISMATCH',
         `The big part of ${label(ref)} has ${part.size} bytes where its small part says ${expected.size}`,
       );
-    return await task(part.file === undefined ? scripted(part, ref, reads, signal) : { file: part.file });
+    if (part.file !== undefined) return await task({ file: part.file });
+    const tree = withTree && part.remote ? await reading.tree() : undefined;
+    return await task({ size: part.size, read: (offset, length) => reading.read(offset, length), tree });
   } finally {
-    await Promise.allSettled(reads);
+    await reading.end();
     await part.close();
   }
 }
 
-function scripted(part: OpenBigPart, ref: ModelRef, reads: Set<Promise<unknown>>, signal: RunOptions['signal']): NativeSource {
-  return {
-    size: part.size,
-    read: (offset, length) => {
-      const reading = asking('could not read the big part', ref, { signal }, () => part.read(offset, length, { signal }));
-      reads.add(reading);
-      const over = () => reads.delete(reading);
-      reading.then(over, over);
-      return reading;
-    },
-  };
+/** The reads of a part for the engine: all of them end with it, and nobody listens to the caller's signal more than once. */
+class Reading {
+  readonly #part: OpenBigPart;
+  readonly #ref: ModelRef;
+  readonly #signal: RunOptions['signal'];
+  readonly #ending = new AbortController();
+  readonly #reads = new Set<Promise<unknown>>();
+
+  constructor(part: OpenBigPart, ref: ModelRef, signal: RunOptions['signal']) {
+    this.#part = part;
+    this.#ref = ref;
+    this.#signal = signal;
+    setMaxListeners(0, this.#ending.signal);
+    signal?.addEventListener('abort', this.#abort);
+    if (signal?.aborted) this.#abort();
+  }
+
+  readonly #abort = (): void => this.#ending.abort(this.#signal?.reason);
+
+  read(offset: number, length: number): Promise<Uint8Array | readonly Uint8Array[]> {
+    const { signal } = this.#ending;
+    const reading = asking('could not read the big part', this.#ref, { signal }, () =>
+      this.#part.read(offset, length, { signal }),
+    );
+    this.#reads.add(reading);
+    const over = () => this.#reads.delete(reading);
+    reading.then(over, over);
+    return reading;
+  }
+
+  /** Undefined where there is none to be had: it makes a load fail earlier, and is needed for nothing. */
+  async tree(): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#part.tree();
+    } catch {
+      throwIfAborted(this.#signal);
+      return undefined;
+    }
+  }
+
+  async end(): Promise<void> {
+    this.#signal?.removeEventListener('abort', this.#abort);
+    this.#ending.abort();
+    await Promise.allSettled(this.#reads);
+  }
 }
 
 export function metadataOf(info: NativeHeaderInfo, { trust }: Opening): LoadedMetadata {

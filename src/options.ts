@@ -10,6 +10,7 @@ import { ModelGuardError, type ModelGuardErrorCode } from './errors.js';
 import type { LegacyKey } from './legacy/key.js';
 import { isName, normaliseName } from './names.js';
 import type { Progress } from './native/work.js';
+import type { S3KeyPairs, S3KeySource, S3Keys } from './stores/s3/types.js';
 import type { BigPartSource, ModelRef, PartStore } from './stores/store.js';
 import type * as T from './types.js';
 
@@ -19,6 +20,12 @@ const MAX_SMALL_BYTES = 16 * 1024 * 1024;
 const MAX_RATIO = 0.9;
 const MAX_WEIGHT = 16;
 const MAX_PCR = 23;
+const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
+/** What S3 takes as any but the last piece of an upload. */
+const MIN_PIECE = 5 * 1024 * 1024;
+const MAX_PIECE = 1024 * 1024 * 1024;
+/** As many as our transport opens to one host. */
+const MAX_CONNECTIONS = 16;
 
 /** Checks `value` once; the error names the first path that is wrong. */
 export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, what = 'options'): z.output<Schema> {
@@ -115,6 +122,7 @@ export const protectOptions = z.strictObject({
   overwrite: z.boolean().optional(),
   split: split.optional(),
   format: name.optional(),
+  resume: filePath.optional(),
 });
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/i, 'is not 64 hex digits');
@@ -142,8 +150,15 @@ export const migrateOptions = z
     'split is for stores: a container file is whole',
   );
 
+export const cacheOptions = z.strictObject({ folder: filePath.optional(), maxBytes: z.int().min(0).optional() });
 export const loadOptions = z
-  .strictObject({ ...run, ...origin, from: stores, identities: identities.optional() })
+  .strictObject({
+    ...run,
+    ...origin,
+    from: stores,
+    identities: identities.optional(),
+    cache: z.union([z.literal(false), cacheOptions], { error: 'wants false, or { folder, maxBytes }' }).optional(),
+  })
   .refine(oneOrigin, ONE_ORIGIN);
 
 const encryptShape = { ...seal, recipients, name: name.optional(), version: name.optional(), format: name.optional() };
@@ -204,6 +219,58 @@ export const passphraseSource = z
   );
 
 export const fileStoreOptions = z.strictObject({ graceMs: z.number().min(0).optional() }).optional();
+
+const tls = z.strictObject({ ca: filePath.optional(), cert: filePath.optional(), key: filePath.optional() });
+const timeoutMs = z.int().min(1).max(MAX_TIMEOUT_MS);
+const text = z.string().min(1, 'is empty');
+/** Visible characters and spaces: nothing that ends a header. */
+const headerValue = z.string().regex(/^[\x20-\x7e]*$/, 'holds characters that no header may have');
+const s3Keys = z.strictObject({
+  accessKeyId: text,
+  secretAccessKey: text,
+  sessionToken: text.optional(),
+  expiration: z.date().optional(),
+}) satisfies z.ZodType<S3Keys>;
+/** What is wrong with keys is said without them. */
+const s3KeySource = z.custom<S3KeySource>(
+  (value) => typeof value === 'function' || s3Keys.safeParse(value).success,
+  'wants { accessKeyId, secretAccessKey, sessionToken? } or a callback that gives them',
+);
+const s3KeyPairs = z
+  .strictObject({ read: s3KeySource.optional(), write: s3KeySource.optional() })
+  .refine(
+    ({ read, write }) => read !== undefined || write !== undefined,
+    'has neither read nor write',
+  ) satisfies z.ZodType<S3KeyPairs>;
+export const s3StoreOptions = z.strictObject({
+  bucket: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/, 'is not the name of a bucket'),
+  prefix: z
+    .string()
+    .regex(/^(?!\.{1,2}(\/|$))[\w.-]+(\/(?!\.{1,2}(\/|$))[\w.-]+)*\/?$/, 'is not folders of letters, digits, ".", "_" and "-"')
+    .optional(),
+  region: z
+    .string()
+    .regex(/^[A-Za-z0-9-]{1,64}$/, 'is not a region')
+    .optional(),
+  endpoint: text.optional(),
+  forcePathStyle: z.boolean().optional(),
+  credentials: z
+    .union([s3KeySource, s3KeyPairs], { error: 'wants keys, a callback that gives them, or { read, write } with such for each' })
+    .optional(),
+  pieceBytes: z.int().min(MIN_PIECE).max(MAX_PIECE).optional(),
+  connections: z.int().min(1).max(MAX_CONNECTIONS).optional(),
+  timeoutMs: timeoutMs.optional(),
+  graceMs: z.number().min(0).optional(),
+  tls: tls.optional(),
+});
+export const httpStoreOptions = z
+  .strictObject({
+    headers: z.record(z.string().regex(/^[!#$%&'*+.^_`|~\w-]+$/, 'is not the name of a header'), headerValue).optional(),
+    connections: z.int().min(1).max(MAX_CONNECTIONS).optional(),
+    timeoutMs: timeoutMs.optional(),
+    tls: tls.optional(),
+  })
+  .optional();
 export const modelRef = z.strictObject({ name, version: name }) satisfies z.ZodType<ModelRef>;
 /** `<payloadId>-<offset>` (docs/format.md, section 10). */
 export const bigName = z.string().regex(/^[0-9a-f]{32}-(0|[1-9][0-9]{0,15})$/, 'is not <payloadId>-<offset>');

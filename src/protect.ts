@@ -1,9 +1,12 @@
+import { relative, resolve, sep } from 'node:path';
 import { abortable } from './abort.js';
-import { hasCode, ModelGuardError } from './errors.js';
+import { ModelGuardError } from './errors.js';
 import { filePath, parse, protectOptions } from './options.js';
 import { publish, sealing } from './seal.js';
 import { collectSource } from './source.js';
-import { apart, asking, defaultsOf, getSmall, label } from './stores/parts.js';
+import { publishStaged } from './staging/publish.js';
+import { apart, defaultsOf } from './stores/parts.js';
+import { refusePublished } from './stores/published.js';
 import type { ModelRef, PartStore, StoreOptions } from './stores/store.js';
 import type { ProtectedModel, ProtectOptions, Recipient } from './types.js';
 
@@ -16,7 +19,7 @@ import type { ProtectedModel, ProtectOptions, Recipient } from './types.js';
  * @throws INVALID_ARGUMENT, NAME_INVALID, KEY_INVALID, KEY_TYPE_WRONG · of `hardware(file)`: MACHINE_FILE_INVALID,
  *   VERSION_UNSUPPORTED, MACHINE_POLICY_WEAK · SOURCE_UNSUPPORTED, SOURCE_EMPTY, SOURCE_CHANGED,
  *   NOT_FOUND, LIMIT_EXCEEDED · ALREADY_EXISTS unless `overwrite` · NO_SPACE, READ_ONLY, PERMISSION_DENIED, IO_FAILED ·
- *   ABORT_ERR. After any of them the store serves what it served; a big part that was already written stays, unreferenced, until
+ *   with `resume` IN_USE · ABORT_ERR. After any of them the store serves what it served; a big part that was already written stays, unreferenced, until
  *   `collect`.
  * @see docs/format.md sections 1–10
  * @example
@@ -27,18 +30,28 @@ import type { ProtectedModel, ProtectOptions, Recipient } from './types.js';
  */
 export async function protect(source: string, options: ProtectOptions): Promise<ProtectedModel> {
   const path = parse(filePath, source, 'source');
-  const { name, version, to, overwrite = false, split, format, signer, ...rest } = parse(protectOptions, options);
+  const { name, version, to, overwrite = false, split, format, signer, resume, ...rest } = parse(protectOptions, options);
   const { recipients: given, ...run } = rest;
   const { small } = apart(to);
   const ref = { name, version };
+  if (resume !== undefined) refuseBelow(path, resume);
   return await abortable(run.signal, async () => {
     const recipients = given ?? (await recipientsOf(small, ref, run));
+    const publication = { ref, to, split, overwrite };
+    const found = async () => {
+      const { inputs, format: guessed } = await collectSource(path, run.signal);
+      return { ref, format: format ?? guessed, inputs, recipients, signer };
+    };
+    if (resume !== undefined) return await publishStaged(resume, await found(), publication, run);
     if (!overwrite) await refusePublished(small, ref, run);
-    const found = await collectSource(path, run.signal);
-    return await sealing({ ref, format: format ?? found.format, inputs: found.inputs, recipients, signer }, (sealer) =>
-      publish(sealer, { ref, to, split, overwrite }, run),
-    );
+    return await sealing(await found(), (sealer) => publish(sealer, publication, run));
   });
+}
+
+/** What is staged would be part of the source of the next run. */
+function refuseBelow(source: string, staging: string): void {
+  const [first] = relative(resolve(source), resolve(staging)).split(sep);
+  if (first !== '..') throw new ModelGuardError('INVALID_ARGUMENT', `options.resume: ${staging} lies in the source itself`);
 }
 
 /** The recipients that a store brings along. */
@@ -50,30 +63,4 @@ export async function recipientsOf(store: PartStore, ref: ModelRef, { signal }: 
       'options.recipients: is required, because this store has no default recipients',
     );
   return recipients;
-}
-
-/** Early, so that nobody waits for an encryption that cannot be published; putSmall decides atomically. */
-export async function refusePublished(
-  store: PartStore,
-  ref: ModelRef,
-  { signal }: Pick<ProtectOptions, 'signal'>,
-): Promise<void> {
-  if (!(await isPublished(store, ref, { signal }))) return;
-  throw new ModelGuardError('ALREADY_EXISTS', `${label(ref)} is published already`, {
-    advice: 'A published version is immutable: choose another version, or replace it explicitly (overwrite: true, --force).',
-  });
-}
-
-async function isPublished(store: PartStore, ref: ModelRef, { signal }: StoreOptions): Promise<boolean> {
-  if (store.has) {
-    const has = store.has.bind(store);
-    return asking('could not tell what is published', ref, { signal }, () => has(ref, { signal }));
-  }
-  try {
-    await getSmall(store, ref, { signal });
-    return true;
-  } catch (error) {
-    if (hasCode(error, 'NOT_FOUND')) return false;
-    throw error;
-  }
 }

@@ -16,7 +16,7 @@ const PIECE = 4 * 1024 * 1024;
 
 export const ruleOf = ({ maxBytes = 3072, ratio = 0.3 }: SplitRule = {}) => ({ maxBytes, ratio });
 
-interface Sealing {
+export interface Sealing {
   readonly ref: ModelRef;
   readonly format: string;
   readonly inputs: readonly NativeInput[];
@@ -84,7 +84,7 @@ export async function writeContainer(
   return { ref: label(ref), payloadId, digest, bytes: headerLength + payloadLength };
 }
 
-interface Publication {
+export interface Publication {
   readonly ref: ModelRef;
   readonly to: Stores;
   readonly split?: SplitRule | undefined;
@@ -97,11 +97,8 @@ export async function publish(
   { ref, to, split, overwrite }: Publication,
   run: RunOptions,
 ): Promise<ProtectedModel> {
-  const { small, big } = apart(to);
-  const { headerLength, payloadLength, payloadId } = sealer;
-  const offset = call((native) => native.cut(headerLength, payloadLength, ruleOf(split))) - headerLength;
-  const part = { name: bigNameOf(payloadId, offset), offset, size: payloadLength - offset };
-
+  const { big } = apart(to);
+  const part = cutOf(sealer, split);
   const { signal } = run;
   const target = await asking('could not prepare the big part', ref, run, async () => big.localTarget?.(ref, part.name));
   const put: Put = (source) =>
@@ -110,23 +107,37 @@ export async function publish(
     target === undefined ? storeStream(sealer, part, running, put) : storeFile(sealer, part, target, running, put),
   );
   const { head, digest } = sealed(sealer, header);
-  const bytes = join(header, head);
-  const published = await asking('could not take the small part', ref, run, () =>
-    small.putSmall(ref, bytes, { ifAbsent: !overwrite, signal }),
+  return commitSmall(
+    join(header, head),
+    { ref, to, overwrite },
+    { payloadId: sealer.payloadId, digest, bigBytes: part.size },
+    run,
   );
-  // Best effort: the new version is published, whatever happens here.
-  if (overwrite && small === big) await big.collect().catch(() => undefined);
-  return {
-    ref: label(ref),
-    payloadId,
-    digest,
-    smallBytes: bytes.length,
-    bigBytes: part.size,
-    state: published?.state ?? 'released',
-  };
 }
 
-interface BigPart {
+/** The big part is where it belongs: publishes. */
+export async function commitSmall(
+  small: Uint8Array,
+  { ref, to, overwrite }: Pick<Publication, 'ref' | 'to' | 'overwrite'>,
+  facts: Pick<ProtectedModel, 'payloadId' | 'digest' | 'bigBytes'>,
+  { signal }: RunOptions,
+): Promise<ProtectedModel> {
+  const { small: smalls, big: bigs } = apart(to);
+  const published = await asking('could not take the small part', ref, { signal }, () =>
+    smalls.putSmall(ref, small, { ifAbsent: !overwrite, signal }),
+  );
+  // Best effort: the new version is published, whatever happens here.
+  if (overwrite && smalls === bigs) await bigs.collect().catch(() => undefined);
+  return { ref: label(ref), ...facts, smallBytes: small.length, state: published?.state ?? 'released' };
+}
+
+/** Where what is being sealed will be cut. */
+export function cutOf({ headerLength, payloadLength, payloadId }: NativeSealer, split: SplitRule | undefined): BigPart {
+  const offset = call((native) => native.cut(headerLength, payloadLength, ruleOf(split))) - headerLength;
+  return { name: bigNameOf(payloadId, offset), offset, size: payloadLength - offset };
+}
+
+export interface BigPart {
   readonly name: string;
   readonly offset: number;
   readonly size: number;

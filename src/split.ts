@@ -1,11 +1,11 @@
 /** Cutting containers in two and joining them again (docs/format.md, section 10). No key is needed, nothing is decrypted. */
-import { abortable, stoppable } from './abort.js';
+import { abortable } from './abort.js';
 import { join } from './bytes.js';
 import { type Beginning, wholeContainer } from './container.js';
 import { ModelGuardError } from './errors.js';
 import { commit, openRegular, readBounded, readPieces, refuseExisting, writeAll, writeSynced, writeWhole } from './files.js';
 import { call } from './native/index.js';
-import type { RunOptions } from './native/work.js';
+import { type RunOptions, stepwise } from './native/work.js';
 import { filePath, mergeFilesOptions, parse, partFiles, splitFileOptions, splitOptions, stableBytes } from './options.js';
 import { ruleOf } from './seal.js';
 import { MAX_SMALL } from './stores/parts.js';
@@ -69,9 +69,7 @@ export async function splitFile(
     const head = await readRange(source, 0, cut);
     let tree = new Uint8Array();
     await commit(big, { overwrite }, async (temporary) => {
-      await writeSynced(temporary, async (handle) => {
-        for await (const piece of stoppable(readPieces(source, cut), run.signal)) await writeAll(handle, piece);
-      });
+      await copied(temporary, new Uint8Array(), { file: source, from: cut, size: found.size - cut }, run);
       // What was written is what is checked, so that the source may change under our hands.
       tree = new Uint8Array(await checkPayload(head, { file: temporary }, run));
     });
@@ -104,14 +102,31 @@ export async function mergeFiles(
     await handle.close();
     if (size !== bigSize) throw new ModelGuardError('PARTS_MISMATCH', `${big} has ${size} bytes where ${small} says ${bigSize}`);
     await commit(to, { overwrite }, async (temporary) => {
-      await writeSynced(temporary, async (out) => {
-        await writeAll(out, head);
-        for await (const piece of stoppable(readPieces(big), run.signal)) await writeAll(out, piece);
-      });
+      await copied(temporary, head, { file: big, from: 0, size }, run);
       await checkParts(head, { file: temporary, fileOffset: head.length }, run);
     });
     return { bytes: head.length + size };
   });
+}
+
+interface Rest {
+  readonly file: string;
+  readonly from: number;
+  /** Bytes from there on. */
+  readonly size: number;
+}
+
+/** A new file of `head` and the rest of another file. */
+async function copied(target: string, head: Uint8Array, { file, from, size }: Rest, run: RunOptions): Promise<void> {
+  await stepwise('copy', size, run, (advance) =>
+    writeSynced(target, async (handle) => {
+      await writeAll(handle, head);
+      for await (const piece of readPieces(file, from)) {
+        advance(piece.length);
+        await writeAll(handle, piece);
+      }
+    }),
+  );
 }
 
 async function readRange(path: string, start: number, end: number): Promise<Uint8Array> {

@@ -65,6 +65,11 @@ export interface ProtectOptions extends SealOptions {
   readonly split?: SplitRule | undefined;
   /** What the model is, for people and tools. Default: from the file name's extension; `folder` for a folder. */
   readonly format?: string | undefined;
+  /**
+   * A folder where what is encrypted is staged (ciphertext, nothing else), so that after a crash the same call sends only what is
+   * missing. Without it a crash means encrypting anew. Emptied when the version is published.
+   */
+  readonly resume?: string | undefined;
 }
 
 /** What `protect` and `rekey` published. */
@@ -132,6 +137,16 @@ export interface LoadOptions extends OriginOptions, RunOptions {
   readonly from: Stores;
   /** 1 to 32. Default: the store's. */
   readonly identities?: readonly Identity[] | undefined;
+  /** Where big parts that came over a network are kept, as ciphertext; `false`: nowhere. */
+  readonly cache?: CacheOptions | false | undefined;
+}
+
+/** The cache of big parts on this machine. */
+export interface CacheOptions {
+  /** Default: `model-guard` in XDG_CACHE_HOME (`~/.cache`). */
+  readonly folder?: string | undefined;
+  /** What is used least recently goes beyond it. Bytes. Default: 32 GiB. */
+  readonly maxBytes?: number | undefined;
 }
 
 /** Options of `encrypt` and `encryptFile`. */

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, expectTypeOf, it } from 'vitest';
+import { CACHE_UNUSED_WARNING } from '../src/cache/warn.js';
 import { EXIT_HELP } from '../src/cli/exit.js';
 import { ERROR_CODES } from '../src/errors.js';
 import {
@@ -53,7 +54,9 @@ describe('error codes', () => {
   });
 
   it('has every warning code documented', () => {
-    const codes = [KEY_PERMISSIONS_WARNING, TPM_UNUSED_WARNING, TPM_UNMEASURED_WARNING].map((code) => `\`${code}\``);
+    const codes = [KEY_PERMISSIONS_WARNING, TPM_UNUSED_WARNING, TPM_UNMEASURED_WARNING, CACHE_UNUSED_WARNING].map(
+      (code) => `\`${code}\``,
+    );
     expect(table.filter((cells) => cells.length === 3).map(([code]) => code)).toEqual(codes);
   });
 });

@@ -17,6 +17,7 @@ import {
   type GuardedModel,
   type GuardServerOptions,
   guardServer,
+  type HttpStoreOptions,
   hardware,
   type Identity,
   type IssuedLease,
@@ -37,6 +38,7 @@ import {
   type RegisterArchiveOptions,
   type RekeyOptions,
   type RewrapOptions,
+  type S3StoreOptions,
   type SealedKeyOptions,
   type ServerEncryptionKey,
   SigningKey,
@@ -81,6 +83,8 @@ describe('types', () => {
     expectTypeOf<Same<Input<'sealedKeyOptions'>, SealedKeyOptions>>().toEqualTypeOf<true>();
     expectTypeOf<Same<NonNullable<Input<'machineDemand'>>, MachineDemand>>().toEqualTypeOf<true>();
     expectTypeOf<Same<NonNullable<Input<'fingerprintOptions'>>, FingerprintOptions>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<Input<'s3StoreOptions'>, S3StoreOptions>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<NonNullable<Input<'httpStoreOptions'>>, HttpStoreOptions>>().toEqualTypeOf<true>();
     expectTypeOf<Same<Input<'guardServerOptions'>, GuardServerOptions>>().toEqualTypeOf<true>();
     expectTypeOf<Same<Input<'unlockOptions'>, UnlockOptions>>().toEqualTypeOf<true>();
     expectTypeOf<Same<Input<'registerArchiveOptions'>, RegisterArchiveOptions>>().toEqualTypeOf<true>();
@@ -98,6 +102,8 @@ describe('types', () => {
     expectTypeOf<keyof Input<'sealedKeyOptions'>>().toEqualTypeOf<keyof SealedKeyOptions>();
     expectTypeOf<keyof NonNullable<Input<'machineDemand'>>>().toEqualTypeOf<keyof MachineDemand>();
     expectTypeOf<keyof NonNullable<Input<'fingerprintOptions'>>>().toEqualTypeOf<keyof FingerprintOptions>();
+    expectTypeOf<keyof Input<'s3StoreOptions'>>().toEqualTypeOf<keyof S3StoreOptions>();
+    expectTypeOf<keyof NonNullable<Input<'httpStoreOptions'>>>().toEqualTypeOf<keyof HttpStoreOptions>();
     expectTypeOf<keyof Input<'guardServerOptions'>>().toEqualTypeOf<keyof GuardServerOptions>();
     expectTypeOf<keyof Input<'unlockOptions'>>().toEqualTypeOf<keyof UnlockOptions>();
     expectTypeOf<keyof Input<'registerArchiveOptions'>>().toEqualTypeOf<keyof RegisterArchiveOptions>();

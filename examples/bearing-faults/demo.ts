@@ -85,7 +85,7 @@ async function throughTheServer(folder: string, plain: Uint8Array, heldOut: Data
     const published = await protect(modelPath, { name: 'bearing-faults', version: '1', to: build, signer: publisher });
     console.log(`${published.ref} is encrypted to the server, signed by us, uploaded, and ${published.state}.`);
 
-    const attempt = (): Promise<GuardedModel> => load('bearing-faults@1', { from: machine });
+    const attempt = (): Promise<GuardedModel> => load('bearing-faults@1', { from: machine, cache: false });
     await refused('the machine asks before it is approved', 'DEVICE_NOT_APPROVED', attempt());
     await admin.devices.approve(enrolled.device.id, enrolled.fingerprint);
     await refused('it asks before the model is released', 'NOT_RELEASED', attempt());

@@ -63,15 +63,17 @@ class OpenedHandle : public Napi::ObjectWrap<OpenedHandle> {
     auto work = as_work(info[1]);
     auto source = as_source(info[0], work);
     const auto big_offset = state_->big_offset(info[0]);
+    auto tree = std::make_shared<Bytes>();
+    if (const auto object = info[0].As<Napi::Object>(); present(object, "tree")) *tree = copy_bytes(object.Get("tree"), "tree");
     auto files = std::make_shared<std::vector<container::LoadedFile>>();
     Job job;
     job.work = work;
-    job.compute = [s = state_, source, work, files, big_offset](payload::Pool& pool) -> Status {
+    job.compute = [s = state_, source, work, files, tree, big_offset](payload::Pool& pool) -> Status {
       auto big = source->open();
       if (!big.ok()) return big.status();
       payload::MemorySource head{View(s->head)};
       payload::JoinedSource payload(head, **big);
-      auto loaded = s->opened->load(payload, big_offset, pool, work->control);
+      auto loaded = s->opened->load(payload, big_offset, pool, work->control, View(*tree));
       if (!loaded.ok()) return loaded.status();
       *files = std::move(*loaded);
       return {};

@@ -4,6 +4,8 @@
 
 namespace mg::addon {
 
+constexpr uint32_t kMaxPieces = 4096;
+
 // Shared by the engine thread that waits and the JavaScript thread that answers. Whoever comes after `over` does nothing: the
 // buffer may be gone.
 struct ScriptSource::Request {
@@ -21,14 +23,31 @@ struct ScriptSource::Request {
     status = result;
     wake.notify_all();
   }
-  void deliver(View bytes) {
+  // Bytes that follow `given` earlier ones.
+  void copy(uint64_t given, View bytes) {
     std::lock_guard<std::mutex> lock(mutex);
-    if (over) return;
-    over = true;
-    if (bytes.size == out.size) std::memcpy(out.data, bytes.data, bytes.size);
-    else status = Status(Code::CONTAINER_TRUNCATED, "the store gave " + std::to_string(bytes.size) + " bytes where " +
-                                                        std::to_string(out.size) + " were asked for");
-    wake.notify_all();
+    if (over || given > out.size || bytes.size > out.size - given || bytes.size == 0) return;
+    std::memcpy(out.data + given, bytes.data, bytes.size);
+  }
+  void finish(uint64_t given) {
+    settle(given == out.size ? Status()
+                             : Status(Code::CONTAINER_TRUNCATED, "the store gave " + std::to_string(given) + " bytes where " +
+                                                                     std::to_string(out.size) + " were asked for"));
+  }
+  // One Uint8Array or several. Each is copied before the next is looked at, which may run a script that moves it; so the mutex is
+  // free meanwhile. Throws if it is something else.
+  void deliver(Napi::Value answer) {
+    const bool several = answer.IsArray();
+    const Napi::Array pieces = several ? answer.As<Napi::Array>() : Napi::Array();
+    const uint32_t count = several ? pieces.Length() : 1;
+    if (count > kMaxPieces) raise_argument(answer.Env(), "too many pieces");
+    uint64_t given = 0;
+    for (uint32_t i = 0; i < count; i++) {
+      const View piece = as_bytes(several ? pieces.Get(i) : answer, "what the store gave");
+      copy(given, piece);
+      given += piece.size;
+    }
+    finish(given);
   }
 };
 
@@ -65,9 +84,9 @@ void ScriptSource::ask(Napi::Env env, const std::shared_ptr<Request>& request) {
     const Napi::Value answer = read_.Call({Napi::Number::New(env, double(request->offset)), Napi::Number::New(env, double(request->out.size))});
     auto fulfilled = Napi::Function::New(env, [request](const Napi::CallbackInfo& info) {
       try {
-        request->deliver(as_bytes(info[0], "what the store gave"));
+        request->deliver(info[0]);
       } catch (const Napi::Error&) {
-        request->settle(Status(Code::IO_FAILED, "the store gave something else than a Uint8Array"));
+        request->settle(Status(Code::IO_FAILED, "the store gave something else than Uint8Arrays"));
       }
     });
     // The job, and with it this source, may be over by then: hold the slot for the error, not the source.

@@ -12,12 +12,14 @@
 
 namespace mg::addon {
 
-// Reads through a function that returns a promise. read() is called on engine threads and waits for the JavaScript thread.
+// Reads through a function that returns a promise of the bytes, in one array or in several. read() is called on engine threads and
+// waits for the JavaScript thread.
 class ScriptSource : public payload::Source {
  public:
   ScriptSource(Environment& environment, std::shared_ptr<Work> work, Napi::Function read, uint64_t size);
   uint64_t size() const override { return size_; }
   Status read(uint64_t offset, Span out) override;
+  bool renew(uint64_t, uint64_t) override { return true; }
   Napi::Value error(Napi::Env env) const;  // what the function rejected with first, or empty; JavaScript thread
 
  private:

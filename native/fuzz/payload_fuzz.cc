@@ -27,6 +27,7 @@ struct State {
   Pool pool{0};  // all on the calling thread
   Control control;
   Bytes plain, valid;
+  Tree tree{0};  // of the valid one
 };
 
 struct Flat : Target {
@@ -35,7 +36,7 @@ struct Flat : Target {
   uint8_t* at(uint64_t chunk) override { return bytes.data() + chunk * kChunk; }
 };
 
-Bytes encrypt(State& state, View plain, View salt) {
+Bytes encrypt(State& state, View plain, View salt, Tree* noted = nullptr) {
   Result<Keys> keys = derive(View(kKey), salt, kContext);
   MUST(keys.ok());
   Bytes out(payload_size(plain.size));
@@ -46,7 +47,23 @@ Bytes encrypt(State& state, View plain, View salt) {
   Tree tree(plain.size);
   MUST(encrypt_range(*keys, View(out).sub(0, kPrefix), plain.size, 0, batch_count(plain.size), from, to, tree, state.pool,
                      state.control).ok());
+  if (noted) *noted = std::move(tree);
   return out;
+}
+
+// Whether it decrypts where every batch is checked against the tree of the valid payload first.
+bool decrypt_checked(State& state, View sealed) {
+  Result<Keys> keys = derive(View(kKey), View(state.valid).sub(0, kSalt), kContext);
+  MUST(keys.ok());
+  const uint64_t size = state.plain.size();
+  MemorySource from(sealed);
+  Flat target(size);
+  Rereads rereads(1);
+  const Care care{&state.tree, &rereads};
+  Status status = decrypt_range(*keys, size, 0, chunk_count(size), from, target, nullptr, sealed.sub(0, kPrefix), state.pool,
+                                state.control, care);
+  MUST(target.bytes == (status.ok() ? state.plain : Bytes(size)));
+  return status.ok();
 }
 
 // As a reader does: size, commitment, chunks. With `trust_commitment` the second is left out, so that chunks are reached.
@@ -104,7 +121,7 @@ State& state() {
     s->plain.resize(2 * kChunk + 100);
     for (size_t i = 0; i < s->plain.size(); i++) s->plain[i] = uint8_t(i * 31 + i / 256);
     const uint8_t salt[kSalt] = {1, 2, 3};
-    s->valid = encrypt(*s, View(s->plain), View(salt));
+    s->valid = encrypt(*s, View(s->plain), View(salt), &s->tree);
     return s;
   }();
   return *made;
@@ -125,6 +142,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const bool same = edited == s.valid;
   MUST(decrypt(s, View(edited), false, &plain) == same);
   if (same) MUST(plain == s.plain);
+  if (edited.size() == s.valid.size()) MUST(decrypt_checked(s, View(edited)) == same);
   if (edited.size() >= kPrefix && !same) {
     // A changed commitment alone leaves the chunks authentic; any other change does not.
     const bool rest = edited.size() == s.valid.size() && equal(View(edited).sub(0, kSalt), View(s.valid).sub(0, kSalt)) &&

@@ -14,7 +14,7 @@ The first start makes an administrator; the log names the file that holds the pa
 development is refused.`;
 
 const variable = (flags: string): string =>
-  `MODEL_GUARD_${/--([a-z-]+)/.exec(flags)?.[1]?.replaceAll('-', '_').toUpperCase() ?? ''}`;
+  `MODEL_GUARD_${/--([a-z0-9-]+)/.exec(flags)?.[1]?.replaceAll('-', '_').toUpperCase() ?? ''}`;
 const option = (flags: string, description: string): Option => new Option(flags, description).env(variable(flags));
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, ...value.split(',')];
 
@@ -52,6 +52,16 @@ export function makeCommand(version: string, run: (settings: Settings) => Promis
     .addOption(option('--account-limit <number>', 'requests in a minute of one account (default: 600)'))
     .addOption(option('--login-limit <number>', 'log-ins in a minute from one address (default: 20)'))
     .addOption(option('--part-url-seconds <number>', 'how long URLs of big parts live (default: 300)'))
+    .addOption(
+      option('--s3-bucket <name>', 'keep big parts in this bucket, by the secrets model_guard_s3_{read,write}_{key_id,secret}'),
+    )
+    .addOption(option('--s3-endpoint <url>', 'of another S3 server than AWS'))
+    .addOption(option('--s3-public-endpoint <url>', 'what clients reach of it (default: the endpoint)'))
+    .addOption(option('--s3-region <name>', 'region of the bucket (default: us-east-1)'))
+    .addOption(option('--s3-prefix <path>', 'this part of the bucket belongs to the server (default: all of it)'))
+    .addOption(option('--s3-path-style <boolean>', 'the bucket is in the path, not in the host (default: true with an endpoint)'))
+    .addOption(option('--piece-bytes <number>', 'pieces of an upload, at least (default: 8388608)'))
+    .addOption(option('--cdn-url <url>', "URLs of big parts are this CDN's, signed by the secret model_guard_cdn_key"))
     .addOption(
       option('--unknown-login-retention-days <number>', 'how long log-ins of unknown addresses stay readable (default: 30)'),
     )

@@ -3,20 +3,17 @@ import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { ModelGuardError, shapes } from '@org/model-guard/server-kit';
 import { z } from 'zod';
+import { flag, httpUrl, isLoopback, refused } from './setting-kinds.js';
+import { type BucketConfig, storageOf, storageSettings } from './storage-config.js';
 
 const DAY = 86_400;
 /** Networks that proxies usually stand in. */
 const PRIVATE_NETWORKS = 'loopback,linklocal,uniquelocal';
 
-const flag = z.union([z.boolean(), z.enum(['true', 'false', '1', '0', '']).transform((text) => text === 'true' || text === '1')]);
 const port = z.coerce.number().int().min(0).max(65_535);
 const perMinute = z.coerce.number().int().min(1).max(1_000_000_000);
 const file = z.string().min(1);
 const list = z.union([z.array(z.string()), z.string().transform((text) => text.split(',').filter((item) => item !== ''))]);
-const httpUrl = z
-  .url({ protocol: /^https?$/ })
-  .refine((text) => !/[?#@]/.test(text), 'must not hold a query, a fragment or a password')
-  .transform((text) => text.replace(/\/+$/, ''));
 const origin = z
   .url({ protocol: /^https?$/ })
   .refine((text) => URL.canParse(text) && new URL(text).origin === text, 'is not an origin (https://host[:port])');
@@ -26,6 +23,7 @@ export const settings = z.strictObject({
   data: file,
   secretsFolder: file.default('/run/secrets'),
   keysFolder: file.optional(),
+  databaseUrl: z.string().min(1).optional(),
   host: z.string().min(1).default('127.0.0.1'),
   port: port.optional(),
   tlsCert: file.optional(),
@@ -45,6 +43,7 @@ export const settings = z.strictObject({
   loginLimit: perMinute.default(20),
   partUrlSeconds: z.coerce.number().int().min(10).max(DAY).default(300),
   unknownLoginRetentionDays: z.coerce.number().int().min(1).max(3650).default(30),
+  ...storageSettings,
 });
 export type Settings = z.input<typeof settings>;
 
@@ -61,6 +60,8 @@ export interface Config {
   readonly dataFolder: string;
   readonly keysFolder: string;
   readonly secretsFolder: string;
+  /** Of PostgreSQL; absent: a file of the data folder. It holds a password. */
+  readonly databaseUrl?: string | undefined;
   readonly production: boolean;
   readonly host: string;
   readonly port: number;
@@ -83,6 +84,10 @@ export interface Config {
   readonly limits: { readonly address: number; readonly account: number; readonly login: number };
   readonly partUrlSeconds: number;
   readonly unknownLoginRetentionDays: number;
+  /** Where big parts are; absent: in the data folder. */
+  readonly bucket?: BucketConfig | undefined;
+  /** What `big/` lies under where a CDN gives the parts out. */
+  readonly cdnUrl?: string | undefined;
 }
 
 /**
@@ -98,11 +103,13 @@ export function configure(given: Settings, environment: NodeJS.ProcessEnv = proc
   const tls = tlsOf(from);
   const chosenPort = from.port ?? (tls ? 8443 : 8080);
   const dataFolder = resolve(from.data);
+  const production = environment.NODE_ENV === 'production';
   const config: Config = {
     dataFolder,
     keysFolder: from.keysFolder === undefined ? join(dataFolder, 'keys') : resolve(from.keysFolder),
     secretsFolder: resolve(from.secretsFolder),
-    production: environment.NODE_ENV === 'production',
+    databaseUrl: from.databaseUrl ?? (environment.DATABASE_URL || undefined),
+    production,
     host: from.host,
     port: chosenPort,
     tls,
@@ -119,6 +126,7 @@ export function configure(given: Settings, environment: NodeJS.ProcessEnv = proc
     limits: { address: from.addressLimit, account: from.accountLimit, login: from.loginLimit },
     partUrlSeconds: from.partUrlSeconds,
     unknownLoginRetentionDays: from.unknownLoginRetentionDays,
+    ...storageOf(from, production),
   };
   if (config.httpRedirectPort !== undefined && !tls) throw refused('--http-redirect-port needs --tls-cert and --tls-key');
   if (config.production) refuseInProduction(config);
@@ -153,8 +161,6 @@ function refuseInProduction(config: Config): void {
     );
 }
 
-const refused = (what: string): ModelGuardError => new ModelGuardError('INVALID_ARGUMENT', what, { advice: 'See --help.' });
-
 /** The URL of an address and a port. */
 export const urlOf = (host: string, at: number, secure: boolean): string =>
   `${secure ? 'https' : 'http'}://${isIP(host) === 6 ? `[${host}]` : host}:${at}`;
@@ -162,9 +168,6 @@ export const urlOf = (host: string, at: number, secure: boolean): string =>
 /** Whether others than this machine reach it: at its address, or through a proxy. */
 export const isExposed = ({ host, trustedProxies }: Pick<Config, 'host' | 'trustedProxies'>): boolean =>
   !isLoopback(host) || trustedProxies.length > 0;
-
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 
 function proxies(given: boolean | string): readonly string[] {
   if (given === false || given === 'false' || given === '0' || given === '') return [];

@@ -4,17 +4,27 @@ import type { Kysely, Transaction } from 'kysely';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import type { Schema } from './database/schema.js';
+import type { Parts } from './models/parts.js';
 
 export type Database = Kysely<Schema>;
 /** A transaction, or the database where none is needed. */
 export type Connection = Database | Transaction<Schema>;
 
+/** A signing key, and what leads from the first one to it, oldest first. */
+export interface Signer {
+  readonly key: SigningKey;
+  readonly succession: readonly Statement[];
+}
+
 /** The server's keys, opened. `keys/keyring.ts` makes it. */
 export interface Keyring {
-  /** The newest one. Whoever signs two things that belong together reads it once. */
+  /** The one that this process has loaded. For whatever is signed: {@link newest}. */
   readonly signing: SigningKey;
-  /** What leads from the first signing key to {@link signing}, oldest first; both change at the same moment. */
-  readonly succession: readonly Statement[];
+  /**
+   * What is signed with now, also where another process has replaced the key. Whoever signs two things that belong together asks once.
+   * @throws INTERNAL where its file is not here
+   */
+  newest(connection: Connection): Promise<Signer>;
   readonly audit: SigningKey;
   readonly fields: FieldCipher;
   /** What small parts are wrapped to. */
@@ -32,8 +42,8 @@ export interface Keyring {
   makeSigning(): Promise<SigningKey>;
   /** Takes up what the rows say now. */
   reload(connection: Connection): Promise<void>;
-  /** The row of a retiring key that nothing is wrapped to any more. {@link discard} follows the commit. */
-  remove(transaction: Transaction<Schema>, key: string): Promise<void>;
+  /** The row of a retiring key that nothing is wrapped to any more; false where it is gone already. {@link discard} follows the commit. */
+  remove(transaction: Transaction<Schema>, key: string): Promise<boolean>;
   /** Destroys the file of an encryption or signing key that no row uses. */
   discard(key: string): Promise<void>;
 }
@@ -77,6 +87,7 @@ export interface Context {
   readonly serverId: string;
   readonly logId: string;
   readonly audit: AuditLog;
+  readonly parts: Parts;
   readonly log: Logger;
   /** Seconds since 1970. */
   readonly now: () => number;

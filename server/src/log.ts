@@ -3,7 +3,18 @@ import { type DestinationStream, type Logger, pino } from 'pino';
 import type { Config } from './config.js';
 
 /** Nothing of these is ever logged on purpose; should it happen, this is what is left of it. */
-const SECRET = ['authorization', 'password', 'current', 'next', 'token', 'signature', 'small', 'fragment', 'cookie'];
+const SECRET = [
+  'authorization',
+  'password',
+  'current',
+  'next',
+  'token',
+  'signature',
+  'small',
+  'fragment',
+  'cookie',
+  'databaseUrl',
+];
 const redact = { paths: SECRET.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '[redacted]' };
 
 export const makeLog = ({ logLevel }: Pick<Config, 'logLevel'>, destination?: DestinationStream): Logger =>

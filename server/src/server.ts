@@ -10,11 +10,12 @@ import { makeTokens, type Tokens } from './accounts/tokens.js';
 import { createAuditLog } from './audit/log.js';
 import { type Config, urlOf } from './config.js';
 import type { Context, Database } from './context.js';
-import { openDatabase } from './database/open.js';
+import { findDatabaseUrl, openDatabase } from './database/open.js';
 import { buildApp } from './http/app.js';
 import { ServerKeyring } from './keys/keyring.js';
 import { makeListener, makeRedirect } from './listener.js';
 import { makeLog } from './log.js';
+import { openParts } from './models/opening.js';
 
 /** Requests that run when the server is told to stop may take so long. */
 const GRACE_MS = 10_000;
@@ -63,16 +64,17 @@ export async function startServer(config: Config, parts: ServerParts = {}): Prom
 
 export async function openServer(given: Config, parts: ServerParts = {}): Promise<OpenServer> {
   // The public URL is known for certain only once a port is.
-  const config: { -readonly [Key in keyof Config]: Config[Key] } = { ...given };
+  const config: { -readonly [Key in keyof Config]: Config[Key] } = { ...given, databaseUrl: await findDatabaseUrl(given) };
   const log = parts.log ?? makeLog(config);
   const now = parts.now ?? (() => Math.floor(Date.now() / 1000));
   const listener = await makeListener(config);
-  const db = await openDatabase(config.dataFolder);
+  const db = await openDatabase(config);
   try {
     const keys = await ServerKeyring.open(config, db, now);
     const [serverId, logId] = [await onlyOne(db, 'server_id'), await onlyOne(db, 'log_id')];
     const audit = createAuditLog({ db, keys, logId, now, config });
-    const context: Context = { config, db, keys, serverId, logId, audit, log, now };
+    const bigParts = await openParts({ config, db, keys, now });
+    const context: Context = { config, db, keys, serverId, logId, audit, parts: bigParts, log, now };
     const firstPassword = await makeFirstAccount(context);
     const tokens = await makeTokens(context);
     const app = await buildApp(context, { tokens, version, server: listener });

@@ -6,7 +6,8 @@ import { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { collectParts } from '../src/models/collecting.js';
 import { LocalParts } from '../src/models/local-parts.js';
-import { partPath, partUrls, treePath } from '../src/models/part-url.js';
+import { partUrls } from '../src/models/part-url.js';
+import { treeOf } from '../src/models/parts.js';
 import { wantedBytes } from '../src/models/range.js';
 import type { TestServer } from './support/server.js';
 import { flipped, type Made, type Publisher, said, startPublisher } from './support/story.js';
@@ -65,10 +66,11 @@ describe('uploading', () => {
   it('leaves the rest of the disk to the database', async () => {
     const ref = { name: made.name, version: made.version };
     const upload = () => ({ size: made.big.length, bytes: Readable.from([made.big]) });
-    const full = new LocalParts(server.config, async () => 2 ** 28);
+    const { urls } = server.context.parts;
+    const full = new LocalParts(server.config, urls, async () => 2 ** 28);
     await expect(full.put(ref, made.bigName, upload())).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
     expect(files()).not.toContain(made.bigName);
-    const roomy = new LocalParts(server.config, async () => 2 ** 28 + made.big.length);
+    const roomy = new LocalParts(server.config, urls, async () => 2 ** 28 + made.big.length);
     await roomy.put(ref, made.bigName, upload());
     expect(files()).toContain(made.bigName);
   });
@@ -76,7 +78,7 @@ describe('uploading', () => {
   it('stops where others fill the disk meanwhile', async () => {
     const before = files();
     let free = 2 ** 30;
-    const parts = new LocalParts(server.config, async () => free);
+    const parts = new LocalParts(server.config, server.context.parts.urls, async () => free);
     const piece = Buffer.alloc(2 ** 22);
     async function* slowly() {
       for (let sent = 0; sent < 32; sent++) {
@@ -92,29 +94,14 @@ describe('uploading', () => {
 
   it('survives a client that goes away from an upload that was refused', async () => {
     await send({ 'content-length': 1e9 }, new Uint8Array(70_000), { cut: true, path: '/models/UPPER/versions/1/parts/nothing' });
-    await send({ 'content-length': 1e9 }, new Uint8Array(70_000), {
-      cut: true,
-      path: `/models/a/versions/1/parts/${made.bigName}/tree`,
-    });
     expect(said(await server.request('admin', 'listVersions', { query: {} }))).toBe('200');
   });
 
-  it('takes the tree of a part that is there, once, and only one of its size', async () => {
-    expect(said(await admin.uploadTree(made))).toBe('404 NOT_FOUND');
+  it('comes with the tree that this server computed', async () => {
     await admin.upload(made);
-    const wrong = await server.request('admin', 'putTree', { params: params(), body: new Uint8Array(made.tree.length + 32) });
-    expect(said(wrong)).toBe('400 INVALID_ARGUMENT');
-    expect(said(await admin.uploadTree(made))).toBe('204');
-    expect(said(await admin.uploadTree(made))).toBe('204');
-    expect(said(await admin.uploadTree({ ...made, tree: made.tree.slice().fill(1) }))).toBe('409 ALREADY_EXISTS');
-  });
-
-  it('serves the tree that it computed, whatever was uploaded', async () => {
-    await admin.upload(made);
-    await admin.uploadTree({ ...made, tree: made.tree.slice().fill(1) });
+    const { url } = await partUrls(server.context).sign(treeOf(made.bigName));
+    expect((await fetch(url)).status).toBe(404);
     expect(said(await admin.commit(made))).toBe('201');
-    expect(said(await admin.uploadTree({ ...made, tree: made.tree.slice().fill(2) }))).toBe('409 ALREADY_EXISTS');
-    const { url } = partUrls(server.context).sign(treePath(made.bigName));
     expect(new Uint8Array(await (await fetch(url)).arrayBuffer())).toEqual(made.tree);
   });
 
@@ -163,7 +150,7 @@ describe('downloading', () => {
   let url: string;
   beforeAll(async () => {
     made = await admin.publish({ version: 'download' });
-    url = partUrls(server.context).sign(partPath(made.bigName)).url;
+    url = (await partUrls(server.context).sign(made.bigName)).url;
   });
   const read = async (range?: string, more: Record<string, string> = {}) => {
     const answer = await fetch(url, { headers: { ...(range !== undefined && { range }), ...more } });
@@ -227,7 +214,7 @@ describe('downloading', () => {
     writeFileSync(file, '');
     // Holes: nobody has read it to the end when the answer is there.
     truncateSync(file, 2 ** 36);
-    const answer = await fetch(partUrls(server.context).sign(partPath(name)).url, { method: 'HEAD' });
+    const answer = await fetch((await partUrls(server.context).sign(name)).url, { method: 'HEAD' });
     const opened = readdirSync('/proc/self/fd').filter((fd) => linkOf(`/proc/self/fd/${fd}`) === file);
     rmSync(file);
     expect(answer.headers.get('content-length')).toBe(String(2 ** 36));
@@ -251,15 +238,15 @@ describe('downloading', () => {
     expect(expires).toBe(server.clock.now + server.config.partUrlSeconds);
     const get = async (path: string, until: number | string, by: string) =>
       said(await server.app.inject({ url: `${path}?expires=${until}&signature=${by}` }));
-    const path = partPath(made.bigName);
-    const other = partPath(`${'0'.repeat(32)}-0`);
+    const path = `/parts/${made.bigName}`;
+    const other = `/parts/${'0'.repeat(32)}-0`;
     expect(await get(path, expires, signature)).toBe('200');
     expect(await get(path, expires + 1, signature)).toBe('403 NOT_AUTHORISED');
     expect(await get(path, expires, flipped(signature))).toBe('403 NOT_AUTHORISED');
     expect(await get(path, expires, signature.slice(0, -2))).toBe('403 NOT_AUTHORISED');
     expect(await get(path, expires, '')).toBe('403 NOT_AUTHORISED');
     expect(await get(other, expires, signature)).toBe('403 NOT_AUTHORISED');
-    expect(await get(treePath(made.bigName), expires, signature)).toBe('403 NOT_AUTHORISED');
+    expect(await get(`${path}/tree`, expires, signature)).toBe('403 NOT_AUTHORISED');
     expect(await get(path, 'soon', signature)).toBe('400 INVALID_ARGUMENT');
     expect(said(await server.app.inject({ url: path }))).toBe('400 INVALID_ARGUMENT');
     server.clock.now = expires;
@@ -271,7 +258,7 @@ describe('downloading', () => {
   it('is told that a part went between looking and opening, which nothing keeps for ever', async () => {
     const file = join(folder(), `${'3'.repeat(32)}-56`);
     const found = vi.spyOn(LocalParts.prototype, 'find').mockResolvedValueOnce({ file, size: 5 });
-    const answer = await fetch(partUrls(server.context).sign(partPath(made.bigName)).url);
+    const answer = await fetch((await partUrls(server.context).sign(made.bigName)).url);
     found.mockRestore();
     expect(answer.status).toBe(404);
     expect(answer.headers.get('cache-control')).not.toContain('immutable');
@@ -279,12 +266,12 @@ describe('downloading', () => {
 
   it('says no more about a part that is not there', async () => {
     const name = `${'1'.repeat(32)}-5`;
-    const { url: missing } = partUrls(server.context).sign(partPath(name));
+    const { url: missing } = await partUrls(server.context).sign(name);
     expect((await fetch(missing)).status).toBe(404);
   });
 
   it('writes every download down, and not every guess', async () => {
-    const guesses = { url: `${partPath(made.bigName)}?expires=9999999999&signature=AAAA` };
+    const guesses = { url: `/parts/${made.bigName}?expires=9999999999&signature=AAAA` };
     for (let guess = 0; guess < 20; guess++) await server.app.inject(guesses);
     const rows = await server.context.db.selectFrom('audit').select('outcome').where('action', '=', 'parts.read').execute();
     expect(rows.filter(({ outcome }) => outcome === 'success').length).toBeGreaterThan(10);
@@ -313,7 +300,6 @@ describe('collecting', () => {
     const abandoned = await admin.make({ version: 'abandoned' });
     const fresh = await admin.make({ version: 'fresh' });
     for (const each of [abandoned, fresh]) await admin.upload(each);
-    await admin.uploadTree(abandoned);
     for (const each of [kept, abandoned]) age(each.bigName, 25);
     age(fresh.bigName, 23);
     const removed = await collectParts(server.context);
@@ -325,12 +311,12 @@ describe('collecting', () => {
   it('takes no tree from a part that stays', async () => {
     const old = await admin.publish({ version: 'with-tree' });
     age(old.bigName, 100);
-    await new LocalParts(server.config).touch(old.bigName);
+    await server.context.parts.touch(old.bigName);
     const { params, body } = { params: { name: old.name, version: old.version }, body: {} };
     expect(said(await server.request('admin', 'revokeVersion', { params, body }))).toBe('200');
     await server.context.db.deleteFrom('versions').where('big_name', '=', old.bigName).execute();
     expect(await collectParts(server.context)).not.toContain(`big/${old.bigName}.tree`);
-    expect(await new LocalParts(server.config).findTree(old.bigName)).toBeDefined();
+    expect(await server.context.parts.hasTree(old.bigName)).toBe(true);
   });
 
   it('gives what was replaced, and what is being published, another day', async () => {
@@ -344,6 +330,6 @@ describe('collecting', () => {
     expect(Date.now() - statSync(join(folder(), next.bigName)).mtimeMs).toBeLessThan(3_600_000);
     age(old.bigName, 25);
     expect(await collectParts(server.context)).toContain(`big/${old.bigName}`);
-    expect(await new LocalParts(server.config).find(next.bigName)).toBeDefined();
+    expect(await server.context.parts.find(next.bigName)).toBeDefined();
   });
 });

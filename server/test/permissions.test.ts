@@ -13,7 +13,7 @@ const NAMES = Object.keys(routes) as RouteName[];
 const pathOf = (name: RouteName): string =>
   definitions[name].path
     .replace(':part', `${'0'.repeat(32)}-0`)
-    .replace(/:(account|device|entitlement|lease|rotation)/, '0'.repeat(32))
+    .replace(/:(account|device|entitlement|lease|rotation|upload)/, '0'.repeat(32))
     .replace(/:(name|version)/g, 'nothing');
 
 describe('the permission table', () => {

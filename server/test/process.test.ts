@@ -1,7 +1,7 @@
 /** The command as a process: starts, names the password file, stops in order. If these fail, a stop loses requests. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { onPostgres, postgresDatabase } from './support/database.js';
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -84,6 +85,27 @@ describe('the command', () => {
     }
     server.started.kill('SIGTERM');
     expect(await server.ended).toBe(0);
+  });
+
+  it.skipIf(!onPostgres)('keeps its state where DATABASE_URL says, and shows that to nobody', async () => {
+    const database = await postgresDatabase(false);
+    try {
+      const server = run(['--data', folder, '--port', '0', '--log-level', 'trace'], { DATABASE_URL: database.url });
+      const { url } = JSON.parse(await server.saw('"signing_key"'));
+      const [answer] = await once(request(`${url}/ready`).end(), 'response');
+      expect(answer.resume().statusCode).toBe(200);
+      server.started.kill('SIGTERM');
+      expect(await server.ended).toBe(0);
+      expect(await readdir(folder)).not.toContain('guard.db');
+      expect([...server.lines, ...server.errors].join('\n')).not.toContain(database.password);
+
+      const refused = run(['--data', folder], { DATABASE_URL: `${database.url}-that-is-not-there` });
+      expect(await refused.ended).toBe(7);
+      expect(refused.errors.join('\n')).toMatch(/^model-guard-server: The database cannot be reached: .*\(SERVER_UNREACHABLE\)$/);
+      expect(refused.errors.join('\n')).not.toContain(database.password);
+    } finally {
+      await database.drop();
+    }
   });
 
   it('says what is wrong in a sentence, and ends', async () => {

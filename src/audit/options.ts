@@ -3,7 +3,7 @@ import { isUint8Array } from 'node:util/types';
 import { z } from 'zod';
 import * as shapes from '../contract/shapes.js';
 import type { VerifyingKey } from '../keys/public.js';
-import { filePath, opaque, signal } from '../options.js';
+import { filePath, opaque, run, signal } from '../options.js';
 import type { AuditLogSource } from './types.js';
 
 export const auditCheckpoint = shapes.checkpoint;
@@ -18,4 +18,5 @@ export const verifyAuditLogOptions = z.strictObject({
   checkpoint: z.union([filePath, auditCheckpoint], { error: 'wants a checkpoint, or the path of one' }),
   key: opaque<VerifyingKey | string>(),
   signal: signal.optional(),
+  onProgress: run.onProgress,
 });

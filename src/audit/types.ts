@@ -1,6 +1,7 @@
 /** The audit log of a guard server, as those outside see it. Interfaces, not zod: see `options.ts`. */
 import type { AbortSignalLike } from '../abort.js';
 import type { VerifyingKey } from '../keys/index.js';
+import type { RunOptions } from '../native/work.js';
 
 /** A position of the audit log that the server signed (docs/server-protocol.md, section 6). */
 export interface AuditCheckpoint {
@@ -26,6 +27,8 @@ export interface VerifyAuditLogOptions {
   /** The server's audit key (`mgs1:…`), from a source you trust. */
   readonly key: VerifyingKey | string;
   readonly signal?: AbortSignalLike | undefined;
+  /** As everywhere (phase `verify`), for a file or bytes: of pieces that arrive nobody knows how many there are. */
+  readonly onProgress?: RunOptions['onProgress'];
 }
 
 /** What `verifyAuditLog` found. */

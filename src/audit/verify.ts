@@ -2,9 +2,10 @@ import { isUint8Array } from 'node:util/types';
 import { abortable, stoppable, throwIfAborted } from '../abort.js';
 import { type Checkpoint, checkpointVerifies } from '../contract/proof.js';
 import { ModelGuardError } from '../errors.js';
-import { attempt, openRegular, readBounded } from '../files.js';
+import { attempt, openRegular, readBounded, withFile } from '../files.js';
 import { verifyingBytes } from '../keys/public.js';
 import { encodeKey } from '../keys/text.js';
+import { stepwise } from '../native/work.js';
 import { parse } from '../options.js';
 import { chainHead, EMPTY_HEAD, exportHeader } from './chain.js';
 import { type Line, linesOf } from './lines.js';
@@ -28,15 +29,19 @@ const PIECE = 256 * 1024;
  */
 export async function verifyAuditLog(log: AuditLogSource, options: VerifyAuditLogOptions): Promise<AuditReport> {
   const source = parse(auditLogSource, log, 'log');
-  const { checkpoint: given, key, signal } = parse(verifyAuditLogOptions, options);
+  const { checkpoint: given, key, ...run } = parse(verifyAuditLogOptions, options);
   const auditKey = encodeKey('mgs1:', verifyingBytes(key, 'key'));
+  const { signal } = run;
   return await abortable(signal, async () => {
     const checkpoint = typeof given === 'string' ? await readCheckpoint(given) : given;
     if (!checkpointVerifies(checkpoint, auditKey))
       throw new ModelGuardError('SIGNATURE_INVALID', 'The checkpoint was not signed by this audit key', {
         advice: 'Check that key and checkpoint belong to the same server; a checkpoint that was changed proves nothing.',
       });
-    return await follow(linesOf(stoppable(piecesOf(source), signal)), checkpoint, () => throwIfAborted(signal));
+    const following = (advance?: (bytes: number) => void) =>
+      follow(linesOf(stoppable(piecesOf(source, advance), signal)), checkpoint, () => throwIfAborted(signal));
+    const size = await sizeOf(source);
+    return await (size === undefined ? following() : stepwise('verify', size, run, following));
   });
 }
 
@@ -51,7 +56,12 @@ async function readCheckpoint(path: string): Promise<Checkpoint> {
   return parse(auditCheckpoint, value, path);
 }
 
-async function* piecesOf(source: AuditLogSource): AsyncGenerator<Uint8Array | string> {
+async function sizeOf(source: AuditLogSource): Promise<number | undefined> {
+  if (isUint8Array(source)) return source.length;
+  return typeof source === 'string' ? withFile(source, async ({ size }) => size) : undefined;
+}
+
+async function* piecesOf(source: AuditLogSource, advance?: (bytes: number) => void): AsyncGenerator<Uint8Array | string> {
   if (isUint8Array(source)) yield source;
   else if (typeof source !== 'string') yield* source;
   else {
@@ -61,6 +71,7 @@ async function* piecesOf(source: AuditLogSource): AsyncGenerator<Uint8Array | st
       for (;;) {
         const { bytesRead } = await attempt('Cannot read', source, () => handle.read(buffer, 0, PIECE));
         if (bytesRead === 0) return;
+        advance?.(bytesRead);
         yield buffer.subarray(0, bytesRead);
       }
     } finally {

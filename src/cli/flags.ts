@@ -86,6 +86,11 @@ export const withSplitRule = (command: Command): Command =>
     .option('--ratio <X>', 'the small part at most this part of the whole, 0 to 0.9', '0.3');
 export const withJson = (command: Command): Command => command.option('--json', 'write the result as JSON');
 export const withThreads = (command: Command): Command => command.option('--threads <N>', 'threads to use (default: all cores)');
+export const withResume = (command: Command): Command =>
+  command.option(
+    '--resume <DIR>',
+    'stage the ciphertext here, so that after a crash the same command sends only what is missing',
+  );
 export const withForce = (command: Command, what = 'replace what exists'): Command => command.option('--force', what);
 
 export const example = (command: Command, ...lines: readonly string[]): Command =>

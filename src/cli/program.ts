@@ -1,6 +1,7 @@
 /** All commands in one program, and one way out of it. */
 import { Command } from 'commander';
 import { registerAuditLog } from './commands/audit-log.js';
+import { registerCache } from './commands/cache.js';
 import { registerDevices, registerEntitlements, registerLeases, registerUsers } from './commands/devices.js';
 import { registerEncrypt } from './commands/encrypt.js';
 import { registerFingerprint } from './commands/fingerprint.js';
@@ -44,6 +45,7 @@ const REGISTER = [
   registerUsers,
   registerArchives,
   registerUnlock,
+  registerCache,
   registerServerKeys,
   registerAuditLog,
 ];

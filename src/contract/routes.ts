@@ -11,10 +11,11 @@ import { open } from './routes/open.js';
 import { operations } from './routes/operations.js';
 import { people } from './routes/people.js';
 import type { Route } from './routes/route.js';
+import { uploads } from './routes/uploads.js';
 
 export type { Access, Route } from './routes/route.js';
 
-export const routes = { ...open, ...people, ...devices, ...models, ...leases, ...archives, ...operations } as const;
+export const routes = { ...open, ...people, ...devices, ...models, ...uploads, ...leases, ...archives, ...operations } as const;
 
 /** The name of a route. */
 export type RouteName = keyof typeof routes;

@@ -88,10 +88,19 @@ export interface NativeSource {
   /** File offset at which the part begins; 0 if absent. */
   readonly fileOffset?: number | undefined;
   readonly bytes?: Uint8Array | undefined;
-  /** Resolves with exactly `length` bytes. Called several times at once, up to 1 MiB + 56 bytes each. */
-  readonly read?: ((offset: number, length: number) => Promise<Uint8Array>) | undefined;
+  /**
+   * Resolves with exactly `length` bytes, in one array or in up to 4,096 that follow one another. Called several times at once, up to
+   * 1 MiB + 1 KiB each. `load` asks once more for a batch that turns out damaged, for 16 in all; for others only in a manifest of
+   * more than 1 MiB.
+   */
+  readonly read?: ((offset: number, length: number) => Promise<Uint8Array | readonly Uint8Array[]>) | undefined;
   /** With `read`: how many bytes there are. */
   readonly size?: number | undefined;
+  /**
+   * With `load` and publishers to trust: `.tree` bytes. Where their root is the signed one, every batch is checked before it is
+   * decrypted; else they are ignored, and the whole payload is checked before anything is released.
+   */
+  readonly tree?: Uint8Array | undefined;
   /** With `load`: both parts were cut from one container just now, so damage is never blamed on their pairing. */
   readonly sameContainer?: boolean | undefined;
 }
@@ -314,6 +323,12 @@ export interface NativeBinding {
   /** Into guarded memory: a model of one file named `path`. SOURCE_CHANGED if a file changed meanwhile. */
   legacyLoad(artifact: NativeArtifact, key: KeyHandle, path: string, work: NativeWork): Promise<NativeModel>;
   legacyOpen(artifact: NativeArtifact, key: KeyHandle): Promise<NativeLegacyReader>;
+
+  /**
+   * Makes a file (0600) and locks it, until released or until this process ends, however that happens; who holds it may remove it.
+   * Undefined: somebody else holds it.
+   */
+  lockFile(path: string): Promise<{ release(): void } | undefined>;
 
   /** NAME_INVALID for a path that no manifest may hold. */
   checkPath(path: string): void;

@@ -1,11 +1,12 @@
 /** Long native work: cancelled by a signal, watched by a progress callback. */
 import { type AbortSignalLike, abortable, throwIfAborted } from '../abort.js';
 import { AbortError } from '../errors.js';
+import { speedometer } from '../rate.js';
 import type { NativeBinding, NativeControl, NativeWork } from './binding.js';
 import { call } from './index.js';
 
 /** What a long operation is doing. */
-export type ProgressPhase = 'encrypt' | 'decrypt' | 'verify';
+export type ProgressPhase = 'encrypt' | 'upload' | 'decrypt' | 'verify' | 'copy';
 
 /** How far a long operation is. */
 export interface Progress {
@@ -14,6 +15,10 @@ export interface Progress {
   readonly bytes: number;
   /** Bytes in all. */
   readonly total: number;
+  /** Bytes a second, over the last seconds; 0 until it can be told. */
+  readonly rate: number;
+  /** Seconds that are left at that rate; absent until it can be told. */
+  readonly remaining?: number | undefined;
 }
 
 /** What every long operation accepts. */
@@ -40,17 +45,22 @@ export function work<T>(
   );
 }
 
-/** The same where JavaScript goes through the bytes itself: it tells how many are done, and is stopped there. */
+/**
+ * The same where JavaScript goes through the bytes itself: it tells how many it did (`advance`) or need not do (`skip`), and is stopped
+ * there.
+ */
 export function stepwise<T>(
   phase: ProgressPhase,
   total: number,
   { signal, onProgress }: RunOptions,
-  run: (advance: (bytes: number) => void) => Promise<T>,
+  run: (advance: (bytes: number) => void, skip: (bytes: number) => void) => Promise<T>,
 ): Promise<T> {
   let done = 0;
+  let skipped = 0;
   let cancelled = false;
-  const control: NativeControl = {
-    done: () => done,
+  const control = {
+    done: () => done + skipped,
+    skipped: () => skipped,
     cancel() {
       cancelled = true;
     },
@@ -60,18 +70,23 @@ export function stepwise<T>(
     if (cancelled) throw new AbortError();
     done += bytes;
   };
-  return abortable(signal, () => watched({ phase, total, onProgress, control }, () => run(advance)));
+  const skip = (bytes: number) => {
+    skipped += bytes;
+  };
+  return abortable(signal, () => watched({ phase, total, onProgress, control }, () => run(advance, skip)));
 }
 
 interface Watched extends Pick<Progress, 'phase' | 'total'>, Pick<RunOptions, 'onProgress'> {
-  readonly control: NativeControl;
+  readonly control: NativeControl & { skipped?(): number };
 }
 
 async function watched<T>({ phase, total, onProgress, control }: Watched, run: () => Promise<T>): Promise<T> {
   let thrown: { readonly error: unknown } | undefined;
-  const report = (bytes: number) => {
+  const speed = speedometer(total);
+  const report = (done: number) => {
+    const bytes = Math.min(done, total);
     try {
-      onProgress?.({ phase, bytes: Math.min(bytes, total), total });
+      onProgress?.({ phase, bytes, total, ...speed(bytes, control.skipped?.()) });
     } catch (error) {
       thrown ??= { error };
       control.cancel();

@@ -1,9 +1,9 @@
 /** One account at one server: what every part of the client talks through. */
 import type { AbortSignalLike } from '../abort.js';
 import { type RouteAnswer, type RouteRequest, routes } from '../contract/index.js';
+import { retried } from '../http/pace.js';
 import type { Clock } from './clock.js';
 import type { CallOptions, Client, JsonRoute } from './http/client.js';
-import { retried } from './http/pace.js';
 import type { Session } from './session.js';
 import type { Facts, Trust } from './trust.js';
 

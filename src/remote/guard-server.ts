@@ -5,6 +5,7 @@ import { withVersion } from '../load.js';
 import { filePath, parse, reference } from '../options.js';
 import { checkedBigName, checkedRef, label } from '../stores/parts.js';
 import type * as S from '../stores/store.js';
+import { rangedPart } from '../transfer/ranged.js';
 import type { Reference } from '../types.js';
 import { RemoteBigPart } from './big-part.js';
 import type { Connection } from './connection.js';
@@ -13,7 +14,7 @@ import { enroll } from './device/enrolment.js';
 import { latestOf } from './device/latest.js';
 import type { BigFacts } from './device/state.js';
 import { enrolName, guardServerOptions, unlockOptions } from './options.js';
-import { isPublished, publishSmall, uploadBig } from './publishing.js';
+import { abandonBig, publishSmall, standingOf, uploadBig } from './publishing.js';
 import type * as R from './records.js';
 import { Devices, Entitlements, IssuedLeases } from './rooms/access.js';
 import { Archives } from './rooms/archives.js';
@@ -219,12 +220,19 @@ export class GuardServer implements S.PartStore {
     const known = this.#bigs.get(label(wanted));
     const big = known?.name === name ? known : await renew(signal);
     if (big.name !== name) throw new ModelGuardError('NOT_FOUND', `The server has no big part ${name} of ${label(wanted)}`);
-    return new RemoteBigPart({ client: this.#connection.client, big, renew, now: this.#setup.now });
+    const { client } = this.#connection;
+    const { timeoutMs } = client.transport;
+    const { now, timers, rangeBytes } = this.#setup;
+    return rangedPart(new RemoteBigPart({ client, big, renew, now }), { pace: client.pace, timers, rangeBytes, timeoutMs });
   }
 
-  /** Uploads it in a stream. */
+  /** Uploads it in a stream, or in pieces straight to the server's storage. */
   async putBig(ref: S.ModelRef, name: string, source: S.BigPartSource, options: S.StoreOptions = {}): Promise<void> {
-    await uploadBig(this.#connection, ref, name, source, options);
+    await uploadBig(this.#connection, ref, name, source, options, this.#setup.now);
+  }
+  /** Tells the server to forget an upload that nobody will go on with. */
+  async abandonBig(_ref: S.ModelRef, _name: string, notes: string, options: S.StoreOptions = {}): Promise<void> {
+    await abandonBig(this.#connection, notes, options);
   }
   /** Publishes; says whether it is released or waits for somebody who decides. */
   async putSmall(
@@ -234,9 +242,9 @@ export class GuardServer implements S.PartStore {
   ): Promise<S.Published> {
     return await publishSmall(this.#connection, ref, bytes, options);
   }
-  /** Whether there is such a version, in whatever state. */
-  async has(ref: S.ModelRef, options: S.StoreOptions = {}): Promise<boolean> {
-    return await isPublished(this.#connection, ref, options);
+  /** Such a version, in whatever state, if there is one. */
+  async published(ref: S.ModelRef, options: S.StoreOptions = {}): Promise<S.Standing | undefined> {
+    return await standingOf(this.#connection, ref, options);
   }
   /** The newest released version, by the server's signed word; without the server, that of the kept lease. */
   async latest(name: string, { signal }: S.StoreOptions = {}): Promise<S.ModelRef> {

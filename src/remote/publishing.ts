@@ -1,38 +1,134 @@
 /** Parts on their way to the server. */
-import { encode } from '../contract/index.js';
+import type { AbortSignalLike } from '../abort.js';
+import { encode, type RouteAnswer } from '../contract/index.js';
 import { hasCode } from '../errors.js';
+import { hintOf } from '../http/hints.js';
+import { within } from '../http/watch.js';
 import { call } from '../native/index.js';
 import { checkedBigName, checkedRef } from '../stores/parts.js';
-import type { BigPartSource, ModelRef, Published, StoreOptions } from '../stores/store.js';
+import type { BigPartSource, ModelRef, Published, Standing, StoreOptions } from '../stores/store.js';
+import { countPieces, sendPieces } from '../transfer/multipart.js';
 import type { Connection } from './connection.js';
 import { isAnswer } from './http/failures.js';
-import { hintOf } from './http/hints.js';
+import { PieceSender } from './upload-pieces.js';
 
-const TREE_PIECE = 1024 * 1024;
+/** What is no longer wanted is cleaned up within this time, or by the server later. */
+const CLEAN_UP_MS = 5_000;
+/** The server checks a part before it publishes it, at so many bytes a millisecond at least. */
+const CHECKED_BYTES = 20_000;
 
-/** Streams a big part, then its tree. What is staged in a file is sent again where the connection breaks. */
+interface Part {
+  readonly name: string;
+  readonly version: string;
+  readonly part: string;
+}
+
+/** Through the server, or in pieces straight to its storage. What is staged in a file is sent on where an earlier run ended. */
 export async function uploadBig(
-  { client, session }: Connection,
+  connection: Connection,
   ref: ModelRef,
   name: string,
   source: BigPartSource,
   { signal }: StoreOptions,
+  now: () => number,
 ): Promise<void> {
   const params = { ...checkedRef(ref), part: checkedBigName(name) };
+  const begun = await begin(connection, params, source.size, signal);
+  if (begun.kind === 'direct') await uploadDirect(connection, params, source, signal);
+  else if (begun.kind === 'pieces') await uploadPieces(connection, params, source, begun, signal, now);
+  // Sent by an earlier run of the same publication: another one has another name.
+  else source.skipped?.(source.size);
+}
+
+/** Asked twice, it goes on with what there is. */
+const begin = (
+  connection: Connection,
+  params: Part,
+  size: number,
+  signal: StoreOptions['signal'],
+): Promise<RouteAnswer<'beginUpload'>> =>
+  connection.procedure({ repeatable: true, signal }, (options) =>
+    connection.client.call('beginUpload', { params, body: { size } }, options),
+  );
+
+/** What is staged in a file is sent again where the connection breaks. */
+async function uploadDirect(
+  { client, session }: Connection,
+  params: Part,
+  source: BigPartSource,
+  signal: StoreOptions['signal'],
+): Promise<void> {
   const again = source.file !== undefined;
   const part = { size: source.size, pieces: () => source.stream(), again };
   const send = (token: string | undefined) => client.upload('putPart', { params }, part, { token, signal });
   // What streams only once cannot be sent a second time with another token.
   if (again) await session.authorised(send, signal);
   else await send((await session.token(signal))?.token);
-  const tree = source.tree();
-  const whole = { size: tree.length, pieces: () => cut(tree), again: true };
-  await session.authorised((token) => client.upload('putTree', { params }, whole, { token, signal }), signal);
 }
 
-async function* cut(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
-  for (let at = 0; at < bytes.length; at += TREE_PIECE) yield bytes.subarray(at, at + TREE_PIECE);
+async function uploadPieces(
+  connection: Connection,
+  params: Part,
+  source: BigPartSource,
+  { upload, pieceBytes, present }: Extract<RouteAnswer<'beginUpload'>, { kind: 'pieces' }>,
+  signal: StoreOptions['signal'],
+  now: () => number,
+): Promise<void> {
+  const { size } = source;
+  await source.notes?.write(JSON.stringify({ guardUpload: upload }));
+  const sender = new PieceSender({ connection, upload, count: countPieces(size, pieceBytes), now });
+  try {
+    await sendPieces({
+      size,
+      pieceBytes,
+      source,
+      present: new Map(present.map((piece) => [piece.number, piece.size])),
+      send: (number, bytes, until) => sender.send(number, bytes, until),
+      pace: connection.client.pace,
+      signal,
+    });
+    await complete(connection, params, upload, size, signal);
+  } catch (error) {
+    // What is staged is sent on by a later run, by what the server keeps.
+    if (!source.notes) await abandon(connection, upload);
+    throw error;
+  }
 }
+
+/** Where the answer is lost, the server is asked whether it happened. */
+async function complete(
+  connection: Connection,
+  params: Part,
+  upload: string,
+  size: number,
+  signal: StoreOptions['signal'],
+): Promise<void> {
+  const { client } = connection;
+  try {
+    await connection.procedure({ repeatable: false, signal }, (options) =>
+      client.call('completeUpload', { params: { upload }, body: {} }, { ...options, timeoutMs: patience(connection, size) }),
+    );
+  } catch (error) {
+    if (hintOf(error)?.effect !== 'unknown') throw error;
+    const there = await begin(connection, params, size, signal).catch(() => undefined);
+    if (there?.kind !== 'stored') throw error;
+  }
+}
+
+/** Gives up what {@link uploadBig} noted; notes of other stores are passed over. */
+export async function abandonBig(connection: Connection, notes: string, { signal }: StoreOptions): Promise<void> {
+  const upload = /^\{"guardUpload":"([0-9a-f]{32})"\}$/.exec(notes)?.[1];
+  if (upload !== undefined) await connection.call('abortUpload', { params: { upload } }, { signal });
+}
+
+/** Best effort, also after a cancellation: the server gives up by itself what nobody goes on with. */
+async function abandon(connection: Connection, upload: string): Promise<void> {
+  const abort = (signal: AbortSignalLike) => connection.call('abortUpload', { params: { upload } }, { signal });
+  await within(CLEAN_UP_MS, undefined, abort).catch(() => undefined);
+}
+
+/** How long the server may be at a part of so many bytes, in milliseconds. */
+const patience = ({ client }: Connection, bytes: number): number => client.transport.timeoutMs + Math.ceil(bytes / CHECKED_BYTES);
 
 /** The commit. Where its answer is lost, the server is asked whether it happened: it is never done twice. */
 export async function publishSmall(
@@ -44,8 +140,13 @@ export async function publishSmall(
   const params = checkedRef(ref);
   const { payloadId } = call((native) => native.inspect(small));
   const body = { small: encode(small), overwrite: !ifAbsent };
+  // The server reads the whole big part before it says yes.
+  const timeoutMs = patience(connection, call((native) => native.describeSmall(small)).bigSize);
   try {
-    return stateOf(await connection.call('publishVersion', { params, body }, { signal }));
+    const answer = await connection.procedure({ repeatable: false, signal }, (options) =>
+      connection.client.call('publishVersion', { params, body }, { ...options, timeoutMs }),
+    );
+    return stateOf(answer);
   } catch (error) {
     if (hintOf(error)?.effect !== 'unknown') throw error;
     const there = await connection.call('getVersion', { params }, { signal }).catch(() => undefined);
@@ -56,13 +157,13 @@ export async function publishSmall(
 
 const stateOf = ({ state }: { readonly state: string }): Published => ({ state: state === 'released' ? 'released' : 'pending' });
 
-/** Whether a version of that name is there, in whatever state. */
-export async function isPublished(connection: Connection, ref: ModelRef, { signal }: StoreOptions): Promise<boolean> {
+/** A version of that name, in whatever state, if it is there. */
+export async function standingOf(connection: Connection, ref: ModelRef, { signal }: StoreOptions): Promise<Standing | undefined> {
   try {
-    await connection.call('getVersion', { params: checkedRef(ref) }, { signal });
-    return true;
+    const there = await connection.call('getVersion', { params: checkedRef(ref) }, { signal });
+    return { payloadId: there.payloadId, ...stateOf(there) };
   } catch (error) {
-    if (hasCode(error, 'NOT_FOUND') && isAnswer(error)) return false;
+    if (hasCode(error, 'NOT_FOUND') && isAnswer(error)) return undefined;
     throw error;
   }
 }

@@ -1,6 +1,9 @@
 /** From options to what the client is made of. */
 import { deviceIdOf } from '../contract/index.js';
 import { ModelGuardError } from '../errors.js';
+import type { Pace } from '../http/pace.js';
+import { timers as realTimers, type Timers } from '../http/timers.js';
+import { Transport } from '../http/transport.js';
 import { handleOf, publicBytesOf, wrongType } from '../keys/key.js';
 import { verifyingBytes } from '../keys/public.js';
 import { resolveVerifiers } from '../keys/resolve.js';
@@ -18,8 +21,6 @@ import { Memory } from './device/memory.js';
 import { defaultFolder, StateFolder } from './device/state-folder.js';
 import { serverAddress } from './http/address.js';
 import { Client } from './http/client.js';
-import type { Pace } from './http/pace.js';
-import { Transport } from './http/transport.js';
 import { publishersByName } from './options.js';
 import { Session } from './session.js';
 import { Trust } from './trust.js';
@@ -30,9 +31,12 @@ const TIMEOUT_MS = 30_000;
 /** Time and chance, for tests. */
 export interface Surroundings {
   readonly pace?: Pace | undefined;
+  readonly timers?: Timers | undefined;
   readonly clock?: Clock | undefined;
   /** Milliseconds since 1970. */
   readonly now?: (() => number) | undefined;
+  /** Bytes of one request for a big part. */
+  readonly rangeBytes?: number | undefined;
 }
 
 /** What only a client with a device key has. */
@@ -47,28 +51,35 @@ export interface Setup {
   readonly connection: Connection;
   readonly device: OwnDevice | undefined;
   readonly now: () => number;
+  readonly timers: Timers;
+  readonly rangeBytes: number | undefined;
   /** Who is pinned for a model or an archive. */
   readonly publishers: (name: string) => Verifier | undefined;
 }
 
 /** INVALID_ARGUMENT, KEY_INVALID, KEY_TYPE_WRONG */
-export function setUp(options: GuardServerOptions, { pace, clock = systemClock, now = Date.now }: Surroundings): Setup {
+export function setUp(
+  options: GuardServerOptions,
+  { pace, timers = realTimers, clock = systemClock, now = Date.now, rangeBytes }: Surroundings,
+): Setup {
   const base = serverAddress(options.url);
   const pinned = encodeKey('mgs1:', verifyingBytes(options.serverKey, 'options.serverKey'));
   const publishers = pinnedPublishers(options.publishers);
-  const transport = new Transport({ origin: base.origin, tls: options.tls, timeoutMs: options.timeoutMs ?? TIMEOUT_MS });
+  const { tls, timeoutMs = TIMEOUT_MS } = options;
+  const transport = new Transport({ origin: base.origin, tls, timeoutMs, timers });
   const client = new Client({ base, transport, pace, now });
   const trust = new Trust({ client, pinned, clock });
   const session = new Session({ now, logIn: logInWith(options.credentials, client, trust) });
   const connection = new Connection(client, session, trust, clock);
   const { device: key, state, rollback = 'refuse' } = options;
-  if (key === undefined) return { connection, device: undefined, now, publishers };
+  const surroundings = { now, timers, rangeBytes };
+  if (key === undefined) return { connection, device: undefined, ...surroundings, publishers };
 
   const signer = signerOf(key);
   const folder = new StateFolder(state ?? defaultFolder(), signer.handle, signer.id);
   const memory = new Memory({ folder, trust, pinned, clock, rollback });
   const leases = new Leases({ connection, memory, device: signer });
-  return { connection, device: { key, signer, memory, leases }, now, publishers };
+  return { connection, device: { key, signer, memory, leases }, ...surroundings, publishers };
 }
 
 function logInWith(credentials: CredentialsSource | undefined, client: Client, trust: Trust) {

@@ -1,9 +1,9 @@
 /** What the client is given. `options.ts` checks the same shapes at run time; test/types.test.ts keeps them equal. */
 import type { AbortSignalLike } from '../abort.js';
+import type { TlsSource } from '../http/tls.js';
 import type { DeviceKey, MasterKey, VerifyingKey } from '../keys/index.js';
 import type { LegacyKey } from '../legacy/key.js';
 import type { OriginOptions, Verifier } from '../types.js';
-import type { TlsSource } from './http/tls.js';
 import type { AuditEvent } from './records.js';
 
 /** E-mail address and password of an account. */

@@ -5,7 +5,10 @@
 export { chainHead, EMPTY_HEAD, exportHeader } from '../audit/chain.js';
 export * from '../contract/index.js';
 export { ERROR_CODES, isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
+export { hinted } from '../http/hints.js';
 export { DeviceKey, MasterKey, SigningKey } from '../keys/index.js';
 export { fileStore } from '../stores/file.js';
+export { checkRangeAnswer } from '../transfer/range-answer.js';
+export { type RangeSource, rangedPart } from '../transfer/ranged.js';
 export { checkParts, verify } from '../verify.js';
 export * from './keys.js';

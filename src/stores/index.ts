@@ -1,5 +1,8 @@
 export { type FileStoreOptions, fileStore } from './file.js';
+export { type HttpStoreOptions, httpStore } from './http.js';
 export { memoryStore } from './memory.js';
+export { s3Store } from './s3/store.js';
+export type { S3KeyPairs, S3KeySource, S3Keys, S3StoreOptions } from './s3/types.js';
 export type {
   BigPartSource,
   CollectOptions,
@@ -8,7 +11,9 @@ export type {
   OpenBigPart,
   PartStore,
   Published,
+  Standing,
   StoreDefaults,
   StoreOptions,
   Stores,
+  UploadNotes,
 } from './store.js';

@@ -26,6 +26,17 @@ export interface BigPartSource {
   tree(): Uint8Array;
   /** A file that holds exactly these bytes; the store's own `localTarget`, if it offered one. */
   readonly file?: string | undefined;
+  /** Of a part that is staged in a file, which a later run may send on: where a store notes how far it is. */
+  readonly notes?: UploadNotes | undefined;
+  /** Told how many bytes are not streamed, because an earlier run sent them: progress counts them as done. */
+  readonly skipped?: ((bytes: number) => void) | undefined;
+}
+
+/** What a store wants to find again when the same part is sent on after a crash, such as the id of an upload. */
+export interface UploadNotes {
+  read(): Promise<string | undefined>;
+  /** On the disk when it resolves. */
+  write(text: string): Promise<void>;
 }
 
 /** A big part opened for reading. */
@@ -34,8 +45,10 @@ export interface OpenBigPart {
   readonly size: number;
   /** A file that holds exactly these bytes, which the native engine then reads itself. */
   readonly file?: string | undefined;
-  /** Exactly `length` bytes; the store does not touch the buffer again. Called several times at once. */
-  read(offset: number, length: number, options?: StoreOptions): Promise<Uint8Array>;
+  /** It comes over a network: worth keeping on this machine, as it is. */
+  readonly remote?: boolean | undefined;
+  /** Exactly `length` bytes, in one piece or several; the store does not touch them again. Called several times at once. */
+  read(offset: number, length: number, options?: StoreOptions): Promise<Uint8Array | readonly Uint8Array[]>;
   /** The `.tree` bytes, if they are stored. */
   tree(): Promise<Uint8Array | undefined>;
   /** Idempotent. */
@@ -61,6 +74,12 @@ export interface DefaultsOptions extends StoreOptions {
 export interface Published {
   /** `pending` until somebody releases it, in stores that have approvals. */
   readonly state: 'released' | 'pending';
+}
+
+/** A published version, as a store knows it. */
+export interface Standing extends Published {
+  /** 32 hex digits. */
+  readonly payloadId: string;
 }
 
 /** What {@link PartStore.collect} is told and tells. */
@@ -92,12 +111,17 @@ export interface PartStore {
     options?: StoreOptions & { readonly ifAbsent?: boolean | undefined },
     // biome-ignore lint/suspicious/noConfusingVoidType: most stores say nothing
   ): Promise<Published | void>;
-  /** Whether something is published as `ref`, where a store knows without giving the small part. */
-  has?(ref: ModelRef, options?: StoreOptions): Promise<boolean>;
+  /** What is published as `ref`, if anything, where a store knows without giving the small part. */
+  published?(ref: ModelRef, options?: StoreOptions): Promise<Standing | undefined>;
   /** The newest version, where a store can prove which it is. NOT_FOUND if there is none. */
   latest?(name: string, options?: StoreOptions): Promise<ModelRef>;
   /** Stores a big part, whole or not at all. `name` is `<payloadId>-<offset>`; ALREADY_EXISTS if it was used before. */
   putBig(ref: ModelRef, name: string, source: BigPartSource, options?: StoreOptions): Promise<void>;
+  /**
+   * What an earlier run noted with {@link UploadNotes} will not be sent on: clean up what was sent. The notes may be of another store, and
+   * what they name may be gone. A failure stops nothing.
+   */
+  abandonBig?(ref: ModelRef, name: string, notes: string, options?: StoreOptions): Promise<void>;
   /** Opens a big part. NOT_FOUND if there is none. */
   openBig(ref: ModelRef, name: string, options?: StoreOptions): Promise<OpenBigPart>;
   /** A path that does not exist yet, where the engine writes the big part itself; `putBig` then syncs and renames it. */

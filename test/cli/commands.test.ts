@@ -72,6 +72,15 @@ describe('protect and load', () => {
     expect(statSync(at('net.out')).mode & 0o777).toBe(0o600);
   });
 
+  it('stage where --resume says, and leave nothing there', async () => {
+    const { stderr } = await succeed(
+      ...['protect', at('net.onnx'), '--name', 'staged', '--model-version', '1', ...store(), '--recipient', text.device],
+      ...['--resume', at('staging')],
+    );
+    expect(stderr).toMatch(/encrypting 100 %.*uploading 100 %/s);
+    expect(readdirSync(at('staging'))).toEqual([]);
+  });
+
   it('open with each identity, and with the signer as text, file or key file', async () => {
     const ways = [
       ['--identity', at('master.key'), '--signer', text.signing],

@@ -274,7 +274,7 @@ describe('progress', () => {
     const seen: Progress[] = [];
     await migrate(source, to(memoryStore(), { plaintextSha256, onProgress: (one) => seen.push(one) }));
     const last = (phase: string): Progress | undefined => seen.filter((one) => one.phase === phase).at(-1);
-    expect(last('verify')).toEqual({ phase: 'verify', bytes: plain.length, total: plain.length });
+    expect(last('verify')).toMatchObject({ bytes: plain.length, total: plain.length, remaining: 0 });
     expect(last('encrypt')).toMatchObject({ bytes: last('encrypt')?.total });
   });
 

@@ -30,6 +30,9 @@ async function opened(one = client()): Promise<OpenBigPart> {
   await one.guard.getSmall(ref);
   return await one.guard.openBig(ref, model.bigName);
 }
+/** The bytes [offset, offset + length), in one piece. */
+const read = async (part: OpenBigPart, offset: number, length: number): Promise<Buffer> =>
+  Buffer.concat([await part.read(offset, length)].flat());
 const codeOf = async (task: () => Promise<unknown>): Promise<string> => (await failureOf(task)).code;
 const truth = async (asked: Asked): Promise<Reply> => await fake.usual(asked);
 
@@ -44,10 +47,10 @@ describe('reading', () => {
       [0, big.length],
       [12_345, 1_048_632],
     ] as const)
-      expect(Buffer.compare(await part.read(offset, length), big.subarray(offset, offset + length))).toBe(0);
+      expect(Buffer.compare(await read(part, offset, length), big.subarray(offset, offset + length))).toBe(0);
     const many = Array.from({ length: 40 }, () => random.integer(big.length - 1000));
     await Promise.all(
-      many.map(async (at) => expect(Buffer.compare(await part.read(at, 1000), big.subarray(at, at + 1000))).toBe(0)),
+      many.map(async (at) => expect(Buffer.compare(await read(part, at, 1000), big.subarray(at, at + 1000))).toBe(0)),
     );
     expect(fake.asked.filter(({ name }) => name === 'readPart').every(({ headers }) => headers.authorization === undefined)).toBe(
       true,
@@ -60,18 +63,17 @@ describe('reading', () => {
       const { bytes = new Uint8Array(), ...rest } = await truth(asked);
       return { ...rest, bytes: change(bytes), headers: { 'content-range': range } };
     };
-  const right = (): string => `bytes 100-199/${model.big.length}`;
+  /** The part is smaller than a range: it is asked for as a whole. */
+  const right = (): string => `bytes 0-${model.big.length - 1}/${model.big.length}`;
 
   it.each<[string, () => Handler]>([
-    ['another range', () => ranged(`bytes 0-99/${model.big.length}`)],
-    ['another size', () => ranged('bytes 100-199/200')],
-    ['an unknown size', () => ranged('bytes 100-199/*')],
+    ['another range', () => ranged(`bytes 1-${model.big.length}/${model.big.length}`)],
+    ['another size', () => ranged(`bytes 0-${model.big.length - 1}/${model.big.length + 1}`)],
+    ['an unknown size', () => ranged(`bytes 0-${model.big.length - 1}/*`)],
     ['no range', () => ranged('')],
     ['too few bytes', () => ranged(right(), (bytes) => bytes.slice(1))],
     ['too many bytes', () => ranged(right(), (bytes) => Uint8Array.from([...bytes, 0]))],
-    ['the whole part', () => () => ({ status: 200, bytes: model.big })],
     ['nothing', () => () => ({ status: 206, headers: { 'content-range': right() } })],
-    ['a page', () => () => ({ status: 404, bytes: Buffer.from('<html>') })],
     ['a redirect', () => () => ({ status: 307, headers: { location: 'http://127.0.0.1:1' } })],
   ])('refuses %s', async (_, handler) => {
     const part = await opened();
@@ -82,19 +84,25 @@ describe('reading', () => {
   it('takes the whole part for the whole range', async () => {
     const part = await opened();
     fake.on('readPart', () => ({ status: 200, bytes: model.big }));
-    expect(Buffer.compare(await part.read(0, part.size), model.big)).toBe(0);
+    expect(Buffer.compare(await read(part, 0, part.size), model.big)).toBe(0);
+  });
+
+  it('says what is not there', async () => {
+    const part = await opened();
+    fake.on('readPart', () => ({ status: 404, bytes: Buffer.from('<html>') }));
+    expect(await codeOf(() => part.read(100, 100))).toBe('NOT_FOUND');
   });
 
   it('is taken up again where it broke off', async () => {
     const part = await opened();
-    fake.times(2, 'readPart', (_, response) => {
-      response.writeHead(206, { 'content-range': right(), 'content-length': 100 });
-      response.write(Buffer.alloc(10));
-      setImmediate(() => response.destroy());
+    fake.times(1, 'readPart', (_, response) => {
+      response.writeHead(206, { 'content-range': right(), 'content-length': model.big.length });
+      response.write(model.big.subarray(0, 1000), () => response.destroy());
       return undefined;
     });
-    expect(Buffer.compare(await part.read(100, 100), model.big.subarray(100, 200))).toBe(0);
-    expect(fake.count('readPart')).toBe(3);
+    expect(Buffer.compare(await read(part, 0, 2000), model.big.subarray(0, 2000))).toBe(0);
+    const ranges = fake.asked.filter(({ name }) => name === 'readPart').map(({ headers }) => headers.range);
+    expect(ranges.slice(-2)).toEqual([`bytes=0-${model.big.length - 1}`, `bytes=1000-${model.big.length - 1}`]);
   });
 
   it('renews an address that is over once, whoever notices, and believes the second refusal', async () => {
@@ -109,7 +117,7 @@ describe('reading', () => {
     await Promise.all([1, 2, 3, 4].map((at) => part.read(at * 1000, 10)));
     expect(fake.count('takeLease')).toBe(before + 1);
     fake.on('readPart', () => failure(403, 'NOT_AUTHORISED'));
-    expect(await codeOf(() => part.read(0, 10))).toBe('NOT_AUTHORISED');
+    expect(await codeOf(() => part.read(1000, 10))).toBe('PERMISSION_DENIED');
     expect(fake.count('takeLease')).toBe(before + 2);
   });
 
@@ -176,24 +184,29 @@ describe('uploading', () => {
     ...more,
   });
   const name = `${'0'.repeat(32)}-56`;
-  const taking = (): { part: Buffer[]; tree: Buffer[] } => {
-    const taken = { part: [] as Buffer[], tree: [] as Buffer[] };
+  const taking = (): { part: Buffer[] } => {
+    const taken = { part: [] as Buffer[] };
     fake.on('putPart', ({ body }) => {
       taken.part.push(body);
       return { status: 201, json: { name, size: body.length } };
     });
-    fake.on('putTree', ({ body }) => {
-      taken.tree.push(body);
-      return { status: 204 };
-    });
     return taken;
   };
 
-  it('streams the part and its tree, byte by byte the same', async () => {
+  it('streams the part, byte by byte the same', async () => {
     const taken = taking();
     await client().guard.putBig(ref, name, source());
     expect(taken.part.map((part) => Buffer.compare(part, bytes))).toEqual([0]);
-    expect(taken.tree.map((tree) => Buffer.compare(tree, bytes.subarray(0, 3000)))).toEqual([0]);
+    const begun = fake.asked.find(({ name }) => name === 'beginUpload');
+    expect([begun?.params.part, begun?.json]).toEqual([name, { size: bytes.length }]);
+  });
+
+  it('sends nothing of a part that is there, whole', async () => {
+    const taken = taking();
+    fake.on('beginUpload', () => ({ json: { kind: 'stored' } }));
+    let skipped = 0;
+    await client().guard.putBig(ref, name, source({ file: '/staged', skipped: (count) => (skipped += count) }));
+    expect([taken.part, skipped]).toEqual([[], bytes.length]);
   });
 
   it.each<[string, Partial<BigPartSource>]>([

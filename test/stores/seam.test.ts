@@ -105,14 +105,17 @@ describe('a store with approvals', () => {
   });
   it('may know what is published without giving it', async () => {
     const blind = (there: boolean): PartStore =>
-      storeWith({ has: async () => there, getSmall: async () => Promise.reject(new ModelGuardError('DEVICE_REVOKED', 'no')) });
+      storeWith({
+        published: async () => (there ? { payloadId: '00'.repeat(16), state: 'pending' } : undefined),
+        getSmall: async () => Promise.reject(new ModelGuardError('DEVICE_REVOKED', 'no')),
+      });
     const options = { name: 'net', version: '1', recipients: [key], signer };
     await protect(file, { ...options, to: blind(false) });
     expect((await failureOf(() => protect(file, { ...options, to: blind(true) }))).code).toBe('ALREADY_EXISTS');
     expect(
       (
         await failureOf(() =>
-          protect(file, { ...options, version: '2', to: storeWith({ has: async () => Promise.reject(new Error('x')) }) }),
+          protect(file, { ...options, version: '2', to: storeWith({ published: async () => Promise.reject(new Error('x')) }) }),
         )
       ).code,
     ).toBe('IO_FAILED');

@@ -1,9 +1,9 @@
 /** Clients of a {@link FakeGuard}: its time, no pauses, and what they would have waited. */
 import { deviceIdOf } from '../../src/contract/index.js';
+import type { Pace } from '../../src/http/pace.js';
 import { DeviceKey, type GuardServer, type GuardServerOptions } from '../../src/index.js';
 import type { Moment } from '../../src/remote/clock.js';
 import { guardServerIn } from '../../src/remote/guard-server.js';
-import type { Pace } from '../../src/remote/http/pace.js';
 import type { FakeGuard } from './fake-guard.js';
 
 /** Notes pauses instead of making them. */

@@ -229,6 +229,8 @@ export class FakeGuard {
         const { version, ordinal } = newest;
         return { json: this.say({ kind: 'latest', server: this.id, time: this.now, name: newest.name, version, ordinal }) };
       }
+      case 'beginUpload':
+        return { json: { kind: 'direct' } };
       case 'readPart': {
         const part = [...this.models.values()].find((model) => model.bigName === params.part);
         if (!part) return failure(404, 'NOT_FOUND');

@@ -14,7 +14,8 @@ export async function takeParts(store: PartStore, ref: ModelRef, bigName: string
   const small = await store.getSmall(ref);
   const part = await store.openBig(ref, bigName);
   try {
-    return { small, big: Uint8Array.from(part.file === undefined ? await part.read(0, part.size) : readFileSync(part.file)) };
+    const big = part.file === undefined ? Buffer.concat([await part.read(0, part.size)].flat()) : readFileSync(part.file);
+    return { small, big: Uint8Array.from(big) };
   } finally {
     await part.close();
   }

@@ -1,6 +1,7 @@
 #include "container/opener.h"
 
 #include <algorithm>
+#include <mutex>
 
 #include "container/binding.h"
 #include "container/find_key.h"
@@ -8,6 +9,8 @@
 
 namespace mg::container {
 namespace {
+
+constexpr unsigned kRereads = 16;  // of one load: a source that is damaged throughout fails soon
 
 // Chunks [0, n) of a message side by side: the manifest.
 class StagingTarget : public payload::Target {
@@ -17,6 +20,37 @@ class StagingTarget : public payload::Target {
 
  private:
   Region& region_;
+};
+
+// A payload of which the first batch is read once and kept: the manifest in it is looked at before the files around it are read.
+class KeptStart : public payload::Source {
+ public:
+  explicit KeptStart(payload::Source& payload)
+      : payload_(payload), end_(std::min(payload.size(), payload::chunk_offset(payload::kBatchChunks))) {}
+  uint64_t size() const override { return payload_.size(); }
+  Status read(uint64_t offset, Span out) override {
+    if (offset < payload::kPrefix || offset + out.size > end_) return payload_.read(offset, out);
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (start_.empty()) {
+      Bytes start(size_t(end_ - payload::kPrefix));
+      if (auto s = payload_.read(payload::kPrefix, Span(start)); !s.ok()) return s;
+      start_ = std::move(start);
+    }
+    std::copy_n(start_.data() + (offset - payload::kPrefix), out.size, out.data);
+    return {};
+  }
+  bool renew(uint64_t offset, uint64_t size) override {
+    if (!payload_.renew(offset, size)) return false;
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (offset < end_) start_.clear();
+    return true;
+  }
+
+ private:
+  payload::Source& payload_;
+  const uint64_t end_;
+  std::mutex mutex_;
+  Bytes start_;
 };
 
 }  // namespace
@@ -73,11 +107,20 @@ struct Opened::Contents : payload::Target {
   }
 };
 
-Result<Opened::Contents> Opened::prepare(payload::Source& payload, payload::Pool& pool, const payload::Control& control) const {
+// The stored tree, if it is the one that the publisher signed.
+std::optional<payload::Tree> Opened::publishers_tree(View stored) const {
+  if (!trusts_publishers_) return std::nullopt;
+  auto tree = payload::Tree::parse(stored, header_.core.plaintext_size);
+  if (!tree.ok() || !check_digest(*tree).ok()) return std::nullopt;
+  return std::move(*tree);
+}
+
+Result<Opened::Contents> Opened::prepare(payload::Source& payload, payload::Pool& pool, const payload::Control& control,
+                                         const payload::Care& care) const {
   const uint64_t plaintext = header_.core.plaintext_size;
   auto listing = read_listing(plaintext, [&](uint64_t first, uint64_t count, Region& into) {
     StagingTarget target(into);
-    return payload::decrypt_range(keys_, plaintext, first, count, payload, target, nullptr, prefix(), pool, control);
+    return payload::decrypt_range(keys_, plaintext, first, count, payload, target, nullptr, prefix(), pool, control, care);
   });
   if (!listing.ok()) return listing.status();
   Contents contents;
@@ -123,38 +166,50 @@ Status Opened::check_digest(const payload::Tree& tree) const {
 }
 
 Status Opened::blame(const Status& failure, payload::Source& payload, std::optional<uint64_t> big_offset, payload::Pool& pool) const {
-  if (failure.code == Code::INTEGRITY_FAILED && big_offset && !belongs(payload, *big_offset, pool))
+  const bool damaged = failure.code == Code::INTEGRITY_FAILED || failure.code == Code::DIGEST_MISMATCH;
+  if (damaged && big_offset && !belongs(payload, *big_offset, pool))
     return Status(Code::PARTS_MISMATCH, "the big part does not belong to this small part, or was changed throughout");
   return failure;
 }
 
-Result<std::vector<LoadedFile>> Opened::load(payload::Source& payload, std::optional<uint64_t> big_offset, payload::Pool& pool,
-                                             const payload::Control& control) const {
-  const uint64_t plaintext = header_.core.plaintext_size, chunks = payload::chunk_count(plaintext);
-  if (auto s = check_length(payload.size(), big_offset); !s.ok()) return s;
-  auto contents = prepare(payload, pool, control);
-  if (!contents.ok()) return blame(contents.status(), payload, big_offset, pool);
+// The whole payload in one pass, hashed as it is decrypted. The manifest was acted upon before its leaves were checked, so its
+// bytes must come out the same.
+Status Opened::decrypt_signed(payload::Source& payload, Contents& contents, payload::Pool& pool, const payload::Control& control,
+                              const payload::Care& care) const {
+  const uint64_t plaintext = header_.core.plaintext_size;
+  const Region& listed = contents.listing.chunks;
+  auto staging = Region::allocate(listed.size());
+  if (!staging.ok()) return staging.status();
+  contents.staging = std::move(*staging);
+  payload::Tree tree(plaintext);
+  auto s = payload::decrypt_range(keys_, plaintext, 0, payload::chunk_count(plaintext), payload, contents, &tree, prefix(), pool, control, care);
+  if (s.ok()) s = check_digest(tree);
+  if (!s.ok()) return s;
+  if (!crypto::equal(View(contents.staging.data(), listed.size()), View(listed.data(), listed.size())))
+    return Status(Code::INTEGRITY_FAILED, "the payload changed while it was read");
+  return {};
+}
 
-  if (trusts_publishers_) {
-    // The whole payload in one pass, hashed as it is decrypted. The manifest was acted upon before its leaves were checked,
-    // so its bytes must come out the same.
-    const Region& listed = contents->listing.chunks;
-    auto staging = Region::allocate(listed.size());
-    if (!staging.ok()) return staging.status();
-    contents->staging = std::move(*staging);
-    payload::Tree tree(plaintext);
-    auto s = payload::decrypt_range(keys_, plaintext, 0, chunks, payload, *contents, &tree, prefix(), pool, control);
-    if (!s.ok()) return blame(s, payload, big_offset, pool);
-    if (s = check_digest(tree); !s.ok()) return s;
-    if (!crypto::equal(View(contents->staging.data(), listed.size()), View(listed.data(), listed.size())))
-      return Status(Code::INTEGRITY_FAILED, "the payload changed while it was read");
+Result<std::vector<LoadedFile>> Opened::load(payload::Source& source, std::optional<uint64_t> big_offset, payload::Pool& pool,
+                                             const payload::Control& control, View stored_tree) const {
+  const uint64_t plaintext = header_.core.plaintext_size, chunks = payload::chunk_count(plaintext);
+  if (auto s = check_length(source.size(), big_offset); !s.ok()) return s;
+  KeptStart payload(source);
+  const auto tree = publishers_tree(stored_tree);
+  payload::Rereads rereads(kRereads);
+  const payload::Care care{tree ? &*tree : nullptr, &rereads};
+  auto contents = prepare(payload, pool, control, care);
+  if (!contents.ok()) return blame(contents.status(), payload, big_offset, pool);
+  Status s;
+  if (trusts_publishers_ && !tree) {
+    s = decrypt_signed(payload, *contents, pool, control, care);
   } else {
     const uint64_t first = contents->listing.area_chunk;
-    auto s = payload::decrypt_range(keys_, plaintext, first, chunks - first, payload, *contents, nullptr, prefix(), pool, control);
-    if (!s.ok()) return blame(s, payload, big_offset, pool);
+    s = payload::decrypt_range(keys_, plaintext, first, chunks - first, payload, *contents, nullptr, prefix(), pool, control, care);
   }
+  if (!s.ok()) return blame(s, payload, big_offset, pool);
   for (const LoadedFile& file : contents->files) {
-    auto s = check_padding(View(file.region.data() + file.size, file.region.size() - size_t(file.size)), file.path);
+    s = check_padding(View(file.region.data() + file.size, file.region.size() - size_t(file.size)), file.path);
     if (!s.ok()) return s;
   }
   return std::move(contents->files);

@@ -28,10 +28,11 @@ class Opened {
   bool by_policy() const { return by_policy_; }  // the slot that opened carries a policy
 
   // Step 8: the whole model, each file into a region of its own. `payload` serves payload offsets. With publishers
-  // in the Trust, nothing is returned before the digest is checked. Where payload bytes from `big_offset` on came as a part of
+  // in the Trust, nothing is returned before the digest is checked; where the root of `stored_tree`, untrusted `.tree` bytes, is
+  // that digest, no batch is decrypted before it is checked. Where payload bytes from `big_offset` on came as a part of
   // their own, and none of its first chunks is authentic, the error is PARTS_MISMATCH.
   Result<std::vector<LoadedFile>> load(payload::Source& payload, std::optional<uint64_t> big_offset, payload::Pool& pool,
-                                       const payload::Control& control) const;
+                                       const payload::Control& control, View stored_tree = {}) const;
 
   // What whoever reads the payload in another way than load() (a Reader) goes by.
   const payload::Keys& keys() const { return keys_; }
@@ -45,7 +46,10 @@ class Opened {
  private:
   struct Contents;
   Opened() = default;
-  Result<Contents> prepare(payload::Source& payload, payload::Pool& pool, const payload::Control& control) const;
+  std::optional<payload::Tree> publishers_tree(View stored) const;
+  Result<Contents> prepare(payload::Source& payload, payload::Pool& pool, const payload::Control& control, const payload::Care& care) const;
+  Status decrypt_signed(payload::Source& payload, Contents& contents, payload::Pool& pool, const payload::Control& control,
+                        const payload::Care& care) const;
   bool belongs(payload::Source& payload, uint64_t big_offset, payload::Pool& pool) const;
 
   Header header_;

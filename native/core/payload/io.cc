@@ -157,6 +157,14 @@ Status JoinedSource::read(uint64_t offset, Span out) {
   return second_.read(0, out.sub(before, out.size - before));
 }
 
+bool JoinedSource::renew(uint64_t offset, uint64_t size) {
+  const uint64_t first = first_.size();
+  if (offset >= first) return second_.renew(offset - first, size);
+  const uint64_t before = std::min(size, first - offset);
+  const bool renewed = first_.renew(offset, before);
+  return (before < size && second_.renew(0, size - before)) || renewed;
+}
+
 Status JoinedSource::check_unchanged() {
   Status status = first_.check_unchanged();
   return status.ok() ? second_.check_unchanged() : status;

@@ -13,6 +13,8 @@ class Source {
   virtual ~Source() = default;
   virtual uint64_t size() const = 0;
   virtual Status read(uint64_t offset, Span out) = 0;  // all of out or an error; a short source is CONTAINER_TRUNCATED
+  // What was read there is damaged. Whether another read may give other bytes: where they come over a network.
+  virtual bool renew(uint64_t /*offset*/, uint64_t /*size*/) { return false; }
   // SOURCE_CHANGED where what was read so far may not be what lies there now. Only a SteadyFile below can tell.
   virtual Status check_unchanged() { return {}; }
 };
@@ -92,6 +94,7 @@ class JoinedSource : public Source {
   JoinedSource(Source& first, Source& second) : first_(first), second_(second) {}
   uint64_t size() const override { return first_.size() + second_.size(); }
   Status read(uint64_t offset, Span out) override;
+  bool renew(uint64_t offset, uint64_t size) override;
   Status check_unchanged() override;
 
  private:

@@ -152,7 +152,41 @@ Status open_run(crypto::Gcm& gcm, const Keys& keys, const Run& run, View sealed,
   return Status();
 }
 
+// The sealed chunks of `run`. With a verified tree the whole batch around them is read and compared with its node first.
+Result<View> fetch(Worker& worker, View prefix, const Run& run, Source& sealed, const Tree* verified) {
+  const uint64_t batch = run.first / kBatchChunks;
+  const Run fetched = verified != nullptr ? Run::of_batch(run.plaintext_size, batch) : run;
+  Status status = worker.sealed.reserve(fetched.sealed_size());
+  if (!status.ok()) return status;
+  const Span bytes = worker.sealed.span(fetched.sealed_size());
+  status = sealed.read(chunk_offset(fetched.first), bytes);
+  if (!status.ok()) return status;
+  if (verified != nullptr) {
+    Result<Node> node = Tree::hash_batch(batch == 0 ? prefix : View(), bytes);
+    if (!node.ok()) return node.status();
+    if (*node != verified->node(batch))
+      return Status(Code::DIGEST_MISMATCH, "chunks of the payload are not those of the digest");
+  }
+  return View(bytes).sub(size_t((run.first - fetched.first) * kSealedChunk), run.sealed_size());
+}
+
+// `attempt` reads and decrypts `run`; once more if that finds damage and there is hope.
+template <class Attempt>
+Status with_reread(Source& sealed, const Run& run, Rereads* rereads, const Attempt& attempt) {
+  Status status = attempt();
+  if (status.code != Code::INTEGRITY_FAILED && status.code != Code::DIGEST_MISMATCH) return status;
+  if (rereads == nullptr || !rereads->take() || !sealed.renew(chunk_offset(run.first), run.sealed_size())) return status;
+  return attempt();
+}
+
 }  // namespace
+
+bool Rereads::take() {
+  unsigned left = left_.load();
+  while (left > 0 && !left_.compare_exchange_weak(left, left - 1)) {
+  }
+  return left > 0;
+}
 
 Result<Keys> derive(View data_key, View salt, View context) {
   if (data_key.size != 32) return Status(Code::KEY_INVALID, "a data key has 32 bytes");
@@ -216,13 +250,14 @@ Status hash_all(View prefix, uint64_t plaintext_size, Source& sealed, Tree& tree
 }
 
 Status decrypt_range(const Keys& keys, uint64_t plaintext_size, uint64_t first, uint64_t count, Source& sealed,
-                     Target& target, Tree* tree, View prefix, Pool& pool, const Control& control) {
+                     Target& target, Tree* tree, View prefix, Pool& pool, const Control& control, const Care& care) {
   const uint64_t chunks = chunk_count(plaintext_size);
   Status status = check_sizes(plaintext_size, first, count, chunks);
   if (!status.ok() || count == 0) return status;
   const uint64_t end = first + count, first_batch = first / kBatchChunks, last_batch = (end - 1) / kBatchChunks;
+  if ((tree != nullptr || care.verified != nullptr) && prefix.size != kPrefix)
+    return invalid("the payload's prefix has 56 bytes");
   if (tree != nullptr) {
-    if (prefix.size != kPrefix) return invalid("the payload's prefix has 56 bytes");
     if (first % kBatchChunks != 0 || (end % kBatchChunks != 0 && end != chunks))
       return invalid("a tree takes whole batches");
   }
@@ -236,10 +271,12 @@ Status decrypt_range(const Keys& keys, uint64_t plaintext_size, uint64_t first, 
     Status done = need_cipher(worker, keys);
     if (done.ok()) done = worker.sealed.reserve(largest_sealed(plaintext_size));
     if (!done.ok()) return done;
-    const Span bytes = worker.sealed.span(run.sealed_size());
-    done = sealed.read(chunk_offset(run.first), bytes);
-    if (done.ok()) done = open_run(*worker.gcm, keys, run, bytes, [&](uint64_t chunk) { return target.at(chunk); });
-    if (done.ok() && tree != nullptr) done = note_node(prefix, bytes, batch, *tree);
+    done = with_reread(sealed, care.verified != nullptr ? Run::of_batch(plaintext_size, batch) : run, care.rereads, [&] {
+      Result<View> chunks = fetch(worker, prefix, run, sealed, care.verified);
+      if (!chunks.ok()) return chunks.status();
+      Status opened = open_run(*worker.gcm, keys, run, *chunks, [&](uint64_t chunk) { return target.at(chunk); });
+      return opened.ok() && tree != nullptr ? note_node(prefix, *chunks, batch, *tree) : opened;
+    });
     if (done.ok()) progress.add(run.plain_size());
     return done;
   });
@@ -253,27 +290,18 @@ Status read_batch(Worker& worker, const Keys& keys, View prefix, uint64_t plaint
   const Run whole = Run::of_batch(plaintext_size, batch);
   const uint64_t begin = std::max(offset, whole.plain_offset());
   const uint64_t end = std::min(offset + out.size, whole.plain_offset() + whole.plain_size());
-  Run run{plaintext_size, begin / kChunk, (end - 1) / kChunk - begin / kChunk + 1};
-  const Run fetched = tree != nullptr ? whole : run;
+  const Run run{plaintext_size, begin / kChunk, (end - 1) / kChunk - begin / kChunk + 1};
   Status status = need_cipher(worker, keys);
   if (status.ok()) status = need_plain(worker, size_t(kChunk));
-  if (status.ok()) status = worker.sealed.reserve(fetched.sealed_size());
   if (!status.ok()) return status;
-  const Span bytes = worker.sealed.span(fetched.sealed_size());
-  status = sealed.read(chunk_offset(fetched.first), bytes);
-  if (!status.ok()) return status;
-  if (tree != nullptr) {
-    Result<Node> node = Tree::hash_batch(batch == 0 ? prefix : View(), bytes);
-    if (!node.ok()) return node.status();
-    if (*node != tree->node(batch))
-      return Status(Code::DIGEST_MISMATCH, "chunks of the payload are not those of the digest");
-  }
+  Result<View> chunks = fetch(worker, prefix, run, sealed, tree);
+  if (!chunks.ok()) return chunks.status();
   for (uint64_t k = run.first; k < run.first + run.count; k++) {
     const uint64_t from = std::max(begin, k * kChunk), length = plain_length(plaintext_size, k);
     const uint64_t to = std::min(end, k * kChunk + length);
     const bool entire = to - from == length;
     uint8_t* goal = out.data + (from - offset);
-    const View chunk = View(bytes).sub(size_t((k - fetched.first) * kSealedChunk), size_t(length + kTag));
+    const View chunk = chunks->sub(size_t((k - run.first) * kSealedChunk), size_t(length + kTag));
     status = open_run(*worker.gcm, keys, Run{plaintext_size, k, 1}, chunk,
                       [&](uint64_t) { return entire ? goal : worker.plain.data(); });
     if (!status.ok()) return status;
@@ -287,12 +315,10 @@ Status check_end(Worker& worker, const Keys& keys, uint64_t plaintext_size, Sour
   const Run last{plaintext_size, chunk_count(plaintext_size) - 1, 1};
   Status status = need_cipher(worker, keys);
   if (status.ok()) status = need_plain(worker, size_t(kChunk));
-  if (status.ok()) status = worker.sealed.reserve(last.sealed_size());
   if (!status.ok()) return status;
-  const Span bytes = worker.sealed.span(last.sealed_size());
-  status = sealed.read(chunk_offset(last.first), bytes);
-  if (status.ok()) status = open_run(*worker.gcm, keys, last, bytes, [&](uint64_t) { return worker.plain.data(); });
-  return status;
+  Result<View> chunk = fetch(worker, View(), last, sealed, nullptr);
+  if (!chunk.ok()) return chunk.status();
+  return open_run(*worker.gcm, keys, last, *chunk, [&](uint64_t) { return worker.plain.data(); });
 }
 
 }  // namespace

@@ -37,11 +37,26 @@ class Target {
   virtual uint8_t* at(uint64_t chunk) = 0;
 };
 
+// How many damaged batches may be read once more.
+class Rereads {
+ public:
+  explicit Rereads(unsigned most) : left_(most) {}
+  bool take();
+
+ private:
+  std::atomic<unsigned> left_;
+};
+
+struct Care {
+  const Tree* verified = nullptr;  // each batch is compared with it, whole, before any of it is decrypted: DIGEST_MISMATCH
+  Rereads* rereads = nullptr;      // a damaged batch is read once more where the source can be renewed
+};
+
 // Decrypts chunks [first, first + count) from `sealed` (offsets are payload offsets) straight into `target`; with `tree`,
 // also notes the node of every batch, for which the range must start and end on batch boundaries (or the last chunk).
 // A chunk that is not authentic: INTEGRITY_FAILED; its place in the target is wiped. The caller releases nothing on failure.
 Status decrypt_range(const Keys& keys, uint64_t plaintext_size, uint64_t first, uint64_t count, Source& sealed,
-                     Target& target, Tree* tree, View prefix, Pool& pool, const Control& control);
+                     Target& target, Tree* tree, View prefix, Pool& pool, const Control& control, const Care& care = {});
 
 // Random access to plaintext bytes [offset, offset + out.size): authenticates the last chunk once per Reader first, so a
 // truncated payload is never taken for a whole one. With a verified tree also checks each touched batch against it, before

@@ -52,6 +52,12 @@ async function check<T>({ db, keys, now, audit }: Context, claim: Claim, then: T
   }
   const holds = await passwordHolds(user?.password, password);
   const done = await db.transaction().execute(async (trx) => {
+    // Guesses that other processes checked at the same time count: whoever is locked by them is not told that this one was right.
+    const locked = (await lockedUntil(trx, attempt)) - now();
+    if (locked > 0) {
+      await audit.append(trx, { ...whose, outcome: 'denied' });
+      return { locked };
+    }
     const fresh = user && holds ? await unchanged(trx, user) : undefined;
     if (fresh) {
       await forgiveNetwork(trx, attempt);
@@ -62,6 +68,7 @@ async function check<T>({ db, keys, now, audit }: Context, claim: Claim, then: T
     return undefined;
   });
   if (!done) throw new ModelGuardError('NOT_AUTHENTICATED', 'E-mail address or password is wrong');
+  if (done.locked !== undefined) throw new TooMany(done.locked);
   return done.result;
 }
 

@@ -22,7 +22,8 @@ export async function registerAccounts(app: FastifyInstance, context: Context, t
   implement(app, 'login', ({ body, caller, request }) => login(body, caller, networkOf(request.ip)));
   implement(app, 'jwks', async () => {
     const published = [...(await tokens.keys())];
-    return { keys: published, statement: sayAs(keys.signing, { kind: 'jwks', server, time: now(), keys: published }) };
+    const { key } = await keys.newest(db);
+    return { keys: published, statement: sayAs(key, { kind: 'jwks', server, time: now(), keys: published }) };
   });
 
   implement(app, 'account', async (exchange) => {

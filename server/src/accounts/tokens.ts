@@ -9,6 +9,8 @@ import { makeSharedSecret, type TokenSigner, tokenKeys } from './token-keys.js';
 
 export const TOKEN_SECONDS = 900;
 export const AUDIENCE = 'model-guard';
+/** By so much the clocks of a server's processes may differ: a token of one is not too early for another. */
+const SKEW_SECONDS = 30;
 const JTI = /^(0|[1-9][0-9]{0,14})-[0-9a-f]{32}$/;
 const ID = /^[0-9a-f]{32}$/;
 
@@ -47,7 +49,6 @@ export async function makeTokens(
     issuer: serverId,
     audience: AUDIENCE,
     requiredClaims: ['sub', 'role', 'iat', 'exp', 'jti'],
-    maxTokenAge: TOKEN_SECONDS,
     clockTolerance: 0,
   };
   return {
@@ -69,8 +70,9 @@ export async function makeTokens(
     async verify(token) {
       try {
         const find = ({ kid }: { kid?: string | undefined }) => signer.verifying(kid);
-        const { payload } = await jwtVerify(token, find, { ...rules, currentDate: new Date(now() * 1000) });
-        return claimsOf(payload);
+        const at = now();
+        const { payload } = await jwtVerify(token, find, { ...rules, currentDate: new Date(at * 1000) });
+        return claimsOf(payload, at);
       } catch (cause) {
         if (cause instanceof errors.JOSEError || cause instanceof TypeError)
           throw new ModelGuardError('NOT_AUTHENTICATED', 'The token is not valid', { cause, advice: 'Log in again.' });
@@ -81,7 +83,10 @@ export async function makeTokens(
   };
 }
 
-function claimsOf({ sub, jti }: JWTPayload): TokenClaims {
+function claimsOf(payload: JWTPayload, now: number): TokenClaims {
+  const { sub, jti, iat = 0 } = payload;
+  if (iat > now + SKEW_SECONDS) throw new errors.JWTClaimValidationFailed('made in the future', payload, 'iat', 'check_failed');
+  if (now - iat > TOKEN_SECONDS) throw new errors.JWTExpired('older than any token', payload, 'iat', 'check_failed');
   const epoch = JTI.exec(jti ?? '')?.[1];
   if (sub === undefined || !ID.test(sub) || epoch === undefined) throw new errors.JWTInvalid('claims of another form');
   return { account: sub, epoch: Number(epoch) };

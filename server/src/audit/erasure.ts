@@ -3,7 +3,7 @@ import { forgiveAll } from '../accounts/failures.js';
 import { removeFirstPassword } from '../accounts/first-start.js';
 import { findUser, keepAnAdministrator } from '../accounts/users.js';
 import type { Context, Member } from '../context.js';
-import { scrub } from '../database/scrubbing.js';
+import { type Deleted, noteDeletion, scrub } from '../database/scrubbing.js';
 
 /**
  * Erases an account, its devices, entitlements, leases and challenges, and destroys the key of its subject. What others may need stays,
@@ -12,7 +12,7 @@ import { scrub } from '../database/scrubbing.js';
  */
 export async function eraseUser(context: Context, caller: Member, account: string): Promise<void> {
   const { db } = context;
-  const gone = await db.transaction().execute(async (trx) => {
+  const deleted = await db.transaction().execute(async (trx): Promise<Deleted> => {
     const { subject, wrapped, email_index, password } = await findUser(trx, account);
     await keepAnAdministrator(trx, account);
     // While the key is still there: of somebody who erases himself, not even this is left readable.
@@ -37,8 +37,9 @@ export async function eraseUser(context: Context, caller: Member, account: strin
     await trx.deleteFrom('users').where('id', '=', account).execute();
     await trx.updateTable('audit').set({ actor: null }).where('actor', '=', subject).execute();
     await trx.deleteFrom('subjects').where('id', '=', subject).execute();
-    return [wrapped, email_index, Buffer.from(password)];
+    const gone = [wrapped, email_index, Buffer.from(password)];
+    return { note: await noteDeletion(trx), gone, from: ['subjects', 'users', 'login_failures'] };
   });
-  await scrub(context, gone);
+  await scrub(context, deleted);
   await removeFirstPassword(context);
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { FieldCipher } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
-import type { Connection, Database } from '../context.js';
+import type { Connection } from '../context.js';
 import type { Schema } from '../database/schema.js';
 
 /** A subject and its wrapped key. */
@@ -34,8 +34,8 @@ export const findSubject = (connection: Connection, id: string): Promise<Subject
   connection.selectFrom('subjects').select(['id', 'wrapped']).where('id', '=', id).executeTakeFirst();
 
 /** Destroys the keys of days that are over for `days` days; returns them, wrapped. */
-export async function forgetDays(db: Database, days: number, now: number): Promise<Buffer[]> {
-  const gone = await db
+export async function forgetDays(trx: Transaction<Schema>, days: number, now: number): Promise<Buffer[]> {
+  const gone = await trx
     .deleteFrom('subjects')
     .where('kind', '=', 'day')
     .where('day', '<', dayOf(now - days * DAY))

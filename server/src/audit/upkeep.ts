@@ -1,7 +1,9 @@
 /** What the log does by itself: forgetting those who were never known. */
 import { forgetFailures } from '../accounts/failures.js';
 import type { Context } from '../context.js';
-import { scrub } from '../database/scrubbing.js';
+import { type Deleted, noteDeletion, scrub } from '../database/scrubbing.js';
+import { forgetCounts } from '../http/shared-counts.js';
+import { forgetClaims } from '../keys/claim.js';
 import { forgetDays } from './subjects.js';
 
 const HOUR_MS = 3_600_000;
@@ -22,9 +24,20 @@ export function startAudit(context: Context): () => Promise<void> {
   };
 }
 
-/** Failures of log-ins of the day before, the keys of days that are over for longer than the retention time; and what an erasure left that was killed before its end. */
+/**
+ * Failures of log-ins of the day before, the keys of days that are over for longer than the retention time; and what an erasure left
+ * that was killed before its end. Several processes at once do no harm.
+ */
 export async function forget(context: Context): Promise<void> {
   const { db, config, now } = context;
-  await forgetFailures(db, now());
-  await scrub(context, await forgetDays(db, config.unknownLoginRetentionDays, now()));
+  const deleted = await db.transaction().execute(async (trx): Promise<Deleted | undefined> => {
+    await forgetFailures(trx, now());
+    const gone = await forgetDays(trx, config.unknownLoginRetentionDays, now());
+    return gone.length > 0 ? { note: await noteDeletion(trx), gone, from: ['subjects'] } : undefined;
+  });
+  if (config.databaseUrl !== undefined) {
+    await forgetCounts(db);
+    await forgetClaims(db, now());
+  }
+  await scrub(context, deleted);
 }

@@ -1,199 +1,238 @@
 /** The first tables. What a value may be is said here too, so that a fault of the code does not become a fault of the data. */
 import { ROLES } from '@org/model-guard/server-kit';
+import type { Words } from './words.js';
 
-const ID = "CHECK (length(%) = 32 AND % NOT GLOB '*[^0-9a-f]*')";
-const id = (column: string): string => `${column} TEXT NOT NULL ${ID.replaceAll('%', column)}`;
-const flag = (column: string): string => `${column} INTEGER NOT NULL DEFAULT 0 CHECK (${column} IN (0, 1))`;
-const time = (column: string): string => `${column} INTEGER NOT NULL CHECK (${column} >= 0)`;
-const maybeTime = (column: string): string => `${column} INTEGER CHECK (${column} >= 0)`;
-const oneOf = (column: string, values: readonly string[]): string =>
-  `${column} TEXT NOT NULL CHECK (${column} IN (${values.map((value) => `'${value}'`).join(', ')}))`;
+/** The statements in a database's own words. */
+export function firstTables({ number, bytes, text, table, keyed, passing, isHex }: Words): readonly string[] {
+  const hexId = (column: string): string => `CHECK (length(${column}) = 32 AND ${isHex(column)})`;
+  const id = (column: string): string => `${column} ${text} NOT NULL ${hexId(column)}`;
+  const flag = (column: string): string => `${column} ${number} NOT NULL DEFAULT 0 CHECK (${column} IN (0, 1))`;
+  const time = (column: string): string => `${column} ${number} NOT NULL CHECK (${column} >= 0)`;
+  const maybeTime = (column: string): string => `${column} ${number} CHECK (${column} >= 0)`;
+  const oneOf = (column: string, values: readonly string[]): string =>
+    `${column} ${text} NOT NULL CHECK (${column} IN (${values.map((value) => `'${value}'`).join(', ')}))`;
 
-export const FIRST: readonly string[] = [
-  'CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT',
+  return [
+    `CREATE TABLE meta (key ${text} PRIMARY KEY NOT NULL, value ${text} NOT NULL) ${table}`,
 
-  `CREATE TABLE subjects (
-    ${id('id')} PRIMARY KEY,
-    wrapped BLOB NOT NULL,
-    ${oneOf('kind', ['user', 'day'])},
-    day TEXT UNIQUE CHECK ((kind = 'day') = (day IS NOT NULL)),
-    ${time('created')}
-  ) STRICT`,
+    `CREATE TABLE subjects (
+      ${id('id')} PRIMARY KEY,
+      wrapped ${bytes} NOT NULL,
+      ${oneOf('kind', ['user', 'day'])},
+      day ${text} UNIQUE CHECK ((kind = 'day') = (day IS NOT NULL)),
+      ${time('created')}
+    ) ${table}`,
 
-  // The subject's key is destroyed only together with the account, in either order.
-  `CREATE TABLE users (
-    ${id('id')} PRIMARY KEY,
-    ${id('subject')} UNIQUE REFERENCES subjects (id) DEFERRABLE INITIALLY DEFERRED,
-    email_index BLOB NOT NULL UNIQUE CHECK (length(email_index) = 32),
-    profile BLOB NOT NULL,
-    password TEXT NOT NULL,
-    ${oneOf('role', ROLES)},
-    ${flag('disabled')},
-    ${flag('must_change_password')},
-    token_epoch INTEGER NOT NULL DEFAULT 0 CHECK (token_epoch >= 0),
-    ${time('created')}
-  ) STRICT`,
-  'CREATE INDEX users_created ON users (created, id)',
+    // The subject's key is destroyed only together with the account, in either order.
+    `CREATE TABLE users (
+      ${id('id')} PRIMARY KEY,
+      ${id('subject')} UNIQUE REFERENCES subjects (id) DEFERRABLE INITIALLY DEFERRED,
+      email_index ${bytes} NOT NULL UNIQUE CHECK (length(email_index) = 32),
+      profile ${bytes} NOT NULL,
+      password ${text} NOT NULL,
+      ${oneOf('role', ROLES)},
+      ${flag('disabled')},
+      ${flag('must_change_password')},
+      token_epoch ${number} NOT NULL DEFAULT 0 CHECK (token_epoch >= 0),
+      ${time('created')}
+    ) ${table}`,
+    'CREATE INDEX users_created ON users (created, id)',
 
-  `CREATE TABLE login_failures (
-    email_index BLOB PRIMARY KEY NOT NULL CHECK (length(email_index) = 32),
-    failures INTEGER NOT NULL CHECK (failures > 0),
-    ${time('last')},
-    ${time('locked_until')}
-  ) STRICT`,
-  'CREATE INDEX login_failures_last ON login_failures (last)',
+    `CREATE TABLE login_failures (
+      email_index ${bytes} NOT NULL CHECK (length(email_index) = 32),
+      network ${bytes} NOT NULL CHECK (length(network) IN (0, 32)),
+      failures ${number} NOT NULL CHECK (failures > 0),
+      ${time('first')},
+      last ${number} NOT NULL CHECK (last >= first),
+      ${time('locked_until')},
+      PRIMARY KEY (email_index, network)
+    ) ${table}`,
+    'CREATE INDEX login_failures_last ON login_failures (last)',
 
-  `CREATE TABLE token_keys (kid TEXT PRIMARY KEY NOT NULL, jwk TEXT NOT NULL, ${time('expires')}) STRICT`,
-  'CREATE INDEX token_keys_expires ON token_keys (expires)',
+    `CREATE TABLE token_keys (kid ${text} PRIMARY KEY NOT NULL, jwk ${text} NOT NULL, ${time('expires')}) ${table}`,
+    'CREATE INDEX token_keys_expires ON token_keys (expires)',
 
-  `CREATE TABLE devices (
-    ${id('id')} PRIMARY KEY,
-    ${id('account')},
-    name BLOB NOT NULL,
-    public_key TEXT NOT NULL UNIQUE,
-    machine_identity BLOB CHECK (length(machine_identity) = 32),
-    ${oneOf('state', ['pending', 'approved', 'revoked'])},
-    ${time('created')},
-    ${maybeTime('decided')}
-  ) STRICT`,
-  'CREATE INDEX devices_account ON devices (account)',
-  'CREATE INDEX devices_created ON devices (created, id)',
+    `CREATE TABLE devices (
+      ${id('id')} PRIMARY KEY,
+      ${id('account')},
+      name ${bytes} NOT NULL,
+      public_key ${text} NOT NULL UNIQUE,
+      machine_identity ${bytes} CHECK (length(machine_identity) = 32),
+      ${oneOf('state', ['pending', 'approved', 'revoked'])},
+      ${time('created')},
+      ${maybeTime('decided')}
+    ) ${table}`,
+    'CREATE INDEX devices_account ON devices (account)',
+    'CREATE INDEX devices_created ON devices (created, id)',
 
-  `CREATE TABLE challenges (
-    challenge TEXT PRIMARY KEY NOT NULL,
-    ${oneOf('purpose', ['enrolment', 'lease-request'])},
-    ${id('account')},
-    nonce BLOB CHECK ((purpose = 'enrolment') = (nonce IS NOT NULL)),
-    ${time('expires')}
-  ) STRICT`,
-  'CREATE INDEX challenges_expires ON challenges (expires)',
-  'CREATE INDEX challenges_account ON challenges (account)',
+    `CREATE TABLE challenges (
+      challenge ${text} PRIMARY KEY NOT NULL,
+      ${oneOf('purpose', ['enrolment', 'lease-request'])},
+      ${id('account')},
+      nonce ${bytes} CHECK ((purpose = 'enrolment') = (nonce IS NOT NULL)),
+      ${time('expires')}
+    ) ${table}`,
+    'CREATE INDEX challenges_expires ON challenges (expires)',
+    'CREATE INDEX challenges_account ON challenges (account)',
 
-  'CREATE TABLE publishers (name TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (name, key)) STRICT, WITHOUT ROWID',
+    `CREATE TABLE publishers (name ${text} NOT NULL, key ${text} NOT NULL, PRIMARY KEY (name, key)) ${keyed}`,
 
-  `CREATE TABLE versions (
-    name TEXT NOT NULL,
-    version TEXT NOT NULL,
-    ordinal INTEGER NOT NULL CHECK (ordinal > 0),
-    ${oneOf('state', ['pending', 'released', 'rejected', 'revoked'])},
-    format TEXT NOT NULL,
-    ${id('payload_id')},
-    digest TEXT NOT NULL,
-    small BLOB NOT NULL,
-    wrapped_to TEXT NOT NULL,
-    big_name TEXT NOT NULL,
-    big_size INTEGER NOT NULL CHECK (big_size >= 0),
-    publisher TEXT NOT NULL,
-    ${id('published_by')},
-    ${time('created')},
-    ${maybeTime('decided')},
-    PRIMARY KEY (name, version)
-  ) STRICT`,
-  'CREATE UNIQUE INDEX versions_ordinal ON versions (name, ordinal)',
-  'CREATE INDEX versions_state ON versions (state, name, ordinal)',
-  'CREATE INDEX versions_wrapped_to ON versions (wrapped_to)',
-  'CREATE INDEX versions_big_name ON versions (big_name)',
-  'CREATE INDEX versions_created ON versions (created, name, version)',
+    `CREATE TABLE versions (
+      name ${text} NOT NULL,
+      version ${text} NOT NULL,
+      ordinal ${number} NOT NULL CHECK (ordinal > 0),
+      ${oneOf('state', ['pending', 'released', 'rejected', 'revoked'])},
+      format ${text} NOT NULL,
+      ${id('payload_id')},
+      digest ${text} NOT NULL,
+      small ${bytes} NOT NULL,
+      wrapped_to ${text} NOT NULL,
+      big_name ${text} NOT NULL,
+      big_size ${number} NOT NULL CHECK (big_size >= 0),
+      publisher ${text} NOT NULL,
+      ${id('published_by')},
+      ${time('created')},
+      ${maybeTime('decided')},
+      PRIMARY KEY (name, version)
+    ) ${table}`,
+    'CREATE UNIQUE INDEX versions_ordinal ON versions (name, ordinal)',
+    'CREATE INDEX versions_state ON versions (state, name, ordinal)',
+    'CREATE INDEX versions_wrapped_to ON versions (wrapped_to)',
+    'CREATE INDEX versions_big_name ON versions (big_name)',
+    'CREATE INDEX versions_created ON versions (created, name, version)',
 
-  `CREATE TABLE entitlements (
-    ${id('id')} PRIMARY KEY,
-    ${oneOf('kind', ['model', 'archive'])},
-    name TEXT NOT NULL,
-    ${id('account')},
-    device TEXT ${ID.replaceAll('%', 'device')},
-    seats INTEGER NOT NULL CHECK (seats > 0),
-    lease_seconds INTEGER NOT NULL CHECK (lease_seconds > 0),
-    offline_seconds INTEGER NOT NULL CHECK (offline_seconds >= 0),
-    ${maybeTime('not_before')},
-    ${maybeTime('not_after')},
-    ${time('created')}
-  ) STRICT`,
-  'CREATE INDEX entitlements_account ON entitlements (account, kind, name)',
-  'CREATE INDEX entitlements_device ON entitlements (device)',
-  'CREATE INDEX entitlements_name ON entitlements (kind, name)',
-  'CREATE INDEX entitlements_created ON entitlements (created, id)',
+    `CREATE TABLE entitlements (
+      ${id('id')} PRIMARY KEY,
+      ${oneOf('kind', ['model', 'archive'])},
+      name ${text} NOT NULL,
+      ${id('account')},
+      device ${text} ${hexId('device')},
+      seats ${number} NOT NULL CHECK (seats > 0),
+      lease_seconds ${number} NOT NULL CHECK (lease_seconds > 0),
+      offline_seconds ${number} NOT NULL CHECK (offline_seconds >= 0),
+      ${maybeTime('not_before')},
+      ${maybeTime('not_after')},
+      ${time('created')}
+    ) ${table}`,
+    'CREATE INDEX entitlements_account ON entitlements (account, kind, name)',
+    'CREATE INDEX entitlements_device ON entitlements (device)',
+    'CREATE INDEX entitlements_name ON entitlements (kind, name)',
+    'CREATE INDEX entitlements_created ON entitlements (created, id)',
 
-  `CREATE TABLE leases (
-    ${id('id')} PRIMARY KEY,
-    ${id('entitlement')},
-    name TEXT NOT NULL,
-    version TEXT NOT NULL,
-    ${id('device')},
-    ${id('account')},
-    ${time('not_before')},
-    ${time('not_after')},
-    ${time('offline_until')},
-    ${flag('revoked')},
-    ${time('created')}
-  ) STRICT`,
-  // Seats are counted by entitlement among the leases that still hold.
-  'CREATE INDEX leases_entitlement ON leases (entitlement, revoked, not_after)',
-  'CREATE INDEX leases_device ON leases (device, name, version)',
-  'CREATE INDEX leases_account ON leases (account)',
-  'CREATE INDEX leases_name ON leases (name, version)',
-  'CREATE INDEX leases_not_after ON leases (not_after)',
-  'CREATE INDEX leases_created ON leases (created, id)',
+    `CREATE TABLE leases (
+      ${id('id')} PRIMARY KEY,
+      ${id('entitlement')},
+      name ${text} NOT NULL,
+      version ${text} NOT NULL,
+      ${id('device')},
+      ${id('account')},
+      ${time('not_before')},
+      ${time('not_after')},
+      ${time('offline_until')},
+      ${flag('revoked')},
+      ${time('created')}
+    ) ${table}`,
+    // Seats are counted by entitlement among the leases that still hold.
+    'CREATE INDEX leases_entitlement ON leases (entitlement, revoked, not_after)',
+    'CREATE INDEX leases_device ON leases (device, name, version)',
+    'CREATE INDEX leases_account ON leases (account)',
+    'CREATE INDEX leases_name ON leases (name, version)',
+    'CREATE INDEX leases_not_after ON leases (not_after)',
+    'CREATE INDEX leases_created ON leases (created, id)',
 
-  `CREATE TABLE archives (
-    name TEXT PRIMARY KEY NOT NULL,
-    ${oneOf('format', ['container', 'legacy'])},
-    sha256 TEXT NOT NULL,
-    size INTEGER NOT NULL CHECK (size > 0),
-    fragment BLOB NOT NULL,
-    wrapped_to TEXT NOT NULL,
-    ${id('registered_by')},
-    ${time('created')}
-  ) STRICT`,
-  'CREATE INDEX archives_wrapped_to ON archives (wrapped_to)',
+    `CREATE TABLE archives (
+      name ${text} PRIMARY KEY NOT NULL,
+      ${oneOf('format', ['container', 'legacy'])},
+      sha256 ${text} NOT NULL,
+      size ${number} NOT NULL CHECK (size > 0),
+      fragment ${bytes} NOT NULL,
+      wrapped_to ${text} NOT NULL,
+      ${id('registered_by')},
+      ${time('created')}
+    ) ${table}`,
+    'CREATE INDEX archives_wrapped_to ON archives (wrapped_to)',
 
-  `CREATE TABLE encryption_keys (
-    key TEXT PRIMARY KEY NOT NULL,
-    ${oneOf('state', ['current', 'retiring', 'removed'])},
-    ${maybeTime('until')},
-    ${time('created')}
-  ) STRICT`,
-  // There is one current key at any time.
-  "CREATE UNIQUE INDEX encryption_keys_current ON encryption_keys (state) WHERE state = 'current'",
+    `CREATE TABLE encryption_keys (
+      key ${text} PRIMARY KEY NOT NULL,
+      ${oneOf('state', ['current', 'retiring', 'removed'])},
+      ${maybeTime('until')},
+      ${time('created')}
+    ) ${table}`,
+    // There is one current key at any time.
+    "CREATE UNIQUE INDEX encryption_keys_current ON encryption_keys (state) WHERE state = 'current'",
 
-  `CREATE TABLE successions (
-    ordinal INTEGER PRIMARY KEY NOT NULL CHECK (ordinal > 0),
-    statement TEXT NOT NULL,
-    key TEXT NOT NULL UNIQUE,
-    ${time('created')}
-  ) STRICT`,
+    `CREATE TABLE successions (
+      ordinal ${number} PRIMARY KEY NOT NULL CHECK (ordinal > 0),
+      statement ${text} NOT NULL,
+      key ${text} NOT NULL UNIQUE,
+      ${time('created')}
+    ) ${table}`,
 
-  `CREATE TABLE rotations (
-    ${id('id')} PRIMARY KEY,
-    from_key TEXT NOT NULL,
-    to_key TEXT NOT NULL,
-    total INTEGER NOT NULL CHECK (total >= 0),
-    ${time('started')},
-    ${maybeTime('finished')},
-    ${time('accept_until')}
-  ) STRICT`,
+    `CREATE TABLE rotations (
+      ${id('id')} PRIMARY KEY,
+      ordinal ${number} NOT NULL UNIQUE CHECK (ordinal > 0),
+      from_key ${text} NOT NULL,
+      to_key ${text} NOT NULL,
+      total ${number} NOT NULL CHECK (total >= 0),
+      ${time('started')},
+      ${maybeTime('finished')},
+      ${time('accept_until')}
+    ) ${table}`,
 
-  `CREATE TABLE audit (
-    seq INTEGER PRIMARY KEY NOT NULL CHECK (seq > 0),
-    bytes BLOB NOT NULL,
-    head BLOB NOT NULL CHECK (length(head) = 48),
-    ${time('time')},
-    action TEXT NOT NULL,
-    ${oneOf('outcome', ['success', 'failure', 'denied'])},
-    resource TEXT,
-    subject TEXT,
-    actor TEXT
-  ) STRICT`,
-  'CREATE INDEX audit_time ON audit (time, seq)',
-  'CREATE INDEX audit_action ON audit (action, seq)',
-  'CREATE INDEX audit_subject ON audit (subject, seq)',
-  'CREATE INDEX audit_actor ON audit (actor, seq) WHERE actor IS NOT NULL',
-  'CREATE INDEX audit_resource ON audit (resource, seq)',
-  'CREATE INDEX audit_outcome ON audit (outcome, seq)',
+    `CREATE TABLE audit (
+      seq ${number} PRIMARY KEY NOT NULL CHECK (seq > 0),
+      bytes ${bytes} NOT NULL,
+      head ${bytes} NOT NULL CHECK (length(head) = 48),
+      ${time('time')},
+      action ${text} NOT NULL,
+      ${oneOf('outcome', ['success', 'failure', 'denied'])},
+      resource ${text},
+      subject ${text},
+      actor ${text}
+    ) ${table}`,
+    'CREATE INDEX audit_time ON audit (time, seq)',
+    'CREATE INDEX audit_action ON audit (action, seq)',
+    'CREATE INDEX audit_subject ON audit (subject, seq)',
+    'CREATE INDEX audit_actor ON audit (actor, seq) WHERE actor IS NOT NULL',
+    'CREATE INDEX audit_resource ON audit (resource, seq)',
+    'CREATE INDEX audit_outcome ON audit (outcome, seq)',
 
-  `CREATE TABLE checkpoints (
-    seq INTEGER PRIMARY KEY NOT NULL CHECK (seq >= 0),
-    head BLOB NOT NULL CHECK (length(head) = 48),
-    ${time('time')},
-    signature TEXT NOT NULL
-  ) STRICT`,
-];
+    `CREATE TABLE checkpoints (
+      seq ${number} PRIMARY KEY NOT NULL CHECK (seq >= 0),
+      head ${bytes} NOT NULL CHECK (length(head) = 48),
+      ${time('time')},
+      signature ${text} NOT NULL
+    ) ${table}`,
+
+    // A big part on its way into a bucket, or there and not published yet.
+    `CREATE TABLE uploads (
+      ${id('id')} PRIMARY KEY,
+      name ${text} NOT NULL,
+      version ${text} NOT NULL,
+      part ${text} NOT NULL UNIQUE,
+      size ${number} NOT NULL CHECK (size >= 0),
+      piece_bytes ${number} NOT NULL CHECK (piece_bytes > 0),
+      storage_id ${text} NOT NULL,
+      ${id('account')},
+      ${oneOf('state', ['open', 'stored', 'removing'])},
+      ${time('created')},
+      ${time('touched')}
+    ) ${table}`,
+    'CREATE INDEX uploads_account ON uploads (account)',
+    'CREATE INDEX uploads_touched ON uploads (touched)',
+
+    `CREATE ${passing} rate_counts (
+      key ${text} PRIMARY KEY NOT NULL,
+      window_end ${number} NOT NULL,
+      count ${number} NOT NULL CHECK (count > 0)
+    ) ${table}`,
+    'CREATE INDEX rate_counts_window_end ON rate_counts (window_end)',
+
+    // Work that one replica does for all.
+    `CREATE ${passing} claims (
+      task ${text} PRIMARY KEY NOT NULL,
+      holder ${text} NOT NULL,
+      ${time('until')}
+    ) ${table}`,
+  ];
+}

@@ -1,57 +1,37 @@
-/** The database: one SQLite file, durable at every commit. */
-import { chmod, mkdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import Sqlite from 'better-sqlite3';
-import { Kysely } from 'kysely';
+/** The database: PostgreSQL where a URL says where that is, else a file of the data folder. Nobody else knows which of them it is. */
+import { mkdir } from 'node:fs/promises';
+import { ModelGuardError } from '@org/model-guard/server-kit';
+import type { Config } from '../config.js';
 import type { Database } from '../context.js';
-import { DurableDialect } from './driver.js';
+import { findSecret } from '../secrets.js';
+import { DatabaseAway } from './away.js';
 import { migrate } from './migrations.js';
-import type { Schema } from './schema.js';
+import { openPostgres } from './postgres/driver.js';
+import { openSqlite } from './sqlite/file.js';
+import { POSTGRES_WORDS, SQLITE_WORDS } from './words.js';
 
-const BUSY_MS = 5000;
+/** Where the database is. */
+export type DatabasePlace = Pick<Config, 'dataFolder' | 'databaseUrl'>;
 
-/** The file within a data folder. */
-export const databaseFile = (dataFolder: string): string => join(dataFolder, 'guard.db');
+/** The URL of PostgreSQL: the secret `model_guard_database_url`, else what the configuration says. */
+export const findDatabaseUrl = async (config: Config): Promise<string | undefined> =>
+  (await findSecret(config, 'database_url')) ?? config.databaseUrl;
 
-/** Opens and migrates the database of a data folder; makes both if they are missing, for this user alone. */
-export async function openDatabase(dataFolder: string): Promise<Database> {
+/**
+ * Opens the database and brings its tables up to date; makes the data folder if it is missing, for this user alone.
+ * @throws INVALID_ARGUMENT for a URL that is none of PostgreSQL; SERVER_UNREACHABLE
+ */
+export async function openDatabase({ dataFolder, databaseUrl }: DatabasePlace): Promise<Database> {
   await mkdir(dataFolder, { recursive: true, mode: 0o700 });
-  await tighten(databaseFile(dataFolder));
-  const file = openFile(databaseFile(dataFolder));
-  const db = new Kysely<Schema>({ dialect: new DurableDialect(file) });
+  const db = databaseUrl === undefined ? await openSqlite(dataFolder) : openPostgres(databaseUrl);
   try {
-    await migrate(db);
-  } catch (error) {
+    await migrate(db, databaseUrl === undefined ? SQLITE_WORDS : POSTGRES_WORDS);
+  } catch (cause) {
     await db.destroy();
-    throw error;
+    if (!(cause instanceof DatabaseAway)) throw cause;
+    throw new ModelGuardError('SERVER_UNREACHABLE', cause.message, {
+      advice: 'Check the URL of the database, and that it takes connections.',
+    });
   }
   return db;
-}
-
-/** A database that was copied or restored may be open to others. */
-async function tighten(file: string): Promise<void> {
-  for (const path of [file, `${file}-wal`, `${file}-shm`]) {
-    const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
-    if (found && (found.mode & 0o077) !== 0) await chmod(path, 0o600);
-  }
-}
-
-function openFile(path: string): Sqlite.Database {
-  // The log and index beside the file inherit its mode.
-  const before = process.umask(0o077);
-  try {
-    const file = new Sqlite(path, { timeout: BUSY_MS });
-    file.pragma('journal_mode = WAL');
-    // An answer that was sent is on the disk.
-    file.pragma('synchronous = FULL');
-    file.pragma('foreign_keys = ON');
-    // What is deleted is overwritten: erased keys must not linger in free pages.
-    file.pragma('secure_delete = ON');
-    file.pragma('trusted_schema = OFF');
-    return file;
-  } finally {
-    process.umask(before);
-  }
 }

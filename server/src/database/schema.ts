@@ -169,6 +169,8 @@ export interface SuccessionTable {
 
 export interface RotationTable {
   id: string;
+  /** In the order that they began. */
+  ordinal: number;
   from_key: string;
   to_key: string;
   total: number;
@@ -199,6 +201,39 @@ export interface CheckpointTable {
   signature: string;
 }
 
+/** Big parts on their way into a bucket, or there and not published yet. */
+export interface UploadTable {
+  id: string;
+  name: string;
+  version: string;
+  /** The name of the big part. */
+  part: string;
+  size: number;
+  piece_bytes: number;
+  /** What the bucket calls the upload; empty until it says so. */
+  storage_id: string;
+  account: string;
+  /** `removing`: nobody may use it any more. */
+  state: 'open' | 'stored' | 'removing';
+  created: number;
+  /** When somebody last sent something. */
+  touched: number;
+}
+
+/** How often somebody asked in a window of time; may be lost. */
+export interface RateCountTable {
+  key: string;
+  window_end: number;
+  count: number;
+}
+
+/** Work that one replica does for all; may be lost. */
+export interface ClaimTable {
+  task: string;
+  holder: string;
+  until: number;
+}
+
 export interface Schema {
   meta: MetaTable;
   subjects: SubjectTable;
@@ -217,4 +252,7 @@ export interface Schema {
   rotations: RotationTable;
   audit: AuditTable;
   checkpoints: CheckpointTable;
+  uploads: UploadTable;
+  rate_counts: RateCountTable;
+  claims: ClaimTable;
 }

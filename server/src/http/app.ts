@@ -78,7 +78,7 @@ export async function buildApp(context: Context, { tokens, version, server }: Ap
   registerAccessLog(app, log);
   await registerSecurity(app, config);
   registerBodies(app);
-  const limits = await makeLimits(app, config.limits);
+  const limits = await makeLimits(app, context);
   app.addHook('onRequest', async (request) => {
     await limits.address(request);
     const { contract } = request.routeOptions.config;

@@ -2,6 +2,7 @@
 import { isModelGuardError, ModelGuardError, type ModelGuardErrorCode, type shapes } from '@org/model-guard/server-kit';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
+import { DatabaseAway } from '../database/away.js';
 import { TooMany } from '../too-many.js';
 import { WrongField } from '../wrong-field.js';
 
@@ -48,6 +49,9 @@ interface Refusal {
   readonly path?: string | undefined;
 }
 
+/** A database that is restarted or replaced is back within some seconds. */
+const AWAY_SECONDS = 2;
+
 /** Bodies of a refused request that are still on their way are not waited for beyond this many bytes. */
 const WORTH_READING = 64 * 1024;
 
@@ -66,6 +70,8 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   if (refusal.status >= 500) request.log.error({ err: error, request_id: request.id }, 'failed');
   if (refusal.status === 401) reply.header('www-authenticate', 'Bearer');
   if (error instanceof TooMany) reply.header('retry-after', error.seconds);
+  // To clients it says that nothing was done: they repeat then what must not be done twice.
+  if (error instanceof DatabaseAway && error.undone) reply.header('retry-after', AWAY_SECONDS);
   if (bodyIsUnread(request)) reply.header('connection', 'close');
   const { code, message, path } = refusal;
   const body: Failure = { error: { code, message, ...(path !== undefined && { path }), request: request.id } };
@@ -75,11 +81,13 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
 
 function refusalOf(error: unknown): Refusal {
   if (isModelGuardError(error)) {
+    if (error.code === 'SERVER_UNREACHABLE') return storageAway;
     const status = STATUS[error.code];
     if (status === undefined) return failed;
     const path = error instanceof WrongField ? error.path : undefined;
     return { status, code: error.code, message: error.message, path };
   }
+  if (error instanceof DatabaseAway) return away;
   const { validation, validationContext, statusCode, code } = error as Partial<FastifyError>;
   const [issue] = validation ?? [];
   if (issue) return invalid(issue.message ?? 'is wrong', pathOf(issue, validationContext));
@@ -96,6 +104,9 @@ const failed: Refusal = {
   code: 'SERVER_FAILED',
   message: 'The server failed; its log says more under this request id.',
 };
+const away: Refusal = { ...failed, status: 503, message: 'The database cannot be asked at the moment. Try again later.' };
+/** What this server reaches over a network: a bucket. */
+const storageAway: Refusal = { ...away, message: 'The storage of big parts does not answer at the moment. Try again later.' };
 const limit = (status: number): Refusal => ({
   status,
   code: 'LIMIT_EXCEEDED',

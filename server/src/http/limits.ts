@@ -1,10 +1,11 @@
 /** How often somebody may ask: per address, per address at log-in, per account. */
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Config } from '../config.js';
+import type { Context } from '../context.js';
 import { TooMany } from '../too-many.js';
+import { SharedCounts } from './shared-counts.js';
 
-const MINUTE_MS = 60_000;
+const MINUTE = 60;
 /** Of one holder of an IPv6 network. */
 const IPV6_SUBNET = 64;
 const REMEMBERED = 20_000;
@@ -17,19 +18,28 @@ export interface Limits {
   readonly account: Check;
 }
 
-export async function makeLimits(app: FastifyInstance, { address, login, account }: Config['limits']): Promise<Limits> {
+export async function makeLimits(app: FastifyInstance, context: Context): Promise<Limits> {
+  const { limits, databaseUrl } = context.config;
   await app.register(rateLimit, { global: false });
-  const common = { timeWindow: MINUTE_MS, ipv6Subnet: IPV6_SUBNET, cache: REMEMBERED };
-  const limit = (max: number, keyGenerator?: (request: FastifyRequest) => string): Check => {
+  const common = { timeWindow: MINUTE * 1000, ipv6Subnet: IPV6_SUBNET, cache: REMEMBERED };
+  // A file has one process.
+  const shared = databaseUrl === undefined ? undefined : new SharedCounts(context, MINUTE);
+  const limit = (what: keyof Limits, keyGenerator?: (request: FastifyRequest) => string): Check => {
+    const max = limits[what];
     const count = app.createRateLimit({ ...common, max, ...(keyGenerator && { keyGenerator }) });
     return async (request) => {
-      const result = await count(request);
-      if (!result.isAllowed && result.isExceeded) throw new TooMany(result.ttlInSeconds);
+      // Whoever is over the limit in this process alone does not reach the database.
+      const own = await count(request);
+      if (!own.isAllowed && own.isExceeded) throw new TooMany(own.ttlInSeconds);
+      // Whether the process lives is answered whatever the database does.
+      if (request.routeOptions.config.contract === 'health') return;
+      const all = await shared?.add(what, own.key);
+      if (all && all.count > max) throw new TooMany(Math.max(1, all.seconds));
     };
   };
   return {
-    address: limit(address),
-    login: limit(login),
-    account: limit(account, (request) => request.caller.account?.id ?? ''),
+    address: limit('address'),
+    login: limit('login'),
+    account: limit('account', (request) => request.caller.account?.id ?? ''),
   };
 }

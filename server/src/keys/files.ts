@@ -29,13 +29,19 @@ export const signingKeyFile = (keysFolder: string, key: string): string => join(
 export const keyFile = (keysFolder: string, key: string): string =>
   (key.startsWith('mgs1:') ? signingKeyFile : encryptionKeyFile)(keysFolder, key);
 
-/** Every encryption key that is there: the one among the secrets first, then those of the keys folder. */
+/** Every encryption key that is there: the one among the secrets first, then those of the keys folder. Another process may remove one meanwhile. */
 export async function candidates(places: Places): Promise<readonly DeviceKey[]> {
   const { keysFolder, secretsFolder } = places;
   const secrets = (await names(secretsFolder)).filter((name) => name === 'model_guard_encryption_key');
   const files = (await names(keysFolder)).filter((name) => NAME.test(name)).sort();
   const paths = [...secrets.map((name) => join(secretsFolder, name)), ...files.map((name) => join(keysFolder, name))];
-  return Promise.all(paths.map((path) => readKey<DeviceKey>(DeviceKey, path, places)));
+  const found = await Promise.all(paths.map((path) => readKey<DeviceKey>(DeviceKey, path, places).catch(unlessGone)));
+  return found.filter((key) => key !== undefined);
+}
+
+function unlessGone(error: unknown): undefined {
+  const { code } = error as { code?: unknown };
+  if (code !== 'NOT_FOUND' && code !== 'ENOENT') throw error;
 }
 
 /** Mounted secrets may be readable for the group that runs the server, as Kubernetes mounts them; other key files for nobody else. */
@@ -61,8 +67,9 @@ export async function removeLeftovers(folder: string): Promise<void> {
   for (const name of await names(folder)) {
     if (!LEFTOVER.test(name)) continue;
     const path = join(folder, name);
-    const { mtimeMs } = await stat(path);
-    if (Date.now() - mtimeMs > LEFTOVER_MS) await rm(path, { force: true });
+    // Another process may have finished it just now.
+    const found = await stat(path).catch(unlessGone);
+    if (found && Date.now() - found.mtimeMs > LEFTOVER_MS) await rm(path, { force: true });
   }
 }
 

@@ -9,10 +9,9 @@ import {
   MasterKey,
   ModelGuardError,
   SigningKey,
-  type Statement,
 } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
-import type { Connection, Database, Keyring } from '../context.js';
+import type { Connection, Database, Keyring, Signer } from '../context.js';
 import type { Schema } from '../database/schema.js';
 import { checkKeysBelong } from './belong.js';
 import {
@@ -25,7 +24,7 @@ import {
   removeLeftovers,
   signingKeyFile,
 } from './files.js';
-import { readSuccession } from './succession.js';
+import { newestSuccessor, readSuccession } from './succession.js';
 
 type Saved = { save(path: string): Promise<void> };
 
@@ -34,9 +33,8 @@ export class ServerKeyring implements Keyring {
   readonly #places: Places;
   readonly #keys = new Map<string, DeviceKey>();
   #current = '';
-  #signing: SigningKey;
-  #succession: readonly Statement[] = [];
-  #reloading: Promise<void> = Promise.resolve();
+  #signer: Signer;
+  #reloading: Promise<unknown> = Promise.resolve();
 
   private constructor(
     places: Places,
@@ -45,7 +43,7 @@ export class ServerKeyring implements Keyring {
     readonly fields: FieldCipher,
   ) {
     this.#places = places;
-    this.#signing = signing;
+    this.#signer = { key: signing, succession: [] };
   }
 
   /**
@@ -57,21 +55,32 @@ export class ServerKeyring implements Keyring {
     await removeLeftovers(places.keysFolder);
     const fresh = (await db.selectFrom('meta').select('key').where('key', '=', 'keys').executeTakeFirst()) === undefined;
     const named = <Key extends Saved>(kind: KeyClass<Key>, name: string) => openOrMake(kind, places, name, fresh);
-    const signing = (await openSuccessor(places, db)) ?? (await named<SigningKey>(SigningKey, 'signing'));
     const audit = await named<SigningKey>(SigningKey, 'audit');
     const fields = new FieldCipher(await named<MasterKey>(MasterKey, 'field'));
-    await checkKeysBelong(db, { signing, audit, fields });
-    const keyring = new ServerKeyring(places, signing, audit, fields);
-    await keyring.#openEncryptionKeys(db, now);
-    return keyring;
+    for (;;) {
+      const newest = await newestSuccessor(db);
+      const signing = (await openSuccessor(places, newest)) ?? (await named<SigningKey>(SigningKey, 'signing'));
+      try {
+        await checkKeysBelong(db, { signing, audit, fields });
+      } catch (error) {
+        // Another process has replaced the signing key just now.
+        if ((await newestSuccessor(db)) !== newest) continue;
+        throw error;
+      }
+      const keyring = new ServerKeyring(places, signing, audit, fields);
+      await keyring.#openEncryptionKeys(db, now);
+      return keyring;
+    }
   }
 
   get signing(): SigningKey {
-    return this.#signing;
+    return this.#signer.key;
   }
 
-  get succession(): readonly Statement[] {
-    return this.#succession;
+  async newest(db: Connection): Promise<Signer> {
+    const newest = await newestSuccessor(db);
+    if (newest !== undefined && newest !== this.signing.publicKey.toString()) await this.#next(() => this.#reloadSigning(db));
+    return this.#signer;
   }
 
   current(): DeviceKey {
@@ -105,13 +114,15 @@ export class ServerKeyring implements Keyring {
     await trx.insertInto('encryption_keys').values(row).execute();
   }
 
-  async remove(trx: Transaction<Schema>, key: string): Promise<void> {
-    await trx
+  async remove(trx: Transaction<Schema>, key: string): Promise<boolean> {
+    const removed = await trx
       .updateTable('encryption_keys')
       .set({ state: 'removed' })
       .where('key', '=', key)
       .where('state', '=', 'retiring')
+      .returning('key')
       .execute();
+    return removed.length > 0;
   }
 
   async discard(key: string): Promise<void> {
@@ -119,22 +130,37 @@ export class ServerKeyring implements Keyring {
     await rm(keyFile(this.#places.keysFolder, key), { force: true });
   }
 
-  /** One after the other: what was read last is what holds. */
-  async reload(db: Connection): Promise<void> {
-    const reloading = this.#reloading.then(async () => {
+  reload(db: Connection): Promise<void> {
+    return this.#next(async () => {
       await this.#reloadSigning(db);
       await this.#reloadEncryption(db);
     });
+  }
+
+  /** One after the other: what was read last is what holds. */
+  async #next(task: () => Promise<void>): Promise<void> {
+    const reloading = this.#reloading.then(task);
     this.#reloading = reloading.catch(() => undefined);
     await reloading;
   }
 
   async #reloadSigning(db: Connection): Promise<void> {
-    const { statements, newest } = await readSuccession(db);
-    const known = newest === undefined || newest === this.#signing.publicKey.toString();
-    if (!known)
-      this.#signing = await readKey<SigningKey>(SigningKey, signingKeyFile(this.#places.keysFolder, newest), this.#places);
-    this.#succession = statements;
+    const { statements: succession, newest } = await readSuccession(db);
+    const known = newest === undefined || newest === this.signing.publicKey.toString();
+    this.#signer = { key: known ? this.signing : await this.#readSuccessor(newest), succession };
+  }
+
+  async #readSuccessor(key: string): Promise<SigningKey> {
+    const file = signingKeyFile(this.#places.keysFolder, key);
+    try {
+      return await readKey<SigningKey>(SigningKey, file, this.#places);
+    } catch (cause) {
+      // Signing with the one before would undo the replacement.
+      throw new ModelGuardError('INTERNAL', `The signing key ${key} cannot be read from ${file}`, {
+        cause,
+        advice: 'All processes of a server share one keys folder.',
+      });
+    }
   }
 
   async #reloadEncryption(db: Connection): Promise<void> {
@@ -142,24 +168,28 @@ export class ServerKeyring implements Keyring {
     const unknown = rows.filter(({ key }) => !this.#keys.has(key));
     if (unknown.length > 0) {
       const found = new Map((await candidates(this.#places)).map((candidate) => [encryptionKeyOf(candidate), candidate]));
-      for (const { key } of unknown) this.#keys.set(key, found.get(key) ?? this.#missing(key));
+      for (const { key } of unknown) {
+        const opened = found.get(key);
+        if (opened) this.#keys.set(key, opened);
+        // Another process may have removed it just now.
+        else if (await isKept(db, key)) this.#missing(key);
+      }
     }
     for (const key of this.#keys.keys()) if (!rows.some((row) => row.key === key)) this.#keys.delete(key);
     this.#current = rows.find((row) => row.state === 'current')?.key ?? '';
   }
 
   async #openEncryptionKeys(db: Database, now: () => number): Promise<void> {
-    const known = await db.selectFrom('encryption_keys').select('key').executeTakeFirst();
-    if (!known) {
-      // A start that was killed after writing the file left a key that nobody has seen: it serves.
-      const key = (await candidates(this.#places))[0] ?? (await this.make());
-      const row = { key: encryptionKeyOf(key), state: 'current', until: null, created: now() } as const;
-      await db
-        .insertInto('encryption_keys')
-        .values(row)
-        .onConflict((conflict) => conflict.doNothing())
-        .execute();
-    }
+    const anyKey = (connection: Connection) => connection.selectFrom('encryption_keys').select('key').executeTakeFirst();
+    if (!(await anyKey(db)))
+      // Processes that start together make one key: the second finds the row.
+      await db.transaction().execute(async (trx) => {
+        if (await anyKey(trx)) return;
+        // A start that was killed after writing the file left a key that nobody has seen: it serves.
+        const key = (await candidates(this.#places))[0] ?? (await this.make());
+        const row = { key: encryptionKeyOf(key), state: 'current', until: null, created: now() } as const;
+        await trx.insertInto('encryption_keys').values(row).execute();
+      });
     await this.reload(db);
     // A removal that was killed between row and file.
     const removed = await db.selectFrom('encryption_keys').select('key').where('state', '=', 'removed').execute();
@@ -173,9 +203,12 @@ export class ServerKeyring implements Keyring {
   }
 }
 
+const isKept = async (db: Connection, key: string): Promise<boolean> =>
+  (await db.selectFrom('encryption_keys').select('key').where('key', '=', key).where('state', '!=', 'removed').execute()).length >
+  0;
+
 /** The newest successor of the first signing key, unless it was moved to where the first one was. */
-async function openSuccessor(places: Places, db: Database): Promise<SigningKey | undefined> {
-  const { newest } = await readSuccession(db);
+async function openSuccessor(places: Places, newest: string | undefined): Promise<SigningKey | undefined> {
   const file = newest !== undefined && signingKeyFile(places.keysFolder, newest);
   return file && (await exists(file)) ? readKey<SigningKey>(SigningKey, file, places) : undefined;
 }

@@ -103,9 +103,9 @@ const fragments: Pieces = async function* (context, to) {
 
 /**
  * Wraps everything to `to` that is wrapped to another key. One that cannot be opened stays as it is and is logged: it must not keep the
- * others under the old key. Between batches `stopped` is asked.
+ * others under the old key. Before each one `stopped` is asked.
  */
-export async function rewrapAll(context: Context, to: string, stopped: () => boolean): Promise<void> {
+export async function rewrapAll(context: Context, to: string, stopped: () => boolean | Promise<boolean>): Promise<void> {
   for (const pieces of [versions, fragments]) {
     let waiting: Store[] = [];
     let bytes = 0;
@@ -119,7 +119,7 @@ export async function rewrapAll(context: Context, to: string, stopped: () => boo
         });
     };
     for await (const piece of pieces(context, to)) {
-      if (stopped()) return;
+      if (await stopped()) return;
       const wrapped = await wrapOrLog(context, piece);
       if (!wrapped) continue;
       waiting.push(wrapped.store);

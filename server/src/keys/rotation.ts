@@ -1,12 +1,12 @@
 /** Replacing the key that small parts and fragments are wrapped to, while everything else goes on. */
 import { randomBytes } from 'node:crypto';
 import { encryptionKeyOf, ModelGuardError, type RouteAnswer } from '@org/model-guard/server-kit';
-import { type Selectable, sql } from 'kysely';
+import type { Selectable } from 'kysely';
 import type { Connection, Context, Member } from '../context.js';
 import type { RotationTable } from '../database/schema.js';
 
 export type Rotation = RouteAnswer<'getRotation'>;
-type Row = Selectable<RotationTable>;
+export type Row = Selectable<RotationTable>;
 
 const NOTICE =
   'A rotation does not undo a leak: whoever held the old key and a small part keeps the model. ' +
@@ -55,6 +55,7 @@ export async function beginRotation(context: Context, caller: Member, acceptSeco
   const to = encryptionKeyOf(key);
   const id = randomBytes(16).toString('hex');
   const started = context.now();
+  let written = false;
   try {
     await db.transaction().execute(async (trx) => {
       await refuseSecond(trx);
@@ -66,12 +67,27 @@ export async function beginRotation(context: Context, caller: Member, acceptSeco
       const total = await countWrapped(trx, '!=', to);
       const acceptUntil = started + acceptSeconds;
       await keys.promote(trx, key, acceptUntil, started);
-      const row = { id, from_key: from, to_key: to, total, started, finished: null, accept_until: acceptUntil };
+      const { ordinal } = await trx
+        .selectFrom('rotations')
+        .select(({ fn, val }) => fn.coalesce(fn.max('ordinal'), val(0)).as('ordinal'))
+        .executeTakeFirstOrThrow();
+      const row = {
+        id,
+        ordinal: ordinal + 1,
+        from_key: from,
+        to_key: to,
+        total,
+        started,
+        finished: null,
+        accept_until: acceptUntil,
+      };
       await trx.insertInto('rotations').values(row).execute();
       await audit.append(trx, { action: 'keys.rotate', outcome: 'success', resource: resource(id), caller });
+      written = true;
     });
   } catch (error) {
-    await keys.discard(to);
+    // Only where it is certain that no row names the key: a commit of which no answer came may have been done.
+    if (!written) await keys.discard(to);
     throw error;
   }
   await keys.reload(db);
@@ -98,7 +114,7 @@ export async function findRotation(connection: Connection, id: string): Promise<
 
 /** The newest first, also of those that began in the same second. */
 export async function listRotations(connection: Connection): Promise<Rotation[]> {
-  const rows = await connection.selectFrom('rotations').selectAll().orderBy(sql`rowid`, 'desc').limit(LISTED).execute();
+  const rows = await connection.selectFrom('rotations').selectAll().orderBy('ordinal', 'desc').limit(LISTED).execute();
   const rotations: Rotation[] = [];
   for (const row of rows) rotations.push(await describe(connection, row));
   return rotations;

@@ -28,7 +28,8 @@ export function registerKeys(app: FastifyInstance, context: Context): void {
       tokens: config.authentication ? TOKENS[config.tokens] : 'off',
     };
     await audit.record({ action: 'server.read', outcome: 'success', caller });
-    return { server: sayAs(keys.signing, said), succession: [...keys.succession] };
+    const { key, succession } = await keys.newest(context.db);
+    return { server: sayAs(key, said), succession: [...succession] };
   });
 
   implement(app, 'keys', async ({ caller }) => {
@@ -50,6 +51,8 @@ export function registerKeys(app: FastifyInstance, context: Context): void {
   implement(app, 'getRotation', async ({ caller, params }) => {
     const entry = { action: 'keys.read', resource: `rotation:${params.rotation}`, caller };
     const rotation = await recordingRefusals(context, entry, () => findRotation(context.db, params.rotation));
+    // The process that worked on it may have been killed: whoever waits for the end need not wait for a tick.
+    if (rotation.state === 'running') worker.wake();
     await audit.record({ ...entry, outcome: 'success' });
     return rotation;
   });

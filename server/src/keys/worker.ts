@@ -1,8 +1,9 @@
 /** What becomes of a rotation: its work goes on in the background and over restarts, and the old key goes when its time is over. */
 import type { Caller, Context } from '../context.js';
-import { scrub } from '../database/scrubbing.js';
+import { noteDeletion, scrub } from '../database/scrubbing.js';
+import { Claim } from './claim.js';
 import { rewrapAll } from './rewrapping.js';
-import { countWrapped, runningRotation } from './rotation.js';
+import { countWrapped, type Row, runningRotation } from './rotation.js';
 
 /** Rows that were written while a pass went by them are found by the next one. */
 const PASSES = 3;
@@ -67,17 +68,32 @@ export class RotationWorker {
   }
 
   async #rotate(): Promise<void> {
-    const { db, audit, log, now } = this.#context;
-    const rotation = await runningRotation(db);
+    const rotation = await runningRotation(this.#context.db);
     if (!rotation) return;
+    const claim = new Claim(this.#context, `rotation:${rotation.id}`);
+    try {
+      // Another process may be at it. Should that be killed, a later tick finds out.
+      if (await claim.hold()) await this.#finish(rotation, async () => this.#stopped || !(await claim.hold()));
+    } finally {
+      await claim.release();
+    }
+  }
+
+  async #finish(rotation: Row, givenUp: () => Promise<boolean>): Promise<void> {
+    const { db, audit, log, now } = this.#context;
     let left = await countWrapped(db, '!=', rotation.to_key);
     for (let pass = 0; pass < PASSES && left > 0; pass++) {
-      await rewrapAll(this.#context, rotation.to_key, () => this.#stopped);
-      if (this.#stopped) return;
+      await rewrapAll(this.#context, rotation.to_key, givenUp);
+      if (await givenUp()) return;
       left = await countWrapped(db, '!=', rotation.to_key);
     }
-    await db.transaction().execute(async (trx) => {
-      await trx.updateTable('rotations').set({ finished: now() }).where('id', '=', rotation.id).execute();
+    const note = await db.transaction().execute(async (trx) => {
+      const open = trx
+        .updateTable('rotations')
+        .set({ finished: now() })
+        .where('id', '=', rotation.id)
+        .where('finished', 'is', null);
+      if ((await open.returning('id').execute()).length === 0) return undefined;
       await audit.append(trx, {
         action: 'keys.rotated',
         outcome: left === 0 ? 'success' : 'failure',
@@ -85,9 +101,11 @@ export class RotationWorker {
         caller: SERVER,
         detail: `${rotation.total - left} of ${rotation.total}`,
       });
+      return await noteDeletion(trx);
     });
-    // What was wrapped to the old key is not left in the file's log either.
-    await scrub(this.#context, []);
+    if (note === undefined) return;
+    // What was wrapped to the old key is not left where rows were overwritten either.
+    await scrub(this.#context, { note, gone: [], from: ['versions', 'archives'] });
     log.info({ rotation: rotation.id, left }, 'a rotation is done');
   }
 
@@ -112,8 +130,7 @@ export class RotationWorker {
       .execute();
     for (const { key } of over) {
       const removed = await db.transaction().execute(async (trx) => {
-        if ((await countWrapped(trx, '=', key)) > 0) return false;
-        await keys.remove(trx, key);
+        if ((await countWrapped(trx, '=', key)) > 0 || !(await keys.remove(trx, key))) return false;
         await audit.append(trx, { action: 'keys.remove', outcome: 'success', resource: `key:${key}`, caller: SERVER });
         return true;
       });

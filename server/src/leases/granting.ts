@@ -15,8 +15,7 @@ import type { Connection, Context, Member } from '../context.js';
 import type { EntitlementTable, LeaseTable, Schema, VersionTable } from '../database/schema.js';
 import { type ProvenRequest, withProvenDevice } from '../devices/proven.js';
 import { findKey } from '../keys/wrapping.js';
-import type { LocalParts } from '../models/local-parts.js';
-import { type PartUrls, partPath, treePath } from '../models/part-url.js';
+import { treeOf } from '../models/parts.js';
 import { publishersOf } from '../models/publishers.js';
 import { latestOf, resourceOf } from '../models/versions.js';
 import { entitlementsFor, notEntitled } from './entitlements.js';
@@ -44,13 +43,9 @@ interface Seat {
 
 export class Leasing {
   readonly #context: Context;
-  readonly #parts: LocalParts;
-  readonly #urls: PartUrls;
 
-  constructor(context: Context, parts: LocalParts, urls: PartUrls) {
+  constructor(context: Context) {
     this.#context = context;
-    this.#parts = parts;
-    this.#urls = urls;
   }
 
   /**
@@ -113,10 +108,21 @@ export class Leasing {
   }
 
   async #grant(seat: Seat): Promise<Grant> {
+    const { db, keys } = this.#context;
+    const checkpoint = await latestCheckpoint(this.#context);
+    const big = await this.#big(seat.version);
+    for (;;) {
+      const { key } = await keys.newest(db);
+      const signed = await this.#sign(seat, key);
+      // Once a replacement is answered, wherever that was, nothing by the key before goes out.
+      if ((await keys.newest(db)).key === key) return { ...signed, ...(checkpoint && { checkpoint }), big };
+    }
+  }
+
+  /** The lease and the policy in the small part are by one key, also while that is being replaced. */
+  async #sign(seat: Seat, signing: SigningKey): Promise<Pick<Grant, 'small' | 'lease'>> {
     const { lease, version, publishers } = seat;
-    const { keys, serverId: server, now } = this.#context;
-    // The lease and the policy in the small part are by one key, also while that is being replaced.
-    const { signing } = keys;
+    const { serverId: server, now } = this.#context;
     const small = await this.#issue(seat, signing);
     const statement = sayAs(signing, {
       kind: 'lease',
@@ -133,13 +139,13 @@ export class Leasing {
       offlineUntil: lease.offline_until,
       publishers: [...publishers],
     });
-    const checkpoint = await latestCheckpoint(this.#context);
-    return { small: encode(small), lease: statement, ...(checkpoint && { checkpoint }), big: await this.#big(version) };
+    return { small: encode(small), lease: statement };
   }
 
   async #big({ big_name: name, big_size: size }: VersionTable): Promise<Grant['big']> {
-    const tree = await this.#parts.findTree(name);
-    return { name, size, ...this.#urls.sign(partPath(name)), ...(tree && { treeUrl: this.#urls.sign(treePath(name)).url }) };
+    const { parts } = this.#context;
+    const tree = (await parts.hasTree(name)) ? await parts.urls.sign(treeOf(name)) : undefined;
+    return { name, size, ...(await parts.urls.sign(name)), ...(tree && { treeUrl: tree.url }) };
   }
 
   /** Where a rotation wrapped the small part to another key meanwhile, the row says so by now. */

@@ -3,15 +3,13 @@ import type { Context } from '../context.js';
 import { beginProof } from '../devices/proven.js';
 import { implement } from '../http/implement.js';
 import { memberOf } from '../http/member.js';
-import { LocalParts } from '../models/local-parts.js';
-import { partUrls } from '../models/part-url.js';
 import { createEntitlement, deleteEntitlement, listEntitlements } from './entitlements.js';
 import { Leasing } from './granting.js';
 import { listLeases, revokeLease } from './leases.js';
 
 /** Leases: entitlements, challenges, small parts for devices. */
 export function registerLeases(app: FastifyInstance, context: Context): void {
-  const leasing = new Leasing(context, new LocalParts(context.config), partUrls(context));
+  const leasing = new Leasing(context);
   implement(app, 'listEntitlements', ({ caller, query }) => listEntitlements(context, memberOf(caller), query));
   implement(app, 'createEntitlement', ({ caller, body }) => createEntitlement(context, memberOf(caller), body));
   implement(app, 'deleteEntitlement', ({ caller, params }) => deleteEntitlement(context, memberOf(caller), params.entitlement));

@@ -1,12 +1,10 @@
 /** Big parts that no version names are removed, a day after anybody last used them. */
 import type { Context } from '../context.js';
-import { LocalParts } from './local-parts.js';
 
 const HOUR_MS = 3_600_000;
 
 /** What a publication that was given up, or a version that was replaced, left behind. Returns what was removed. */
-export async function collectParts({ config, db, log }: Context): Promise<readonly string[]> {
-  const parts = new LocalParts(config);
+export async function collectParts({ parts, db, log }: Context): Promise<readonly string[]> {
   const rows = await db.selectFrom('versions').select('big_name').distinct().execute();
   const removed = await parts.collect(new Set(rows.map((row) => row.big_name)));
   if (removed.length > 0) log.info({ removed: removed.length }, 'collected parts that no version names');

@@ -4,7 +4,7 @@ import type { Transaction } from 'kysely';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Context, Member } from '../context.js';
 import type { Schema, VersionTable } from '../database/schema.js';
-import type { Ref } from './local-parts.js';
+import type { Ref } from './parts.js';
 import { findVersion, resourceOf, type Version, versionOf } from './versions.js';
 
 type Row = Pick<VersionTable, 'name' | 'version' | 'ordinal' | 'state'>;

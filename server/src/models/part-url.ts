@@ -1,23 +1,24 @@
-/** URLs that open one part for some minutes (docs/server-protocol.md, section 7). */
+/** URLs of this server that open one part for some minutes (docs/server-protocol.md, section 7). */
 import { timingSafeEqual } from 'node:crypto';
 import { decode, encode } from '@org/model-guard/server-kit';
 import type { Context } from '../context.js';
+import { treeOf, type UrlSigner } from './parts.js';
 
 /** Signs paths of this server, and recognises what it signed. */
-export interface PartUrls {
-  sign(path: string): { readonly url: string; readonly expires: number };
-  verify(path: string, expires: number, signature: string): boolean;
+export interface PartUrls extends UrlSigner {
+  verify(object: string, expires: number, signature: string): boolean;
 }
 
-export function partUrls({ config, keys, now }: Context): PartUrls {
+export function partUrls({ config, keys, now }: Pick<Context, 'config' | 'keys' | 'now'>): PartUrls {
   return {
-    sign(path) {
+    async sign(object) {
+      const path = pathOf(object);
       const expires = now() + config.partUrlSeconds;
       const signature = encode(keys.fields.urlMac(path, expires));
       return { url: `${config.publicUrl}${path}?expires=${expires}&signature=${signature}`, expires };
     },
-    verify(path, expires, signature) {
-      const expected = keys.fields.urlMac(path, expires);
+    verify(object, expires, signature) {
+      const expected = keys.fields.urlMac(pathOf(object), expires);
       const given = decode(signature);
       // The comparison comes first, so that an answer tells nothing about signatures that were guessed.
       return given.length === expected.length && timingSafeEqual(given, expected) && now() <= expires;
@@ -25,6 +26,7 @@ export function partUrls({ config, keys, now }: Context): PartUrls {
   };
 }
 
-/** What {@link PartUrls} signs for a part and for its tree. */
-export const partPath = (name: string): string => `/parts/${name}`;
-export const treePath = (name: string): string => `/parts/${name}/tree`;
+const TREE = treeOf('');
+function pathOf(object: string): string {
+  return object.endsWith(TREE) ? `/parts/${object.slice(0, -TREE.length)}/tree` : `/parts/${object}`;
+}

@@ -2,7 +2,7 @@
 import { fingerprintOf, ModelGuardError, publisherOf, type RouteAnswer } from '@org/model-guard/server-kit';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
-import type { Ref } from './local-parts.js';
+import type { Ref } from './parts.js';
 
 type Publishers = RouteAnswer<'getPublishers'>;
 

@@ -16,7 +16,7 @@ import type { Connection, Context, Member } from '../context.js';
 import type { Schema, VersionTable } from '../database/schema.js';
 import { Gate } from '../gate.js';
 import { acceptedKeys, storeWrapped } from '../keys/wrapping.js';
-import { type LocalParts, notUploaded, type Ref } from './local-parts.js';
+import { notUploaded, type Ref, type StoredPart } from './parts.js';
 import { publishersOf, registeredPublishers, signerOf } from './publishers.js';
 import { findVersion, resourceOf, type Version, versionOf } from './versions.js';
 
@@ -36,12 +36,10 @@ interface Publication {
 
 export class Publishing {
   readonly #context: Context;
-  readonly #parts: LocalParts;
   readonly #checks = new Gate(CHECKS_AT_ONCE);
 
-  constructor(context: Context, parts: LocalParts) {
+  constructor(context: Context) {
     this.#context = context;
-    this.#parts = parts;
   }
 
   /**
@@ -63,7 +61,7 @@ export class Publishing {
 
   /** Everything that takes time, so that the commit takes none. */
   async #checked(member: Member, ref: Ref, small: Uint8Array, overwrite: boolean): Promise<Publication> {
-    const { db } = this.#context;
+    const { db, parts } = this.#context;
     if (small.length > MAX_SMALL)
       throw new ModelGuardError('LIMIT_EXCEEDED', `The small part has ${small.length} bytes; at most ${MAX_SMALL} are taken`);
     const described = describePart(small);
@@ -78,17 +76,27 @@ export class Publishing {
     // Early, so that nobody waits for a check in vain; the commit decides.
     const replaced = await refuseTaken(db, member, ref, overwrite);
     // Leases of what is replaced go on; its big part stays for a grace period from now.
-    if (replaced) await this.#parts.touch(replaced.big_name);
+    if (replaced) await parts.touch(replaced.big_name);
 
     const { bigName, bigSize } = described;
-    await this.#parts.touch(bigName);
-    const part = await this.#parts.find(bigName);
+    await parts.touch(bigName);
+    const part = await parts.find(bigName);
     if (!part) throw notUploaded(bigName);
     if (part.size !== bigSize)
       throw new ModelGuardError('PARTS_MISMATCH', `The big part has ${part.size} bytes where the small part says ${bigSize}`);
-    const tree = await this.#checks.run(() => checkParts(small, { file: part.file }, {}));
-    await this.#parts.replaceTree(ref, bigName, tree);
+    const tree = await this.#checks.run(() => this.#check(small, bigName, part));
+    await parts.storeTree(ref, bigName, tree);
     return { ref, small, described, publishers, publisher };
+  }
+
+  /** Down to the last byte. */
+  async #check(small: Uint8Array, bigName: string, part: StoredPart): Promise<Uint8Array> {
+    const { close, ...bytes } = await this.#context.parts.open(bigName, part);
+    try {
+      return await checkParts(small, bytes, {});
+    } finally {
+      await close();
+    }
   }
 
   async #commit(

@@ -3,7 +3,8 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { StoredPart, Upload } from './local-parts.js';
+import type { StoredFile } from './local-parts.js';
+import type { Upload } from './parts.js';
 import { wantedBytes } from './range.js';
 
 /** The body of a request as a part that is to be stored. INVALID_ARGUMENT unless it says how long it is. */
@@ -20,7 +21,7 @@ export function uploadOf({ headers, body }: FastifyRequest): Upload {
 export async function sendPart(
   request: FastifyRequest,
   reply: FastifyReply,
-  part: StoredPart,
+  part: StoredFile,
   name: string,
 ): Promise<FastifyReply> {
   const tag = `"${name}"`;
@@ -40,7 +41,7 @@ export async function sendPart(
 }
 
 /** It may have been collected since it was found. NOT_FOUND */
-async function opened({ file }: StoredPart, name: string): Promise<FileHandle> {
+async function opened({ file }: StoredFile, name: string): Promise<FileHandle> {
   try {
     return await open(file, 'r');
   } catch (error) {

@@ -4,7 +4,7 @@ import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
 import { type Page, pageOf, splitCursor } from '../database/paging.js';
 import type { VersionTable } from '../database/schema.js';
-import type { Ref } from './local-parts.js';
+import type { Ref } from './parts.js';
 
 export type Version = RouteAnswer<'getVersion'>;
 
@@ -114,6 +114,7 @@ export async function latestVersion(context: Context, member: Member, name: stri
     const { version, ordinal } = await latestOf(context.db, name);
     await context.audit.record({ ...entry, outcome: 'success', resource: resourceOf({ name, version }) });
     const { keys, serverId: server } = context;
-    return sayAs(keys.signing, { kind: 'latest', server, time: context.now(), name, version, ordinal });
+    const { key } = await keys.newest(context.db);
+    return sayAs(key, { kind: 'latest', server, time: context.now(), name, version, ordinal });
   });
 }

@@ -144,6 +144,20 @@ describe('a token', () => {
   });
 });
 
+describe('a token of another process', () => {
+  it('is not too early where clocks differ by half a minute, and is refused beyond', async () => {
+    for (const [ahead, expected] of [
+      [30, 200],
+      [31, 401],
+    ] as const) {
+      server.clock.advance(ahead);
+      const token = await server.token('operator');
+      server.clock.advance(-ahead);
+      expect(await status(token)).toBe(expected);
+    }
+  });
+});
+
 describe('the keys of tokens', () => {
   it('come with a statement that the pinned key signed', async () => {
     await server.token('operator');

@@ -18,7 +18,7 @@ describe('a stream of octets', () => {
     app = Fastify({ serverFactory: (handler) => createServer(handler) });
     registerErrors(app);
     registerBodies(app);
-    app.put('/', { bodyLimit: LIMIT, config: { contract: 'putTree' } }, async ({ body }) => {
+    app.put('/', { bodyLimit: LIMIT, config: { contract: 'putPart' } }, async ({ body }) => {
       const read = text(body as Readable);
       ended = read.then(
         () => 'read',

@@ -147,7 +147,7 @@ describe('the documentation', () => {
     );
     const names = operations.map(({ operationId }) => operationId).sort();
     expect(names).toEqual(Object.keys(definitions).sort());
-    const upload = document.paths['/models/{name}/versions/{version}/parts/{part}/tree'].put;
+    const upload = document.paths['/models/{name}/versions/{version}/parts/{part}'].put;
     expect(upload.requestBody.content).toHaveProperty(['application/octet-stream']);
     expect(document.paths['/users'].get).toMatchObject({ security: [{ token: [] }], description: 'Permission: users.manage.' });
     expect(document.paths['/auth/token'].post.requestBody.content['application/json'].schema.required).toEqual([

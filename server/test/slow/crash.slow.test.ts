@@ -12,7 +12,7 @@ import { seeded } from '../../../test/support/seed.js';
 import { Checks } from '../support/crash/checks.js';
 import { KINDS } from '../support/crash/journal.js';
 import { Load } from '../support/crash/load.js';
-import { makeWorld, type World } from '../support/crash/world.js';
+import { makeWorld } from '../support/crash/world.js';
 import { expectNoSecrets, KnownSecrets } from '../support/secrets-in-logs.js';
 import { builtCommand } from '../support/server-process.js';
 
@@ -27,7 +27,7 @@ const random = seeded('crash');
 const folder = mkdtempSync(join(tmpdir(), 'guard-crash-'));
 const secrets = new KnownSecrets();
 let built: Awaited<ReturnType<typeof builtCommand>>;
-let world: World;
+let world: Awaited<ReturnType<typeof makeWorld>>;
 beforeAll(async () => {
   built = await builtCommand();
   world = await makeWorld(built.command, folder, random, secrets);

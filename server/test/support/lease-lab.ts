@@ -137,9 +137,9 @@ export async function bigsOf(guard: GuardServer, ref = { name: 'net', version: '
   await guard.getSmall(ref);
   const { bigName } = await guard.models.get(ref);
   const part = await guard.openBig(ref, bigName);
-  const bytes = await part.read(0, part.size);
+  const pieces = [await part.read(0, part.size)].flat();
   const source = async function* () {
-    yield bytes;
+    yield* pieces;
   };
   await bigs.putBig(ref, bigName, { size: part.size, stream: source, tree: () => new Uint8Array() });
   return bigs;

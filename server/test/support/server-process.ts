@@ -52,6 +52,7 @@ export async function freePort(random: Random): Promise<number> {
 /** What a server says when it listens. */
 export interface Listening {
   readonly url: string;
+  readonly server_id: string;
   readonly signing_key: string;
 }
 
@@ -64,7 +65,11 @@ export class ServerProcess {
   /** Milliseconds that each start took. */
   readonly starts: number[] = [];
 
-  constructor(command: string, words: readonly string[]) {
+  constructor(
+    command: string,
+    words: readonly string[],
+    readonly environment: Readonly<Record<string, string>> = {},
+  ) {
     this.#words = [command, ...words];
   }
 
@@ -78,7 +83,7 @@ export class ServerProcess {
     const first = this.output.length;
     const child = spawn(process.execPath, this.#words, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_ENV: 'test' },
+      env: { ...process.env, NODE_ENV: 'test', ...this.environment },
     });
     this.#child = child;
     this.#ended = once(child, 'close');

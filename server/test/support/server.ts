@@ -1,4 +1,4 @@
-/** A real server on a real SQLite file in a folder of its own, with an account of every role and a clock that stands still. */
+/** A real server with a data folder and a database of its own (`database.ts`), with an account of every role and a clock that stands still. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { type Config, configure, type Settings } from '../../src/config.js';
 import type { Context } from '../../src/context.js';
 import { makeLog } from '../../src/log.js';
 import { openServer } from '../../src/server.js';
+import { makeDatabase, type TestDatabase } from './database.js';
 import { overhear } from './overheard.js';
 import { expectNoSecrets, KnownSecrets } from './secrets-in-logs.js';
 
@@ -79,7 +80,10 @@ export async function startTestServer({
   readonly clock?: TestClock;
 } = {}): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'guard-server-'));
-  return open(folder, settings, clock, { secrets: new KnownSecrets(), lines: [] });
+  const database = await makeDatabase();
+  const secrets = new KnownSecrets();
+  if (database.password !== undefined) secrets.text('the password of the database', database.password);
+  return open({ folder, database }, settings, clock, { secrets, lines: [] });
 }
 
 /** The whole log, over restarts, and what must not stand in it. */
@@ -88,9 +92,16 @@ interface Heard {
   readonly lines: string[];
 }
 
-async function open(folder: string, settings: Partial<Settings>, clock: TestClock, heard: Heard): Promise<TestServer> {
+/** What stays over restarts. */
+interface Place {
+  readonly folder: string;
+  readonly database: TestDatabase;
+}
+
+async function open(place: Place, settings: Partial<Settings>, clock: TestClock, heard: Heard): Promise<TestServer> {
+  const { folder, database } = place;
   const limits = { addressLimit: 1e9, accountLimit: 1e9, loginLimit: 1e9 };
-  const places = { data: folder, secretsFolder: join(folder, 'secrets'), port: 0 };
+  const places = { data: folder, databaseUrl: database.url, secretsFolder: join(folder, 'secrets'), port: 0 };
   const config = configure({ ...places, logLevel: 'trace', ...limits, ...settings }, {});
   const logged: Record<string, unknown>[] = [];
   const write = (line: string): void => {
@@ -131,7 +142,7 @@ async function open(folder: string, settings: Partial<Settings>, clock: TestCloc
     },
     async restart() {
       await server.close();
-      return open(folder, settings, clock, heard);
+      return open(place, settings, clock, heard);
     },
     secrets: heard.secrets,
     lines: heard.lines,
@@ -141,6 +152,7 @@ async function open(folder: string, settings: Partial<Settings>, clock: TestCloc
         expectNoSecrets(knowKeys().text('the password', PASSWORD), heard.lines);
       } finally {
         await rm(folder, { recursive: true, force: true });
+        await database.drop();
       }
     },
   };

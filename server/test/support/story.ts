@@ -187,10 +187,6 @@ export class Publisher {
     return this.server.request(this.role, 'putPart', { params: { name, version, part: bigName }, body: big });
   }
 
-  uploadTree({ name, version, bigName, tree }: Made): Promise<LightMyRequestResponse> {
-    return this.server.request(this.role, 'putTree', { params: { name, version, part: bigName }, body: tree });
-  }
-
   commit({ name, version, small }: Made, more: { overwrite?: boolean } = {}, role = this.role): Promise<LightMyRequestResponse> {
     return this.server.request(role, 'publishVersion', { params: { name, version }, body: { small: encode(small), ...more } });
   }

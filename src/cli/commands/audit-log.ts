@@ -100,7 +100,7 @@ function registerVerify(log: Command, context: Context): void {
     .requiredOption('--checkpoint <FILE>', 'what checkpoint wrote, or a client kept')
     .requiredOption('--key <K>', "the server's audit key (mgs1:…)");
   withJson(verify).action(async (file: string, { checkpoint, key, json }: VerifyFlags) => {
-    const report = await verifyAuditLog(file, { checkpoint, key, signal: context.signal });
+    const report = await verifyAuditLog(file, { checkpoint, key, ...context.run() });
     context.print(
       json,
       report,

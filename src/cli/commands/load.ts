@@ -5,6 +5,7 @@ import { load } from '../../load.js';
 import type { GuardedModel } from '../../model.js';
 import { fileStore } from '../../stores/file.js';
 import type { LoadOptions } from '../../types.js';
+import { type CacheFlags, cacheOf, withCache } from '../cache-flags.js';
 import type { Context, RunFlags } from '../context.js';
 import {
   example,
@@ -25,7 +26,7 @@ import { writePlaintext } from '../plaintext.js';
 import { deviceServerOf, type ServerFlags, withDevice, withPublisher, withServer } from '../server-flags.js';
 
 interface OpenFlags extends IdentityFlags, OriginFlags, RunFlags {}
-interface LoadFlags extends OpenFlags, StoreFlags, ServerFlags {
+interface LoadFlags extends OpenFlags, StoreFlags, ServerFlags, CacheFlags {
   readonly out: string;
   readonly guard?: boolean;
 }
@@ -41,7 +42,7 @@ export function registerLoad(program: Command, context: Context): void {
     .option('--guard', 'from the guard server, with a lease for this device')
     .option('--rollback', 'with --guard: also a version older than one this device has had');
   withStores(withOpening(command));
-  withPublisher(withDevice(withServer(command)));
+  withCache(withPublisher(withDevice(withServer(command))));
   example(
     command,
     'model-guard load defects@3 --identity device.key --signer mgs1:… --store /srv/models --out defects.onnx',
@@ -49,7 +50,7 @@ export function registerLoad(program: Command, context: Context): void {
   );
   command.action((ref: string, flags: LoadFlags) =>
     release(flags.out, '--out', context, async () =>
-      load(ref, { ...(flags.guard ? await leased(flags) : await stored(flags)), ...context.run(flags) }),
+      load(ref, { ...(flags.guard ? await leased(flags) : await stored(flags)), ...cacheOf(flags), ...context.run(flags) }),
     ),
   );
 }

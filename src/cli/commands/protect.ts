@@ -24,6 +24,7 @@ import {
   withPassphrase,
   withRecipientPassphrase,
   withRecipients,
+  withResume,
   withSplitRule,
   withStores,
   withThreads,
@@ -36,6 +37,7 @@ interface ProtectFlags extends RecipientFlags, StoreFlags, RunFlags {
   readonly sign?: string;
   readonly force?: boolean;
   readonly format?: string;
+  readonly resume?: string;
   readonly maxBytes: string;
   readonly ratio: string;
   readonly json?: boolean;
@@ -52,7 +54,7 @@ export function registerProtect(program: Command, context: Context): void {
     .requiredOption('--model-version <V>', 'its version, same grammar')
     .option('--sign <FILE>', "the publisher's signing key file")
     .option('--format <F>', 'what the model is (default: from its extension)');
-  withForce(command, 'replace the published version');
+  withForce(withResume(command), 'replace the published version');
   withPassphrase(withRecipients(command), 'recipient');
   withThreads(withJson(withSplitRule(withStores(command))));
   example(
@@ -70,6 +72,7 @@ export function registerProtect(program: Command, context: Context): void {
       split: splitOf(flags),
       ...(flags.sign !== undefined && { signer: await signingKey(flags.sign) }),
       ...(flags.format !== undefined && { format: flags.format }),
+      ...(flags.resume !== undefined && { resume: flags.resume }),
       ...context.run(flags),
     });
     if (flags.sign === undefined) context.note(UNSIGNED_NOTE);

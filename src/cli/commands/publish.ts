@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { protect } from '../../protect.js';
 import type { Context, RunFlags } from '../context.js';
-import { example, signingKey, splitOf, withForce, withJson, withSplitRule, withThreads } from '../flags.js';
+import { example, signingKey, splitOf, withForce, withJson, withResume, withSplitRule, withThreads } from '../flags.js';
 import { type ServerFlags, serverOf, withServer } from '../server-flags.js';
 import { published } from './protect.js';
 
@@ -12,6 +12,7 @@ interface PublishFlags extends ServerFlags, RunFlags {
   readonly sign: string;
   readonly force?: boolean;
   readonly format?: string;
+  readonly resume?: string;
   readonly maxBytes: string;
   readonly ratio: string;
   readonly json?: boolean;
@@ -26,7 +27,7 @@ export function registerPublish(program: Command, context: Context): void {
     .requiredOption('--model-version <V>', 'its version, same grammar')
     .requiredOption('--sign <FILE>', "the publisher's signing key file")
     .option('--format <F>', 'what the model is (default: from its extension)');
-  withForce(command, 'replace the published version');
+  withForce(withResume(command), 'replace the published version');
   withThreads(withJson(withSplitRule(withServer(command))));
   example(command, 'model-guard publish defects.onnx --name defects --model-version 3 --sign publisher.key');
   command.action(async (path: string, flags: PublishFlags) => {
@@ -38,6 +39,7 @@ export function registerPublish(program: Command, context: Context): void {
       overwrite: flags.force ?? false,
       split: splitOf(flags),
       ...(flags.format !== undefined && { format: flags.format }),
+      ...(flags.resume !== undefined && { resume: flags.resume }),
       ...context.run(flags),
     });
     const waits = result.state === 'pending' ? '\nIt waits for a validator or an administrator (`model-guard release`).' : '';

@@ -1,14 +1,12 @@
-/** Versions of models, their parts, and who decides about them. */
+/** Versions of models, and who decides about them. */
 import { z } from 'zod';
 import * as s from '../shapes.js';
 import { nothing, ofModel } from './common.js';
 import { route } from './route.js';
 
 const ofVersion = z.strictObject({ name: s.modelName, version: s.modelName });
-const ofPart = z.strictObject({ name: s.modelName, version: s.modelName, part: s.partName });
 /** A small part in base64url: 17 MiB, a third more. */
 const MAX_SMALL_BODY = 24 * 1024 * 1024;
-const MAX_TREE = 512 * 1024 * 1024;
 
 export const models = {
   getPublishers: route({
@@ -29,27 +27,6 @@ export const models = {
     body: z.strictObject({ keys: z.array(s.verifyingKey).min(1).max(16) }),
     status: 200,
     response: z.object({ keys: z.array(s.verifyingKey) }),
-  }),
-  putPart: route({
-    method: 'PUT',
-    path: '/models/:name/versions/:version/parts/:part',
-    access: 'models.publish',
-    summary: 'Upload a big part, whole or not at all',
-    params: ofPart,
-    body: 'octets',
-    maxBody: 2 ** 40,
-    status: 201,
-    response: z.object({ name: s.partName, size: z.int() }),
-  }),
-  putTree: route({
-    method: 'PUT',
-    path: '/models/:name/versions/:version/parts/:part/tree',
-    access: 'models.publish',
-    summary: 'Upload the tree of a big part',
-    params: ofPart,
-    body: 'octets',
-    maxBody: MAX_TREE,
-    status: 204,
   }),
   publishVersion: route({
     method: 'PUT',

@@ -1,8 +1,8 @@
 /** A server that cannot answer at the moment, and how long it is waited for where what was kept will do. */
 import type { AbortSignalLike } from '../../abort.js';
 import { isModelGuardError, type ModelGuardError, type ModelGuardErrorCode } from '../../errors.js';
+import { within } from '../../http/watch.js';
 import type { Connection } from '../connection.js';
-import { within } from '../http/watch.js';
 
 const CODES: ReadonlySet<ModelGuardErrorCode> = new Set(['SERVER_UNREACHABLE', 'TIMED_OUT', 'SERVER_FAILED', 'RATE_LIMITED']);
 /** With a lease in hand nobody waits long for a server that is away. */

@@ -1,20 +1,9 @@
 /** Where a guard server is, and which addresses may be asked on its behalf. */
 import { ModelGuardError } from '../../errors.js';
-
-/** Names and addresses of this machine, as `URL` writes them. */
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+import { isThisMachine, parseAddress, safeAddress } from '../../http/address.js';
 
 /** https everywhere, http to this machine alone. INVALID_ARGUMENT */
-export function serverAddress(text: string): URL {
-  const url = parsed(text);
-  if (url === undefined) throw refused('is not a URL');
-  if (url.username || url.password) throw refused('must not hold a user or a password');
-  if (url.search || url.hash) throw refused('must not hold a query or a fragment');
-  if (url.protocol === 'http:' && !LOOPBACK.test(url.hostname))
-    throw refused('is http:// to another machine; only https:// leaves this one');
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw refused('is neither https:// nor http://');
-  return url;
-}
+export const serverAddress = (text: string): URL => safeAddress(text, 'options.url');
 
 /** The address of a route: parameters are encoded, so that none of them is more than one segment. */
 export function routeAddress(
@@ -32,19 +21,9 @@ export function routeAddress(
 
 /** The address of a part that a server named: never less protected than the server itself. RESPONSE_INVALID */
 export function partAddress(base: URL, text: string): URL {
-  const url = parsed(text, base);
+  const url = parseAddress(text, base);
   const allowed = url && (url.protocol === 'https:' || (url.protocol === 'http:' && base.protocol === 'http:'));
-  if (!url || !allowed || url.username || url.password || (url.protocol === 'http:' && !LOOPBACK.test(url.hostname)))
+  if (!url || !allowed || url.username || url.password || (url.protocol === 'http:' && !isThisMachine(url)))
     throw new ModelGuardError('RESPONSE_INVALID', 'The server names an address of a part that is not one to ask');
   return url;
 }
-
-function parsed(text: string, base?: URL): URL | undefined {
-  try {
-    return new URL(text, base);
-  } catch {
-    return undefined;
-  }
-}
-
-const refused = (why: string): ModelGuardError => new ModelGuardError('INVALID_ARGUMENT', `options.url: ${why}`);

@@ -3,12 +3,12 @@ import type { z } from 'zod';
 import type { AbortSignalLike } from '../../abort.js';
 import { type Route, type RouteAnswer, type RouteName, type RouteRequest, routes } from '../../contract/index.js';
 import { hasCode, ModelGuardError } from '../../errors.js';
+import type { Answer } from '../../http/answer.js';
+import { type Pace, pace, retried } from '../../http/pace.js';
+import type { HttpRequest, Transport, Upload } from '../../http/transport.js';
 import { parse } from '../../options.js';
 import { routeAddress } from './address.js';
-import type { Answer } from './answer.js';
 import { failureOf } from './failures.js';
-import { type Pace, pace, retried } from './pace.js';
-import type { HttpRequest, Transport, Upload } from './transport.js';
 
 const MAX_ANSWER = 8 * 1024 * 1024;
 /** A lease with the largest small part, in base64url; everything about a person. Parsing so much may take seconds. */
@@ -17,7 +17,7 @@ const LARGE_ANSWERS: ReadonlySet<Route> = new Set([routes.takeLease, routes.expo
 
 /** Routes that answer with a stream or with text have no shape. */
 type StreamRoute = Extract<RouteName, 'readPart' | 'readTree' | 'exportAudit' | 'metrics'>;
-type UploadRoute = 'putPart' | 'putTree';
+type UploadRoute = 'putPart';
 export type JsonRoute = Exclude<RouteName, StreamRoute | UploadRoute>;
 
 export interface CallOptions {

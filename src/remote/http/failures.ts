@@ -1,9 +1,9 @@
 /** What a server says went wrong, as errors of ours. */
 import { shapes } from '../../contract/index.js';
 import { ERROR_CODES, hasCode, ModelGuardError, type ModelGuardErrorCode } from '../../errors.js';
-import type { Answer } from './answer.js';
-import { hinted } from './hints.js';
-import { retryAfter } from './pace.js';
+import type { Answer } from '../../http/answer.js';
+import { hinted } from '../../http/hints.js';
+import { retryAfter } from '../../http/pace.js';
 
 const MAX_FAILURE = 64 * 1024;
 const MAX_TEXT = 500;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { load, type ModelVersion, verifyAuditLog } from '@org/model-guard';
 import { digestOf, later, type Progress } from './journal.js';
-import { NAMES, SEATS, type World } from './world.js';
+import { NAMES, type World } from './world.js';
 
 /** Parts and trees that the contract could name. */
 const PART = /^[0-9a-f]{32}-[0-9]+(\.tree)?$/;
@@ -101,13 +101,13 @@ export class Checks {
 
   /** Never more devices than seats, and no acknowledged lease is gone. */
   async #seats(): Promise<void> {
-    const { auditor, journal } = this.#world;
+    const { auditor, journal, seats } = this.#world;
     const active = new Map<string, { name: string; device: string }>();
     for await (const { id, name, device } of auditor.guard.leases.list({ active: true })) active.set(id, { name, device });
     for (const name of NAMES) {
       const holding = [...active.values()].filter((lease) => lease.name === name && lease.device !== auditor.id);
       const devices = new Set(holding.map(({ device }) => device)).size;
-      this.#expect(devices <= SEATS, () => `${devices} devices sit on the ${SEATS} seats of ${name}`);
+      this.#expect(devices <= seats, () => `${devices} devices sit on the ${seats} seats of ${name}`);
       this.#expect(holding.length === devices, () => `a device holds several leases of ${name}`);
     }
     for (const { id, state, name, version } of journal.leases.values()) {

@@ -1,4 +1,4 @@
-/** A server that is killed again and again, and those who work with it all the while. */
+/** Servers that are killed again and again, and those who work with them all the while. */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,8 @@ import { Gate } from './gate.js';
 import { Journal } from './journal.js';
 
 export const NAMES = ['net-0', 'net-1', 'net-2'] as const;
-export const SEATS = 2;
+/** In a world of one server. */
+const SEATS = 2;
 const DEVICES = 3;
 
 export interface Bench {
@@ -33,8 +34,10 @@ export interface Account {
 }
 export interface World {
   readonly url: string;
+  /** The server's data and all that clients keep. */
   readonly folder: string;
-  readonly process: ServerProcess;
+  /** Of each model, for the devices of the lab. */
+  readonly seats: number;
   readonly gate: Gate;
   readonly journal: Journal;
   readonly random: Random;
@@ -53,15 +56,35 @@ export interface World {
   client(worker: string, account: Account, options?: Partial<GuardServerOptions>): GuardServer;
 }
 
-export async function makeWorld(command: string, folder: string, random: Random, secrets: KnownSecrets): Promise<World> {
+/** One with a server of its own. */
+export async function makeWorld(
+  command: string,
+  folder: string,
+  random: Random,
+  secrets: KnownSecrets,
+): Promise<World & { readonly process: ServerProcess }> {
   const limits = ['address', 'account', 'login'].flatMap((what) => [`--${what}-limit`, '1000000000']);
   const port = await freePort(random);
   const words = ['--data', join(folder, 'data'), '--port', `${port}`, '--log-level', 'trace', ...limits];
   const process = new ServerProcess(command, words);
   const { url, signing_key: serverKey } = await process.start();
+  const world = await populate({ url, serverKey, folder, random, secrets, devices: DEVICES, seats: SEATS });
+  return { ...world, process };
+}
 
+/** What {@link populate} makes a world of. */
+export interface Place extends Pick<World, 'url' | 'folder' | 'random' | 'secrets' | 'seats'> {
+  readonly serverKey: string;
+  /** Of the lab. */
+  readonly devices: number;
+  /** Of the journal. */
+  readonly lenient?: boolean;
+}
+
+/** Accounts, devices and entitlements at a server that has just started for the first time, its data in `data` of the folder. */
+export async function populate({ url, serverKey, folder, random, secrets, devices, seats, lenient }: Place): Promise<World> {
   const gate = new Gate();
-  const journal = new Journal(gate);
+  const journal = new Journal(gate, lenient);
   const state = join(folder, 'state');
   const clientOf = (account: Omit<Account, 'id'>, sleep: () => Promise<void>, more: Partial<GuardServerOptions>): GuardServer => {
     const { email, password } = account;
@@ -105,17 +128,17 @@ export async function makeWorld(command: string, folder: string, random: Random,
   };
   for (const name of NAMES) {
     await decider.publishers.set(name, [signer.publicKey]);
-    await decider.entitlements.create({ name, account: accounts.lab.id, seats: SEATS });
+    await decider.entitlements.create({ name, account: accounts.lab.id, seats });
     await decider.entitlements.create({ name, account: accounts.auditor.id, seats: 1000 });
   }
   const benches: Bench[] = [];
-  for (let n = 0; n < DEVICES; n++) benches.push(await enrolled(accounts.lab));
+  for (let n = 0; n < devices; n++) benches.push(await enrolled(accounts.lab));
   const { id, key } = await enrolled(accounts.auditor);
   // It looks at whatever is released, in any order.
   const guard = atOnce(accounts.auditor, { device: key, publishers: signer.publicKey, rollback: 'accept' });
   mkdirSync(join(folder, 'models'));
   return {
-    ...{ url, folder, process, gate, journal, random, secrets, signer, accounts, benches, auditor: { id, guard } },
+    ...{ url, folder, seats, gate, journal, random, secrets, signer, accounts, benches, auditor: { id, guard } },
     client: (worker, owner, more = {}) => clientOf(owner, () => gate.pass(worker), more),
     archive: await makeArchive(folder, random),
     checkpoints: [],

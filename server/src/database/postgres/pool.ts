@@ -1,0 +1,89 @@
+/** Connections to PostgreSQL: few, each bounded in time, and given up as soon as one fails. */
+import { ModelGuardError } from '@org/model-guard/server-kit';
+import type { PostgresPool, PostgresPoolClient } from 'kysely';
+import pg from 'pg';
+import { endsConnection, failureOf, notConnected } from './failures.js';
+
+const MOST_CONNECTIONS = 10;
+/** A replica that hangs or is cut off within a transaction loses it after this: the others wait for its lock. */
+const IDLE_IN_TRANSACTION_MS = 5000;
+/** Longer, so that whoever waits survives the one that hangs. */
+const LOCK_MS = 10_000;
+const STATEMENT_MS = 15_000;
+/** Longer than the database itself takes to give up: then it is the network. */
+const ANSWER_MS = 20_000;
+/** For a connection, also a free one of the pool. */
+const CONNECT_MS = 10_000;
+const KEEP_ALIVE_MS = 10_000;
+
+/**
+ * What every connection is opened with.
+ * @throws INVALID_ARGUMENT for a URL that is none of PostgreSQL; it is not in the message, since it holds a password
+ */
+export function connectionTo(url: string): pg.ClientConfig {
+  if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url))
+    throw new ModelGuardError('INVALID_ARGUMENT', 'The URL of the database is not one of PostgreSQL', {
+      advice: 'Write it as postgres://user:password@host:port/database.',
+    });
+  return {
+    connectionString: url,
+    application_name: 'model-guard-server',
+    connectionTimeoutMillis: CONNECT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    // An answer that was sent is on the disk, whatever the database's default is.
+    options: '-c synchronous_commit=on',
+    types: { getTypeParser },
+  };
+}
+
+/** A pool that fails with errors of `failures.ts`. */
+export function makePool(url: string): PostgresPool {
+  const pool = new pg.Pool({
+    ...connectionTo(url),
+    max: MOST_CONNECTIONS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    lock_timeout: LOCK_MS,
+    statement_timeout: STATEMENT_MS,
+    query_timeout: ANSWER_MS,
+  });
+  // A connection that ends while nobody uses it is replaced; while somebody does, the query says so.
+  pool.on('error', ignore);
+  pool.on('connect', (client) => client.on('error', ignore));
+  return {
+    async connect() {
+      try {
+        return lent(await pool.connect());
+      } catch (error) {
+        throw notConnected(error);
+      }
+    },
+    end: () => pool.end(),
+  };
+}
+
+const ignore = (): void => undefined;
+
+function lent(client: pg.PoolClient): PostgresPoolClient {
+  let broken = false;
+  const query = async (text: string, parameters: readonly unknown[]) => {
+    const committing = text === 'commit';
+    let result: pg.QueryResult;
+    try {
+      result = await client.query(text, [...parameters]);
+    } catch (error) {
+      broken ||= endsConnection(error);
+      throw failureOf(error, committing);
+    }
+    // PostgreSQL answers a commit so, without an error, where a query of the transaction had failed.
+    if (committing && result.command !== 'COMMIT') throw new Error('A transaction was not committed: a part of it had failed');
+    return result;
+  };
+  // Of a query alone: nobody asks for a cursor.
+  return { query: query as unknown as PostgresPoolClient['query'], release: () => client.release(broken) };
+}
+
+/** Numbers stay below 2^53: sizes, times, counts. */
+const INT8 = 20;
+const getTypeParser: typeof pg.types.getTypeParser = ((oid: number, format?: 'text') =>
+  oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser;

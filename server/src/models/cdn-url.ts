@@ -1,0 +1,33 @@
+/** URLs of a CDN whose edges check an HMAC (docs/server-protocol.md, section 7). */
+import { createHmac } from 'node:crypto';
+import { ModelGuardError } from '@org/model-guard/server-kit';
+import type { Context } from '../context.js';
+import { findSecret, type SecretPlace } from '../secrets.js';
+import type { UrlSigner } from './parts.js';
+
+const SHORTEST_KEY = 32;
+
+/** The secret that this server shares with the edges. @throws INVALID_ARGUMENT where it is missing or short */
+export async function cdnKey(place: SecretPlace, environment: NodeJS.ProcessEnv = process.env): Promise<string> {
+  const key = await findSecret(place, 'cdn_key', environment);
+  if (key !== undefined && Buffer.byteLength(key) >= SHORTEST_KEY) return key;
+  throw new ModelGuardError(
+    'INVALID_ARGUMENT',
+    `--cdn-url needs the secret model_guard_cdn_key, at least ${SHORTEST_KEY} bytes`,
+    {
+      advice: `Put it into ${place.secretsFolder}, or into MODEL_GUARD_CDN_KEY; the edges of the CDN check with the same one.`,
+    },
+  );
+}
+
+/** @param base What `big/` lies under. */
+export function cdnUrls(base: string, key: string, { config, now }: Pick<Context, 'config' | 'now'>): UrlSigner {
+  return {
+    async sign(object) {
+      const url = new URL(`${base}/big/${object}`);
+      const expires = now() + config.partUrlSeconds;
+      const signature = createHmac('sha256', key).update(`${url.pathname}\0${expires}`).digest('base64url');
+      return { url: `${url.href}?expires=${expires}&signature=${signature}`, expires };
+    },
+  };
+}

@@ -1,0 +1,59 @@
+/** Big parts on their way out of this server, to whoever holds a URL that it signed. */
+import { ModelGuardError } from '@org/model-guard/server-kit';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Caller, Context } from '../context.js';
+import { networkOf } from '../http/addresses.js';
+import { implement } from '../http/implement.js';
+import { Throttle } from '../http/throttle.js';
+import { LocalParts, type StoredFile } from './local-parts.js';
+import { partUrls } from './part-url.js';
+import { treeOf } from './parts.js';
+import { sendPart } from './transfer.js';
+
+interface Download {
+  readonly caller: Caller;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly query: { readonly expires: string; readonly signature: string };
+}
+
+/** Refused downloads of one network that the audit log takes in a minute: anybody can ask. */
+const NOTED = 5;
+const MINUTE = 60;
+
+export function registerDownloads(app: FastifyInstance, context: Context): void {
+  const { audit, now, parts } = context;
+  const urls = partUrls(context);
+  const throttle = new Throttle(NOTED, MINUTE);
+
+  const send = async (
+    { caller, request, reply, query }: Download,
+    object: string,
+    find: (files: LocalParts) => Promise<StoredFile | undefined>,
+  ): Promise<FastifyReply> => {
+    const entry = { action: 'parts.read', resource: `part:${object}`, caller };
+    if (!urls.verify(object, Number(query.expires), query.signature)) {
+      if (throttle.take(networkOf(request.ip), now()).allowed) await audit.record({ ...entry, outcome: 'denied' });
+      throw new ModelGuardError('NOT_AUTHORISED', 'This URL is not one of this server, or is over', {
+        advice: 'Take or renew a lease: it brings a new URL.',
+      });
+    }
+    const file = parts instanceof LocalParts ? await find(parts) : undefined;
+    await audit.record({ ...entry, outcome: file ? 'success' : 'failure' });
+    if (file) return await sendPart(request, reply, file, object);
+    throw parts instanceof LocalParts
+      ? new ModelGuardError('NOT_FOUND', `${object} is not here`)
+      : new ModelGuardError('NOT_FOUND', 'The big parts of this server are in a bucket', {
+          advice: 'Take or renew a lease: its URL leads there.',
+        });
+  };
+
+  implement(app, 'readPart', (download) => {
+    const { part } = download.params;
+    return send(download, part, (files) => files.find(part));
+  });
+  implement(app, 'readTree', (download) => {
+    const { part } = download.params;
+    return send(download, treeOf(part), (files) => files.findTree(part));
+  });
+}

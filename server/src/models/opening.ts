@@ -1,0 +1,18 @@
+/** The parts of a server, where its configuration says. */
+import type { Context } from '../context.js';
+import { cdnKey, cdnUrls } from './cdn-url.js';
+import { LocalParts } from './local-parts.js';
+import { partUrls } from './part-url.js';
+import type { Parts } from './parts.js';
+
+/** @throws INVALID_ARGUMENT where a secret is missing */
+export async function openParts(context: Pick<Context, 'config' | 'db' | 'keys' | 'now'>): Promise<Parts> {
+  const { config } = context;
+  const cdn = config.cdnUrl === undefined ? undefined : cdnUrls(config.cdnUrl, await cdnKey(config), context);
+  if (config.bucket) {
+    // S3's client is large: only who needs it waits for it.
+    const { S3Parts } = await import('./s3/s3-parts.js');
+    return await S3Parts.open(context, config.bucket, cdn);
+  }
+  return new LocalParts(config, cdn ?? partUrls(context));
+}

@@ -1,0 +1,121 @@
+/** Big parts and their trees in a bucket. Publishers send them straight there, devices read them from there. */
+import { ModelGuardError } from '@org/model-guard/server-kit';
+import type { Context, Member } from '../../context.js';
+import type { BucketConfig } from '../../storage-config.js';
+import {
+  type Begun,
+  type PartBytes,
+  type Parts,
+  type PieceUrls,
+  type Ref,
+  type StoredPart,
+  treeOf,
+  type UrlSigner,
+  type Whole,
+} from '../parts.js';
+import { Bucket } from './bucket.js';
+import { keyPairs } from './credentials.js';
+import { openObject } from './reading.js';
+import { UploadRows } from './rows.js';
+import { BucketUploads } from './uploads.js';
+
+const DAY = 86_400;
+
+type Surroundings = Pick<Context, 'config' | 'db' | 'now'>;
+
+export class S3Parts implements Parts {
+  readonly urls: UrlSigner;
+  readonly #now: () => number;
+  readonly #bucket: Bucket;
+  readonly #rows: UploadRows;
+  readonly #uploads: BucketUploads;
+
+  /** @param urls Instead of the bucket's own. */
+  constructor(context: Surroundings, bucket: Bucket, least: number, urls?: UrlSigner) {
+    this.urls = urls ?? bucketUrls(bucket, context);
+    this.#now = context.now;
+    this.#bucket = bucket;
+    this.#rows = new UploadRows(context);
+    this.#uploads = new BucketUploads(context, bucket, this.#rows, least);
+  }
+
+  /** @throws INVALID_ARGUMENT without the keys of the bucket */
+  static async open(context: Surroundings, config: BucketConfig, urls?: UrlSigner): Promise<S3Parts> {
+    return new S3Parts(context, new Bucket(config, await keyPairs(context.config)), config.pieceBytes, urls);
+  }
+
+  async find(part: string): Promise<StoredPart | undefined> {
+    const row = await this.#rows.ofPart(part);
+    return row?.state === 'stored' ? { size: row.size } : undefined;
+  }
+
+  /** Publishing stores a tree beside every part that it accepts, and URLs are for what was published. */
+  async hasTree(part: string): Promise<boolean> {
+    return (await this.find(part)) !== undefined;
+  }
+
+  async open(part: string, { size }: StoredPart): Promise<PartBytes> {
+    return openObject(this.#bucket, part, size);
+  }
+
+  async storeTree(_ref: Ref, part: string, tree: Uint8Array): Promise<void> {
+    await this.#bucket.put(treeOf(part), tree);
+  }
+
+  async touch(part: string): Promise<void> {
+    await this.#rows.touch(part);
+  }
+
+  begin(member: Member, ref: Ref, part: string, size: number): Promise<Begun> {
+    return this.#uploads.begin(member, ref, part, size);
+  }
+
+  pieceUrls(member: Member, upload: string, numbers: readonly number[]): Promise<PieceUrls> {
+    return this.#uploads.pieceUrls(member, upload, numbers);
+  }
+
+  complete(member: Member, upload: string): Promise<Whole> {
+    return this.#uploads.complete(member, upload);
+  }
+
+  abort(member: Member, upload: string): Promise<string> {
+    return this.#uploads.abort(member, upload);
+  }
+
+  async put(): Promise<void> {
+    throw new ModelGuardError('INVALID_ARGUMENT', 'Big parts go straight to the storage of this server', {
+      advice: 'Begin an upload: the answer says how the part is sent.',
+    });
+  }
+
+  /** Which parts versions name, the database says in the moment in which it gives others up. */
+  async collect(): Promise<readonly string[]> {
+    const before = this.#now() - DAY;
+    const removed: string[] = [];
+    for (const row of await this.#rows.giveUpUnused(before)) {
+      await this.#uploads.remove(row);
+      removed.push(`big/${row.part}`);
+    }
+    await this.#abortUntold(before);
+    return removed;
+  }
+
+  /** Uploads that a server began and did not come to write down. */
+  async #abortUntold(before: number): Promise<void> {
+    const told = await this.#rows.storageIds();
+    for await (const { object, id, begun } of this.#bucket.uploads())
+      if (begun < before * 1000 && !told.has(id)) await this.#bucket.abort(object, id);
+  }
+
+  close(): void {
+    this.#bucket.close();
+  }
+}
+
+/** Presigned by the pair that reads. */
+const bucketUrls = (bucket: Bucket, { config, now }: Surroundings): UrlSigner => ({
+  async sign(object) {
+    const validity = { now: now(), seconds: config.partUrlSeconds };
+    return { url: await bucket.getUrl(object, validity), expires: validity.now + validity.seconds };
+  },
+});

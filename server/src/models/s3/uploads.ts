@@ -1,0 +1,164 @@
+/** Uploads in pieces, straight from the publisher to the bucket: this server signs the address of each piece and keeps count. */
+import { ModelGuardError, permits } from '@org/model-guard/server-kit';
+import type { Context, Member } from '../../context.js';
+import { type Begun, noUpload, otherBytes, type PieceUrls, type Ref, treeOf, type Whole } from '../parts.js';
+import type { Bucket, Piece } from './bucket.js';
+import { bytesOf, type Cut, countOf, cutOf } from './pieces.js';
+import type { UploadRow, UploadRows } from './rows.js';
+
+const cut = ({ size, piece_bytes: pieceBytes }: UploadRow): Cut => ({ size, pieceBytes });
+
+/** A piece of another length was not sent by an address of this server. */
+const usable = (row: UploadRow, pieces: readonly Piece[]): readonly Piece[] =>
+  pieces.filter(({ number, size }) => size === bytesOf(cut(row), number));
+
+export class BucketUploads {
+  readonly #context: Pick<Context, 'config' | 'now'>;
+  readonly #bucket: Bucket;
+  readonly #rows: UploadRows;
+  /** Of a piece, at least. */
+  readonly #least: number;
+
+  constructor(context: Pick<Context, 'config' | 'now'>, bucket: Bucket, rows: UploadRows, least: number) {
+    this.#context = context;
+    this.#bucket = bucket;
+    this.#rows = rows;
+    this.#least = least;
+  }
+
+  async begin(member: Member, { name, version }: Ref, part: string, size: number): Promise<Begun> {
+    const { pieceBytes } = cutOf(size, this.#least);
+    const row = await this.#rows.begin({ name, version, part, size, piece_bytes: pieceBytes, account: member.account.id });
+    if (row.size !== size) throw otherBytes(part);
+    if (!(await this.#rows.touch(part))) throw beingRemoved(row);
+    if (row.state === 'stored') return { kind: 'stored' };
+    refuseOthers(member, row);
+    return await this.#goOn(row);
+  }
+
+  async #goOn(row: UploadRow): Promise<Begun> {
+    const { part, size } = row;
+    if (size === 0) {
+      await this.#bucket.put(part, new Uint8Array());
+      await this.#stored(row);
+      return { kind: 'stored' };
+    }
+    const pieces = await this.#pieces(row);
+    if (pieces === 'complete') return { kind: 'stored' };
+    const present = usable(row, pieces).map(({ number, size }) => ({ number, size }));
+    return { kind: 'pieces', upload: row.id, pieceBytes: row.piece_bytes, present };
+  }
+
+  /** Begins anew what the bucket does not know, or not any more. */
+  async #pieces(row: UploadRow): Promise<readonly Piece[] | 'complete'> {
+    if (row.storage_id !== '') {
+      const pieces = await this.#bucket.pieces(row.part, row.storage_id);
+      if (pieces) return pieces;
+      if (await this.#isWhole(row)) return 'complete';
+    }
+    const id = await this.#bucket.create(row.part);
+    if (await this.#rows.rename(row, id)) return [];
+    // Another request of the same publisher began it at the same time.
+    await this.#bucket.abort(row.part, id);
+    const now = await this.#rows.find(row.id);
+    if (now?.state !== 'open') throw noUpload(row.id);
+    return (await this.#bucket.pieces(now.part, now.storage_id)) ?? [];
+  }
+
+  /** Completed before, by a request that did not get so far as to write it down. */
+  async #isWhole(row: UploadRow): Promise<boolean> {
+    if ((await this.#bucket.size(row.part)) !== row.size) return false;
+    await this.#stored(row);
+    return true;
+  }
+
+  async #stored(row: UploadRow): Promise<void> {
+    if (await this.#rows.store(row)) return;
+    // Somebody gave it up, or completed it too.
+    if ((await this.#rows.find(row.id))?.state !== 'stored') throw noUpload(row.id);
+  }
+
+  async pieceUrls(member: Member, upload: string, numbers: readonly number[]): Promise<PieceUrls> {
+    const row = await this.#open(member, upload);
+    const pieces = numbers.map((number) => ({ number, size: bytesOf(cut(row), number) }));
+    const beyond = pieces.find(({ size }) => size === undefined);
+    if (beyond)
+      throw new ModelGuardError('INVALID_ARGUMENT', `The part has ${countOf(cut(row))} pieces, and no piece ${beyond.number}`);
+    await this.#rows.touch(row.part);
+    const { config, now } = this.#context;
+    const validity = { now: now(), seconds: config.partUrlSeconds };
+    const expires = validity.now + validity.seconds;
+    return await Promise.all(
+      pieces.map(async ({ number, size = 0 }) => {
+        const url = await this.#bucket.pieceUrl(row.part, row.storage_id, { number, size }, validity);
+        return { number, url, expires };
+      }),
+    );
+  }
+
+  async complete(member: Member, upload: string): Promise<Whole> {
+    const row = await this.#mine(member, upload);
+    const whole = { name: row.part, size: row.size };
+    if (row.state === 'stored') return whole;
+    const pieces = row.storage_id === '' ? undefined : await this.#bucket.pieces(row.part, row.storage_id);
+    if (pieces) {
+      const all = usable(row, pieces);
+      const missing = countOf(cut(row)) - all.length;
+      if (missing > 0)
+        throw new ModelGuardError('INVALID_ARGUMENT', `${missing} of ${countOf(cut(row))} pieces are missing`, {
+          advice: 'Begin the upload again: the answer says which are there.',
+        });
+      if (await this.#bucket.complete(row.part, row.storage_id, all)) {
+        await this.#stored(row);
+        return whole;
+      }
+    }
+    if (await this.#isWhole(row)) return whole;
+    throw noUpload(upload);
+  }
+
+  async abort(member: Member, upload: string): Promise<string> {
+    const row = await this.#mine(member, upload);
+    if (row.state === 'stored' || !(await this.#rows.giveUp(row)))
+      throw new ModelGuardError('INVALID_ARGUMENT', `The upload of ${row.part} is over`, {
+        advice: 'A part that no version names goes a day after it was last used.',
+      });
+    await this.remove(row);
+    return row.part;
+  }
+
+  /** Whatever there is of something that was given up; the row last, so that a crash leaves it to the next pass. */
+  async remove(row: UploadRow): Promise<void> {
+    if (row.storage_id !== '') await this.#bucket.abort(row.part, row.storage_id);
+    // Completed meanwhile, it is an object by now.
+    for (const object of [row.part, treeOf(row.part)]) await this.#bucket.remove(object);
+    await this.#rows.remove(row);
+  }
+
+  async #open(member: Member, upload: string): Promise<UploadRow> {
+    const row = await this.#mine(member, upload);
+    if (row.state === 'open' && row.storage_id !== '') return row;
+    throw noUpload(upload);
+  }
+
+  /** NOT_FOUND, NOT_AUTHORISED */
+  async #mine(member: Member, upload: string): Promise<UploadRow> {
+    const row = await this.#rows.find(upload);
+    if (!row || row.state === 'removing') throw noUpload(upload);
+    refuseOthers(member, row);
+    return row;
+  }
+}
+
+/** Whoever decides about versions may go on with everybody's uploads. */
+function refuseOthers({ account }: Member, row: UploadRow): void {
+  if (row.account === account.id || permits(account.role, 'models.decide')) return;
+  throw new ModelGuardError('NOT_AUTHORISED', `Somebody else is uploading ${row.part}`, {
+    advice: 'Protect the model again, which gives the part a new name.',
+  });
+}
+
+const beingRemoved = ({ part }: UploadRow): ModelGuardError =>
+  new ModelGuardError('ALREADY_EXISTS', `${part} was not used for a day and is being removed`, {
+    advice: 'Try again in an hour, or protect the model again, which gives the part a new name.',
+  });

@@ -1,0 +1,58 @@
+/** Big parts on their way in: each step is written down. */
+import type { FastifyInstance } from 'fastify';
+import { recordingRefusals } from '../audit/refused.js';
+import type { Caller, Context } from '../context.js';
+import { implement } from '../http/implement.js';
+import { memberOf } from '../http/member.js';
+import { uploadOf } from './transfer.js';
+
+/** What was done, and to which part. */
+interface Step<T> {
+  readonly part: string;
+  readonly detail?: string;
+  readonly answer: T;
+}
+
+export function registerUploads(app: FastifyInstance, context: Context): void {
+  const { parts, audit } = context;
+  /** `resource`: what it was asked of, where it is refused. */
+  const recorded = async <T>(caller: Caller, resource: string, step: () => Promise<Step<T>>): Promise<T> => {
+    const entry = { action: 'models.upload', caller };
+    const { part, detail, answer } = await recordingRefusals(context, { ...entry, resource }, step);
+    await audit.record({ ...entry, outcome: 'success', resource: `part:${part}`, detail });
+    return answer;
+  };
+
+  implement(app, 'beginUpload', ({ caller, params: { name, version, part }, body }) =>
+    recorded(caller, `part:${part}`, async () => {
+      const answer = await parts.begin(memberOf(caller), { name, version }, part, body.size);
+      return { part, answer, detail: answer.kind === 'pieces' ? `begins upload ${answer.upload}` : answer.kind };
+    }),
+  );
+  // The end of an upload is written down, not every address on the way.
+  implement(app, 'uploadUrls', ({ caller, params: { upload }, body }) => {
+    const entry = { action: 'models.upload', resource: `upload:${upload}`, caller };
+    return recordingRefusals(context, entry, async () => ({
+      urls: await parts.pieceUrls(memberOf(caller), upload, body.numbers),
+    }));
+  });
+  implement(app, 'completeUpload', ({ caller, params: { upload } }) =>
+    recorded(caller, `upload:${upload}`, async () => {
+      const answer = await parts.complete(memberOf(caller), upload);
+      return { part: answer.name, answer, detail: `completes upload ${upload}` };
+    }),
+  );
+  implement(app, 'abortUpload', ({ caller, params: { upload } }) =>
+    recorded(caller, `upload:${upload}`, async () => {
+      const part = await parts.abort(memberOf(caller), upload);
+      return { part, answer: undefined, detail: `gives up upload ${upload}` };
+    }),
+  );
+  implement(app, 'putPart', async ({ caller, params: { name, version, part }, request }) => {
+    const upload = uploadOf(request);
+    return await recorded(caller, `part:${part}`, async () => {
+      await parts.put({ name, version }, part, upload);
+      return { part, answer: { name: part, size: upload.size } };
+    });
+  });
+}

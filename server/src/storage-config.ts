@@ -1,0 +1,79 @@
+/** Where big parts are to be kept, and what production refuses of it. */
+import { z } from 'zod';
+import type { Config } from './config.js';
+import { flag, httpUrl, isLoopback, refused } from './setting-kinds.js';
+
+const MIB = 1024 * 1024;
+const DEFAULT_PIECE = 8 * MIB;
+/** What S3 takes as one piece of several. */
+const SMALLEST_PIECE = 5 * MIB;
+const LARGEST_PIECE = 5 * 1024 * MIB;
+
+export const storageSettings = {
+  s3Bucket: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'is not the name of a bucket')
+    .optional(),
+  s3Endpoint: httpUrl.optional(),
+  s3PublicEndpoint: httpUrl.optional(),
+  s3Region: z
+    .string()
+    .regex(/^[a-z0-9-]{1,64}$/, 'is not a region')
+    .optional(),
+  s3Prefix: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(\/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){0,7}\/?$/,
+      'is not a prefix: names with / between them',
+    )
+    .optional(),
+  s3PathStyle: flag.optional(),
+  pieceBytes: z.coerce.number().int().min(SMALLEST_PIECE).max(LARGEST_PIECE).default(DEFAULT_PIECE),
+  cdnUrl: httpUrl.optional(),
+};
+type Given = z.output<z.ZodObject<typeof storageSettings>>;
+
+/** A bucket. Its keys are secrets, and stand nowhere here. */
+export interface BucketConfig {
+  readonly name: string;
+  /** Absent: AWS. */
+  readonly endpoint?: string | undefined;
+  /** What clients reach, where that is another one. */
+  readonly publicEndpoint?: string | undefined;
+  readonly region: string;
+  /** Empty, or with a slash at the end. */
+  readonly prefix: string;
+  /** The name of the bucket is in the path, not in the host. */
+  readonly pathStyle: boolean;
+  /** Of an upload, at least. */
+  readonly pieceBytes: number;
+}
+
+/** @throws INVALID_ARGUMENT */
+export function storageOf(given: Given, production: boolean): Pick<Config, 'bucket' | 'cdnUrl'> {
+  const { s3Bucket, s3Endpoint, s3PublicEndpoint, s3Region, s3Prefix, s3PathStyle, pieceBytes, cdnUrl } = given;
+  const urls = { '--s3-endpoint': s3Endpoint, '--s3-public-endpoint': s3PublicEndpoint, '--cdn-url': cdnUrl };
+  if (production) for (const [option, url] of Object.entries(urls)) refusePlain(option, url);
+  if (s3Bucket === undefined) {
+    for (const option of ['s3Endpoint', 's3PublicEndpoint', 's3Region', 's3Prefix', 's3PathStyle'] as const)
+      if (given[option] !== undefined) throw refused(`The setting ${option} needs --s3-bucket`);
+    return { cdnUrl };
+  }
+  const bucket: BucketConfig = {
+    name: s3Bucket,
+    endpoint: s3Endpoint,
+    publicEndpoint: s3PublicEndpoint,
+    region: s3Region ?? 'us-east-1',
+    prefix: s3Prefix === undefined ? '' : `${s3Prefix.replace(/\/$/, '')}/`,
+    pathStyle: s3PathStyle ?? s3Endpoint !== undefined,
+    pieceBytes,
+  };
+  return { bucket, cdnUrl };
+}
+
+function refusePlain(option: string, url: string | undefined): void {
+  if (url === undefined) return;
+  const { protocol, hostname } = new URL(url);
+  if (protocol === 'https:' || isLoopback(hostname.replace(/^\[|\]$/g, ''))) return;
+  throw refused(`NODE_ENV=production sends nothing over plain HTTP: ${option} must begin with https://`);
+}

@@ -1,0 +1,86 @@
+/** The database file. If these fail, acknowledged work can be lost, or erased data stays on the disk. */
+import { chmod, mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { sql } from 'kysely';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Database } from '../../src/context.js';
+import { openDatabase } from '../../src/database/open.js';
+import { databaseFile } from '../../src/database/sqlite/file.js';
+
+let folder: string;
+let db: Database;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'guard-database-'));
+  db = await openDatabase({ dataFolder: folder });
+});
+afterEach(async () => {
+  await db.destroy();
+  await rm(folder, { recursive: true });
+});
+
+const pragma = async (name: string): Promise<unknown> => {
+  const { rows } = await sql.raw<Record<string, unknown>>(`pragma ${name}`).execute(db);
+  return Object.values(rows[0] ?? {})[0];
+};
+
+describe('the SQLite database', () => {
+  it('is durable, checks references, and overwrites what is deleted', async () => {
+    expect(await pragma('journal_mode')).toBe('wal');
+    expect(await pragma('synchronous')).toBe(2);
+    expect(await pragma('foreign_keys')).toBe(1);
+    expect(await pragma('secure_delete')).toBe(1);
+    expect(await pragma('busy_timeout')).toBe(5000);
+  });
+
+  it('compiles a query once, and forgets those that were not asked for long', async () => {
+    const prepared = vi.spyOn(Sqlite.prototype, 'prepare');
+    const ask = (count: number) => sql.raw(`select ${count}`).execute(db);
+    await ask(0);
+    await ask(0);
+    expect(prepared).toHaveBeenCalledTimes(1);
+    for (let count = 1; count <= 256; count++) await ask(count);
+    await ask(256);
+    expect(prepared).toHaveBeenCalledTimes(257);
+    await ask(0);
+    expect(prepared).toHaveBeenCalledTimes(258);
+    prepared.mockRestore();
+  });
+
+  it('is closed to others again where a copy of it was open', async () => {
+    await db.destroy();
+    await chmod(databaseFile(folder), 0o644);
+    db = await openDatabase({ dataFolder: folder });
+    expect((await stat(databaseFile(folder))).mode & 0o777).toBe(0o600);
+  });
+
+  it('holds the write lock from the beginning of a transaction', async () => {
+    const other = await openDatabase({ dataFolder: folder });
+    await sql`pragma busy_timeout = 0`.execute(other);
+    try {
+      await db.transaction().execute(async (trx) => {
+        await trx.selectFrom('meta').selectAll().execute();
+        const write = other.insertInto('meta').values({ key: 'a', value: 'b' }).execute();
+        await expect(write).rejects.toMatchObject({ code: 'SQLITE_BUSY' });
+      });
+    } finally {
+      await other.destroy();
+    }
+  });
+
+  it('finds leases, versions and events by index', async () => {
+    const plans = [
+      sql`explain query plan select count(*) from leases where entitlement = 'x' and revoked = 0 and not_after > 5`,
+      sql`explain query plan select * from versions where name = 'x' and state = 'released' order by ordinal desc limit 1`,
+      sql`explain query plan select * from audit where action = 'x' and seq < 5 order by seq desc limit 10`,
+      sql`explain query plan select * from challenges where expires < 5`,
+    ];
+    for (const plan of plans) {
+      const { rows } = await plan.execute(db);
+      const details = (rows as { detail: string }[]).map(({ detail }) => detail).join('; ');
+      expect(details).toMatch(/USING (COVERING )?INDEX/);
+      expect(details).not.toMatch(/SCAN|TEMP B-TREE/);
+    }
+  });
+});

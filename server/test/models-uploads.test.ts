@@ -1,0 +1,179 @@
+/** Big parts on their way in, as far as it takes no bucket: how they are cut, how a server without one answers, what keys it needs. */
+import { createHmac } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { GetObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { configure, type Settings } from '../src/config.js';
+import type { Context } from '../src/context.js';
+import { cdnKey, cdnUrls } from '../src/models/cdn-url.js';
+import { openParts } from '../src/models/opening.js';
+import { clientOf } from '../src/models/s3/client.js';
+import { keyPairs } from '../src/models/s3/credentials.js';
+import { bytesOf, countOf, cutOf } from '../src/models/s3/pieces.js';
+import { Presigner } from '../src/models/s3/presigner.js';
+import { startTestServer, type TestServer } from './support/server.js';
+import { entitle, granted, Machine, type Publisher, Publisher as PublisherOf, said, startPublisher } from './support/story.js';
+
+const MIB = 2 ** 20;
+
+describe('a part in pieces', () => {
+  it('has pieces of the least size, as long as S3 takes so many', () => {
+    expect(cutOf(1, 8 * MIB).pieceBytes).toBe(8 * MIB);
+    expect(cutOf(10_000 * 8 * MIB, 8 * MIB).pieceBytes).toBe(8 * MIB);
+    expect(cutOf(10_000 * 8 * MIB + 1, 8 * MIB).pieceBytes).toBe(9 * MIB);
+    expect(cutOf(1, 5 * MIB + 1).pieceBytes).toBe(6 * MIB);
+  });
+
+  it.each([1, 5 * MIB, 5 * MIB + 1, 123_456_789, 2 ** 36 + 1, 2 ** 40])('of %d bytes covers every byte once', (size) => {
+    const cut = cutOf(size, 5 * MIB);
+    const count = countOf(cut);
+    expect(count).toBeLessThanOrEqual(10_000);
+    let sum = 0;
+    for (let number = 1; number <= count; number++) sum += bytesOf(cut, number) ?? Number.NaN;
+    expect(sum).toBe(size);
+    expect(bytesOf(cut, count)).toBeGreaterThan(0);
+    expect([bytesOf(cut, 0), bytesOf(cut, count + 1)]).toEqual([undefined, undefined]);
+  });
+});
+
+describe('a server without a bucket', () => {
+  let server: TestServer;
+  let admin: Publisher;
+  beforeAll(async () => {
+    ({ server, publisher: admin } = await startPublisher());
+  });
+  afterAll(() => server.close());
+
+  it('says that it takes the part itself, or has it', async () => {
+    const made = await admin.make();
+    const params = { name: made.name, version: made.version, part: made.bigName };
+    const begin = (size: number) => server.request('admin', 'beginUpload', { params, body: { size } });
+    expect((await begin(made.big.length)).json()).toEqual({ kind: 'direct' });
+    await admin.upload(made);
+    expect((await begin(made.big.length)).json()).toEqual({ kind: 'stored' });
+    expect(said(await begin(made.big.length + 1))).toBe('409 ALREADY_EXISTS');
+  });
+
+  it('knows no uploads', async () => {
+    const params = { upload: '0'.repeat(32) };
+    for (const answer of [
+      await server.request('admin', 'uploadUrls', { params, body: { numbers: [1] } }),
+      await server.request('admin', 'completeUpload', { params, body: {} }),
+      await server.request('admin', 'abortUpload', { params }),
+    ])
+      expect(said(answer)).toBe('404 NOT_FOUND');
+  });
+});
+
+describe('secrets', () => {
+  let secretsFolder: string;
+  beforeAll(async () => {
+    secretsFolder = await mkdtemp(join(tmpdir(), 'guard-secrets-'));
+  });
+  afterAll(() => rm(secretsFolder, { recursive: true }));
+  const place = (production = false) => ({ secretsFolder, production });
+  const pairs = {
+    MODEL_GUARD_S3_READ_KEY_ID: 'reader',
+    MODEL_GUARD_S3_READ_SECRET: 'the secret of the reader',
+    MODEL_GUARD_S3_WRITE_KEY_ID: 'writer',
+    MODEL_GUARD_S3_WRITE_SECRET: 'the secret of the writer',
+  };
+
+  it('of the bucket are two pairs, and an error names what is missing and shows nothing', async () => {
+    expect(await keyPairs(place(true), pairs)).toEqual({
+      read: { id: 'reader', secret: 'the secret of the reader' },
+      write: { id: 'writer', secret: 'the secret of the writer' },
+    });
+    for (const [name, value] of [...Object.entries(pairs), ['MODEL_GUARD_S3_READ_SECRET', '']] as const) {
+      const missing = keyPairs(place(), { ...pairs, [name]: value === '' ? '' : undefined });
+      await expect(missing).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+      await expect(missing).rejects.toThrow(new RegExp(`missing: ${name.toLowerCase()}\\.`));
+      await expect(missing).rejects.not.toThrow(/the secret of/);
+    }
+  });
+
+  it('of the bucket are two in production', async () => {
+    const same = { ...pairs, MODEL_GUARD_S3_WRITE_KEY_ID: 'reader', MODEL_GUARD_S3_WRITE_SECRET: 'the secret of the reader' };
+    await expect(keyPairs(place(true), same)).rejects.toThrow(/are the same/);
+    expect((await keyPairs(place(), same)).write.id).toBe('reader');
+  });
+
+  it('of the CDN has at least 32 bytes', async () => {
+    await expect(cdnKey(place(), {})).rejects.toThrow(/model_guard_cdn_key/);
+    await expect(cdnKey(place(), { MODEL_GUARD_CDN_KEY: 'x'.repeat(31) })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(await cdnKey(place(), { MODEL_GUARD_CDN_KEY: 'x'.repeat(32) })).toBe('x'.repeat(32));
+  });
+
+  it('are asked for where the settings want a bucket or a CDN', async () => {
+    const open = (settings: Partial<Settings>) =>
+      openParts({ config: configure({ data: secretsFolder, secretsFolder, ...settings }, {}) } as Context);
+    await expect(open({ s3Bucket: 'parts' })).rejects.toThrow(/model_guard_s3_read_key_id/);
+    await expect(open({ cdnUrl: 'https://cdn.example' })).rejects.toThrow(/model_guard_cdn_key/);
+  });
+
+  it('make the URLs of a lease those of a CDN', async () => {
+    const key = 'a key that the edges know as well';
+    await writeFile(join(secretsFolder, 'model_guard_cdn_key'), `${key}\n`);
+    const server = await startTestServer({ config: { cdnUrl: 'https://cdn.example/models/', secretsFolder } });
+    server.secrets.text('the key of the CDN', key);
+    try {
+      const publisher = new PublisherOf(server);
+      await publisher.register();
+      const made = await publisher.publish();
+      await entitle(server, 'operator');
+      const { big } = await granted(await Machine.ready(server));
+      const expires = server.clock.now + server.config.partUrlSeconds;
+      for (const [url, object] of [
+        [big.url, made.bigName],
+        [big.treeUrl ?? '', `${made.bigName}.tree`],
+      ] as const) {
+        const path = `/models/big/${object}`;
+        const signature = createHmac('sha256', key).update(`${path}\0${expires}`).digest('base64url');
+        expect(url).toBe(`https://cdn.example${path}?expires=${expires}&signature=${signature}`);
+      }
+      const parts = await openParts(server.context);
+      expect((await parts.urls.sign(made.bigName)).url).toBe(big.url);
+      const other = cdnUrls('https://cdn.example/models', `${key}.`, server.context);
+      expect((await other.sign(made.bigName)).url).not.toBe(big.url);
+    } finally {
+      await server.close();
+    }
+  });
+});
+
+describe('presigned URLs', () => {
+  const validity = { now: 1_700_000_000, seconds: 300 };
+  const key = 'models/big/0123-56.tree';
+  const place = (more: Partial<Parameters<typeof clientOf>[0]>) =>
+    clientOf({ endpoint: undefined, region: 'eu-central-1', pathStyle: false, ...more }, { id: 'the id', secret: 'the secret' });
+
+  it.each([
+    ['at AWS', place({}), 'https://parts.s3.eu-central-1.amazonaws.com/'],
+    ['in the path', place({ endpoint: 'https://s3.example:9000', pathStyle: true }), 'https://s3.example:9000/parts/'],
+    ['in the host', place({ endpoint: 'http://s3.example' }), 'http://parts.s3.example/'],
+    ['below a path', place({ endpoint: 'https://example.com/s3', pathStyle: true }), 'https://example.com/s3/parts/'],
+  ])("are those of S3's own client, with the bucket %s", async (_where, client, base) => {
+    const options = { expiresIn: 300, signingDate: new Date(1_700_000_000_000) };
+    const presigner = new Presigner(client, 'parts');
+    // The client writes down, unread by anybody, which operation it is for; else the two sign the same.
+    const get = { method: 'GET', key, query: { 'x-id': 'GetObject' } } as const;
+    const ours = new URL(await presigner.sign(get, validity));
+    expect(ours.href.startsWith(`${base}${key}?`)).toBe(true);
+    expect(parsed(ours)).toEqual(
+      parsed(new URL(await getSignedUrl(client, new GetObjectCommand({ Bucket: 'parts', Key: key }), options))),
+    );
+    const piece = { Bucket: 'parts', Key: key, UploadId: '2~a+b/c=', PartNumber: 7, ContentLength: 5 };
+    const query = { partNumber: '7', uploadId: '2~a+b/c=', 'x-id': 'UploadPart' };
+    const put = await presigner.sign({ method: 'PUT', key, query, headers: { 'content-length': '5' } }, validity);
+    expect(parsed(new URL(put))).toEqual(parsed(new URL(await getSignedUrl(client, new UploadPartCommand(piece), options))));
+  });
+
+  const parsed = ({ origin, pathname, searchParams }: URL) => ({
+    origin,
+    pathname,
+    query: Object.fromEntries([...searchParams].sort()),
+  });
+});

@@ -1,0 +1,96 @@
+/** The folder of the cache: made for this user alone, and not used where somebody else could have made it. */
+import type { Stats } from 'node:fs';
+import { lstat, mkdir } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
+import { hasCode, ModelGuardError } from '../errors.js';
+import { attempt } from '../files.js';
+
+const PRIVATE = 0o700;
+const ADVICE =
+  'Remove it, or give the cache another folder (cache: { folder }, --cache-folder), or none (cache: false, --no-cache).';
+
+/** Where big parts are kept unless the caller says otherwise; undefined where there is no home folder. */
+export function defaultCacheFolder(): string | undefined {
+  const { XDG_CACHE_HOME: given } = process.env;
+  // The XDG specification: a relative path is to be ignored.
+  const base = given !== undefined && isAbsolute(given) ? given : homeCache();
+  return base === undefined ? undefined : join(base, 'model-guard');
+}
+
+function homeCache(): string | undefined {
+  try {
+    const home = homedir();
+    return isAbsolute(home) ? join(home, '.cache') : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** PERMISSION_DENIED for what belongs to neither this user nor root. */
+export function checkOwner(path: string, { uid }: Pick<Stats, 'uid'>): void {
+  const user = process.geteuid?.();
+  if (user === undefined || uid === user || uid === 0) return;
+  throw new ModelGuardError('PERMISSION_DENIED', `${path} belongs to another user`, { advice: ADVICE });
+}
+
+export class CacheFolder {
+  readonly root: string;
+  /** Where the entries lie. */
+  readonly entries: string;
+
+  constructor(root: string) {
+    this.root = root;
+    this.entries = join(root, 'big-parts', 'v1');
+  }
+
+  /** False if it is not there. PERMISSION_DENIED, SOURCE_UNSUPPORTED */
+  async check(): Promise<boolean> {
+    for (const path of this.#levels()) if (!(await usable(path))) return false;
+    return true;
+  }
+
+  /** Makes what is missing, for this user alone; nothing below a folder that is not to be used. */
+  async make(): Promise<void> {
+    for (const path of this.#levels()) if (!(await usable(path))) await makePrivate(path);
+  }
+
+  #levels(): readonly string[] {
+    return [this.root, dirname(this.entries), this.entries];
+  }
+}
+
+/** False if it is not there. */
+async function usable(path: string): Promise<boolean> {
+  const stats = await found(path);
+  if (stats === undefined) return false;
+  if (!stats.isDirectory())
+    throw new ModelGuardError('SOURCE_UNSUPPORTED', `${path} is ${stats.isSymbolicLink() ? 'a symbolic link' : 'no folder'}`, {
+      advice: ADVICE,
+    });
+  checkOwner(path, stats);
+  return true;
+}
+
+async function found(path: string): Promise<Stats | undefined> {
+  try {
+    return await attempt('Cannot look up', path, () => lstat(path));
+  } catch (error) {
+    if (hasCode(error, 'NOT_FOUND')) return undefined;
+    throw error;
+  }
+}
+
+/** Node's own recursive mkdir reports a read-only file system as ENOENT. */
+async function makePrivate(path: string): Promise<void> {
+  const make = () => attempt('Cannot make the folder', path, () => mkdir(path, PRIVATE));
+  try {
+    await make().catch(async (error: unknown) => {
+      if (!hasCode(error, 'NOT_FOUND') || path === dirname(path)) throw error;
+      await makePrivate(dirname(path));
+      await make();
+    });
+  } catch (error) {
+    if (!hasCode(error, 'ALREADY_EXISTS')) throw error;
+  }
+}

@@ -1,0 +1,21 @@
+/** The cache takes what a disk can spare, and never the rest. */
+import { statfs } from 'node:fs/promises';
+import { attempt } from '../files.js';
+
+const GIB = 1024 ** 3;
+const SHARE = 0.05;
+
+/** How many bytes of a file system are free for this user, and how many there are. */
+export interface Disk {
+  readonly free: number;
+  readonly total: number;
+}
+
+export const diskOf = (folder: string): Promise<Disk> =>
+  attempt('Cannot look up the disk of', folder, async () => {
+    const { bavail, blocks, bsize } = await statfs(folder);
+    return { free: bavail * bsize, total: blocks * bsize };
+  });
+
+/** Whether `bytes` more leave 1 GiB and 5 % of the disk to others. */
+export const leavesRoom = ({ free, total }: Disk, bytes: number): boolean => free - bytes >= Math.max(GIB, SHARE * total);

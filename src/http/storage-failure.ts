@@ -1,0 +1,31 @@
+/** What a web server, a CDN or an object store says went wrong, as errors of ours. Their bodies are read by nobody. */
+import { ModelGuardError } from '../errors.js';
+import type { Answer } from './answer.js';
+import { hinted } from './hints.js';
+import { retryAfter } from './pace.js';
+
+/** Asking again may help. */
+const PASSING = new Set([408, 425, 429]);
+
+/**
+ * The error of an answer that is not a success: NOT_FOUND, PERMISSION_DENIED, SERVER_FAILED, RESPONSE_INVALID. Lets go of its body.
+ * @param what What was asked for; no address, which may hold a signature.
+ * @param now Milliseconds since 1970.
+ */
+export function storageFailure(
+  answer: Pick<Answer, 'status' | 'headers' | 'discard'>,
+  what: string,
+  now: number,
+): ModelGuardError {
+  const { status, headers } = answer;
+  answer.discard();
+  if (status === 404 || status === 410) return new ModelGuardError('NOT_FOUND', `${what} is not there (status ${status})`);
+  if (status === 401 || status === 403)
+    return new ModelGuardError('PERMISSION_DENIED', `The storage refuses to give ${what} (status ${status})`);
+  if (status >= 500 || PASSING.has(status))
+    return hinted(new ModelGuardError('SERVER_FAILED', `The storage failed with status ${status}`), {
+      effect: 'undone',
+      after: retryAfter(headers['retry-after'], now),
+    });
+  return new ModelGuardError('RESPONSE_INVALID', `The storage answers with status ${status} for ${what}`);
+}

@@ -1,0 +1,186 @@
+/** One exchange over HTTP: TLS 1.3, verified; no redirects; nothing waits or grows without bound. Nothing here knows of routes. */
+import { once } from 'node:events';
+import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import https from 'node:https';
+import { rootCertificates } from 'node:tls';
+import { type AbortSignalLike, throwIfAborted } from '../abort.js';
+import { isModelGuardError, ModelGuardError } from '../errors.js';
+import { Answer } from './answer.js';
+import { timers as realTimers, type Timers } from './timers.js';
+import { readTls, type TlsSource } from './tls.js';
+import { unreachable } from './unreachable.js';
+import { Watch } from './watch.js';
+
+/** A body of known size that goes out in pieces. */
+export interface Upload {
+  readonly size: number;
+  readonly pieces: AsyncIterable<Uint8Array>;
+}
+
+export interface HttpRequest {
+  readonly method: string;
+  readonly url: URL;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly body?: Uint8Array | Upload | undefined;
+  readonly signal?: AbortSignalLike | undefined;
+  /** Milliseconds: instead of the transport's. */
+  readonly timeoutMs?: number | undefined;
+  /** Bodies of any length go in or out: only silence counts, not the whole. */
+  readonly long?: boolean | undefined;
+}
+
+const MAX_SOCKETS = 16;
+/** Servers close idle connections; one that is kept for less is not closed while it is taken up again. */
+const KEEP_IDLE_MS = 4_000;
+
+interface TransportOptions {
+  /** Whose client the certificate is shown to. Elsewhere are big parts: without it, and under public authorities too. */
+  readonly origin: string;
+  readonly tls?: TlsSource | undefined;
+  readonly timeoutMs: number;
+  readonly timers?: Timers | undefined;
+}
+
+export class Transport {
+  readonly #options: TransportOptions;
+  readonly #plain = new http.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS, timeout: KEEP_IDLE_MS });
+  /** For the server itself (`true`), and for everywhere else. */
+  readonly #secure = new Map<boolean, Promise<https.Agent>>();
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+  }
+
+  get timeoutMs(): number {
+    return this.#options.timeoutMs;
+  }
+
+  async #agent(url: URL): Promise<http.Agent> {
+    if (url.protocol === 'http:') return this.#plain;
+    const own = url.origin === this.#options.origin;
+    const agent = this.#secure.get(own) ?? this.#secureAgent(own);
+    this.#secure.set(own, agent);
+    try {
+      return await agent;
+    } catch (error) {
+      this.#secure.delete(own);
+      throw error;
+    }
+  }
+
+  async #secureAgent(own: boolean): Promise<https.Agent> {
+    const { tls } = this.#options;
+    const { ca, ...certificate } = await readTls(own ? tls : { ca: tls?.ca });
+    return new https.Agent({
+      ...certificate,
+      ...(ca !== undefined && { ca: own ? ca : [...rootCertificates, ca] }),
+      keepAlive: true,
+      maxSockets: MAX_SOCKETS,
+      timeout: KEEP_IDLE_MS,
+      minVersion: 'TLSv1.3',
+      // Said here, so that no variable of the environment can say otherwise.
+      rejectUnauthorized: true,
+    });
+  }
+
+  /** The answer, whatever its status; its body is read or discarded by the caller. SERVER_UNREACHABLE, TIMED_OUT, RESPONSE_INVALID */
+  async send({ method, url, headers, body, signal, timeoutMs, long }: HttpRequest): Promise<Answer> {
+    throwIfAborted(signal);
+    const agent = await this.#agent(url);
+    const silence = timeoutMs ?? this.#options.timeoutMs;
+    const where = url.origin;
+    const { timers = realTimers } = this.#options;
+    const watch = new Watch({ signal, silence, deadline: long ? undefined : silence, timers, where });
+    try {
+      const size = body instanceof Uint8Array ? body.length : body?.size;
+      const request = (url.protocol === 'https:' ? https : http).request(url, {
+        method,
+        agent,
+        headers: {
+          'accept-encoding': 'identity',
+          ...headers,
+          ...(size !== undefined && { 'content-length': String(size) }),
+        },
+      });
+      watch.over(request);
+      const message = await this.#exchange(request, body, watch);
+      watch.over(message);
+      refuseStrange(message, where);
+      return new Answer(message, request, watch, where);
+    } catch (error) {
+      const told = watch.reason ?? (error instanceof SourceFailure ? error.error : unreachable(error, where));
+      watch.stop(isModelGuardError(told) ? told : new ModelGuardError('IO_FAILED', 'The source of an upload failed'));
+      watch.end();
+      throw told;
+    }
+  }
+
+  async #exchange(request: ClientRequest, body: HttpRequest['body'], watch: Watch): Promise<IncomingMessage> {
+    const answered = once(request, 'response').then(([message]) => message as IncomingMessage);
+    // It may fail while the body is still on its way; whoever waits for it later sees that too.
+    answered.catch(() => undefined);
+    if (body === undefined || body instanceof Uint8Array) request.end(body);
+    else await upload(request, body, watch);
+    return watch.wait(answered);
+  }
+
+  /** Lets go of kept connections. */
+  close(): void {
+    this.#plain.destroy();
+    for (const made of this.#secure.values()) made.then((agent) => agent.destroy()).catch(() => undefined);
+    this.#secure.clear();
+  }
+}
+
+/** What the source of an upload threw, told apart from what the network did. */
+class SourceFailure {
+  constructor(readonly error: unknown) {}
+}
+
+async function* fromSource(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* pieces;
+  } catch (error) {
+    throw new SourceFailure(error);
+  }
+}
+
+/** A source that fails fails the request; a server that answers early is listened to. */
+async function upload(request: ClientRequest, { size, pieces }: Upload, watch: Watch): Promise<void> {
+  let early = false;
+  request.once('response', () => {
+    early = true;
+  });
+  let sent = 0;
+  for await (const piece of fromSource(pieces)) {
+    if (early || watch.reason || request.destroyed) break;
+    sent += piece.length;
+    if (sent > size) break;
+    if (!request.write(piece)) await watch.wait(room(request));
+  }
+  if (watch.reason) throw watch.reason;
+  // A connection that broke is told by whoever waits for the answer.
+  if (early || request.destroyed) return;
+  if (sent !== size) throw new ModelGuardError('IO_FAILED', `What was to be uploaded is not ${size} bytes long`);
+  request.end();
+}
+
+/** Until more can be written, or nothing more is wanted. */
+const room = (request: ClientRequest): Promise<void> =>
+  new Promise((resolve) => {
+    const events = ['drain', 'response', 'close'] as const;
+    const over = (): void => {
+      for (const event of events) request.off(event, over);
+      resolve();
+    };
+    for (const event of events) request.on(event, over);
+  });
+
+function refuseStrange({ statusCode = 0, headers }: IncomingMessage, where: string): void {
+  if (statusCode >= 300 && statusCode < 400)
+    throw new ModelGuardError('RESPONSE_INVALID', `${where} answers with a redirect (${statusCode}), and none is followed`);
+  if (!isIdentity(headers)) throw new ModelGuardError('RESPONSE_INVALID', `${where} encoded an answer that was to be plain`);
+}
+
+const isIdentity = (headers: IncomingHttpHeaders): boolean =>
+  headers['content-encoding'] === undefined || headers['content-encoding'] === 'identity';

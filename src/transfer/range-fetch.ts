@@ -1,0 +1,203 @@
+/** One range of an object on its way into memory: kept in the pieces in which it came, until they are handed out. */
+import { ModelGuardError } from '../errors.js';
+import { hinted } from '../http/hints.js';
+import { type Pace, retried } from '../http/pace.js';
+import type { Timers } from '../http/timers.js';
+import type { RangeSource } from './ranged.js';
+
+const ATTEMPTS = 6;
+/** An attempt that brought so much does not count: connections that break again and again still come to an end. */
+const PROGRESS = 256 * 1024;
+/** So much must come within the time limit, or a range, if it is shorter. */
+const FLOOR = 64 * 1024;
+
+interface Patience {
+  readonly pace: Pace;
+  readonly timers: Timers;
+  /** Milliseconds. */
+  readonly timeoutMs: number;
+}
+
+interface Waiting {
+  readonly end: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Fetches [start, end) of a source, and goes on where a connection broke. */
+export class RangeFetch {
+  readonly start: number;
+  readonly end: number;
+  readonly #source: RangeSource;
+  readonly #patience: Patience;
+  readonly #signal: AbortSignal;
+  /** In order; `undefined` once handed out. */
+  readonly #pieces: { readonly at: number; bytes: Uint8Array | undefined }[] = [];
+  /** Apart from each other; what was handed out. */
+  readonly #taken: { start: number; end: number }[] = [];
+  /** Those who were promised bytes and do not have them yet. */
+  readonly #pending = new Set<{ readonly start: number; readonly end: number }>();
+  readonly #waiting = new Set<Waiting>();
+  #received: number;
+  #failure: { readonly error: unknown } | undefined;
+  /** Settles when nothing is on its way any more; never rejects. */
+  readonly over: Promise<void>;
+
+  constructor(source: RangeSource, start: number, end: number, patience: Patience, signal: AbortSignal) {
+    this.#source = source;
+    this.start = start;
+    this.end = end;
+    this.#received = start;
+    this.#patience = patience;
+    this.#signal = signal;
+    this.over = this.#fetch().catch((error: unknown) => {
+      this.#failure = { error };
+      for (const waiting of this.#waiting) waiting.reject(error);
+      this.#waiting.clear();
+    });
+  }
+
+  /** Whether any of these bytes was handed out before. */
+  taken(start: number, end: number): boolean {
+    return this.#taken.some((one) => one.start < end && start < one.end);
+  }
+
+  /** Whether every byte was handed out. */
+  get spent(): boolean {
+    const [only] = this.#taken;
+    return this.#taken.length === 1 && only?.start === this.start && only.end === this.end;
+  }
+
+  /** The bytes [start, end), which nobody had yet, as soon as they are there. */
+  async take(start: number, end: number): Promise<Uint8Array[]> {
+    const pending = { start, end };
+    this.#note(start, end);
+    this.#pending.add(pending);
+    try {
+      await this.#until(end);
+      const found: Uint8Array[] = [];
+      for (const { at, bytes } of this.#pieces)
+        if (bytes && at < end && at + bytes.length > start)
+          found.push(bytes.subarray(Math.max(0, start - at), Math.min(bytes.length, end - at)));
+      return found;
+    } finally {
+      this.#pending.delete(pending);
+      this.#drop();
+    }
+  }
+
+  async #until(end: number): Promise<void> {
+    if (this.#received >= end) return;
+    if (this.#failure) throw this.#failure.error;
+    await new Promise<void>((resolve, reject) => this.#waiting.add({ end, resolve, reject }));
+  }
+
+  /** Nobody will take these bytes any more. */
+  forget(start: number, end: number): void {
+    this.#note(start, end);
+    this.#drop();
+  }
+
+  #drop(): void {
+    for (const piece of this.#pieces)
+      if (piece.bytes && !this.#wanted(piece.at, piece.at + piece.bytes.length)) piece.bytes = undefined;
+  }
+
+  #wanted(start: number, end: number): boolean {
+    for (const one of this.#pending) if (one.start < end && start < one.end) return true;
+    return !this.#taken.some((one) => one.start <= start && end <= one.end);
+  }
+
+  #note(start: number, end: number): void {
+    const merged = { start, end };
+    const others = this.#taken.filter((one) => {
+      const apart = one.end < merged.start || merged.end < one.start;
+      if (!apart) {
+        merged.start = Math.min(merged.start, one.start);
+        merged.end = Math.max(merged.end, one.end);
+      }
+      return apart;
+    });
+    this.#taken.splice(0, this.#taken.length, ...others, merged);
+  }
+
+  async #fetch(): Promise<void> {
+    const { pace } = this.#patience;
+    let before = this.#received;
+    await retried(
+      {
+        pace,
+        repeatable: true,
+        signal: this.#signal,
+        attempts: ATTEMPTS,
+        progressed: () => this.#received - before >= PROGRESS,
+      },
+      async () => {
+        before = this.#received;
+        await this.#attempt();
+      },
+    );
+  }
+
+  /** Until the end of the range, or until the connection breaks or is too slow. */
+  async #attempt(): Promise<void> {
+    const attempt = new AbortController();
+    const stop = (): void => attempt.abort(this.#signal.reason);
+    this.#signal.addEventListener('abort', stop);
+    const watch = this.#watch(attempt);
+    const stopped = new Promise<never>((_, reject) => {
+      attempt.signal.addEventListener('abort', () => reject(attempt.signal.reason));
+    });
+    stopped.catch(() => undefined);
+    const pieces = this.#source.stream(this.#received, this.end - this.#received, attempt.signal)[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        // A source that is deaf to its signal is left behind.
+        const next = await Promise.race([pieces.next(), stopped]);
+        if (next.done) break;
+        this.#receive(next.value);
+      }
+      if (this.#received < this.end) throw short(this.#received, this.end);
+    } finally {
+      watch();
+      this.#signal.removeEventListener('abort', stop);
+      attempt.abort();
+      Promise.resolve(pieces.return?.()).catch(() => undefined);
+    }
+  }
+
+  #receive(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    if (this.#received + bytes.length > this.end) throw long(this.end);
+    this.#pieces.push({ at: this.#received, bytes });
+    this.#received += bytes.length;
+    for (const waiting of this.#waiting) {
+      if (waiting.end > this.#received) continue;
+      this.#waiting.delete(waiting);
+      waiting.resolve();
+    }
+  }
+
+  /** Breaks an attempt off that brings next to nothing. Returns what ends the watch. */
+  #watch(attempt: AbortController): () => void {
+    const { timers, timeoutMs } = this.#patience;
+    let seen = this.#received;
+    let cancel = (): void => {};
+    const look = (): void => {
+      if (this.#received - seen < FLOOR) {
+        const late = new ModelGuardError('TIMED_OUT', `The storage sent fewer than ${FLOOR} bytes in ${timeoutMs} ms`);
+        attempt.abort(hinted(late, { effect: 'undone' }));
+        return;
+      }
+      seen = this.#received;
+      cancel = timers.after(timeoutMs, look);
+    };
+    cancel = timers.after(timeoutMs, look);
+    return () => cancel();
+  }
+}
+
+const short = (at: number, end: number): ModelGuardError =>
+  hinted(new ModelGuardError('RESPONSE_INVALID', `The storage's answer ends ${end - at} bytes early`), { effect: 'undone' });
+const long = (end: number): ModelGuardError =>
+  hinted(new ModelGuardError('RESPONSE_INVALID', `The storage's answer goes on beyond byte ${end}`), { effect: 'undone' });

@@ -1,0 +1,158 @@
+/**
+ * Reading an object that is far away: several ranges are on their way at once, ahead of whoever reads in order. Nothing here knows
+ * where the object lies.
+ */
+import { setMaxListeners } from 'node:events';
+import { type AbortSignalLike, throwIfAborted } from '../abort.js';
+import { AbortError } from '../errors.js';
+import { type Pace, pace as realPace, retried } from '../http/pace.js';
+import { timers as realTimers, type Timers } from '../http/timers.js';
+import type { OpenBigPart, StoreOptions } from '../stores/store.js';
+import { RangeFetch } from './range-fetch.js';
+
+/** An object that is read in ranges, a request for each. */
+export interface RangeSource {
+  /** Bytes in all. */
+  readonly size: number;
+  /**
+   * The bytes [offset, offset + length) in one request, as they come; they may be kept. What may be asked for again carries a hint
+   * (http/hints.ts): then the rest is asked for anew.
+   */
+  stream(offset: number, length: number, signal: AbortSignalLike): AsyncIterable<Uint8Array>;
+  /** The `.tree` bytes, if they are stored. */
+  tree(signal: AbortSignalLike): Promise<Uint8Array | undefined>;
+}
+
+export interface RangedOptions {
+  /** Requests at once. */
+  readonly connections?: number | undefined;
+  /** Bytes of one request. */
+  readonly rangeBytes?: number | undefined;
+  /** Milliseconds in which a request must bring something. */
+  readonly timeoutMs?: number | undefined;
+  readonly pace?: Pace | undefined;
+  readonly timers?: Timers | undefined;
+}
+
+/** Time, chance and sizes of one's own, for tests. */
+export type RangedSurroundings = Pick<RangedOptions, 'pace' | 'timers' | 'rangeBytes'>;
+
+/** Few enough for one server, enough to fill a line with long ways. */
+export const CONNECTIONS = 6;
+export const RANGE_BYTES = 4 * 1024 * 1024;
+export const TIMEOUT_MS = 30_000;
+/** Ranges that have come and wait for their reader. */
+const WAITING = 2;
+
+/**
+ * Opens `source` for reading. Memory: at most `connections + 2` ranges. Bytes that were read before are fetched anew: whoever asks again
+ * found them damaged.
+ */
+export function rangedPart(source: RangeSource, options: RangedOptions = {}): OpenBigPart {
+  return new RangedPart(source, options);
+}
+
+class RangedPart implements OpenBigPart {
+  readonly remote = true;
+  readonly size: number;
+  readonly #source: RangeSource;
+  readonly #options: { readonly [Key in keyof RangedOptions]-?: NonNullable<RangedOptions[Key]> };
+  /** By number; what is not there was not begun, or is spent. */
+  readonly #ahead = new Map<number, RangeFetch>();
+  readonly #closing = new AbortController();
+  /** The first range that was not begun. */
+  #next = 0;
+  #fetching = 0;
+
+  constructor(source: RangeSource, options: RangedOptions) {
+    const { connections = CONNECTIONS, rangeBytes = RANGE_BYTES, timeoutMs = TIMEOUT_MS } = options;
+    const { pace = realPace, timers = realTimers } = options;
+    this.#source = source;
+    this.#options = { connections, rangeBytes, timeoutMs, pace, timers };
+    this.size = source.size;
+    // Every request and every reader waits for it.
+    setMaxListeners(0, this.#closing.signal);
+  }
+
+  async read(offset: number, length: number, { signal }: StoreOptions = {}): Promise<readonly Uint8Array[]> {
+    throwIfAborted(signal);
+    const { rangeBytes } = this.#options;
+    const end = offset + length;
+    const parts: Promise<Uint8Array[]>[] = [];
+    for (let at = offset; at < end; ) {
+      const number = Math.floor(at / rangeBytes);
+      const until = Math.min(end, (number + 1) * rangeBytes);
+      parts.push(this.#take(number, at, until));
+      at = until;
+    }
+    const all = Promise.all(parts);
+    return (await this.#stoppable(all, signal)).flat();
+  }
+
+  async tree(): Promise<Uint8Array | undefined> {
+    const { signal } = this.#closing;
+    return await retried({ pace: this.#options.pace, repeatable: true, signal }, () => this.#source.tree(signal));
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new AbortError());
+    await Promise.all([...this.#ahead.values()].map(({ over }) => over));
+    this.#ahead.clear();
+  }
+
+  async #take(number: number, start: number, end: number): Promise<Uint8Array[]> {
+    this.#fill(number);
+    const fetch = this.#ahead.get(number);
+    if (!fetch) return await this.#fetch(start, end).take(start, end);
+    const again = fetch.taken(start, end);
+    if (again) fetch.forget(start, end);
+    try {
+      return await (again ? this.#fetch(start, end) : fetch).take(start, end);
+    } finally {
+      if (fetch.spent && this.#ahead.delete(number)) this.#fill();
+    }
+  }
+
+  /** Begins ranges in order, as long as there is room, and at least the one that is wanted next. */
+  #fill(wanted = -1): void {
+    const { connections, rangeBytes } = this.#options;
+    const ranges = Math.ceil(this.size / rangeBytes);
+    // Somebody reads far ahead: that is no reading in order.
+    const room = connections + WAITING;
+    if (wanted >= this.#next + room) return;
+    while (
+      !this.#closing.signal.aborted &&
+      this.#next < ranges &&
+      (this.#next <= wanted || (this.#fetching < connections && this.#ahead.size < room))
+    ) {
+      const number = this.#next++;
+      const fetch = this.#fetch(number * rangeBytes, Math.min(this.size, (number + 1) * rangeBytes));
+      this.#ahead.set(number, fetch);
+      this.#fetching += 1;
+      void fetch.over.then(() => {
+        this.#fetching -= 1;
+        this.#fill();
+      });
+    }
+  }
+
+  #fetch(start: number, end: number): RangeFetch {
+    return new RangeFetch(this.#source, start, end, this.#options, this.#closing.signal);
+  }
+
+  /** Whoever waits is told at once that nothing comes any more. */
+  async #stoppable<T>(task: Promise<T>, signal: AbortSignalLike | undefined): Promise<T> {
+    let stop = (): void => {};
+    const stopped = new Promise<never>((_, reject) => {
+      stop = () => reject(new AbortError(signal?.aborted ? signal.reason : undefined));
+    });
+    const signals = [signal, this.#closing.signal];
+    for (const one of signals) one?.addEventListener('abort', stop);
+    if (signals.some((one) => one?.aborted)) stop();
+    try {
+      return await Promise.race([task, stopped]);
+    } finally {
+      for (const one of signals) one?.removeEventListener('abort', stop);
+    }
+  }
+}

@@ -1,0 +1,20 @@
+/** Big parts for tests of the cache: each key says what its bytes are. */
+import { createCipheriv, createHash } from 'node:crypto';
+import type { CacheKey, CiphertextCache } from '../../src/cache/cache.js';
+
+/** The key of part number `number`. */
+export function keyOf(number: number, size: number): CacheKey {
+  return { digest: createHash('sha256').update(`part ${number}`).digest('hex'), offset: number, size };
+}
+
+export function bytesOf({ digest, size }: CacheKey): Uint8Array {
+  const stream = createCipheriv('aes-256-ctr', Buffer.from(digest, 'hex'), Buffer.alloc(16));
+  return Uint8Array.from(stream.update(Buffer.alloc(size)));
+}
+
+/** Puts a part into the cache. */
+export async function put(cache: CiphertextCache, key: CacheKey): Promise<boolean> {
+  const keeping = await cache.keep(key);
+  await keeping?.write(0, bytesOf(key));
+  return (await keeping?.commit()) ?? false;
+}
