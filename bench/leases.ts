@@ -1,9 +1,11 @@
 /**
- * How many leases a guard server hands out on SQLite to 64 clients at once, how long each takes, and what bounds them.
+ * How many leases a guard server hands out to 64 clients at once, how long each takes, and what bounds them: on SQLite, or with
+ * replicas on PostgreSQL.
  *
  *   npx tsx bench/leases.ts
+ *   MG_DURABLE=1 REPLICAS=3 node scripts/services.mjs --only postgres -- npx tsx bench/leases.ts
  *
- * The server is a process of its own; the clients share this one. Each figure is the median of five rounds, interleaved with its
+ * Each server is a process of its own; the clients share this one. Each figure is the median of five rounds, interleaved with its
  * peers in the same run: the same HTTP server without work, commits of one row to the same kind of database, re-wrapping alone.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -15,6 +17,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
+import { Client } from 'pg';
 import { deviceIdOf, encode, PROOF_HEADER, proofMessage } from '../src/contract/index.js';
 import { DeviceKey, guardServer, protect, SigningKey } from '../src/index.js';
 import { handleOf } from '../src/keys/key.js';
@@ -25,6 +28,9 @@ import { encryptionKeyOf, issueLease } from '../src/server-kit/keys.js';
 const CLIENTS = 64;
 const ROUNDS = 5;
 const ROUND_MS = Number(process.env.ROUND_MS ?? 4000);
+/** The server's database; SQLite without it. */
+const POSTGRES = process.env.MG_TEST_POSTGRES;
+const REPLICAS = POSTGRES === undefined ? 1 : Number(process.env.REPLICAS ?? 1);
 const COMMAND = fileURLToPath(new URL('../server/bin/model-guard-server.js', import.meta.url));
 
 const folder = mkdtempSync(join(tmpdir(), 'model-guard-bench-'));
@@ -37,14 +43,15 @@ interface Answer {
   readonly status: number;
   readonly body: string;
 }
-let url = '';
+/** Of every replica. */
+const urls: string[] = [];
 let token = '';
 
-function ask(method: string, path: string, body?: string, headers: Record<string, string> = {}): Promise<Answer> {
+function ask(method: string, path: string, body?: string, headers: Record<string, string> = {}, client = 0): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const type = body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
     const sent = request(
-      `${url}${path}`,
+      `${urls[client % urls.length]}${path}`,
       { method, agent, headers: { authorization: `Bearer ${token}`, ...type, ...headers } },
       (answer) => {
         const pieces: Buffer[] = [];
@@ -81,15 +88,19 @@ async function start(): Promise<{ child: ChildProcess; serverKey: string; passwo
   const limits = ['--address-limit', '--account-limit', '--login-limit'].flatMap((flag) => [flag, '1000000000']);
   const child = spawn(process.execPath, [COMMAND, '--data', join(folder, 'data'), '--port', '0', ...limits], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...(POSTGRES !== undefined && { DATABASE_URL: POSTGRES }) },
   });
   let serverKey = '';
   let passwordFile = '';
+  let url = '';
+  const first = urls.length === 0;
   for await (const line of createInterface({ input: child.stdout })) {
     const record = JSON.parse(line) as { url?: string; signing_key?: string; file?: string };
     if (record.url) [url, serverKey] = [record.url, record.signing_key ?? ''];
     passwordFile = record.file ?? passwordFile;
-    if (url && passwordFile) break;
+    if (url && (passwordFile || !first)) break;
   }
+  urls.push(url);
   child.stdout.resume();
   return { child, serverKey, passwordFile };
 }
@@ -99,7 +110,7 @@ async function prepare(serverKey: string, passwordFile: string) {
   const account = { email: 'admin@localhost', password: readFileSync(passwordFile, 'utf8').trim() };
   const own = { ...account, password: `${account.password}-changed` };
   let current = account;
-  const options = { url, serverKey, credentials: () => current };
+  const options = { url: urls[0] ?? '', serverKey, credentials: () => current };
   const admin = guardServer(options);
   await admin.account.changePassword(account.password, own.password);
   current = own;
@@ -146,47 +157,59 @@ async function rewrapper() {
 }
 
 /** One row a commit, as durable as the server's. */
-function committer(): () => void {
+async function committer(): Promise<{ commit(): Promise<void>; end(): Promise<void> }> {
+  const bytes = Buffer.alloc(500, 7);
+  if (POSTGRES !== undefined) {
+    const client = new Client({ connectionString: POSTGRES });
+    await client.connect();
+    await client.query('CREATE TABLE bench_rows (at BIGSERIAL PRIMARY KEY, bytes BYTEA)');
+    const query = { name: 'insert', text: 'INSERT INTO bench_rows (bytes) VALUES ($1)', values: [bytes] };
+    return { commit: async () => void (await client.query(query)), end: () => client.end() };
+  }
+
   const database = new Database(join(folder, 'peer.sqlite'));
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');
   database.exec('CREATE TABLE rows (at INTEGER PRIMARY KEY, bytes BLOB)');
   const insert = database.prepare('INSERT INTO rows (bytes) VALUES (?)');
-  const bytes = Buffer.alloc(500, 7);
-  return () => void insert.run(bytes);
+  return { commit: async () => void insert.run(bytes), end: async () => void database.close() };
 }
 
-const { child, serverKey, passwordFile } = await start();
+const { child: oldest, serverKey, passwordFile } = await start();
+const children = [oldest];
 try {
   const { devices, serverId } = await prepare(serverKey, passwordFile);
   const rewrap = await rewrapper();
-  const commit = committer();
+  const { commit, end } = await committer();
+  while (children.length < REPLICAS) children.push((await start()).child);
 
   const lease = async (client: number): Promise<void> => {
     const { key, id } = devices[client] as (typeof devices)[number];
-    const begun = await ask('POST', '/leases/challenge', '{}');
+    const begun = await ask('POST', '/leases/challenge', '{}', {}, client);
     expectStatus(begun, 200);
     const { challenge } = JSON.parse(begun.body) as { challenge: string };
     const body = JSON.stringify({ device: id, challenge, name: 'm', version: '1' });
     const message = proofMessage({ serverId, challenge, deviceId: id, body: Buffer.from(body) });
     const proof = encode(call((native) => native.sign('lease-request', handleOf(key) as KeyHandle, message)));
-    expectStatus(await ask('POST', '/leases', body, { [PROOF_HEADER]: proof }), 201);
+    expectStatus(await ask('POST', '/leases', body, { [PROOF_HEADER]: proof }, client), 201);
   };
-  const health = async (): Promise<void> => expectStatus(await ask('GET', '/health'), 200);
+  const health = async (client: number): Promise<void> => expectStatus(await ask('GET', '/health', undefined, {}, client), 200);
 
   const leases: { rate: number; times: number[] }[] = [];
   const rates = { health: [] as number[], commits: [] as number[], rewraps: [] as number[] };
   for (let i = 0; i < ROUNDS; i += 1) {
     leases.push(await round(CLIENTS, lease));
     rates.health.push((await round(CLIENTS, health)).rate);
-    rates.commits.push((await round(1, async () => commit())).rate);
+    rates.commits.push((await round(1, commit)).rate);
     rates.rewraps.push((await round(1, async () => void (await rewrap()))).rate);
   }
   const rate = median(leases.map((one) => one.rate));
   const p = (share: number): string => median(leases.map(({ times }) => at(times, share))).toFixed(0);
   const [http, commits, rewraps] = [median(rates.health), median(rates.commits), median(rates.rewraps)];
   const per = (of: number): string => (1000 / of).toFixed(2);
-  console.log(`${CLIENTS} clients, SQLite, ${ROUNDS} rounds of ${ROUND_MS / 1000} s, medians`);
+  await end();
+  const database = POSTGRES === undefined ? 'SQLite' : `PostgreSQL, ${REPLICAS} replicas`;
+  console.log(`${CLIENTS} clients, ${database}, ${ROUNDS} rounds of ${ROUND_MS / 1000} s, medians`);
   console.log(
     `  leases (challenge and request)  ${rate.toFixed(0)}/s   p50 ${p(0.5)} ms   p99 ${p(0.99)} ms   ${per(rate)} ms each`,
   );
@@ -194,14 +217,14 @@ try {
   console.log(`  durable commits of one row      ${commits.toFixed(0)}/s   two of them: ${(2000 / commits).toFixed(2)} ms`);
   console.log(`  re-wrapping alone, one thread   ${rewraps.toFixed(0)}/s   one: ${per(rewraps)} ms`);
   const known = 2000 / http + 2000 / commits + 1000 / rewraps;
-  console.log(
-    `  these three are ${((100 * known) / (1000 / rate)).toFixed(0)} % of a lease; the rest is the server's own work on one thread`,
-  );
+  console.log(`  these three are ${((100 * known) / (1000 / rate)).toFixed(0)} % of a lease; the rest is the server's own work`);
   console.log(`  ratio to two commits: ${(2000 / commits / (1000 / rate)).toFixed(2)}`);
 } finally {
-  const ended = once(child, 'exit');
-  child.kill('SIGTERM');
-  await ended;
+  for (const child of children) {
+    const ended = once(child, 'exit');
+    child.kill('SIGTERM');
+    await ended;
+  }
   agent.destroy();
   rmSync(folder, { recursive: true, force: true });
 }

@@ -94,7 +94,7 @@ describe('the stored tree', () => {
 
   it('is ignored where a byte of it, or its length, is wrong', async () => {
     const positions = Array.from({ length: tree.length / 4 }, (_, i) => 4 * i + random.integer(4));
-    const wrong = positions.map((at) => tree.map((byte, i) => (i === at ? byte ^ random.mask() : byte)));
+    const wrong: Uint8Array[] = positions.map((at) => tree.map((byte, i) => (i === at ? byte ^ random.mask() : byte)));
     wrong.push(tree.slice(1), tree.slice(32), concat(tree, tree.slice(0, 32)), random.bytes(tree.length), new Uint8Array(0));
     for (const one of wrong) expect(await outcome(slices(big), { tree: one })).toBe('right');
     const changed = big.map((byte, at) => (at === chunkAt(100) ? byte ^ 1 : byte));

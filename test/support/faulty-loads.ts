@@ -122,7 +122,7 @@ class Load {
     // By turns with the ways, so that each meets each.
     const lasting = turn(trouble.always, shift + Math.floor(round / lane.ways.length));
     if (mode === 'once') {
-      this.#meets = this.#once(trouble, random);
+      this.#meets = this.#once(trouble, round, random);
       this.#ends = new Set(['right']);
     } else if (mode === 'always') {
       const making = lasting.makes(random);
@@ -141,10 +141,10 @@ class Load {
     return Math.ceil(this.#way.bigSize / this.#rangeBytes);
   }
 
-  /** Strikes one request, any of them, and as many of its kind after it as the trouble wants. */
-  #once(trouble: Trouble, random: Random): (request: SeenRequest) => Fault | undefined {
+  /** Strikes one request, each kind by turns, and as many of its kind after it as the trouble wants. */
+  #once(trouble: Trouble, round: number, random: Random): (request: SeenRequest) => Fault | undefined {
     const others = OTHERS.filter((wish) => trouble.strikes.includes(wish) && this.#way.wishes.includes(wish));
-    const wish = others.length > 0 && random.integer(2) === 0 ? random.pick(others) : 'range';
+    const wish = turn<Wish>(['range', ...others], round);
     const making = trouble.once(random);
     let spared = wish === 'range' ? random.integer(this.#ranges) : 0;
     let left = trouble.times?.(random) ?? 1;

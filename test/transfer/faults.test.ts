@@ -1,4 +1,4 @@
-/** Loads from a web server over connections that go wrong; test/services/faults.services.test.ts does more of it, on real storage. */
+/** Loads from a web server over connections that go wrong; server/test/services/faults.services.test.ts does more of it, on real storage. */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
