@@ -1,8 +1,8 @@
 /** Files written whole or not at all, and what the system says about them as codes. Nothing here knows of models. */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, link, lstat, mkdir, open, rename, unlink } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { type FileHandle, link, lstat, mkdir, open, realpath, rename, unlink } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { hasCode, isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from './errors.js';
 
 const SYSTEM_CODES: Readonly<Record<string, ModelGuardErrorCode>> = {
@@ -89,6 +89,18 @@ export async function exists(path: string): Promise<boolean> {
   } catch (error) {
     if (hasCode(error, 'NOT_FOUND')) return false;
     throw error;
+  }
+}
+
+/** Without links, also of what does not exist yet: its nearest folder that does counts. */
+export async function realPathOf(path: string): Promise<string> {
+  const wanted = resolve(path);
+  try {
+    return await realpath(wanted);
+  } catch (error) {
+    const gone = error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+    if (!gone || wanted === dirname(wanted)) throw fileError(error, 'Cannot look up', wanted);
+    return join(await realPathOf(dirname(wanted)), basename(wanted));
   }
 }
 

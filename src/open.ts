@@ -4,6 +4,7 @@ import { throwIfAborted } from './abort.js';
 import type { CiphertextCache } from './cache/cache.js';
 import { type BigParts, throughCache } from './cache/through.js';
 import { ModelGuardError } from './errors.js';
+import { timers } from './http/timers.js';
 import { type Identities, machineKeys, resolveIdentities, resolveVerifiers } from './keys/resolve.js';
 import { intoMemory, type LoadedMetadata } from './model.js';
 import type { NativeHeaderInfo, NativeModel, NativeOpened, NativeSource, NativeTrust } from './native/binding.js';
@@ -12,6 +13,9 @@ import { controlled, type RunOptions } from './native/work.js';
 import { apart, asking, bigPartOf, getSmall, label } from './stores/parts.js';
 import type { ModelRef, OpenBigPart, StoreDefaults, Stores } from './stores/store.js';
 import type { OriginOptions } from './types.js';
+
+/** Who waits longer for the tree of a part than for a part of its payload does without. */
+const TREE_MS = 15_000;
 
 export interface Opening extends Identities {
   readonly trust: NativeTrust;
@@ -143,18 +147,36 @@ class Reading {
       this.#part.read(offset, length, { signal }),
     );
     this.#reads.add(reading);
-    const over = () => this.#reads.delete(reading);
-    reading.then(over, over);
+    reading.then(
+      (given) => {
+        this.#reads.delete(reading);
+        // The engine copies in the turn in which it is told.
+        setImmediate(() => this.#part.recycle?.(given));
+      },
+      () => {
+        this.#reads.delete(reading);
+        // One that failed for good is the end of the load: the others need not go on trying.
+        this.#ending.abort();
+      },
+    );
     return reading;
   }
 
   /** Undefined where there is none to be had: it makes a load fail earlier, and is needed for nothing. */
   async tree(): Promise<Uint8Array | undefined> {
+    const { signal } = this.#ending;
+    let stop = (): void => {};
+    const stopped = new Promise<undefined>((resolve) => {
+      stop = () => resolve(undefined);
+    });
+    signal.addEventListener('abort', stop);
+    const cancel = timers.after(TREE_MS, stop);
     try {
-      return await this.#part.tree();
-    } catch {
+      return await Promise.race([this.#part.tree().catch(() => undefined), stopped]);
+    } finally {
+      cancel();
+      signal.removeEventListener('abort', stop);
       throwIfAborted(this.#signal);
-      return undefined;
     }
   }
 

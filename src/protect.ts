@@ -1,6 +1,7 @@
-import { relative, resolve, sep } from 'node:path';
+import { relative, sep } from 'node:path';
 import { abortable } from './abort.js';
 import { ModelGuardError } from './errors.js';
+import { realPathOf } from './files.js';
 import { filePath, parse, protectOptions } from './options.js';
 import { publish, sealing } from './seal.js';
 import { collectSource } from './source.js';
@@ -34,8 +35,8 @@ export async function protect(source: string, options: ProtectOptions): Promise<
   const { recipients: given, ...run } = rest;
   const { small } = apart(to);
   const ref = { name, version };
-  if (resume !== undefined) refuseBelow(path, resume);
   return await abortable(run.signal, async () => {
+    if (resume !== undefined) await refuseBelow(path, resume);
     const recipients = given ?? (await recipientsOf(small, ref, run));
     const publication = { ref, to, split, overwrite };
     const found = async () => {
@@ -49,8 +50,8 @@ export async function protect(source: string, options: ProtectOptions): Promise<
 }
 
 /** What is staged would be part of the source of the next run. */
-function refuseBelow(source: string, staging: string): void {
-  const [first] = relative(resolve(source), resolve(staging)).split(sep);
+async function refuseBelow(source: string, staging: string): Promise<void> {
+  const [first] = relative(await realPathOf(source), await realPathOf(staging)).split(sep);
   if (first !== '..') throw new ModelGuardError('INVALID_ARGUMENT', `options.resume: ${staging} lies in the source itself`);
 }
 

@@ -7,6 +7,9 @@
 
 namespace mg::addon {
 
+// Of a job that waits for a store.
+constexpr unsigned kWaitingThreads = 4;
+
 void Work::cancel() {
   control.cancelled.store(true);
   std::list<std::pair<uint64_t, std::function<void()>>> callbacks;
@@ -126,7 +129,8 @@ Napi::Promise Environment::run(Napi::Env env, Job job) {
   const Napi::Promise promise = running->deferred.Promise();
   payload::Pool* pool = pool_.get();
   if (running->job.waits_for_script) {
-    const unsigned asked = running->job.work->control.threads, most = std::max(1u, pool->size());
+    // They mostly wait: for the network, and for their turn on the JavaScript thread.
+    const unsigned asked = running->job.work->control.threads, most = std::max(kWaitingThreads, pool->size());
     running->own = std::make_unique<payload::Pool>(asked ? std::min(asked, most) : most);
     // Where the system gives no thread, the shared ones have to do: JavaScript must not wait for itself.
     if (running->own->size() > 0) pool = running->own.get();

@@ -78,7 +78,7 @@ export class Keeping {
         const now = new Date();
         // By the clock that a later use is noted with: the one of the disk is coarser.
         await this.#handle.utimes(now, now);
-        await this.#handle.sync();
+        // Not synced, so that no load waits for the disk: what a power cut leaves here is verified at each use, as everything is.
         await rename(this.#temporary, this.#options.path);
       });
       this.#over = true;

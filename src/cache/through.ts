@@ -83,6 +83,7 @@ class KeepingParts implements BigParts {
         }
         return pieces;
       },
+      recycle: (given) => part.recycle?.(given),
       tree: () => part.tree(),
       close: () => part.close(),
     };

@@ -3,9 +3,9 @@ import { isModelGuardError, ModelGuardError } from '../errors.js';
 import { hinted } from './hints.js';
 
 /** Before any byte was sent: whatever was asked for was not done. */
-const NOT_CONNECTED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
-/** A connection that broke off. Anything else, such as a certificate that is refused, stays as it is. */
-const BROKEN = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED']);
+const NOT_CONNECTED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL']);
+/** What breaks off in the middle, too. Anything else, such as a certificate that is refused, stays as it is. */
+const BROKEN = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', 'ENETDOWN', 'EHOSTDOWN', 'ENETRESET']);
 
 /** What the network or TLS says; errors of ours pass. */
 export function unreachable(cause: unknown, where: string): ModelGuardError {

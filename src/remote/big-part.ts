@@ -1,15 +1,15 @@
 /** A big part behind an address that lives for minutes: at the server, in a bucket, or at a CDN. */
 import { type AbortSignalLike, throwIfAborted } from '../abort.js';
-import { ModelGuardError } from '../errors.js';
+import { hasCode, ModelGuardError } from '../errors.js';
 import type { Answer } from '../http/answer.js';
 import { storageFailure } from '../http/storage-failure.js';
+import { treeLimit } from '../stores/parts.js';
 import { checkRangeAnswer, type KnownObject } from '../transfer/range-answer.js';
 import type { RangeSource } from '../transfer/ranged.js';
 import type { BigFacts } from './device/state.js';
 import { partAddress } from './http/address.js';
 import type { Client } from './http/client.js';
 
-const MAX_TREE = 512 * 1024 * 1024;
 /** An address that ends while a request is on its way is not used. */
 const SPARE_SECONDS = 5;
 /** What a storage says to an address that is over. */
@@ -56,7 +56,7 @@ export class RemoteBigPart implements RangeSource {
   async tree(signal: AbortSignalLike): Promise<Uint8Array | undefined> {
     if (this.#big.treeUrl === undefined) return undefined;
     const answer = await this.#get(({ treeUrl = '' }) => treeUrl, {}, signal);
-    return await answer.bytes(MAX_TREE);
+    return await answer.bytes(treeLimit(this.size));
   }
 
   /** An answer that is a success. */
@@ -84,7 +84,7 @@ export class RemoteBigPart implements RangeSource {
     throw storageFailure(answer, 'the big part', now());
   }
 
-  async #renew(used: BigFacts, signal: AbortSignalLike | undefined): Promise<void> {
+  async #renew(used: BigFacts, signal: AbortSignalLike): Promise<void> {
     if (this.#big !== used) return;
     this.#renewing ??= this.#options
       .renew(signal)
@@ -99,7 +99,13 @@ export class RemoteBigPart implements RangeSource {
       .finally(() => {
         this.#renewing = undefined;
       });
-    await this.#renewing;
+    try {
+      await this.#renewing;
+    } catch (error) {
+      // It ended with the signal of whoever asked first, which is not ours.
+      if (!hasCode(error, 'ABORT_ERR') || signal.aborted) throw error;
+      await this.#renew(used, signal);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 /** The guard server as this SDK sees it: a store, and everything else that it does. */
 import type { AbortSignalLike } from '../abort.js';
 import { ModelGuardError } from '../errors.js';
+import { hinted } from '../http/hints.js';
 import { withVersion } from '../load.js';
 import { filePath, parse, reference } from '../options.js';
 import { checkedBigName, checkedRef, label } from '../stores/parts.js';
@@ -209,11 +210,8 @@ export class GuardServer implements S.PartStore {
     const { leases } = this.#device('load');
     const renew = async (until: AbortSignalLike | undefined): Promise<BigFacts> => {
       const { grant, source } = await leases.use(wanted, until);
-      if (source === 'kept')
-        throw new ModelGuardError(
-          'SERVER_UNREACHABLE',
-          `The big part of ${label(wanted)} is at the server, which was not reached`,
-        );
+      // The server was asked once, for a short time: whoever is in the middle of a part asks again.
+      if (source === 'kept') throw hinted(notReached(wanted), { effect: 'undone' });
       this.#bigs.set(label(wanted), grant.big);
       return grant.big;
     };
@@ -259,3 +257,6 @@ export class GuardServer implements S.PartStore {
     return [];
   }
 }
+
+const notReached = (ref: S.ModelRef): ModelGuardError =>
+  new ModelGuardError('SERVER_UNREACHABLE', `The big part of ${label(ref)} is at the server, which was not reached`);

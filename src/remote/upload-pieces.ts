@@ -1,7 +1,7 @@
 /** Pieces of a big part on their way straight to the storage, by addresses that the server signs and that live for minutes. */
 import type { AbortSignalLike } from '../abort.js';
 import type { RouteAnswer } from '../contract/index.js';
-import { ModelGuardError } from '../errors.js';
+import { hasCode, ModelGuardError } from '../errors.js';
 import type { Answer } from '../http/answer.js';
 import { hinted } from '../http/hints.js';
 import { retryAfter } from '../http/pace.js';
@@ -98,8 +98,7 @@ export class PieceSender {
 async function refusal(answer: Answer, now: number): Promise<ModelGuardError> {
   const { status, headers } = answer;
   const after = retryAfter(headers['retry-after'], now);
-  const body = Buffer.from(await answer.bytes(MAX_FAILURE)).toString('latin1');
-  const code = /<Code>(\w{1,64})<\/Code>/.exec(body)?.[1];
+  const code = /<Code>(\w{1,64})<\/Code>/.exec(await textOf(answer))?.[1];
   const told = `${status}${code === undefined ? '' : ` ${code}`}`;
   if (status >= 500 || PASSING.has(status) || code === 'RequestTimeout')
     return hinted(
@@ -112,4 +111,14 @@ async function refusal(answer: Answer, now: number): Promise<ModelGuardError> {
   return new ModelGuardError('RESPONSE_INVALID', `The storage refuses a piece of a big part (${told})`, {
     advice: 'Have the administrator of the guard server check its storage and the keys to write there.',
   });
+}
+
+async function textOf(answer: Answer): Promise<string> {
+  try {
+    return Buffer.from(await answer.bytes(MAX_FAILURE)).toString('latin1');
+  } catch (error) {
+    // The page of a proxy: the status says enough.
+    if (hasCode(error, 'RESPONSE_INVALID')) return '';
+    throw error;
+  }
 }

@@ -1,4 +1,4 @@
-/** The folder in which one version is staged, `DIR/<name>@<version>`, held by one call at a time. */
+/** The folder in which one version is staged, `DIR/<name>/<version>`, held by one call at a time. */
 import { lstat, mkdir, readdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
@@ -19,7 +19,7 @@ type Upload = z.infer<typeof uploadShape>;
  * @throws IN_USE
  */
 export async function withStaging<T>(dir: string, ref: ModelRef, task: (staging: StagingFolder) => Promise<T>): Promise<T> {
-  const path = join(resolve(dir), label(ref));
+  const path = join(resolve(dir), ref.name, ref.version);
   const lock = await lockFolder(path, ref);
   try {
     return await task(new StagingFolder(path));
@@ -138,7 +138,7 @@ async function removeEmpty(path: string): Promise<void> {
   const names = await readdir(path).catch(() => undefined);
   if (names?.join() !== LOCK) return;
   await removeQuietly(join(path, LOCK));
-  await rmdir(path).catch(() => undefined);
+  for (const folder of [path, dirname(path)]) await rmdir(folder).catch(() => undefined);
 }
 
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');

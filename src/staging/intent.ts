@@ -1,6 +1,7 @@
 /** Whether what is staged is what a call would publish. */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { throwIfAborted } from '../abort.js';
 import { attempt } from '../files.js';
 import { resolveRecipients, resolveSigner } from '../keys/resolve.js';
@@ -21,7 +22,7 @@ export interface Intent {
   readonly publishers: readonly Uint8Array[];
 }
 
-/** Files are told by path, size and time of change. */
+/** Files are told by path, size and time of change; by their place on the disk too, for times of contents are copied and set. */
 export async function intentOf(sealing: Sealing, split: SplitRule | undefined, { signal }: StoreOptions): Promise<Intent> {
   const { ref, format, inputs } = sealing;
   const recipients = await resolveRecipients(sealing.recipients);
@@ -45,11 +46,11 @@ export async function intentOf(sealing: Sealing, split: SplitRule | undefined, {
 }
 
 async function filesOf(inputs: readonly NativeInput[], signal: StoreOptions['signal']) {
-  const files: (readonly [path: string, size: string, changed: string])[] = [];
+  const files: (readonly [path: string, ...facts: string[]])[] = [];
   for (const { path, onDisk = path } of inputs) {
     throwIfAborted(signal);
-    const { size, mtimeNs } = await attempt('Cannot look up', onDisk, () => stat(onDisk, { bigint: true }));
-    files.push([path, String(size), String(mtimeNs)]);
+    const { size, mtimeNs, ctimeNs, dev, ino } = await attempt('Cannot look up', onDisk, () => stat(onDisk, { bigint: true }));
+    files.push([path, resolve(onDisk), ...[size, mtimeNs, ctimeNs, dev, ino].map(String)]);
   }
   return files.sort(([one], [other]) => (one < other ? -1 : 1));
 }

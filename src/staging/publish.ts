@@ -4,7 +4,7 @@
  */
 import { throwIfAborted } from '../abort.js';
 import { join } from '../bytes.js';
-import { hasCode, isModelGuardError } from '../errors.js';
+import { hasCode, isModelGuardError, type ModelGuardErrorCode } from '../errors.js';
 import { readPieces, syncFile } from '../files.js';
 import { call } from '../native/index.js';
 import { type RunOptions, stepwise, work } from '../native/work.js';
@@ -15,6 +15,26 @@ import type { ProtectedModel } from '../types.js';
 import { checkParts } from '../verify.js';
 import { type StagingFolder, withStaging } from './folder.js';
 import { checkStaged, type Intent, intentOf } from './intent.js';
+
+/** What tells that something staged is useless. Anything else, such as too many open files, may pass. */
+const DAMAGE: ReadonlySet<ModelGuardErrorCode> = new Set([
+  'NOT_FOUND',
+  'SOURCE_UNSUPPORTED',
+  'LIMIT_EXCEEDED',
+  'NOT_A_CONTAINER',
+  'CONTAINER_TRUNCATED',
+  'CONTAINER_MALFORMED',
+  'VERSION_UNSUPPORTED',
+  'CRITICAL_UNSUPPORTED',
+  'MANIFEST_INVALID',
+  'REFERENCE_MISMATCH',
+  'SIGNATURE_MISSING',
+  'SIGNATURE_INVALID',
+  'NO_MATCHING_IDENTITY',
+  'INTEGRITY_FAILED',
+  'DIGEST_MISMATCH',
+  'PARTS_MISMATCH',
+]);
 
 /** What is staged, whole: the big part is in its file. */
 interface Staged {
@@ -75,7 +95,7 @@ async function unlessDamaged<T>(task: () => Promise<T>): Promise<T | undefined> 
   try {
     return await task();
   } catch (error) {
-    if (isModelGuardError(error) && error.code !== 'ABORT_ERR') return undefined;
+    if (isModelGuardError(error) && DAMAGE.has(error.code)) return undefined;
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 /** A store in a folder: `small/<name>/<version>`, `big/<payloadId>-<offset>` and its `.tree` (docs/format.md, section 10). */
-import { rename, utimes } from 'node:fs/promises';
+import { lstat, rename, utimes } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { throwIfAborted } from '../abort.js';
 import { hasCode, ModelGuardError } from '../errors.js';
@@ -10,7 +10,6 @@ import {
   openRegular,
   readAll,
   readBounded,
-  refuseExisting,
   removeQuietly,
   syncFile,
   syncFolder,
@@ -20,7 +19,7 @@ import {
 } from '../files.js';
 import { filePath, fileStoreOptions, parse } from '../options.js';
 import { collectFolder, listFolder } from './folder.js';
-import { bigPartOf, checkedBigName, checkedRef, checkSmallSize, label, MAX_SMALL } from './parts.js';
+import { bigPartOf, checkedBigName, checkedRef, checkSmallSize, label, MAX_SMALL, treeLimit } from './parts.js';
 import type { BigPartSource, CollectOptions, ModelRef, OpenBigPart, PartStore, StoreOptions } from './store.js';
 
 /** Options of {@link fileStore}. */
@@ -33,7 +32,6 @@ export interface FileStoreOptions {
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-const MAX_TREE = 512 * 1024 * 1024;
 
 /**
  * A PartStore in a folder of this machine. Every write is a synced temporary beside its target, then one rename: a crash
@@ -120,15 +118,17 @@ class FileStore implements PartStore {
     const own = source.file !== undefined && this.#isTarget(source.file) ? source.file : undefined;
     try {
       await makeFolder(dirname(path));
-      await refuseExisting(path);
-      if (own) await this.#adopt(own, path, source.size);
+      if (await isThere(path, source)) source.skipped?.(source.size);
+      else if (own) await this.#adopt(own, path, source.size);
       else await this.#copy(path, source, signal);
     } catch (error) {
       if (own) await removeQuietly(own);
       throw error;
     }
     // The part is whole without it: a tree that was never written costs partial readers a pass, nothing else.
-    await writeWhole(`${path}.tree`, (handle) => writeAll(handle, source.tree()), { overwrite: true });
+    const tree = source.tree();
+    const writing = writeWhole(`${path}.tree`, (handle) => writeAll(handle, tree), { overwrite: true });
+    await writing.catch(() => throwIfAborted(signal));
   }
 
   async #adopt(temporary: string, path: string, size: number): Promise<void> {
@@ -172,7 +172,7 @@ class FileStore implements PartStore {
       },
       tree: async () => {
         try {
-          return await readBounded(`${path}.tree`, MAX_TREE);
+          return await readBounded(`${path}.tree`, treeLimit(size));
         } catch (error) {
           if (hasCode(error, 'NOT_FOUND')) return undefined;
           throw error;
@@ -210,6 +210,23 @@ class FileStore implements PartStore {
     }
     return names.size > 0 ? names : undefined;
   }
+}
+
+/** Whether an earlier run of a staged publication put it there. ALREADY_EXISTS where it was another; IO_FAILED for another size */
+async function isThere(path: string, { size, notes }: BigPartSource): Promise<boolean> {
+  let there: number;
+  try {
+    there = (await attempt('Cannot look up', path, () => lstat(path))).size;
+  } catch (error) {
+    if (hasCode(error, 'NOT_FOUND')) return false;
+    throw error;
+  }
+  if (there !== size)
+    throw new ModelGuardError('IO_FAILED', `${path} already exists, with ${there} bytes instead of ${size}`, {
+      advice: 'Nobody else uses its name: remove it, then publish again.',
+    });
+  if (!notes) throw new ModelGuardError('ALREADY_EXISTS', `${path} already exists`);
+  return true;
 }
 
 async function missing<T>(what: string, path: string, task: (path: string) => Promise<T>): Promise<T> {

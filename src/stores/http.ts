@@ -11,7 +11,7 @@ import { Transport } from '../http/transport.js';
 import { httpStoreOptions, parse } from '../options.js';
 import { checkRangeAnswer, type KnownObject, type WantedRange } from '../transfer/range-answer.js';
 import { type RangedSurroundings, rangedPart } from '../transfer/ranged.js';
-import { checkedBigName, checkedRef, label, MAX_SMALL } from './parts.js';
+import { checkedBigName, checkedRef, label, MAX_SMALL, treeLimit } from './parts.js';
 import type { ModelRef, OpenBigPart, PartStore, StoreOptions } from './store.js';
 
 /** Options of {@link httpStore}. */
@@ -27,7 +27,6 @@ export interface HttpStoreOptions {
 }
 
 const TIMEOUT_MS = 30_000;
-const MAX_TREE = 512 * 1024 * 1024;
 
 /**
  * A PartStore that a web server or a CDN serves, to load from: what `fileStore` or `s3Store` wrote, at the same names. The server must
@@ -99,7 +98,7 @@ class HttpStore implements PartStore {
         stream: (offset, length, until) => this.#range(path, what, { offset, length, size }, known, until),
         tree: async (until) => {
           try {
-            return await this.#whole(`${path}.tree`, `The tree of the big part of ${label(ref)}`, MAX_TREE, until);
+            return await this.#whole(`${path}.tree`, `The tree of the big part of ${label(ref)}`, treeLimit(size), until);
           } catch (error) {
             // Some servers refuse what is not there.
             if (hasCode(error, 'NOT_FOUND') || hasCode(error, 'PERMISSION_DENIED')) return undefined;

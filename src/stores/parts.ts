@@ -31,6 +31,11 @@ export function checkSmallSize(bytes: number, where: string): void {
     throw new ModelGuardError('LIMIT_EXCEEDED', `${where} holds ${bytes} bytes; a small part has at most ${MAX_SMALL}`);
 }
 
+/** A stored node of the tree covers 64 chunks (docs/format.md, section 5). */
+const NODE_COVERS = 64 * 16_400;
+/** More cannot be the tree of a big part of that size. */
+export const treeLimit = (bigSize: number): number => 32 * (Math.ceil((bigSize + MAX_SMALL) / NODE_COVERS) + 1);
+
 export function apart(stores: Stores): { small: PartStore; big: PartStore } {
   return 'getSmall' in stores ? { small: stores, big: stores } : stores;
 }

@@ -20,7 +20,7 @@ export async function publishedAs(store: PartStore, ref: ModelRef, { signal }: S
 }
 
 /** None of something that is no small part; it is published all the same. */
-function payloadIdOf(small: Uint8Array): string {
+export function payloadIdOf(small: Uint8Array): string {
   try {
     return call((native) => native.inspect(small)).payloadId;
   } catch {

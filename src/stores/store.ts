@@ -47,8 +47,13 @@ export interface OpenBigPart {
   readonly file?: string | undefined;
   /** It comes over a network: worth keeping on this machine, as it is. */
   readonly remote?: boolean | undefined;
-  /** Exactly `length` bytes, in one piece or several; the store does not touch them again. Called several times at once. */
+  /**
+   * Exactly `length` bytes, in one piece or several; the store does not touch them again, unless they come back by `recycle`. Called
+   * several times at once.
+   */
   read(offset: number, length: number, options?: StoreOptions): Promise<Uint8Array | readonly Uint8Array[]>;
+  /** Gives back what `read` gave, once it was copied: that memory may be used again. Nobody has to. */
+  recycle?(given: Uint8Array | readonly Uint8Array[]): void;
   /** The `.tree` bytes, if they are stored. */
   tree(): Promise<Uint8Array | undefined>;
   /** Idempotent. */

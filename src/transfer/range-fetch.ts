@@ -1,4 +1,4 @@
-/** One range of an object on its way into memory: kept in the pieces in which it came, until they are handed out. */
+/** One range of an object on its way into memory. */
 import { ModelGuardError } from '../errors.js';
 import { hinted } from '../http/hints.js';
 import { type Pace, retried } from '../http/pace.js';
@@ -24,29 +24,27 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** Fetches [start, end) of a source, and goes on where a connection broke. */
+/** Fetches a range of a source into a buffer of its length, and goes on where a connection broke. */
 export class RangeFetch {
   readonly start: number;
   readonly end: number;
+  readonly buffer: Uint8Array;
   readonly #source: RangeSource;
   readonly #patience: Patience;
   readonly #signal: AbortSignal;
-  /** In order; `undefined` once handed out. */
-  readonly #pieces: { readonly at: number; bytes: Uint8Array | undefined }[] = [];
   /** Apart from each other; what was handed out. */
   readonly #taken: { start: number; end: number }[] = [];
-  /** Those who were promised bytes and do not have them yet. */
-  readonly #pending = new Set<{ readonly start: number; readonly end: number }>();
   readonly #waiting = new Set<Waiting>();
   #received: number;
   #failure: { readonly error: unknown } | undefined;
   /** Settles when nothing is on its way any more; never rejects. */
   readonly over: Promise<void>;
 
-  constructor(source: RangeSource, start: number, end: number, patience: Patience, signal: AbortSignal) {
+  constructor(source: RangeSource, start: number, buffer: Uint8Array, patience: Patience, signal: AbortSignal) {
     this.#source = source;
     this.start = start;
-    this.end = end;
+    this.end = start + buffer.length;
+    this.buffer = buffer;
     this.#received = start;
     this.#patience = patience;
     this.#signal = signal;
@@ -68,44 +66,22 @@ export class RangeFetch {
     return this.#taken.length === 1 && only?.start === this.start && only.end === this.end;
   }
 
-  /** The bytes [start, end), which nobody had yet, as soon as they are there. */
-  async take(start: number, end: number): Promise<Uint8Array[]> {
-    const pending = { start, end };
+  /** The bytes [start, end), which nobody had yet, as soon as they are there: a view of the buffer. */
+  async take(start: number, end: number): Promise<Uint8Array> {
     this.#note(start, end);
-    this.#pending.add(pending);
-    try {
-      await this.#until(end);
-      const found: Uint8Array[] = [];
-      for (const { at, bytes } of this.#pieces)
-        if (bytes && at < end && at + bytes.length > start)
-          found.push(bytes.subarray(Math.max(0, start - at), Math.min(bytes.length, end - at)));
-      return found;
-    } finally {
-      this.#pending.delete(pending);
-      this.#drop();
-    }
+    await this.#until(end);
+    return this.buffer.subarray(start - this.start, end - this.start);
+  }
+
+  /** Nobody will take these bytes any more. */
+  forget(start: number, end: number): void {
+    this.#note(start, end);
   }
 
   async #until(end: number): Promise<void> {
     if (this.#received >= end) return;
     if (this.#failure) throw this.#failure.error;
     await new Promise<void>((resolve, reject) => this.#waiting.add({ end, resolve, reject }));
-  }
-
-  /** Nobody will take these bytes any more. */
-  forget(start: number, end: number): void {
-    this.#note(start, end);
-    this.#drop();
-  }
-
-  #drop(): void {
-    for (const piece of this.#pieces)
-      if (piece.bytes && !this.#wanted(piece.at, piece.at + piece.bytes.length)) piece.bytes = undefined;
-  }
-
-  #wanted(start: number, end: number): boolean {
-    for (const one of this.#pending) if (one.start < end && start < one.end) return true;
-    return !this.#taken.some((one) => one.start <= start && end <= one.end);
   }
 
   #note(start: number, end: number): void {
@@ -169,7 +145,7 @@ export class RangeFetch {
   #receive(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     if (this.#received + bytes.length > this.end) throw long(this.end);
-    this.#pieces.push({ at: this.#received, bytes });
+    this.buffer.set(bytes, this.#received - this.start);
     this.#received += bytes.length;
     for (const waiting of this.#waiting) {
       if (waiting.end > this.#received) continue;

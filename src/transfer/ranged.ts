@@ -9,6 +9,7 @@ import { type Pace, pace as realPace, retried } from '../http/pace.js';
 import { timers as realTimers, type Timers } from '../http/timers.js';
 import type { OpenBigPart, StoreOptions } from '../stores/store.js';
 import { RangeFetch } from './range-fetch.js';
+import { Slabs } from './slabs.js';
 
 /** An object that is read in ranges, a request for each. */
 export interface RangeSource {
@@ -39,13 +40,13 @@ export type RangedSurroundings = Pick<RangedOptions, 'pace' | 'timers' | 'rangeB
 
 /** Few enough for one server, enough to fill a line with long ways. */
 export const CONNECTIONS = 6;
-export const RANGE_BYTES = 4 * 1024 * 1024;
+export const RANGE_BYTES = 2 * 1024 * 1024;
 export const TIMEOUT_MS = 30_000;
 /** Ranges that have come and wait for their reader. */
-const WAITING = 2;
+const WAITING = 1;
 
 /**
- * Opens `source` for reading. Memory: at most `connections + 2` ranges. Bytes that were read before are fetched anew: whoever asks again
+ * Opens `source` for reading. Memory: about `connections + 2` ranges, where the reader recycles what it was given. Bytes that were read before are fetched anew: whoever asks again
  * found them damaged.
  */
 export function rangedPart(source: RangeSource, options: RangedOptions = {}): OpenBigPart {
@@ -59,6 +60,7 @@ class RangedPart implements OpenBigPart {
   readonly #options: { readonly [Key in keyof RangedOptions]-?: NonNullable<RangedOptions[Key]> };
   /** By number; what is not there was not begun, or is spent. */
   readonly #ahead = new Map<number, RangeFetch>();
+  readonly #slabs: Slabs;
   readonly #closing = new AbortController();
   /** The first range that was not begun. */
   #next = 0;
@@ -70,6 +72,7 @@ class RangedPart implements OpenBigPart {
     this.#source = source;
     this.#options = { connections, rangeBytes, timeoutMs, pace, timers };
     this.size = source.size;
+    this.#slabs = new Slabs(Math.min(rangeBytes, source.size));
     // Every request and every reader waits for it.
     setMaxListeners(0, this.#closing.signal);
   }
@@ -78,15 +81,18 @@ class RangedPart implements OpenBigPart {
     throwIfAborted(signal);
     const { rangeBytes } = this.#options;
     const end = offset + length;
-    const parts: Promise<Uint8Array[]>[] = [];
+    const parts: Promise<Uint8Array>[] = [];
     for (let at = offset; at < end; ) {
       const number = Math.floor(at / rangeBytes);
       const until = Math.min(end, (number + 1) * rangeBytes);
       parts.push(this.#take(number, at, until));
       at = until;
     }
-    const all = Promise.all(parts);
-    return (await this.#stoppable(all, signal)).flat();
+    return await this.#stoppable(Promise.all(parts), signal);
+  }
+
+  recycle(given: Uint8Array | readonly Uint8Array[]): void {
+    for (const bytes of [given].flat()) this.#slabs.give(bytes);
   }
 
   async tree(): Promise<Uint8Array | undefined> {
@@ -100,14 +106,17 @@ class RangedPart implements OpenBigPart {
     this.#ahead.clear();
   }
 
-  async #take(number: number, start: number, end: number): Promise<Uint8Array[]> {
+  async #take(number: number, start: number, end: number): Promise<Uint8Array> {
     this.#fill(number);
     const fetch = this.#ahead.get(number);
-    if (!fetch) return await this.#fetch(start, end).take(start, end);
+    if (!fetch) return await this.#once(start, end);
     const again = fetch.taken(start, end);
-    if (again) fetch.forget(start, end);
+    if (again) {
+      fetch.forget(start, end);
+      this.#slabs.leave(fetch.buffer);
+    }
     try {
-      return await (again ? this.#fetch(start, end) : fetch).take(start, end);
+      return await (again ? this.#once(start, end) : fetch.take(start, end));
     } finally {
       if (fetch.spent && this.#ahead.delete(number)) this.#fill();
     }
@@ -126,7 +135,8 @@ class RangedPart implements OpenBigPart {
       (this.#next <= wanted || (this.#fetching < connections && this.#ahead.size < room))
     ) {
       const number = this.#next++;
-      const fetch = this.#fetch(number * rangeBytes, Math.min(this.size, (number + 1) * rangeBytes));
+      const start = number * rangeBytes;
+      const fetch = this.#fetch(start, this.#slabs.take(Math.min(rangeBytes, this.size - start)));
       this.#ahead.set(number, fetch);
       this.#fetching += 1;
       void fetch.over.then(() => {
@@ -136,8 +146,13 @@ class RangedPart implements OpenBigPart {
     }
   }
 
-  #fetch(start: number, end: number): RangeFetch {
-    return new RangeFetch(this.#source, start, end, this.#options, this.#closing.signal);
+  #fetch(start: number, buffer: Uint8Array): RangeFetch {
+    return new RangeFetch(this.#source, start, buffer, this.#options, this.#closing.signal);
+  }
+
+  /** A request of its own. */
+  #once(start: number, end: number): Promise<Uint8Array> {
+    return this.#fetch(start, new Uint8Array(end - start)).take(start, end);
   }
 
   /** Whoever waits is told at once that nothing comes any more. */

@@ -11,6 +11,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -62,6 +63,18 @@ describe('a part', () => {
     expect(holds(await cache.find(key), key)).toBe(true);
     expect(readdirSync(entries), 'nothing else is left').toEqual([`${key.digest}-${key.offset}`]);
     expect(warned()).toEqual([]);
+  });
+
+  it('is not waited for until it is on the disk', async () => {
+    const handle = await open(import.meta.filename);
+    const syncs = vi.spyOn(Object.getPrototypeOf(handle) as FileHandle, 'sync');
+    await handle.close();
+    try {
+      expect(await put(newCache().cache, keyOf(1, 1000))).toBe(true);
+      expect(syncs).not.toHaveBeenCalled();
+    } finally {
+      syncs.mockRestore();
+    }
   });
 
   it('is for this user alone', async () => {

@@ -121,6 +121,24 @@ describe('reading', () => {
     expect(fake.count('takeLease')).toBe(before + 2);
   });
 
+  it('waits for a server that is away for one renewal, and not for one that stays away', async () => {
+    const one = client();
+    const part = await opened(one);
+    const away: Handler = (_, response) => {
+      response.destroy();
+      return undefined;
+    };
+    fake.now += 1000;
+    const before = fake.count('takeLease');
+    fake.times(1, 'takeLease', away);
+    expect(Buffer.compare(await read(part, 0, 2000), model.big.subarray(0, 2000))).toBe(0);
+    expect([fake.count('takeLease') - before, one.pace.pauses.length]).toEqual([2, 1]);
+    const other = await opened();
+    fake.now += 1000;
+    fake.on('takeLease', away);
+    expect(await codeOf(() => other.read(0, 10))).toBe('SERVER_UNREACHABLE');
+  });
+
   it('asks for no lease with every read because its clock is ahead of the server’s', async () => {
     fake.on('takeLease', async (asked) => {
       const { json, ...rest } = await truth(asked);

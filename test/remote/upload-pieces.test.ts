@@ -180,6 +180,7 @@ describe('pieces', () => {
   it.each<[string, (response: ServerResponse) => boolean]>([
     ['is busy', (response) => answer(response, 503, 'SlowDown')],
     ['fails', (response) => answer(response, 500, 'InternalError')],
+    ['has a long page for it', (response) => Boolean(response.writeHead(503).end('x'.repeat(100_000)))],
     ['was waiting', (response) => answer(response, 400, 'RequestTimeout')],
     ['breaks off', (response) => Boolean(response.destroy())],
   ])('are sent again from memory to a storage that %s', async (_, refuse) => {

@@ -36,7 +36,7 @@ let count = 0;
 
 const publish = (to: PartStore, resume = staging) =>
   protect(file, { name: 'net', version: '1', recipients: [master], signer, to, resume });
-const staged = (name: string): string => path.join(staging, 'net@1', name);
+const staged = (name: string): string => path.join(staging, 'net', '1', name);
 
 /** The line is cut after two pieces. */
 const cut = () => {
@@ -119,12 +119,24 @@ describe('what is staged', () => {
     await expectPublished(store);
   });
 
+  it.each(['small', 'source'])('is not thrown away because %s cannot be read at the moment', async (name) => {
+    const before = stagedId();
+    const kept = `${staging}-${name}`;
+    renameSync(staged(name), kept);
+    // Stands for any failure of the system that is no damage.
+    symlinkSync(name, staged(name));
+    expect((await failureOf(() => publish(store))).code).toBe('IO_FAILED');
+    renameSync(kept, staged(name));
+    expect((await publish(store)).payloadId).toBe(before);
+    await expectPublished(store);
+  });
+
   it('of another publication is not published, however it got there', async () => {
     const other = path.join(base, `other-${count}`);
     const to = piecewise(PIECE, cut());
     const foreign = { name: 'net', version: '1', recipients: [master], signer: SigningKey.generate(), to, resume: other };
     await failureOf(() => protect(file, foreign));
-    for (const name of ['small', 'big']) cpSync(path.join(other, 'net@1', name), staged(name));
+    for (const name of ['small', 'big']) cpSync(path.join(other, 'net', '1', name), staged(name));
     await publish(store);
     await expectPublished(store);
   });
@@ -133,8 +145,8 @@ describe('what is staged', () => {
 describe('a staging folder that others may use', () => {
   it.each<[string, () => void]>([
     ['open to others', () => chmodSync(staged(''), 0o750)],
-    ['a link', () => symlinkSync(moved(), path.join(staging, 'net@1'))],
-    ['a file', () => copyFileSync(path.join(moved(), 'big'), path.join(staging, 'net@1'))],
+    ['a link', () => symlinkSync(moved(), path.join(staging, 'net', '1'))],
+    ['a file', () => copyFileSync(path.join(moved(), 'big'), path.join(staging, 'net', '1'))],
   ])('%s is refused', async (_what, change) => {
     change();
     expect((await failureOf(() => publish(store))).code).toBe('PERMISSION_DENIED');

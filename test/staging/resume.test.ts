@@ -1,5 +1,5 @@
 /** A publication that goes on where a crash ended it. If these fail, a large model is sent twice, or something else is published than what was asked for. */
-import { readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -39,8 +39,14 @@ beforeEach(() => {
   count += 1;
   file = path.join(base, `net-${count}.onnx`);
   staging = path.join(base, `staging-${count}`);
-  writeFileSync(file, plain);
+  write(plain);
 });
+
+/** At the same time, whenever it is. */
+function write(bytes: Uint8Array): void {
+  writeFileSync(file, bytes);
+  utimesSync(file, 1000, 1000);
+}
 
 const options = (to: Stores, change: Partial<ProtectOptions> = {}): ProtectOptions => ({
   name: 'net',
@@ -111,9 +117,27 @@ describe('the same call after a failure', () => {
       collect: small.collect.bind(small),
     });
     await failureOf(() => protect(file, options(failing)));
-    expect(readdirSync(path.join(staging, 'net@1')).sort()).toEqual(['big', 'lock', 'small', 'source']);
+    expect(readdirSync(path.join(staging, 'net', '1')).sort()).toEqual(['big', 'lock', 'small', 'source']);
     await protect(file, options(to));
     await expectPublished(to);
+  });
+
+  it('refuses what has the name of its big part and is something else', async () => {
+    const folder = path.join(base, `store-${count}`);
+    const to = fileStore(folder);
+    const putSmall = () => Promise.reject(new Error('the line is cut'));
+    await failureOf(() => protect(file, options({ small: { ...piecewise(PIECE), putSmall }, big: to })));
+    const big = path.join(folder, 'big');
+    const [part = ''] = readdirSync(big).filter((name) => !name.endsWith('.tree'));
+    truncateSync(path.join(big, part), 1000);
+    expect((await failureOf(() => protect(file, options(to)))).code).toBe('IO_FAILED');
+    expect((await failureOf(() => to.getSmall({ name: 'net', version: '1' }))).code, 'it was published').toBe('NOT_FOUND');
+  });
+
+  it('stages the longest names', async () => {
+    const [name, version] = ['n'.repeat(128), 'v'.repeat(128)];
+    const { ref } = await protect(file, options(memoryStore(), { name, version }));
+    expect(ref).toBe(`${name}@${version}`);
   });
 
   it('knows keys without a public half by whether they open what is staged', async () => {
@@ -132,7 +156,8 @@ describe('another call', () => {
   const other = DeviceKey.generate();
   const CHANGES: readonly [string, () => Partial<ProtectOptions> | Promise<Partial<ProtectOptions>>][] = [
     ['a source of another time', () => utimesSync(file, 1, 1) ?? {}],
-    ['a source of another size', () => writeFileSync(file, plain.subarray(1)) ?? {}],
+    ['a source of another size', () => write(plain.subarray(1)) ?? {}],
+    ['another source of the same size and time', () => write(Uint8Array.from(plain).reverse()) ?? {}],
     ['another format', () => ({ format: 'other' })],
     ['another recipient', () => ({ recipients: [master, other] })],
     ['one recipient more', () => ({ recipients: [master, device, other] })],
@@ -162,7 +187,7 @@ describe('another call', () => {
     const store = piecewise(PIECE, breaking(2));
     await failureOf(() => protect(file, options(store)));
     await protect(file, options(store, { version: '2' }));
-    expect(readdirSync(staging)).toEqual(['net@1']);
+    expect(readdirSync(path.join(staging, 'net'))).toEqual(['1']);
     await protect(file, options(store));
     await expectPublished(store);
   });
@@ -189,7 +214,7 @@ describe('a call whose version is published already', () => {
   it('by the very run that was cut off reports it, and needs the big part no more', async () => {
     const store = piecewise(PIECE);
     await failureOf(() => protect(file, options(dying(store))));
-    writeFileSync(path.join(staging, 'net@1', 'big'), '');
+    writeFileSync(path.join(staging, 'net', '1', 'big'), '');
     const again = await protect(file, options(store));
     const { payloadId, digest } = await load('net@1', { from: store, identities: [master], unsigned: 'accept' }).then(
       ({ metadata }) => metadata,
@@ -253,6 +278,20 @@ describe('what is refused', () => {
       expect((await failureOf(() => protect(folder, options(memoryStore(), { resume })))).code).toBe('INVALID_ARGUMENT');
   });
 
+  it('a staging folder in the source itself by way of a link', async () => {
+    const folder = path.join(base, `folder-${count}`);
+    const link = path.join(base, `link-${count}`);
+    mkdirSync(folder);
+    writeFileSync(path.join(folder, 'net.onnx'), plain);
+    symlinkSync(folder, link);
+    for (const [source, resume] of [
+      [folder, path.join(link, 'new', 'staging')],
+      [link, path.join(folder, 'new')],
+    ] as const)
+      expect((await failureOf(() => protect(source, options(memoryStore(), { resume })))).code).toBe('INVALID_ARGUMENT');
+    expect(readdirSync(folder)).toEqual(['net.onnx']);
+  });
+
   it('hardware() of this machine as recipient, as ever, and nothing is left of it', async () => {
     const failure = await failureOf(() => protect(file, options(memoryStore(), { recipients: [hardware()] })));
     expect(failure.code).toBe('INVALID_ARGUMENT');
@@ -263,7 +302,7 @@ describe('what stays staged', () => {
   it('is for this user alone, and ciphertext', async () => {
     const store = piecewise(PIECE, breaking(2));
     await failureOf(() => protect(file, options(store)));
-    const folder = path.join(staging, 'net@1');
+    const folder = path.join(staging, 'net', '1');
     expect(statSync(folder).mode & 0o777).toBe(0o700);
     const names = readdirSync(folder).sort();
     expect(names).toEqual(['big', 'lock', 'small', 'source', 'upload.json']);

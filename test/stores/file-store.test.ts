@@ -13,7 +13,16 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type FileStoreOptions, fileStore, load, MasterKey, type PartStore, protect } from '../../src/index.js';
+import {
+  type BigPartSource,
+  type FileStoreOptions,
+  fileStore,
+  load,
+  MasterKey,
+  type PartStore,
+  protect,
+  type UploadNotes,
+} from '../../src/index.js';
 import { failureOf } from '../support/failures.js';
 import { temporaryFolder } from '../support/temp.js';
 
@@ -110,6 +119,45 @@ describe('a file store', () => {
     writeFileSync(path.join(folder, 'small'), 'in the way');
     expect((await failureOf(() => publish(store))).code).toBe('IO_FAILED');
     expect(tree(folder).filter((file) => file.includes('.tmp-'))).toEqual([]);
+  });
+
+  const ref = { name: 'net', version: '1' };
+  const name = `${'5'.repeat(32)}-56`;
+  const part = (more: Partial<BigPartSource> = {}): BigPartSource => ({
+    size: 3,
+    async *stream() {
+      yield Uint8Array.of(1, 2, 3);
+    },
+    tree: () => Uint8Array.of(9),
+    ...more,
+  });
+  const notes: UploadNotes = { read: async () => undefined, write: async () => undefined };
+
+  it('writes the tree that a crash left out when a staged part is put again', async () => {
+    const { folder, store } = make();
+    await store.putBig(ref, name, part());
+    const file = path.join(folder, 'big', `${name}.tree`);
+    unlinkSync(file);
+    let skipped = 0;
+    await store.putBig(ref, name, part({ notes, skipped: (bytes) => (skipped += bytes) }));
+    expect([readFileSync(file), skipped]).toEqual([Buffer.of(9), 3]);
+  });
+
+  it('tells a part that is stored from something else with its name', async () => {
+    const { folder, store } = make();
+    await store.putBig(ref, name, part());
+    expect((await failureOf(() => store.putBig(ref, name, part()))).code).toBe('ALREADY_EXISTS');
+    writeFileSync(path.join(folder, 'big', name), 'four');
+    for (const source of [part(), part({ notes })])
+      expect((await failureOf(() => store.putBig(ref, name, source))).code).toBe('IO_FAILED');
+  });
+
+  it('publishes without the tree where that cannot be written', async () => {
+    const { folder, store } = make();
+    mkdirSync(path.join(folder, 'big', `${name}.tree`), { recursive: true });
+    await store.putBig(ref, name, part());
+    expect(readFileSync(path.join(folder, 'big', name))).toEqual(Buffer.of(1, 2, 3));
+    expect(readdirSync(path.join(folder, 'big')).sort()).toEqual([name, `${name}.tree`]);
   });
 
   it('says which folder denies access', async () => {

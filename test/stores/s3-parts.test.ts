@@ -103,6 +103,23 @@ describe('collecting', () => {
     expect([...server.objects.keys()].sort()).toEqual([kept, `${kept}.tree`, 'big/something-else', small].sort());
   });
 
+  it('removes nothing whose publication is taken up again while it looks', async () => {
+    for (const task of [
+      () => server.put(`${big}.unused`, Uint8Array.of(), new Date()),
+      () => server.objects.delete(`${big}.unused`),
+    ]) {
+      for (const key of [big, `${big}.unused`]) server.put(key, bytes, ago(10 * DAY));
+      server.hook = (asked) => {
+        if (!asked.query.has('list-type')) return undefined;
+        const said = server.truth(asked);
+        task();
+        return said;
+      };
+      expect([...(await storeWith().collect({ referenced: new Set() }))]).toEqual([]);
+      expect(server.objects.has(big)).toBe(true);
+    }
+  });
+
   it('removes nothing that is young, and nothing where nobody can tell what is in use', async () => {
     server.put(big, bytes, ago(1000));
     server.put(small, Uint8Array.of(1), ago(1000));

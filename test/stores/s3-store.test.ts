@@ -138,6 +138,19 @@ describe('what a server says', () => {
   });
 });
 
+describe('garbage under a name', () => {
+  it('is something published, and is replaced where that is asked for', async () => {
+    const file = path.join(folder, 'replacing');
+    writeFileSync(file, randomBytes(1000));
+    server.put(small, Uint8Array.of(1, 2, 3));
+    expect(await storeWith().published?.(ref)).toEqual({ payloadId: '', state: 'released' });
+    const options = { ...ref, recipients: [MasterKey.generate()], to: storeWith(), resume: path.join(folder, 'staging') };
+    expect(await codeOf(() => protect(file, options))).toBe('ALREADY_EXISTS');
+    const { payloadId } = await protect(file, { ...options, overwrite: true });
+    expect((await storeWith().published?.(ref))?.payloadId).toBe(payloadId);
+  });
+});
+
 describe('the commit', () => {
   const mine = Uint8Array.of(1, 2, 3);
   const put = (store = storeWith()) => store.putSmall(ref, mine, { ifAbsent: true });

@@ -92,7 +92,54 @@ describe('an upload', () => {
     expect([skipped, server.asked.filter(isPiece).length]).toEqual([bytes.length, 0]);
     expect(await codeOf(() => storeWith().putBig(ref, name, part()))).toBe('ALREADY_EXISTS');
     server.put(big, Uint8Array.of(1));
-    expect(await codeOf(() => storeWith().putBig(ref, name, part({ file: '/staged', notes })))).toBe('ALREADY_EXISTS');
+    for (const other of [part(), part({ file: '/staged', notes })])
+      expect(await codeOf(() => storeWith().putBig(ref, name, other))).toBe('IO_FAILED');
+  });
+
+  it('is no success where something else came in between', async () => {
+    const few = randomBytes(1000);
+    times(1, puts, (asked) => {
+      server.put(big, Uint8Array.of(1));
+      return server.truth(asked);
+    });
+    expect(await codeOf(() => storeWith().putBig(ref, name, part({}, few)))).toBe('IO_FAILED');
+  });
+
+  it('that is taken up again is in use again: its mark begins anew, and none is made', async () => {
+    const notes = staged();
+    const put = () => storeWith().putBig(ref, name, part({ file: '/staged', notes }));
+    await put();
+    const mark = `${big}.unused`;
+    await put();
+    expect(server.objects.has(mark)).toBe(false);
+    server.put(mark, Uint8Array.of(), new Date(0));
+    await put();
+    expect(server.objects.get(mark)?.modified).toEqual(server.time);
+  });
+
+  it('does without its tree, unless it is cancelled', async () => {
+    const controller = new AbortController();
+    let last = () => {};
+    server.hook = ({ method, key }) => {
+      if (method !== 'PUT' || !key.endsWith('.tree')) return undefined;
+      last();
+      return s3Error(403, 'AccessDenied');
+    };
+    await storeWith().putBig(ref, name, part());
+    expect([stored(), server.objects.has(`${big}.tree`)]).toEqual([true, false]);
+    last = () => controller.abort();
+    server.objects.clear();
+    expect(await codeOf(() => storeWith().putBig(ref, name, part(), { signal: controller.signal }))).toBe('ABORT_ERR');
+  });
+
+  it('in one request gives up the pieces of an earlier run', async () => {
+    const notes = staged();
+    const two = bytes.subarray(0, PIECE + 1);
+    times(1, isComplete, () => s3Error(403, 'AccessDenied'));
+    expect(await codeOf(() => storeWith().putBig(ref, name, part({ file: '/staged', notes }, two)))).toBe('PERMISSION_DENIED');
+    expect(server.uploads.size).toBe(1);
+    await storeWith({ pieceBytes: 6 * MIB }).putBig(ref, name, part({ file: '/staged', notes }, two));
+    expect([server.uploads.size, server.objects.get(big)?.body.length]).toEqual([0, two.length]);
   });
 
   it('whose completion is lost is looked for', async () => {

@@ -147,7 +147,9 @@ bool Opened::belongs(payload::Source& payload, uint64_t big_offset, payload::Poo
   } target(*scratch);
   const payload::Control control;
   for (const uint64_t end = std::min(chunks, k + payload::kBatchChunks); k < end; k++) {
-    if (payload::decrypt_range(keys_, plaintext, k, 1, payload, target, nullptr, prefix(), pool, control).ok()) return true;
+    const Status status = payload::decrypt_range(keys_, plaintext, k, 1, payload, target, nullptr, prefix(), pool, control);
+    // Bytes that cannot be had say nothing of whose they are.
+    if (status.code != Code::INTEGRITY_FAILED) return true;
   }
   return false;
 }
@@ -198,8 +200,13 @@ Result<std::vector<LoadedFile>> Opened::load(payload::Source& source, std::optio
   const auto tree = publishers_tree(stored_tree);
   payload::Rereads rereads(kRereads);
   const payload::Care care{tree ? &*tree : nullptr, &rereads};
+  const auto failed = [&](const Status& why) {
+    const Status blamed = blame(why, payload, big_offset, pool);
+    // What a cancelled load was about to say is nobody's concern any more.
+    return control.cancelled ? Status(Code::ABORT_ERR, "cancelled") : blamed;
+  };
   auto contents = prepare(payload, pool, control, care);
-  if (!contents.ok()) return blame(contents.status(), payload, big_offset, pool);
+  if (!contents.ok()) return failed(contents.status());
   Status s;
   if (trusts_publishers_ && !tree) {
     s = decrypt_signed(payload, *contents, pool, control, care);
@@ -207,7 +214,7 @@ Result<std::vector<LoadedFile>> Opened::load(payload::Source& source, std::optio
     const uint64_t first = contents->listing.area_chunk;
     s = payload::decrypt_range(keys_, plaintext, first, chunks - first, payload, *contents, nullptr, prefix(), pool, control, care);
   }
-  if (!s.ok()) return blame(s, payload, big_offset, pool);
+  if (!s.ok()) return failed(s);
   for (const LoadedFile& file : contents->files) {
     s = check_padding(View(file.region.data() + file.size, file.region.size() - size_t(file.size)), file.path);
     if (!s.ok()) return s;

@@ -71,7 +71,10 @@ async function count(
     .executeTakeFirst();
   const known = before && before.first >= since ? before : { failures: 0, first: at };
   const failures = known.failures + 1;
-  const row = { failures, first: known.first, last: at, locked_until: at + lock(failures) };
+  const seconds = lock(failures);
+  // The clocks of the processes may differ: the first failure may lie ahead of this one, and "locked until now" would be a lock elsewhere.
+  const last = Math.max(at, known.first);
+  const row = { failures, first: known.first, last, locked_until: seconds === 0 ? 0 : at + seconds };
   await trx
     .insertInto('login_failures')
     .values({ email_index: index, network, ...row })

@@ -1,9 +1,14 @@
 /** Erasing somebody: the account goes, and with its key everything that was boxed under it. The chain of events stays whole. */
+import type { Transaction } from 'kysely';
 import { forgiveAll } from '../accounts/failures.js';
 import { removeFirstPassword } from '../accounts/first-start.js';
 import { findUser, keepAnAdministrator } from '../accounts/users.js';
 import type { Context, Member } from '../context.js';
+import type { Schema } from '../database/schema.js';
 import { type Deleted, noteDeletion, scrub } from '../database/scrubbing.js';
+
+/** Events in one statement. */
+const BATCH = 5000;
 
 /**
  * Erases an account, its devices, entitlements, leases and challenges, and destroys the key of its subject. What others may need stays,
@@ -35,11 +40,24 @@ export async function eraseUser(context: Context, caller: Member, account: strin
     await trx.deleteFrom('challenges').where('account', '=', account).execute();
     await forgiveAll(trx, email_index);
     await trx.deleteFrom('users').where('id', '=', account).execute();
-    await trx.updateTable('audit').set({ actor: null }).where('actor', '=', subject).execute();
+    await forgetActor(trx, subject);
     await trx.deleteFrom('subjects').where('id', '=', subject).execute();
     const gone = [wrapped, email_index, Buffer.from(password)];
-    return { note: await noteDeletion(trx), gone, from: ['subjects', 'users', 'login_failures'] };
+    return { note: await noteDeletion(trx, ['subjects', 'users', 'login_failures']), gone };
   });
   await scrub(context, deleted);
   await removeFirstPassword(context);
+}
+
+/** One statement for all events of a busy administrator would take longer than a statement may. */
+async function forgetActor(trx: Transaction<Schema>, subject: string): Promise<void> {
+  for (let more = true; more; ) {
+    const some = trx.selectFrom('audit').select('seq').where('actor', '=', subject).orderBy('seq').limit(BATCH);
+    const { numUpdatedRows } = await trx
+      .updateTable('audit')
+      .set({ actor: null })
+      .where('seq', 'in', some)
+      .executeTakeFirstOrThrow();
+    more = numUpdatedRows > 0n;
+  }
 }

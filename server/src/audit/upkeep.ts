@@ -14,7 +14,7 @@ export function startAudit(context: Context): () => Promise<void> {
   const run = (): void => {
     running = running
       .then(() => forget(context))
-      .catch((err: unknown) => context.log.error({ err }, 'log-ins are not forgotten'));
+      .catch((err: unknown) => context.log.error({ err }, 'the hourly upkeep was interrupted'));
   };
   run();
   const timer = setInterval(run, HOUR_MS).unref();
@@ -33,11 +33,13 @@ export async function forget(context: Context): Promise<void> {
   const deleted = await db.transaction().execute(async (trx): Promise<Deleted | undefined> => {
     await forgetFailures(trx, now());
     const gone = await forgetDays(trx, config.unknownLoginRetentionDays, now());
-    return gone.length > 0 ? { note: await noteDeletion(trx), gone, from: ['subjects'] } : undefined;
+    return gone.length > 0 ? { note: await noteDeletion(trx, ['subjects']), gone } : undefined;
   });
+  if (deleted) await scrub(context, deleted);
+  await scrub(context);
+  // Last: erasing must not wait for them should they fail.
   if (config.databaseUrl !== undefined) {
     await forgetCounts(db);
     await forgetClaims(db, now());
   }
-  await scrub(context, deleted);
 }

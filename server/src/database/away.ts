@@ -4,7 +4,10 @@
 export class DatabaseAway extends Error {
   override readonly name = 'DatabaseAway';
 
-  /** @param undone Whether it is certain that nothing was written: not where a commit was on its way. */
+  /**
+   * @param undone Whether it is certain that nothing was written, so that asking again soon does no harm: not where a commit was on its
+   * way, nor where the query would take as long again.
+   */
   constructor(
     message: string,
     readonly undone: boolean,

@@ -7,15 +7,22 @@ import { findSecret } from '../secrets.js';
 import { DatabaseAway } from './away.js';
 import { migrate } from './migrations.js';
 import { openPostgres } from './postgres/driver.js';
+import { demandTls } from './postgres/tls.js';
 import { openSqlite } from './sqlite/file.js';
 import { POSTGRES_WORDS, SQLITE_WORDS } from './words.js';
 
 /** Where the database is. */
 export type DatabasePlace = Pick<Config, 'dataFolder' | 'databaseUrl'>;
 
-/** The URL of PostgreSQL: the secret `model_guard_database_url`, else what the configuration says. */
-export const findDatabaseUrl = async (config: Config): Promise<string | undefined> =>
-  (await findSecret(config, 'database_url')) ?? config.databaseUrl;
+/**
+ * The URL of PostgreSQL: the secret `model_guard_database_url`, else what the configuration says.
+ * @throws INVALID_ARGUMENT for one that production refuses
+ */
+export async function findDatabaseUrl(config: Config): Promise<string | undefined> {
+  const url = (await findSecret(config, 'database_url')) ?? config.databaseUrl;
+  if (config.production && url !== undefined) demandTls(url);
+  return url;
+}
 
 /**
  * Opens the database and brings its tables up to date; makes the data folder if it is missing, for this user alone.

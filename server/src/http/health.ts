@@ -1,13 +1,26 @@
 /** Whether the process lives, and whether it can serve. */
 import type { FastifyInstance } from 'fastify';
 import type { Context } from '../context.js';
+import { DatabaseAway } from '../database/away.js';
+import { checkWritable } from '../database/writable.js';
+import { inTime, NotInTime } from '../in-time.js';
 import { implement } from './implement.js';
 
-export function registerHealth(app: FastifyInstance, { db, keys }: Context): void {
+/** A balancer asks again soon, and takes no answer for a bad one. */
+const LATE_MS = 2000;
+
+export function registerHealth(app: FastifyInstance, context: Context): void {
   implement(app, 'health', async () => ({ status: 'ok' as const }));
   implement(app, 'ready', async () => {
-    // A replica that cannot sign with the newest key serves nobody.
-    await keys.newest(db);
+    await inTime(canServe(context), LATE_MS).catch((error: unknown) => {
+      throw error instanceof NotInTime ? new DatabaseAway(`The database does not answer: ${error.message}`, true) : error;
+    });
     return { status: 'ready' as const };
   });
+}
+
+async function canServe(context: Context): Promise<void> {
+  // A replica that cannot sign with the newest key serves nobody.
+  await context.keys.newest(context.db);
+  await checkWritable(context);
 }

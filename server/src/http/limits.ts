@@ -1,5 +1,6 @@
 /** How often somebody may ask: per address, per address at log-in, per account. */
 import rateLimit from '@fastify/rate-limit';
+import type { RouteName } from '@org/model-guard/server-kit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Context } from '../context.js';
 import { TooMany } from '../too-many.js';
@@ -9,6 +10,9 @@ const MINUTE = 60;
 /** Of one holder of an IPv6 network. */
 const IPV6_SUBNET = 64;
 const REMEMBERED = 20_000;
+
+/** Whether the process lives and can serve is answered whatever the database does. */
+const UNSHARED: ReadonlySet<unknown> = new Set<RouteName>(['health', 'ready']);
 
 type Check = (request: FastifyRequest) => Promise<void>;
 /** Each throws RATE_LIMITED. */
@@ -31,8 +35,7 @@ export async function makeLimits(app: FastifyInstance, context: Context): Promis
       // Whoever is over the limit in this process alone does not reach the database.
       const own = await count(request);
       if (!own.isAllowed && own.isExceeded) throw new TooMany(own.ttlInSeconds);
-      // Whether the process lives is answered whatever the database does.
-      if (request.routeOptions.config.contract === 'health') return;
+      if (UNSHARED.has(request.routeOptions.config.contract)) return;
       const all = await shared?.add(what, own.key);
       if (all && all.count > max) throw new TooMany(Math.max(1, all.seconds));
     };

@@ -1,9 +1,12 @@
 /** How often somebody asked, over all processes of a server: counted in their database. */
 import { sql } from 'kysely';
 import type { Connection, Context } from '../context.js';
+import { inTime } from '../in-time.js';
 
 /** A count that takes longer is done without: who asks a slow server need not wait for that too. */
 const LATE_MS = 3000;
+/** Counts that one statement forgets. */
+const BATCH = 5000;
 /** So long it is not tried again. */
 const PAUSE_MS = 5000;
 /** Of the database: the clocks of the processes may differ. */
@@ -33,7 +36,7 @@ export class SharedCounts {
   async add(what: string, who: string): Promise<Counted | undefined> {
     if (performance.now() < this.#pausedUntil) return undefined;
     try {
-      return await inTime(this.#add(what, who));
+      return await inTime(this.#add(what, who), LATE_MS);
     } catch (err) {
       // Those that were waiting together are one warning.
       if (performance.now() >= this.#pausedUntil)
@@ -60,18 +63,14 @@ export class SharedCounts {
   }
 }
 
-async function inTime<T>(task: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${LATE_MS} ms`)), LATE_MS);
-  });
-  try {
-    return await Promise.race([task, late]);
-  } finally {
-    clearTimeout(timer);
+/** Of windows that are over. Several processes at once leave each other's rows alone. */
+export async function forgetCounts(connection: Connection): Promise<void> {
+  for (let more = true; more; ) {
+    const over = connection.selectFrom('rate_counts').select('key').where('window_end', '<=', NOW).limit(BATCH);
+    const { numDeletedRows } = await connection
+      .deleteFrom('rate_counts')
+      .where('key', 'in', over.forUpdate().skipLocked())
+      .executeTakeFirstOrThrow();
+    more = numDeletedRows > 0n;
   }
 }
-
-/** Of windows that are over. */
-export const forgetCounts = (connection: Connection) =>
-  connection.deleteFrom('rate_counts').where('window_end', '<=', NOW).execute();

@@ -101,11 +101,11 @@ export class RotationWorker {
         caller: SERVER,
         detail: `${rotation.total - left} of ${rotation.total}`,
       });
-      return await noteDeletion(trx);
+      return await noteDeletion(trx, ['versions', 'archives']);
     });
     if (note === undefined) return;
     // What was wrapped to the old key is not left where rows were overwritten either.
-    await scrub(this.#context, { note, gone: [], from: ['versions', 'archives'] });
+    await scrub(this.#context, { note, gone: [] });
     log.info({ rotation: rotation.id, left }, 'a rotation is done');
   }
 

@@ -6,7 +6,7 @@ import { partUrls } from './part-url.js';
 import type { Parts } from './parts.js';
 
 /** @throws INVALID_ARGUMENT where a secret is missing */
-export async function openParts(context: Pick<Context, 'config' | 'db' | 'keys' | 'now'>): Promise<Parts> {
+export async function openParts(context: Pick<Context, 'config' | 'db' | 'keys' | 'log' | 'now'>): Promise<Parts> {
   const { config } = context;
   const cdn = config.cdnUrl === undefined ? undefined : cdnUrls(config.cdnUrl, await cdnKey(config), context);
   if (config.bucket) {

@@ -1,6 +1,8 @@
 /** Where big parts are, as publishing, leases, downloads and collecting see it: on this machine's disk, or in a bucket. */
 import { ModelGuardError, type RouteAnswer } from '@org/model-guard/server-kit';
+import type { Transaction } from 'kysely';
 import type { Member } from '../context.js';
+import type { Schema } from '../database/schema.js';
 
 /** A model at a version. */
 export interface Ref {
@@ -38,22 +40,26 @@ export type PieceUrls = RouteAnswer<'uploadUrls'>['urls'];
 /** A part, and how many bytes it has. */
 export type Whole = RouteAnswer<'completeUpload'>;
 
+/** Writes down what is done to a part, in the transaction that does it. */
+export type Recording = (trx: Transaction<Schema>, part: string) => Promise<void>;
+
 /** Parts on their way in. */
 export interface Uploads {
   /**
    * Begins an upload, or goes on with it.
-   * @throws ALREADY_EXISTS if the name stands for something else; NOT_AUTHORISED if somebody else is uploading it
+   * @throws ALREADY_EXISTS if the name stands for something else; NOT_AUTHORISED if somebody else is uploading it; LIMIT_EXCEEDED if the
+   *   account has too many open ones
    */
   begin(member: Member, ref: Ref, part: string, size: number): Promise<Begun>;
   /** @throws NOT_FOUND, NOT_AUTHORISED; INVALID_ARGUMENT for pieces that the part does not have */
   pieceUrls(member: Member, upload: string, numbers: readonly number[]): Promise<PieceUrls>;
   /**
-   * Makes one part of the pieces; again, it changes nothing.
+   * Makes one part of the pieces; again, it changes nothing and records nothing.
    * @throws NOT_FOUND, NOT_AUTHORISED; INVALID_ARGUMENT while pieces are missing
    */
-  complete(member: Member, upload: string): Promise<Whole>;
-  /** @returns The part. @throws NOT_FOUND, NOT_AUTHORISED; INVALID_ARGUMENT once it is complete */
-  abort(member: Member, upload: string): Promise<string>;
+  complete(member: Member, upload: string, record: Recording): Promise<Whole>;
+  /** @throws NOT_FOUND, NOT_AUTHORISED; INVALID_ARGUMENT once it is complete */
+  abort(member: Member, upload: string, record: Recording): Promise<void>;
   /**
    * Stores a part that comes through this server. An upload that repeats what is stored succeeds: its first answer may have been lost.
    * @throws ALREADY_EXISTS if other bytes have this name; INVALID_ARGUMENT if it is not as long as announced, or if parts do not come
@@ -67,14 +73,17 @@ export interface Parts extends Uploads {
   readonly urls: UrlSigner;
   find(part: string): Promise<StoredPart | undefined>;
   hasTree(part: string): Promise<boolean>;
-  /** The bytes of a part that was found. */
+  /** The bytes of a part that was found. Reading throws NOT_FOUND where they are gone. */
   open(part: string, stored: StoredPart): Promise<PartBytes>;
   /** The tree as this server computed it. */
   storeTree(ref: Ref, part: string, tree: Uint8Array): Promise<void>;
   /** Begins the grace period of a part anew: nothing collects it while it is being published, or just after it was replaced. */
   touch(part: string): Promise<void>;
-  /** Removes what is not `referenced`, a day after anybody last used it, and uploads that were given up. Returns what was removed. */
-  collect(referenced: ReadonlySet<string>): Promise<readonly string[]>;
+  /**
+   * Removes what is not `referenced`, a day after anybody last used it, and uploads that were given up; no more of them once `stop` is
+   * aborted. Returns what was removed.
+   */
+  collect(referenced: ReadonlySet<string>, stop?: AbortSignal): Promise<readonly string[]>;
   close(): void;
 }
 

@@ -4,6 +4,7 @@ import { recordingRefusals } from '../audit/refused.js';
 import type { Caller, Context } from '../context.js';
 import { implement } from '../http/implement.js';
 import { memberOf } from '../http/member.js';
+import type { Recording } from './parts.js';
 import { uploadOf } from './transfer.js';
 
 /** What was done, and to which part. */
@@ -29,6 +30,14 @@ export function registerUploads(app: FastifyInstance, context: Context): void {
       return { part, answer, detail: answer.kind === 'pieces' ? `begins upload ${answer.upload}` : answer.kind };
     }),
   );
+  /** Recorded by whoever does it, together with it. */
+  const ending = async <T>(caller: Caller, upload: string, verb: string, end: (record: Recording) => Promise<T>): Promise<T> => {
+    const entry = { action: 'models.upload', caller };
+    const detail = `${verb} upload ${upload}`;
+    return await recordingRefusals(context, { ...entry, resource: `upload:${upload}` }, () =>
+      end((trx, part) => audit.append(trx, { ...entry, outcome: 'success', resource: `part:${part}`, detail })),
+    );
+  };
   // The end of an upload is written down, not every address on the way.
   implement(app, 'uploadUrls', ({ caller, params: { upload }, body }) => {
     const entry = { action: 'models.upload', resource: `upload:${upload}`, caller };
@@ -37,16 +46,10 @@ export function registerUploads(app: FastifyInstance, context: Context): void {
     }));
   });
   implement(app, 'completeUpload', ({ caller, params: { upload } }) =>
-    recorded(caller, `upload:${upload}`, async () => {
-      const answer = await parts.complete(memberOf(caller), upload);
-      return { part: answer.name, answer, detail: `completes upload ${upload}` };
-    }),
+    ending(caller, upload, 'completes', (record) => parts.complete(memberOf(caller), upload, record)),
   );
   implement(app, 'abortUpload', ({ caller, params: { upload } }) =>
-    recorded(caller, `upload:${upload}`, async () => {
-      const part = await parts.abort(memberOf(caller), upload);
-      return { part, answer: undefined, detail: `gives up upload ${upload}` };
-    }),
+    ending(caller, upload, 'gives up', (record) => parts.abort(memberOf(caller), upload, record)),
   );
   implement(app, 'putPart', async ({ caller, params: { name, version, part }, request }) => {
     const upload = uploadOf(request);

@@ -297,6 +297,32 @@ describe('erasing an account', () => {
     expect(await notes()).toEqual([]);
   });
 
+  it('forgets who acted in every event of a busy administrator, and in no other', async () => {
+    const own = await startTestServer();
+    try {
+      const { db, now } = own.context;
+      const [busy, other] = [own.accounts.admin, own.accounts.companion];
+      const common = { bytes: Buffer.alloc(1), head: Buffer.alloc(48), time: now(), action: 'x', outcome: 'success' } as const;
+      // More than are forgotten by one statement.
+      for (let seq = 1_000_000; seq < 1_005_001; seq += 1000) {
+        const rows = Array.from({ length: 1000 }, (_, at) => ({ ...common, seq: seq + at, resource: null, subject: null }));
+        await db
+          .insertInto('audit')
+          .values(rows.map((row) => ({ ...row, actor: busy.subject })))
+          .execute();
+      }
+      await db
+        .insertInto('audit')
+        .values({ ...common, seq: 999_999, resource: null, subject: null, actor: other.subject })
+        .execute();
+      expect((await own.request('apiAdmin', 'eraseUser', { params: { account: busy.id } })).statusCode).toBe(204);
+      const actors = await db.selectFrom('audit').select('actor').where('actor', 'in', [busy.subject, other.subject]).execute();
+      expect(actors).toEqual([{ actor: other.subject }]);
+    } finally {
+      await own.close();
+    }
+  });
+
   it('is refused for the last account that can manage accounts, and for one that is not there', async () => {
     const own = await startTestServer();
     try {

@@ -104,6 +104,16 @@ describe.skipIf(!onPostgres)('PostgreSQL (only where tests run on it)', () => {
       expect(await db.selectFrom('meta').select('key').execute()).toEqual([{ key: 'count' }]);
     });
 
+    it('of which a query takes too long are not to be asked for again', async () => {
+      const slow = db.transaction().execute(async (trx) => {
+        await sql`set local statement_timeout = 50`.execute(trx);
+        await sql`select pg_sleep(60)`.execute(trx);
+      });
+      await expect(slow).rejects.toMatchObject({ name: 'DatabaseAway', undone: false });
+      await add(db);
+      expect(await count()).toBe('1');
+    });
+
     it('keep what they acknowledge, whatever the default of the database is', async () => {
       await asSuperuser((client) => client.query(`ALTER DATABASE ${name()} SET synchronous_commit TO off`));
       await cutOff();
@@ -137,6 +147,13 @@ describe.skipIf(!onPostgres)('PostgreSQL (only where tests run on it)', () => {
         await cutOff();
       });
       await expect(failing).rejects.toMatchObject({ name: 'DatabaseAway', undone: false });
+    });
+
+    it('while something is written outside of a transaction leaves open what became of it, and not while something is read', async () => {
+      const ended = sql<string>`pg_terminate_backend(pg_backend_pid())::text`;
+      const writing = sql`insert into meta (key, value) values ('a', ${ended})`.execute(db);
+      await expect(writing).rejects.toMatchObject({ name: 'DatabaseAway', undone: false });
+      await expect(sql`select ${ended}`.execute(db)).rejects.toMatchObject({ name: 'DatabaseAway', undone: true });
     });
 
     it('while it waits for its turn fails that request alone', async () => {

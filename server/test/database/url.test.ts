@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { configure } from '../../src/config.js';
 import { findDatabaseUrl } from '../../src/database/open.js';
@@ -29,6 +30,37 @@ describe('the URL of the database', () => {
     expect(await findDatabaseUrl(given)).toBe('postgres://own');
     await writeFile(join(folder, 'secrets/model_guard_database_url'), 'postgres://mounted\n');
     expect(await findDatabaseUrl(given)).toBe('postgres://mounted');
+  });
+
+  it('is in production one with TLS and a checked name, or of this machine', async () => {
+    const found = (databaseUrl: string, environment: NodeJS.ProcessEnv = { NODE_ENV: 'production' }) =>
+      findDatabaseUrl(config({ ...environment, DATABASE_URL: databaseUrl }));
+    const open = [
+      'postgres://guard:hidden-5871@db.example.com/guard',
+      'postgres://guard:hidden-5871@db.example.com/guard?ssl=true',
+      'postgres://guard:hidden-5871@db.example.com/guard?sslmode=no-verify',
+      'postgres://guard:hidden-5871@db.example.com/guard?sslmode=require',
+      'postgres://guard:hidden-5871@db.example.com/guard?sslmode=verify-full&sslmode=disable',
+      'postgres://guard:hidden-5871@127.0.0.1/guard?host=db.example.com',
+      'postgres://guard:hidden-5871@127.evil.example/guard',
+    ];
+    for (const url of open) {
+      const error: unknown = await found(url).catch((cause: unknown) => cause);
+      expect(error, url).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('sslmode=verify-full') });
+      expect(inspect(error, { depth: 9 })).not.toContain('hidden-5871');
+      expect(await found(url, {})).toBe(url);
+    }
+    const closed = [
+      'postgres://guard@db.example.com/guard?sslmode=verify-full&sslrootcert=/etc/ssl/db.crt',
+      'postgres://guard@127.0.0.1:5432/guard',
+      'postgres://guard@localhost/guard',
+      'postgres://guard@[::1]/guard',
+      'postgres://guard@%2Fvar%2Frun%2Fpostgresql/guard',
+      'postgres:///guard?host=/var/run/postgresql',
+    ];
+    for (const url of closed) expect(await found(url)).toBe(url);
+    vi.stubEnv('MODEL_GUARD_DATABASE_URL', open[0]);
+    await expect(found(closed[0] ?? '')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
   it('stays out of the log, should anybody log the configuration', () => {

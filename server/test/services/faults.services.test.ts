@@ -133,6 +133,8 @@ async function fromGuard(name: string, file: string, signer: SigningKey): Promis
       wishes: ['tree', 'range'],
       bigSize,
       async load(surroundings) {
+        // The bucket's clock goes on, and URLs live for minutes.
+        server.clock.now = Math.floor(Date.now() / 1000);
         const from = clientOf(server, { ...own, url: gate.url, timeoutMs: TIMEOUT_MS, surroundings });
         try {
           return await load({ name, version }, { from, cache: false });

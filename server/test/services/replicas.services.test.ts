@@ -171,7 +171,7 @@ describe('the limit of requests', () => {
     const limited = await makeReplicas(built.command, random, { 'address-limit': `${limit}` });
     try {
       await limited.start();
-      const asked = limited.all.flatMap((one) => Array.from({ length: limit - 10 }, () => ask(one, undefined, 'ready')));
+      const asked = limited.all.flatMap((one) => Array.from({ length: limit - 10 }, () => ask(one, undefined, 'jwks')));
       const answers = await Promise.all(asked);
       const output = limited.all.flatMap(({ process }) => process.output).join('\n');
       expect(output).not.toContain('does not count requests');

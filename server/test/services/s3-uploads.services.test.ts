@@ -4,10 +4,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ListMultipartUploadsCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { load, protect } from '@org/model-guard';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { s3Client } from '../../../test/support/services.js';
 import { collectParts } from '../../src/models/collecting.js';
 import { partUrls } from '../../src/models/part-url.js';
+import { Bucket } from '../../src/models/s3/bucket.js';
 import {
   abort,
   type BucketLab,
@@ -155,7 +156,7 @@ describe('an upload', () => {
     const { upload: id } = await begun(admin, made);
     await send(admin, id, made, [1]);
     const before = (await row(made.bigName))?.storage_id;
-    await server.context.parts.abort({ account: server.accounts.admin } as never, id);
+    await server.context.parts.abort({ account: server.accounts.admin } as never, id, async () => undefined);
     await server.context.db.deleteFrom('uploads').where('part', '=', made.bigName).execute();
     const { upload: lost } = await begun(admin, made);
     await change(made.bigName, { storage_id: before ?? '' });
@@ -195,6 +196,25 @@ describe('an upload', () => {
       { resource: `part:${made.bigName}`, outcome: 'success' },
       { resource: `upload:${id}`, outcome: 'denied' },
     ]);
+  });
+
+  it('is not over before that is written down', async () => {
+    const { upload: id } = await begun(admin, made);
+    await send(admin, id, made, numbersOf(made));
+    const removed = vi.spyOn(Bucket.prototype, 'remove');
+    const append = vi.spyOn(server.context.audit, 'append').mockRejectedValue(new Error('no room'));
+    try {
+      expect(said(await abort(admin, id))).toMatch(/^500 /);
+      expect(removed).not.toHaveBeenCalled();
+      expect(said(await complete(admin, id))).toMatch(/^500 /);
+      expect((await row(made.bigName))?.state).toBe('open');
+    } finally {
+      append.mockRestore();
+      removed.mockRestore();
+    }
+    expect(said(await complete(admin, id))).toBe('200');
+    const events = server.context.db.selectFrom('audit').select('outcome').where('resource', '=', `part:${made.bigName}`);
+    expect(await events.execute()).toHaveLength(2);
   });
 });
 
@@ -267,7 +287,10 @@ describe('collecting', () => {
     expect(said(await begin(admin, part))).toBe('409 ALREADY_EXISTS');
     expect(said(await complete(admin, id))).toBe('404 NOT_FOUND');
     expect(said(await admin.commit(part))).toBe('404 NOT_FOUND');
+    // Whoever began it may be alive for an hour.
+    server.clock.advance(HOUR + 1);
     await collectParts(server.context);
+    server.clock.now = start;
     expect(await objects()).not.toContain(keyOf(part));
     await upload(admin, part);
     expect(said(await admin.commit(part))).toBe('201');
@@ -297,7 +320,7 @@ it('says that the storage is away, and to the log without any key or address', a
   const answer = await away.request('admin', 'beginUpload', { params, body: { size: 5 } });
   expect(said(answer)).toBe('503 SERVER_FAILED');
   const log = away.lines.join('');
-  expect(log).toContain('CreateMultipartUpload');
+  expect(log).toContain('HeadObject');
   for (const secret of [lab.bucket.read.id, lab.bucket.write.id, 'X-Amz-Signature', 'AWS4-HMAC'])
     expect(log).not.toContain(secret);
   away.secrets.text('the secret of the write pair', lab.bucket.write.secret);

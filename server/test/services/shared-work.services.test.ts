@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { forget } from '../../src/audit/upkeep.js';
 import { configure } from '../../src/config.js';
@@ -61,6 +62,9 @@ describe('a count', () => {
     await counts.add('login', 'old');
     await server.context.db.updateTable('rate_counts').set({ window_end: 1 }).execute();
     await counts.add('login', 'new');
+    // More than are forgotten by one statement.
+    const many = sql`insert into rate_counts select n::text, 1, 1 from generate_series(1, 10001) as n`;
+    await many.execute(server.context.db);
     await forget(server.context);
     expect(await server.context.db.selectFrom('rate_counts').select('count').execute()).toHaveLength(1);
   });

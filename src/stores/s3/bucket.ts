@@ -30,6 +30,8 @@ interface Settings {
 export interface ObjectFacts {
   readonly size: number;
   readonly etag: string | undefined;
+  /** Milliseconds since 1970. */
+  readonly modified: number;
 }
 export interface Listed {
   readonly key: string;
@@ -87,9 +89,9 @@ export class Bucket {
   /** NOT_FOUND */
   facts(key: string, about: About): Promise<ObjectFacts> {
     return this.#ask({ ...about, use: 'read' }, async (client, { HeadObjectCommand }, settings) => {
-      const { ContentLength, ETag } = await client.send(new HeadObjectCommand(this.#at(key)), settings);
+      const { ContentLength, ETag, LastModified } = await client.send(new HeadObjectCommand(this.#at(key)), settings);
       if (ContentLength === undefined) throw strange('no size', about);
-      return { size: ContentLength, etag: ETag };
+      return { size: ContentLength, etag: ETag, modified: LastModified?.getTime() ?? Number.POSITIVE_INFINITY };
     });
   }
 

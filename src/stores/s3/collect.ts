@@ -5,6 +5,9 @@ import type { About, Begun, Bucket } from './bucket.js';
 
 const BIG = /^([0-9a-f]{32}-[0-9]+)(\.tree|\.unused)?$/;
 
+/** Of a part that nobody names, with the time since when. */
+export const markOf = (key: string): string => `${key}.unused`;
+
 interface Collection extends About {
   /** Of the store in the bucket: empty, or ends with a slash. */
   readonly prefix: string;
@@ -74,10 +77,12 @@ async function collectParts(bucket: Bucket, { prefix, graceMs, referenced, ...ab
   if (!used) return removed;
   for (const [name, { keys, modified, unused }] of parts) {
     throwIfAborted(about.signal);
-    const mark = `${prefix}big/${name}.unused`;
+    const mark = markOf(`${prefix}big/${name}`);
     const inUse = used.has(name);
     if (!inUse && unused === undefined && modified <= before && graceMs > 0) await bucket.write(mark, new Uint8Array(), about);
     const over = !inUse && modified <= before && (graceMs === 0 || (unused !== undefined && unused <= before));
+    // A publication that was taken up again meanwhile has renewed it.
+    if (over && unused !== undefined && !(await isOld(bucket, mark, before, about))) continue;
     if (over) {
       for (const key of keys) await bucket.remove(key, about);
       removed.push(...keys.map((key) => key.slice(prefix.length)));
@@ -85,6 +90,16 @@ async function collectParts(bucket: Bucket, { prefix, graceMs, referenced, ...ab
     if (unused !== undefined && (inUse || over)) await bucket.remove(mark, about);
   }
   return removed;
+}
+
+async function isOld(bucket: Bucket, mark: string, before: number, about: About): Promise<boolean> {
+  try {
+    return (await bucket.facts(mark, about)).modified <= before;
+  } catch (error) {
+    // Another collector was faster.
+    if (hasCode(error, 'NOT_FOUND')) return false;
+    throw error;
+  }
 }
 
 async function unlessGone(task: Promise<void>): Promise<void> {

@@ -5,11 +5,11 @@ import { safeAddress } from '../../http/address.js';
 import { hintOf } from '../../http/hints.js';
 import { pace as realPace } from '../../http/pace.js';
 import { isName } from '../../names.js';
-import { call } from '../../native/index.js';
 import { parse, s3StoreOptions } from '../../options.js';
 import { checkRangeAnswer } from '../../transfer/range-answer.js';
 import { type RangedSurroundings, rangedPart } from '../../transfer/ranged.js';
-import { bigPartOf, checkedBigName, checkedRef, checkSmallSize, label, MAX_SMALL } from '../parts.js';
+import { bigPartOf, checkedBigName, checkedRef, checkSmallSize, label, MAX_SMALL, treeLimit } from '../parts.js';
+import { payloadIdOf } from '../published.js';
 import type { BigPartSource, CollectOptions, ModelRef, OpenBigPart, PartStore, Standing, StoreOptions } from '../store.js';
 import { type About, Bucket } from './bucket.js';
 import { collectBucket } from './collect.js';
@@ -18,7 +18,6 @@ import type { S3StoreOptions } from './types.js';
 import { abandonNoted, type UploadSettings, upload } from './upload.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-const MAX_TREE = 512 * 1024 * 1024;
 const PIECE_BYTES = 8 * 1024 * 1024;
 
 /**
@@ -28,6 +27,9 @@ const PIECE_BYTES = 8 * 1024 * 1024;
  * Rights: to load, GetObject. To publish, PutObject, and for `resume` ListMultipartUploadParts and AbortMultipartUpload. `list` and
  * `collect` want ListBucket with the keys to read, `collect` also DeleteObject and ListBucketMultipartUploads with those to write.
  * Keys to read that may not list the bucket are told PERMISSION_DENIED where others are told NOT_FOUND.
+ *
+ * Of two who publish the same version, the server decides (`If-None-Match`). Where an endpoint ignores that header, publishing without
+ * `overwrite` only looks first, and both can pass.
  * @throws INVALID_ARGUMENT. Every method: PERMISSION_DENIED · NO_SPACE · SERVER_UNREACHABLE, SERVER_FAILED, RESPONSE_INVALID,
  *   TIMED_OUT, CLOCK_SKEWED · INVALID_ARGUMENT without the package
  * @example
@@ -107,7 +109,7 @@ class S3Store implements PartStore {
       if (hasCode(error, 'NOT_FOUND') || hasCode(error, 'PERMISSION_DENIED')) return undefined;
       throw error;
     }
-    return { payloadId: call((native) => native.inspect(small)).payloadId, state: 'released' };
+    return { payloadId: payloadIdOf(small), state: 'released' };
   }
 
   async putBig(ref: ModelRef, name: string, source: BigPartSource, { signal }: StoreOptions = {}): Promise<void> {
@@ -117,7 +119,9 @@ class S3Store implements PartStore {
     throwIfAborted(signal);
     await upload(this.#bucket, key, source, about, this.#settings);
     // The part is whole without it: a tree that was never written costs its readers speed, nothing else.
-    await this.#bucket.write(`${key}.tree`, source.tree(), { what: `The tree of the big part of ${label(ref)}`, signal });
+    const tree = source.tree();
+    const what = `The tree of the big part of ${label(ref)}`;
+    await this.#bucket.write(`${key}.tree`, tree, { what, signal }).catch(() => throwIfAborted(signal));
   }
 
   async abandonBig(ref: ModelRef, name: string, notes: string, { signal }: StoreOptions = {}): Promise<void> {
@@ -129,7 +133,8 @@ class S3Store implements PartStore {
     const key = this.#bigKey(name);
     const about = aboutBig(ref, signal);
     const bucket = this.#bucket;
-    const { size, ...known } = await bucket.facts(key, about);
+    const { size, etag } = await bucket.facts(key, about);
+    const known = { etag };
     const { connections, timeoutMs } = this.#settings;
     return rangedPart(
       {
@@ -141,7 +146,7 @@ class S3Store implements PartStore {
         tree: async (until) => {
           try {
             // Asked again by the part itself.
-            return await bucket.read(`${key}.tree`, MAX_TREE, { ...about, signal: until, attempts: 1 });
+            return await bucket.read(`${key}.tree`, treeLimit(size), { ...about, signal: until, attempts: 1 });
           } catch (error) {
             // Keys that may not list are refused what is not there.
             if (hasCode(error, 'NOT_FOUND') || hasCode(error, 'PERMISSION_DENIED')) return undefined;

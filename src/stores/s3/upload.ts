@@ -8,6 +8,7 @@ import { within } from '../../http/watch.js';
 import { sendPieces } from '../../transfer/multipart.js';
 import type { BigPartSource } from '../store.js';
 import type { About, Bucket } from './bucket.js';
+import { markOf } from './collect.js';
 
 /** What S3 takes. */
 const LEAST_PIECE = 5 * 1024 * 1024;
@@ -32,7 +33,7 @@ interface Noted {
 
 /**
  * Whole or not at all. ALREADY_EXISTS for a key that was used before, as far as the keys of the store allow to see it: names of big
- * parts are random, and used by one publication.
+ * parts are random, and used by one publication. IO_FAILED where what is there has another size.
  */
 export async function upload(
   bucket: Bucket,
@@ -43,9 +44,22 @@ export async function upload(
 ): Promise<void> {
   const noted = parseNotes(await source.notes?.read());
   const there = await sizeOf(bucket, key, about);
-  if (there === undefined) await send(bucket, key, source, about, settings, noted);
-  else if (noted && there === source.size) source.skipped?.(there);
-  else throw new ModelGuardError('ALREADY_EXISTS', `${about.what} is stored already`);
+  if (there === undefined) return await send(bucket, key, source, about, settings, noted);
+  if (there !== source.size) throw otherSize(there, source.size, about.what);
+  if (!noted) throw new ModelGuardError('ALREADY_EXISTS', `${about.what} is stored already`);
+  await renewMark(bucket, key, about);
+  source.skipped?.(there);
+}
+
+const otherSize = (there: number, size: number, what: string): ModelGuardError =>
+  new ModelGuardError('IO_FAILED', `${what} is stored already, with ${there} bytes instead of ${size}`, {
+    advice: 'Nobody else uses its name: remove it from the storage, then publish again.',
+  });
+
+/** The part is needed again: its grace begins anew. Written, not removed, for that takes a right which publishing does without. */
+async function renewMark(bucket: Bucket, key: string, about: About): Promise<void> {
+  const mark = markOf(key);
+  if ((await sizeOf(bucket, mark, about)) !== undefined) await bucket.write(mark, new Uint8Array(), about);
 }
 
 /** Undefined also where the keys do not let us see it. */
@@ -68,6 +82,8 @@ async function send(
 ): Promise<void> {
   const { size, notes } = source;
   if (size <= settings.pieceBytes) {
+    // In smaller pieces by an earlier run: with its note it would be forgotten.
+    if (noted?.upload !== undefined) await abandon(bucket, key, noted.upload, about.what);
     await notes?.write(JSON.stringify({ pieceBytes: settings.pieceBytes } satisfies Noted));
     const bytes = await gathered(source, about.signal);
     await orThere(bucket, key, size, about, bucket.write(key, bytes, { ...about, ifAbsent: true }));
@@ -109,7 +125,10 @@ async function orThere(bucket: Bucket, key: string, size: number, about: About, 
     await writing;
   } catch (error) {
     const perhaps = hasCode(error, 'ALREADY_EXISTS') || hasCode(error, 'NOT_FOUND') || hintOf(error)?.effect === 'unknown';
-    if (!perhaps || (await sizeOf(bucket, key, about).catch(() => undefined)) !== size) throw error;
+    if (!perhaps) throw error;
+    const there = await sizeOf(bucket, key, about).catch(() => undefined);
+    if (there === undefined) throw error;
+    if (there !== size) throw otherSize(there, size, about.what);
   }
 }
 

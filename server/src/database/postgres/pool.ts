@@ -31,10 +31,25 @@ export function connectionTo(url: string): pg.ClientConfig {
     connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
-    // An answer that was sent is on the disk, whatever the database's default is.
-    options: '-c synchronous_commit=on',
     types: { getTypeParser },
   };
+}
+
+const SETTINGS = {
+  // An answer that was sent is on the disk, whatever the database's default is.
+  synchronous_commit: 'on',
+  idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+  lock_timeout: LOCK_MS,
+  statement_timeout: STATEMENT_MS,
+};
+
+/** Settings of a connection that was made: as words of its beginning, poolers would refuse them. */
+export async function set(client: pg.ClientBase, settings: Readonly<Record<string, string | number>>): Promise<void> {
+  await client.query(
+    Object.entries(settings)
+      .map(([name, value]) => `set ${name} = ${value}`)
+      .join('; '),
+  );
 }
 
 /** A pool that fails with errors of `failures.ts`. */
@@ -42,10 +57,9 @@ export function makePool(url: string): PostgresPool {
   const pool = new pg.Pool({
     ...connectionTo(url),
     max: MOST_CONNECTIONS,
-    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
-    lock_timeout: LOCK_MS,
-    statement_timeout: STATEMENT_MS,
     query_timeout: ANSWER_MS,
+    // The pool waits for it.
+    onConnect: (client) => set(client, SETTINGS),
   });
   // A connection that ends while nobody uses it is replaced; while somebody does, the query says so.
   pool.on('error', ignore);
@@ -62,12 +76,19 @@ export function makePool(url: string): PostgresPool {
   };
 }
 
+const READS = /^\s*(select|show|explain)\b/;
+
 const ignore = (): void => undefined;
 
 function lent(client: pg.PoolClient): PostgresPoolClient {
   let broken = false;
+  let inTransaction = false;
   const query = async (text: string, parameters: readonly unknown[]) => {
-    const committing = text === 'commit';
+    if (text.startsWith('begin')) inTransaction = true;
+    const ending = text === 'commit' || text === 'rollback';
+    // What is written outside of a transaction commits itself.
+    const committing = text === 'commit' || !(inTransaction || ending || READS.test(text));
+    if (ending) inTransaction = false;
     let result: pg.QueryResult;
     try {
       result = await client.query(text, [...parameters]);
@@ -76,7 +97,8 @@ function lent(client: pg.PoolClient): PostgresPoolClient {
       throw failureOf(error, committing);
     }
     // PostgreSQL answers a commit so, without an error, where a query of the transaction had failed.
-    if (committing && result.command !== 'COMMIT') throw new Error('A transaction was not committed: a part of it had failed');
+    if (text === 'commit' && result.command !== 'COMMIT')
+      throw new Error('A transaction was not committed: a part of it had failed');
     return result;
   };
   // Of a query alone: nobody asks for a cursor.

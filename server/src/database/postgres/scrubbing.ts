@@ -2,26 +2,37 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { failureOf } from './failures.js';
-import { connectionTo } from './pool.js';
+import { connectionTo, set } from './pool.js';
 
-const ATTEMPTS = 30;
-const PAUSE_MS = 100;
-/** Whoever wants the table waits behind this. */
-const LOCK_MS = 1000;
+/** Whoever wants the table waits behind this, and has a turn before the next attempt. */
+const LOCK_MS = 500;
+const PAUSE_MS = 250;
+const ATTEMPTS = 10;
+/** That nobody hindered, but that had to keep rows: those who may see them do not end within a moment. */
+const REWRITES = 5;
 const NO_LOCK = '55P03';
 
+/** Tables that something was deleted from. */
+export interface Scrubbed {
+  /** Small ones, written anew without it; the old files are gone then. */
+  readonly anew: readonly string[];
+  /** Those whose space is only made free, while everybody goes on reading and writing. */
+  readonly inPlace: readonly string[];
+}
+
 /**
- * Writes the tables anew, without what was deleted; the old files are gone then. False while others use a table, or read what it held.
- * Write-ahead log, archives and backups end by the operator's dates.
+ * False while others use a table, or read what it held. Write-ahead log, archives and backups end by the operator's dates.
  */
-export async function rewriteTables(url: string, tables: readonly string[]): Promise<boolean> {
-  if (tables.length === 0) return true;
+export async function scrubTables(url: string, { anew, inPlace }: Scrubbed): Promise<boolean> {
+  if (anew.length + inPlace.length === 0) return true;
   // Not one of the pool: it takes as long as it takes, and says how it went.
-  const client = new pg.Client({ ...connectionTo(url), lock_timeout: LOCK_MS });
+  const client = new pg.Client(connectionTo(url));
   client.on('error', () => undefined);
   try {
     await client.connect();
-    for (const table of tables) if (!(await rewritten(client, table))) return false;
+    await set(client, { lock_timeout: LOCK_MS });
+    for (const table of anew) if (!(await rewritten(client, table))) return false;
+    for (const table of inPlace) if (!(await vacuumed(client, '', table))) return false;
     return true;
   } catch (error) {
     throw failureOf(error, false);
@@ -31,15 +42,20 @@ export async function rewriteTables(url: string, tables: readonly string[]): Pro
 }
 
 async function rewritten(client: pg.Client, table: string): Promise<boolean> {
-  for (let attempt = 1; ; attempt++) {
-    if ((await rowsKept(client, table)) === 0) return true;
-    if (attempt === ATTEMPTS) return false;
+  for (let attempt = 1, rewrites = 0; ; attempt++) {
+    const kept = await rowsKept(client, table);
+    if (kept === 0) return true;
+    if (kept !== undefined) rewrites++;
+    if (rewrites === REWRITES || attempt === ATTEMPTS) return false;
     await delay(PAUSE_MS);
   }
 }
 
-/** How many deleted rows are still there afterwards, since somebody may see them. It is a number in a notice, in any language. */
-async function rowsKept(client: pg.Client, table: string): Promise<number> {
+/**
+ * How many deleted rows are still there afterwards, since somebody may see them. It is a number in a notice, in any language. Undefined
+ * where others use the table.
+ */
+async function rowsKept(client: pg.Client, table: string): Promise<number | undefined> {
   let kept = Number.POSITIVE_INFINITY;
   const listen = ({ detail }: { readonly detail?: string | undefined }): void => {
     const [found] = /[0-9]+/.exec(detail ?? '') ?? [];
@@ -47,12 +63,19 @@ async function rowsKept(client: pg.Client, table: string): Promise<number> {
   };
   client.on('notice', listen);
   try {
-    await client.query(`vacuum (full, verbose) ${client.escapeIdentifier(table)}`);
-    return kept;
-  } catch (error) {
-    if (error instanceof pg.DatabaseError && error.code === NO_LOCK) return Number.POSITIVE_INFINITY;
-    throw error;
+    return (await vacuumed(client, '(full, verbose)', table)) ? kept : undefined;
   } finally {
     client.off('notice', listen);
+  }
+}
+
+/** False where the table's lock was not to be had. */
+async function vacuumed(client: pg.Client, how: '' | '(full, verbose)', table: string): Promise<boolean> {
+  try {
+    await client.query(`vacuum ${how} ${client.escapeIdentifier(table)}`);
+    return true;
+  } catch (error) {
+    if (error instanceof pg.DatabaseError && error.code === NO_LOCK) return false;
+    throw error;
   }
 }

@@ -1,9 +1,11 @@
 /** Reading a part from the bucket to check it: some ranges ahead, so that memory stays flat. */
 import { checkRangeAnswer, hinted, isModelGuardError, type RangeSource, rangedPart } from '@org/model-guard/server-kit';
-import type { PartBytes } from '../parts.js';
+import type { Context } from '../../context.js';
+import { notUploaded, type PartBytes } from '../parts.js';
 import type { Bucket } from './bucket.js';
+import { isMissing } from './failures.js';
 
-export function openObject(bucket: Bucket, object: string, size: number): PartBytes {
+export function openObject(bucket: Bucket, object: string, size: number, log: Context['log']): PartBytes {
   const known = {};
   const source: RangeSource = {
     size,
@@ -21,5 +23,15 @@ export function openObject(bucket: Bucket, object: string, size: number): PartBy
     tree: async () => undefined,
   };
   const part = rangedPart(source);
-  return { size, read: (offset, length) => part.read(offset, length), close: () => part.close() };
+  const read = async (offset: number, length: number) => {
+    try {
+      return await part.read(offset, length);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      // Or the pair that reads may not read.
+      log.warn({ err: error, part: object }, 'a part that was stored is not to be had');
+      throw notUploaded(object);
+    }
+  };
+  return { size, read, close: () => part.close() };
 }

@@ -7,6 +7,7 @@ import {
   type PartBytes,
   type Parts,
   type PieceUrls,
+  type Recording,
   type Ref,
   type StoredPart,
   treeOf,
@@ -21,11 +22,12 @@ import { BucketUploads } from './uploads.js';
 
 const DAY = 86_400;
 
-type Surroundings = Pick<Context, 'config' | 'db' | 'now'>;
+type Surroundings = Pick<Context, 'config' | 'db' | 'log' | 'now'>;
 
 export class S3Parts implements Parts {
   readonly urls: UrlSigner;
   readonly #now: () => number;
+  readonly #log: Context['log'];
   readonly #bucket: Bucket;
   readonly #rows: UploadRows;
   readonly #uploads: BucketUploads;
@@ -34,6 +36,7 @@ export class S3Parts implements Parts {
   constructor(context: Surroundings, bucket: Bucket, least: number, urls?: UrlSigner) {
     this.urls = urls ?? bucketUrls(bucket, context);
     this.#now = context.now;
+    this.#log = context.log;
     this.#bucket = bucket;
     this.#rows = new UploadRows(context);
     this.#uploads = new BucketUploads(context, bucket, this.#rows, least);
@@ -55,7 +58,7 @@ export class S3Parts implements Parts {
   }
 
   async open(part: string, { size }: StoredPart): Promise<PartBytes> {
-    return openObject(this.#bucket, part, size);
+    return openObject(this.#bucket, part, size, this.#log);
   }
 
   async storeTree(_ref: Ref, part: string, tree: Uint8Array): Promise<void> {
@@ -74,12 +77,12 @@ export class S3Parts implements Parts {
     return this.#uploads.pieceUrls(member, upload, numbers);
   }
 
-  complete(member: Member, upload: string): Promise<Whole> {
-    return this.#uploads.complete(member, upload);
+  complete(member: Member, upload: string, record: Recording): Promise<Whole> {
+    return this.#uploads.complete(member, upload, record);
   }
 
-  abort(member: Member, upload: string): Promise<string> {
-    return this.#uploads.abort(member, upload);
+  abort(member: Member, upload: string, record: Recording): Promise<void> {
+    return this.#uploads.abort(member, upload, record);
   }
 
   async put(): Promise<void> {
@@ -89,22 +92,37 @@ export class S3Parts implements Parts {
   }
 
   /** Which parts versions name, the database says in the moment in which it gives others up. */
-  async collect(): Promise<readonly string[]> {
+  async collect(_referenced?: ReadonlySet<string>, stop?: AbortSignal): Promise<readonly string[]> {
     const before = this.#now() - DAY;
     const removed: string[] = [];
-    for (const row of await this.#rows.giveUpUnused(before)) {
-      await this.#uploads.remove(row);
-      removed.push(`big/${row.part}`);
+    while (!stop?.aborted) {
+      const row = await this.#rows.claimUnused(before);
+      if (!row) break;
+      if (await this.#isRemoved(row.part, () => this.#uploads.remove(row))) removed.push(`big/${row.part}`);
     }
-    await this.#abortUntold(before);
+    await this.#abortUntold(before, stop);
     return removed;
   }
 
   /** Uploads that a server began and did not come to write down. */
-  async #abortUntold(before: number): Promise<void> {
+  async #abortUntold(before: number, stop: AbortSignal | undefined): Promise<void> {
+    if (stop?.aborted) return;
     const told = await this.#rows.storageIds();
-    for await (const { object, id, begun } of this.#bucket.uploads())
-      if (begun < before * 1000 && !told.has(id)) await this.#bucket.abort(object, id);
+    for await (const { object, id, begun } of this.#bucket.uploads()) {
+      if (stop?.aborted) return;
+      if (begun < before * 1000 && !told.has(id)) await this.#isRemoved(object, () => this.#bucket.abort(object, id));
+    }
+  }
+
+  /** What the bucket does not part with holds nothing else up: a later pass tries again. */
+  async #isRemoved(part: string, removing: () => Promise<void>): Promise<boolean> {
+    try {
+      await removing();
+      return true;
+    } catch (error) {
+      this.#log.error({ err: error, part }, 'could not remove a part');
+      return false;
+    }
   }
 
   close(): void {

@@ -1,7 +1,7 @@
 /** Uploads in pieces, straight from the publisher to the bucket: this server signs the address of each piece and keeps count. */
 import { ModelGuardError, permits } from '@org/model-guard/server-kit';
 import type { Context, Member } from '../../context.js';
-import { type Begun, noUpload, otherBytes, type PieceUrls, type Ref, treeOf, type Whole } from '../parts.js';
+import { type Begun, noUpload, otherBytes, type PieceUrls, type Recording, type Ref, treeOf, type Whole } from '../parts.js';
 import type { Bucket, Piece } from './bucket.js';
 import { bytesOf, type Cut, countOf, cutOf } from './pieces.js';
 import type { UploadRow, UploadRows } from './rows.js';
@@ -26,14 +26,36 @@ export class BucketUploads {
     this.#least = least;
   }
 
-  async begin(member: Member, { name, version }: Ref, part: string, size: number): Promise<Begun> {
-    const { pieceBytes } = cutOf(size, this.#least);
-    const row = await this.#rows.begin({ name, version, part, size, piece_bytes: pieceBytes, account: member.account.id });
+  async begin(member: Member, ref: Ref, part: string, size: number): Promise<Begun> {
+    const row = (await this.#rows.ofPart(part)) ?? (await this.#newRow(member, ref, part, size));
     if (row.size !== size) throw otherBytes(part);
     if (!(await this.#rows.touch(part))) throw beingRemoved(row);
-    if (row.state === 'stored') return { kind: 'stored' };
+    if (row.state === 'stored' && ((await this.#rows.isNamed(part)) || (await this.#isThere(part, size))))
+      return { kind: 'stored' };
     refuseOthers(member, row);
-    return await this.#goOn(row);
+    return await this.#goOn(row.state === 'stored' ? await this.#reopened(row) : row);
+  }
+
+  /** What somebody copied into the bucket, or an older database does not know, is nobody's to replace. */
+  async #newRow({ account }: Member, { name, version }: Ref, part: string, size: number): Promise<UploadRow> {
+    const state = (await this.#isThere(part, size)) ? 'stored' : 'open';
+    const { pieceBytes } = cutOf(size, this.#least);
+    return await this.#rows.begin({ name, version, part, size, piece_bytes: pieceBytes, account: account.id, state });
+  }
+
+  /** @throws ALREADY_EXISTS if it is of another length */
+  async #isThere(part: string, size: number): Promise<boolean> {
+    const found = await this.#bucket.size(part);
+    if (found !== undefined && found !== size) throw otherBytes(part);
+    return found !== undefined;
+  }
+
+  async #reopened(row: UploadRow): Promise<UploadRow> {
+    // Also by another request of the same publisher.
+    await this.#rows.reopen(row);
+    const now = await this.#rows.find(row.id);
+    if (now?.state !== 'open') throw noUpload(row.id);
+    return now;
   }
 
   async #goOn(row: UploadRow): Promise<Begun> {
@@ -66,14 +88,14 @@ export class BucketUploads {
   }
 
   /** Completed before, by a request that did not get so far as to write it down. */
-  async #isWhole(row: UploadRow): Promise<boolean> {
+  async #isWhole(row: UploadRow, record?: Recording): Promise<boolean> {
     if ((await this.#bucket.size(row.part)) !== row.size) return false;
-    await this.#stored(row);
+    await this.#stored(row, record);
     return true;
   }
 
-  async #stored(row: UploadRow): Promise<void> {
-    if (await this.#rows.store(row)) return;
+  async #stored(row: UploadRow, record?: Recording): Promise<void> {
+    if (await this.#rows.store(row, record)) return;
     // Somebody gave it up, or completed it too.
     if ((await this.#rows.find(row.id))?.state !== 'stored') throw noUpload(row.id);
   }
@@ -96,7 +118,7 @@ export class BucketUploads {
     );
   }
 
-  async complete(member: Member, upload: string): Promise<Whole> {
+  async complete(member: Member, upload: string, record: Recording): Promise<Whole> {
     const row = await this.#mine(member, upload);
     const whole = { name: row.part, size: row.size };
     if (row.state === 'stored') return whole;
@@ -109,25 +131,24 @@ export class BucketUploads {
           advice: 'Begin the upload again: the answer says which are there.',
         });
       if (await this.#bucket.complete(row.part, row.storage_id, all)) {
-        await this.#stored(row);
+        await this.#stored(row, record);
         return whole;
       }
     }
-    if (await this.#isWhole(row)) return whole;
+    if (await this.#isWhole(row, record)) return whole;
     throw noUpload(upload);
   }
 
-  async abort(member: Member, upload: string): Promise<string> {
+  async abort(member: Member, upload: string, record: Recording): Promise<void> {
     const row = await this.#mine(member, upload);
-    if (row.state === 'stored' || !(await this.#rows.giveUp(row)))
+    if (row.state === 'stored' || !(await this.#rows.giveUp(row, record)))
       throw new ModelGuardError('INVALID_ARGUMENT', `The upload of ${row.part} is over`, {
         advice: 'A part that no version names goes a day after it was last used.',
       });
     await this.remove(row);
-    return row.part;
   }
 
-  /** Whatever there is of something that was given up; the row last, so that a crash leaves it to the next pass. */
+  /** Whatever there is of something that was given up; the row last, so that a crash leaves it to a later pass. */
   async remove(row: UploadRow): Promise<void> {
     if (row.storage_id !== '') await this.#bucket.abort(row.part, row.storage_id);
     // Completed meanwhile, it is an object by now.
