@@ -16,7 +16,7 @@ let model: Model;
 let folders = 0;
 beforeAll(async () => {
   await fake.listen();
-  model = await fake.publish('net', '1', 1, random.bytes(3_000_000));
+  model = await fake.publish('net', '1', 1, random.bytes(2_000_000));
 });
 afterAll(() => fake.close());
 const start = fake.now;
@@ -122,8 +122,7 @@ describe('reading', () => {
   });
 
   it('waits for a server that is away for one renewal, and not for one that stays away', async () => {
-    const one = client();
-    const part = await opened(one);
+    const part = await opened();
     const away: Handler = (_, response) => {
       response.destroy();
       return undefined;
@@ -132,7 +131,7 @@ describe('reading', () => {
     const before = fake.count('takeLease');
     fake.times(1, 'takeLease', away);
     expect(Buffer.compare(await read(part, 0, 2000), model.big.subarray(0, 2000))).toBe(0);
-    expect([fake.count('takeLease') - before, one.pace.pauses.length]).toEqual([2, 1]);
+    expect(fake.count('takeLease') - before).toBe(2);
     const other = await opened();
     fake.now += 1000;
     fake.on('takeLease', away);
