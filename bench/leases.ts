@@ -164,7 +164,14 @@ async function committer(): Promise<{ commit(): Promise<void>; end(): Promise<vo
     await client.connect();
     await client.query('CREATE TABLE bench_rows (at BIGSERIAL PRIMARY KEY, bytes BYTEA)');
     const query = { name: 'insert', text: 'INSERT INTO bench_rows (bytes) VALUES ($1)', values: [bytes] };
-    return { commit: async () => void (await client.query(query)), end: () => client.end() };
+    const size = `SELECT count(*)::int AS events, pg_total_relation_size('audit')::float AS bytes FROM audit`;
+    const end = async (): Promise<void> => {
+      const { rows } = await client.query<{ events: number; bytes: number }>(size);
+      const [{ events, bytes: all } = { events: 0, bytes: 0 }] = rows;
+      console.log(`audit log: ${events} events, ${(all / events).toFixed(0)} bytes each with their indexes`);
+      await client.end();
+    };
+    return { commit: async () => void (await client.query(query)), end };
   }
 
   const database = new Database(join(folder, 'peer.sqlite'));

@@ -19,7 +19,7 @@ import {
 } from '../files.js';
 import { filePath, fileStoreOptions, parse } from '../options.js';
 import { collectFolder, listFolder } from './folder.js';
-import { bigPartOf, checkedBigName, checkedRef, checkSmallSize, label, MAX_SMALL, treeLimit } from './parts.js';
+import { bigPartOf, checkedBigName, checkedRef, checkSmallSize, label, MAX_SMALL, referencedBy, treeLimit } from './parts.js';
 import type { BigPartSource, CollectOptions, ModelRef, OpenBigPart, PartStore, StoreOptions } from './store.js';
 
 /** Options of {@link fileStore}. */
@@ -193,22 +193,8 @@ class FileStore implements PartStore {
     return collectFolder(this.#folder, {
       graceMs: this.#graceMs,
       signal,
-      referenced: async () => referenced ?? this.#referenced(signal),
+      referenced: async () => referenced ?? (await referencedBy(this, signal)),
     });
-  }
-
-  /** Undefined without any small part here: then this folder is the big half of a pair and others know what is in use. */
-  async #referenced(signal: StoreOptions['signal']): Promise<ReadonlySet<string> | undefined> {
-    const names = new Set<string>();
-    for await (const ref of this.list({ signal })) {
-      try {
-        names.add(bigPartOf(await this.getSmall(ref, { signal })).name);
-      } catch (error) {
-        // A part that vanished meanwhile refers to nothing; one that cannot be read might refer to anything.
-        if (!hasCode(error, 'NOT_FOUND')) return undefined;
-      }
-    }
-    return names.size > 0 ? names : undefined;
   }
 }
 

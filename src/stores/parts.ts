@@ -1,6 +1,6 @@
 /** What every store needs to know about parts, and nothing about where they lie. */
-import { isAbort } from '../abort.js';
-import { isModelGuardError, ModelGuardError } from '../errors.js';
+import { isAbort, throwIfAborted } from '../abort.js';
+import { hasCode, isModelGuardError, ModelGuardError } from '../errors.js';
 import { call } from '../native/index.js';
 import { bigName, modelRef, parse } from '../options.js';
 import type { DefaultsOptions, ModelRef, PartStore, StoreDefaults, StoreOptions, Stores } from './store.js';
@@ -23,6 +23,25 @@ export function bigPartOf(small: Uint8Array): { name: string; size: number } {
   const { payloadId } = call((native) => native.inspect(small));
   const { bigOffset, bigSize } = call((native) => native.describeSmall(small));
   return { name: bigNameOf(payloadId, bigOffset), size: bigSize };
+}
+
+/**
+ * The big parts that the small parts of a store name. Undefined without any small part: then this is the big half of a pair, and others
+ * know what is in use.
+ */
+export async function referencedBy(store: PartStore, signal: StoreOptions['signal']): Promise<ReadonlySet<string> | undefined> {
+  const names = new Set<string>();
+  for await (const ref of store.list({ signal })) {
+    try {
+      names.add(bigPartOf(await store.getSmall(ref, { signal })).name);
+    } catch (error) {
+      // A part that vanished meanwhile refers to nothing; one that cannot be read might refer to anything.
+      if (hasCode(error, 'NOT_FOUND')) continue;
+      throwIfAborted(signal);
+      return undefined;
+    }
+  }
+  return names.size > 0 ? names : undefined;
 }
 
 /** Before anything is buffered: `bytes` is what the store says it holds. */

@@ -8,7 +8,7 @@ import { isName } from '../../names.js';
 import { parse, s3StoreOptions } from '../../options.js';
 import { checkRangeAnswer } from '../../transfer/range-answer.js';
 import { type RangedSurroundings, rangedPart } from '../../transfer/ranged.js';
-import { bigPartOf, checkedBigName, checkedRef, checkSmallSize, label, MAX_SMALL, treeLimit } from '../parts.js';
+import { checkedBigName, checkedRef, checkSmallSize, label, MAX_SMALL, referencedBy, treeLimit } from '../parts.js';
 import { payloadIdOf } from '../published.js';
 import type { BigPartSource, CollectOptions, ModelRef, OpenBigPart, PartStore, Standing, StoreOptions } from '../store.js';
 import { type About, Bucket } from './bucket.js';
@@ -178,24 +178,8 @@ class S3Store implements PartStore {
       prefix: this.#prefix,
       graceMs: this.#graceMs,
       signal,
-      referenced: async () => referenced ?? this.#referenced(signal),
+      referenced: async () => referenced ?? (await referencedBy(this, signal)),
     });
-  }
-
-  /** Undefined without any small part here: then this is the big half of a pair and others know what is in use. */
-  async #referenced(signal: StoreOptions['signal']): Promise<ReadonlySet<string> | undefined> {
-    const names = new Set<string>();
-    for await (const ref of this.list({ signal })) {
-      try {
-        names.add(bigPartOf(await this.getSmall(ref, { signal })).name);
-      } catch (error) {
-        // A part that vanished meanwhile refers to nothing; one that cannot be read might refer to anything.
-        if (hasCode(error, 'NOT_FOUND')) continue;
-        throwIfAborted(signal);
-        return undefined;
-      }
-    }
-    return names.size > 0 ? names : undefined;
   }
 }
 
