@@ -31,7 +31,7 @@ const tallies: Tally[] = [];
 const version = '1';
 let folder: string;
 let lab: BucketLab;
-/** In front of the bucket, for everybody. */
+/** In front of the bucket, for every client; the server has its own way there, and keeps it open. */
 let proxy: FaultProxy;
 /** In front of the guard server; it only tells time to wait for an answer. */
 let gate: FaultProxy;
@@ -39,7 +39,7 @@ let gate: FaultProxy;
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'model-guard-faults-'));
   proxy = await startFaultProxy(s3Service().endpoint, loads.plan, time);
-  lab = await startBucketLab({ s3Endpoint: proxy.url });
+  lab = await startBucketLab({ s3PublicEndpoint: proxy.url });
   await letEverybodyRead(lab.bucket);
   gate = await startFaultProxy(await lab.server.listen(), () => undefined);
   for (const one of [proxy, gate]) time.mind(one);
