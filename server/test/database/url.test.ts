@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { configure } from '../../src/config.js';
 import { findDatabaseUrl } from '../../src/database/open.js';
 import { makeLog } from '../../src/log.js';
@@ -14,7 +14,7 @@ beforeEach(async () => {
   await mkdir(join(folder, 'secrets'));
 });
 afterEach(async () => {
-  vi.unstubAllEnvs();
+  delete process.env.MODEL_GUARD_DATABASE_URL;
   await rm(folder, { recursive: true });
 });
 const config = (environment: NodeJS.ProcessEnv = {}) =>
@@ -26,7 +26,7 @@ describe('the URL of the database', () => {
     expect(await findDatabaseUrl(config({ DATABASE_URL: '' }))).toBeUndefined();
     const given = config({ DATABASE_URL: 'postgres://general' });
     expect(await findDatabaseUrl(given)).toBe('postgres://general');
-    vi.stubEnv('MODEL_GUARD_DATABASE_URL', 'postgres://own');
+    process.env.MODEL_GUARD_DATABASE_URL = 'postgres://own';
     expect(await findDatabaseUrl(given)).toBe('postgres://own');
     await writeFile(join(folder, 'secrets/model_guard_database_url'), 'postgres://mounted\n');
     expect(await findDatabaseUrl(given)).toBe('postgres://mounted');
@@ -59,7 +59,7 @@ describe('the URL of the database', () => {
       'postgres:///guard?host=/var/run/postgresql',
     ];
     for (const url of closed) expect(await found(url)).toBe(url);
-    vi.stubEnv('MODEL_GUARD_DATABASE_URL', open[0]);
+    process.env.MODEL_GUARD_DATABASE_URL = open[0];
     await expect(found(closed[0] ?? '')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
