@@ -27,6 +27,7 @@ class KeptStart : public payload::Source {
  public:
   explicit KeptStart(payload::Source& payload)
       : payload_(payload), end_(std::min(payload.size(), payload::chunk_offset(payload::kBatchChunks))) {}
+  bool far() const override { return payload_.far(); }
   uint64_t size() const override { return payload_.size(); }
   Status read(uint64_t offset, Span out) override {
     if (offset < payload::kPrefix || offset + out.size > end_) return payload_.read(offset, out);
@@ -126,8 +127,10 @@ Result<Opened::Contents> Opened::prepare(payload::Source& payload, payload::Pool
   Contents contents;
   contents.listing = std::move(*listing);
   // Empty files share their offset with the next one and own no chunk: they must not be found by at().
+  // Bytes that come slowly give no time back that is spent on making memory whole.
+  const Pages pages = payload.far() ? Pages::ordinary : Pages::huge;
   for (const File& file : contents.listing.files) {
-    auto region = Region::allocate(size_t(payload::round_up(file.size)));
+    auto region = Region::allocate(size_t(payload::round_up(file.size)), pages);
     if (!region.ok()) return region.status();
     contents.files.push_back(LoadedFile{file.path, file.size, std::move(*region)});
   }

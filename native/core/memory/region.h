@@ -7,6 +7,9 @@ namespace mg {
 
 constexpr size_t kHugePage = size_t(2) << 20;
 
+// Huge pages are had faster where memory is whole and slower where it must be made whole first, by whoever touches it.
+enum class Pages : uint8_t { huge, ordinary };
+
 struct Protection {  // what was truly achieved, nothing more
   bool locked = false;     // no page of it can go to swap
   bool dontdump = false;   // left out of core dumps
@@ -17,7 +20,7 @@ struct Protection {  // what was truly achieved, nothing more
 class Region {
  public:
   Region() = default;
-  static Result<Region> allocate(size_t size);  // zeroed; size 0 gives an empty region
+  static Result<Region> allocate(size_t size, Pages pages = Pages::huge);  // zeroed; size 0 gives an empty region
   Region(Region&& other) noexcept;
   Region& operator=(Region&& other) noexcept;
   Region(const Region&) = delete;

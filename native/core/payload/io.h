@@ -11,6 +11,8 @@ namespace mg::payload {
 class Source {
  public:
   virtual ~Source() = default;
+  // Whether bytes come one after the other, from a network say, slower than memory is had.
+  virtual bool far() const { return false; }
   virtual uint64_t size() const = 0;
   virtual Status read(uint64_t offset, Span out) = 0;  // all of out or an error; a short source is CONTAINER_TRUNCATED
   // What was read there is damaged. Whether another read may give other bytes: where they come over a network.
@@ -92,6 +94,7 @@ class SteadyFile : public Source {
 class JoinedSource : public Source {
  public:
   JoinedSource(Source& first, Source& second) : first_(first), second_(second) {}
+  bool far() const override { return first_.far() || second_.far(); }
   uint64_t size() const override { return first_.size() + second_.size(); }
   Status read(uint64_t offset, Span out) override;
   bool renew(uint64_t offset, uint64_t size) override;
