@@ -68,14 +68,9 @@ export class RangeFetch {
 
   /** The bytes [start, end), which nobody had yet, as soon as they are there: a view of the buffer. */
   async take(start: number, end: number): Promise<Uint8Array> {
-    this.#note(start, end);
+    this.forget(start, end);
     await this.#until(end);
     return this.buffer.subarray(start - this.start, end - this.start);
-  }
-
-  /** Nobody will take these bytes any more. */
-  forget(start: number, end: number): void {
-    this.#note(start, end);
   }
 
   async #until(end: number): Promise<void> {
@@ -84,7 +79,8 @@ export class RangeFetch {
     await new Promise<void>((resolve, reject) => this.#waiting.add({ end, resolve, reject }));
   }
 
-  #note(start: number, end: number): void {
+  /** Nobody will take these bytes any more. */
+  forget(start: number, end: number): void {
     const merged = { start, end };
     const others = this.#taken.filter((one) => {
       const apart = one.end < merged.start || merged.end < one.start;
