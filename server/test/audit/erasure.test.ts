@@ -1,14 +1,14 @@
 /** Who is erased is gone, to the byte; the log stays whole, and nobody else loses anything. */
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { DeviceKey, verifyAuditLog } from '@org/model-guard';
-import { type Checkpoint, unhex } from '@org/model-guard/server-kit';
+import { verifyAuditLog } from '@org/model-guard';
+import type { Checkpoint } from '@org/model-guard/server-kit';
 import Sqlite from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forget } from '../../src/audit/upkeep.js';
 import { databaseFile } from '../../src/database/sqlite/file.js';
 import { asSuperuser, filesOfDatabase, onPostgres } from '../support/database.js';
 import { filesIn, findTexts } from '../support/needles.js';
+import { lifeOf, person, texts } from '../support/person.js';
 import { PASSWORD, startTestServer, type TestServer } from '../support/server.js';
 
 let server: TestServer;
@@ -16,101 +16,6 @@ beforeAll(async () => {
   server = await startTestServer({ config: { addressPolicy: 'keep' } });
 });
 afterAll(() => server.close());
-
-/** Long and odd enough not to be anywhere by chance. */
-const person = {
-  email: 'zuzana.q8x7@sub.example.org',
-  name: 'Zuzana Přikrylová-Q8X7',
-  address: 'Kafkova 1427/9 Děčín',
-  device: 'Zuzana’s bench rig 55172',
-  ip: '203.0.113.171',
-};
-const texts = Object.values(person);
-
-interface Erasable {
-  readonly id: string;
-  readonly subject: string;
-  readonly authorization: string;
-}
-
-/** Somebody with everything that an account can have. */
-async function lifeOf(who: typeof person): Promise<Erasable> {
-  const { context, app } = server;
-  const { email, name, address } = who;
-  const created = await server.request('apiAdmin', 'createUser', {
-    body: { email, password: PASSWORD, role: 'operator', name, address },
-  });
-  expect(created.statusCode, created.body).toBe(201);
-  const { id } = created.json();
-  const { subject } = await context.db.selectFrom('users').select('subject').where('id', '=', id).executeTakeFirstOrThrow();
-  const wrong = await app.inject({ method: 'POST', url: '/login', remoteAddress: who.ip, payload: { email, password: 'wrong' } });
-  expect(wrong.statusCode).toBe(401);
-  const login = await app.inject({
-    method: 'POST',
-    url: '/login',
-    remoteAddress: who.ip,
-    payload: { email, password: PASSWORD },
-  });
-  expect(login.statusCode, login.body).toBe(200);
-  const authorization = `Bearer ${login.json().token}`;
-  const changed = await server.request('apiAdmin', 'updateUser', { params: { account: id }, body: { name } });
-  expect(changed.statusCode).toBe(200);
-
-  const device = await addDevice(id, subject, who.device);
-  const entitlement = randomBytes(16).toString('hex');
-  const common = { account: id, device, name: 'defects', created: context.now() };
-  await context.db
-    .insertInto('entitlements')
-    .values({
-      ...common,
-      id: entitlement,
-      kind: 'model',
-      seats: 1,
-      lease_seconds: 60,
-      offline_seconds: 60,
-      not_before: null,
-      not_after: null,
-    })
-    .execute();
-  await context.db
-    .insertInto('leases')
-    .values({
-      ...common,
-      id: randomBytes(16).toString('hex'),
-      entitlement,
-      version: '3',
-      not_before: 0,
-      not_after: 4e9,
-      offline_until: 0,
-      revoked: 0,
-    })
-    .execute();
-  const read = await app.inject({ url: `/devices/${device}`, remoteAddress: who.ip, headers: { authorization } });
-  expect(read.json().name).toBe(who.device);
-  return { id, subject, authorization };
-}
-
-async function addDevice(account: string, subject: string, name: string): Promise<string> {
-  const { db, keys, now } = server.context;
-  const id = randomBytes(16).toString('hex');
-  const { wrapped } = await db.selectFrom('subjects').select('wrapped').where('id', '=', subject).executeTakeFirstOrThrow();
-  const boxed = Buffer.from(keys.fields.seal(wrapped, subject, unhex(id), name));
-  const key = DeviceKey.generate().publicKey.toString();
-  await db
-    .insertInto('devices')
-    .values({
-      id,
-      account,
-      name: boxed,
-      public_key: key,
-      machine_identity: null,
-      state: 'approved',
-      created: now(),
-      decided: null,
-    })
-    .execute();
-  return id;
-}
 
 /** What lies on the disk: the data folder, and the files of the database. */
 const stored = async (): Promise<Map<string, Buffer>> => {
@@ -168,7 +73,7 @@ describe('erasing an account', () => {
   it('leaves no byte of what was personal, and the log whole; before, nothing lay in the clear', async () => {
     const tables = ['users', 'subjects', 'devices', 'entitlements', 'leases', 'login_failures', 'challenges'] as const;
     const before = await Promise.all(tables.map(countOf));
-    const { id, subject, authorization } = await lifeOf(person);
+    const { id, subject, authorization } = await lifeOf(server, person);
     const row = await server.context.db.selectFrom('users').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
     const { wrapped } = await server.context.db
       .selectFrom('subjects')
@@ -215,7 +120,7 @@ describe('erasing an account', () => {
   });
 
   it.skipIf(onPostgres)('writes the file of SQLite anew where a page still holds a copy', async () => {
-    const { id, subject } = await lifeOf({ ...person, email: 'copied.q8x7@example.org' });
+    const { id, subject } = await lifeOf(server, { ...person, email: 'copied.q8x7@example.org' });
     const { wrapped } = await server.context.db
       .selectFrom('subjects')
       .select('wrapped')
@@ -245,7 +150,7 @@ describe('erasing an account', () => {
   });
 
   it('takes nothing from others: their events stay readable, without what the erased one left in them', async () => {
-    const erasable = await lifeOf({ ...person, email: 'admin.q8x7@example.org' });
+    const erasable = await lifeOf(server, { ...person, email: 'admin.q8x7@example.org' });
     await server.context.db.updateTable('users').set({ role: 'apiAdmin' }).where('id', '=', erasable.id).execute();
     const { companion } = server.accounts;
     const change = async (authorization: string, ip: string) => {
@@ -277,7 +182,7 @@ describe('erasing an account', () => {
   });
 
   it('is finished by the hourly pass where another process reads old pages meanwhile', async () => {
-    const { id, subject } = await lifeOf({ ...person, email: 'read.q8x7@example.org' });
+    const { id, subject } = await lifeOf(server, { ...person, email: 'read.q8x7@example.org' });
     const { wrapped } = await server.context.db
       .selectFrom('subjects')
       .select('wrapped')
@@ -343,7 +248,7 @@ describe('erasing an account', () => {
   });
 
   it('of oneself leaves nothing readable, not even that one did it', async () => {
-    const erasable = await lifeOf({ ...person, email: 'own.q8x7@example.org' });
+    const erasable = await lifeOf(server, { ...person, email: 'own.q8x7@example.org' });
     await server.context.db.updateTable('users').set({ role: 'apiAdmin' }).where('id', '=', erasable.id).execute();
     const answer = await server.app.inject({
       method: 'DELETE',
@@ -365,7 +270,7 @@ describe('erasing an account', () => {
 describe('the export of personal data', () => {
   it('holds everything about one account and nothing about others', async () => {
     const who = { ...person, email: 'exported.q8x7@example.org' };
-    const { id } = await lifeOf(who);
+    const { id } = await lifeOf(server, who);
     const answer = await server.request('apiAdmin', 'exportUserData', { params: { account: id } });
     expect(answer.statusCode, answer.body).toBe(200);
     const data = answer.json();
