@@ -76,17 +76,31 @@ describe('the compose file', () => {
   });
 });
 
-describe('the Kubernetes manifests', () => {
-  const manifests = parseAllDocuments(read('kubernetes/guard.yaml')).map((one) => one.toJS() as Manifest);
+const COMMON = ['ServiceAccount', 'Service', 'NetworkPolicy'];
+const S3_KEYS = ['read_key_id', 'read_secret', 'write_key_id', 'write_secret'].map((name) => `model_guard_s3_${name}`);
+
+describe.each([
+  { file: 'guard', kinds: [...COMMON, 'StatefulSet'], secrets: KEYS, own: ['"replicas":1', '"ReadWriteOnce"', '"egress":[]'] },
+  {
+    file: 'replicas',
+    kinds: [...COMMON, 'Deployment', 'PersistentVolumeClaim', 'PodDisruptionBudget'],
+    secrets: [...KEYS, ...S3_KEYS, 'model_guard_database_url'],
+    // Keys that one replica makes must reach the others.
+    own: ['"replicas":3', '"ReadWriteMany"', '"port":5432'],
+  },
+])('the Kubernetes manifests $file.yaml', ({ file, kinds, secrets, own }) => {
+  const source = read(`kubernetes/${file}.yaml`);
+  const manifests = parseAllDocuments(source).map((one) => one.toJS() as Manifest);
+  const text = JSON.stringify(manifests);
 
   it('are what Kubernetes takes', () => {
-    expect(manifests.map(({ kind }) => kind)).toEqual(['ServiceAccount', 'StatefulSet', 'Service', 'NetworkPolicy']);
+    expect(manifests.map(({ kind }) => kind).sort()).toEqual(kinds.sort());
     for (const manifest of manifests) validate(manifest);
-    expect(() => validate({ ...manifests[1], spec: { replicas: 'one' } } as unknown as Manifest)).toThrow();
+    const workload = manifests.find(({ kind }) => kind === 'StatefulSet' || kind === 'Deployment');
+    expect(() => validate({ ...workload, spec: { replicas: 'one' } } as unknown as Manifest)).toThrow();
   });
 
   it('are hardened, and ask routes that exist', () => {
-    const text = JSON.stringify(manifests);
     for (const fact of [
       '"runAsNonRoot":true',
       '"readOnlyRootFilesystem":true',
@@ -94,10 +108,15 @@ describe('the Kubernetes manifests', () => {
       '"drop":["ALL"]',
       '"type":"RuntimeDefault"',
       '"automountServiceAccountToken":false',
-      '"egress":[]',
+      ...own,
     ])
       expect(text).toContain(fact);
     for (const [, path] of text.matchAll(/"path":"([^"]+)"/g)) expect(paths).toContain(path);
-    for (const key of KEYS) expect(read('kubernetes/guard.yaml')).toContain(`--from-file=${key}=`);
+  });
+
+  it('hand in every secret, and set variables that the server reads', () => {
+    for (const name of secrets) expect(source).toContain(`--from-file=${name}=`);
+    const known = flags.map(({ envVar }) => envVar);
+    for (const [, name] of text.matchAll(/"name":"(MODEL_GUARD_[A-Z0-9_]+)"/g)) expect(known).toContain(name);
   });
 });

@@ -3,6 +3,7 @@ import { decode } from '@org/model-guard/server-kit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { call } from '../../src/native/index.js';
 import { times } from '../src/leases/granting.js';
+import { forget } from '../src/upkeep.js';
 import type { TestServer } from './support/server.js';
 import {
   entitle,
@@ -201,10 +202,12 @@ describe('around leases', () => {
     await granted(machine);
     server.clock.now += 61;
     await machine.begin();
+    await forget(server.context);
     const challenges = await server.context.db.selectFrom('challenges').selectAll().execute();
     expect(challenges.length).toBe(1);
     server.clock.now += 100 * 86_400;
     const { lease } = termsOf(server, await granted(machine));
+    await forget(server.context);
     expect((await leasesOf(server)).map(({ id }) => id)).toEqual([lease]);
   });
 

@@ -16,7 +16,7 @@ import { type Page, type PageQuery, pageOf } from '../database/paging.js';
 import type { ArchiveTable } from '../database/schema.js';
 import { type ProvenRequest, withProvenDevice } from '../devices/proven.js';
 import { acceptedKeys, findKey, storeWrapped } from '../keys/wrapping.js';
-import { entitlementsFor, notEntitled } from '../leases/entitlements.js';
+import { entitling, notEntitled } from '../leases/entitlements.js';
 import { WrongField } from '../wrong-field.js';
 
 type Archive = RouteAnswer<'getArchive'>;
@@ -133,7 +133,7 @@ export async function unlockArchive(
     // What was signed for one archive is not good for another one.
     if (request.name !== name) throw new WrongField('name', 'is not that of the archive in the address');
     const wanted = { kind: 'archive', name, account: member.account.id, device: id, now: context.now() } as const;
-    if ((await entitlementsFor(trx, wanted)).length === 0) throw notEntitled('archive', name);
+    if (!(await entitling(trx, wanted).executeTakeFirst())) throw notEntitled('archive', name);
     const found = await trx.selectFrom('archives').selectAll().where('name', '=', name).executeTakeFirst();
     if (!found) throw noArchive(name);
     await context.audit.append(trx, { ...entry, outcome: 'success', detail: `device ${id}` });

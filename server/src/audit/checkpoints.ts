@@ -1,7 +1,7 @@
 /** Positions of the log that the server signs. Clients keep them: what was signed cannot be changed unnoticed any more. */
 import { type Checkpoint, hex, signCheckpoint, unhex } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
-import type { Connection, Context } from '../context.js';
+import type { Connection, Context, Database } from '../context.js';
 import type { Schema } from '../database/schema.js';
 import { lastEvent } from './log.js';
 
@@ -9,10 +9,22 @@ import { lastEvent } from './log.js';
 const FRESH_SECONDS = 5;
 const FEW_EVENTS = 64;
 
-/** The newest one; a new one where enough has happened since. Undefined while nothing has happened at all. */
-export async function latestCheckpoint(context: Context): Promise<Checkpoint | undefined> {
-  const kept = await keptCheckpoint(context, context.db);
-  const { seq } = await lastEvent(context.db);
+/** Looked for now. */
+const looking = new WeakMap<Database, Promise<Checkpoint | undefined>>();
+
+/**
+ * The newest one; a new one where enough has happened since. Undefined while nothing has happened at all. Those that ask at once share
+ * the answer.
+ */
+export function latestCheckpoint(context: Context): Promise<Checkpoint | undefined> {
+  const { db } = context;
+  const latest = looking.get(db) ?? findLatest(context).finally(() => looking.delete(db));
+  looking.set(db, latest);
+  return latest;
+}
+
+async function findLatest(context: Context): Promise<Checkpoint | undefined> {
+  const [kept, { seq }] = await Promise.all([keptCheckpoint(context, context.db), lastEvent(context.db)]);
   if (seq === 0) return undefined;
   const fresh = kept && context.now() - kept.time < FRESH_SECONDS && seq - kept.seq < FEW_EVENTS;
   return kept && (fresh || kept.seq === seq) ? kept : await checkpointNow(context);

@@ -9,15 +9,9 @@ import { eraseUser } from './erasure.js';
 import { exportPersonalData } from './personal-data.js';
 import { exportLines, queryEvents } from './query.js';
 import { recordingRefusals } from './refused.js';
-import { startAudit } from './upkeep.js';
 
 export function registerAudit(app: FastifyInstance, context: Context): void {
   const { audit } = context;
-  let stop: (() => Promise<void>) | undefined;
-  app.addHook('onReady', async () => {
-    stop = startAudit(context);
-  });
-  app.addHook('onClose', () => stop?.());
 
   implement(app, 'auditEvents', ({ caller, query }) => queryEvents(context, memberOf(caller), query));
 

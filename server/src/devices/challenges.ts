@@ -8,19 +8,22 @@ const LIVES_SECONDS = 60;
 
 export const newChallenge = (): string => encode(randomBytes(32));
 
-/** Remembers a challenge; forgets, in passing, those that are over. */
-export async function keepChallenge(context: Context, challenge: Omit<ChallengeTable, 'expires'>): Promise<{ expires: number }> {
-  const now = context.now();
-  const expires = now + LIVES_SECONDS;
-  await context.db.transaction().execute(async (trx) => {
-    await trx.deleteFrom('challenges').where('expires', '<', now).execute();
-    await trx
-      .insertInto('challenges')
-      .values({ ...challenge, expires })
-      .execute();
-  });
+/** Remembers a challenge; one statement, outside of any transaction: it does not wait for those who write. */
+export async function keepChallenge(
+  { db, now }: Pick<Context, 'db' | 'now'>,
+  challenge: Omit<ChallengeTable, 'expires'>,
+): Promise<{ expires: number }> {
+  const expires = now() + LIVES_SECONDS;
+  await db
+    .insertInto('challenges')
+    .values({ ...challenge, expires })
+    .execute();
   return { expires };
 }
+
+/** Of those that nobody used. */
+export const forgetChallenges = (connection: Connection, now: number) =>
+  connection.deleteFrom('challenges').where('expires', '<', now).execute();
 
 /** Consumes a challenge, whoever presents it. Undefined unless it was given to this account, for this, less than a minute ago. */
 export async function spendChallenge(

@@ -12,6 +12,7 @@ import { registerDevices } from '../devices/routes.js';
 import { registerKeys } from '../keys/routes.js';
 import { registerLeases } from '../leases/routes.js';
 import { registerModels } from '../models/routes.js';
+import { registerUpkeep } from '../upkeep.js';
 import { registerAccessLog } from './access-log.js';
 import { addressOf, oneProxy } from './addresses.js';
 import { demandContract, registerAuthorisation } from './authorise.js';
@@ -99,5 +100,6 @@ export async function buildApp(context: Context, { tokens, version, server }: Ap
   registerLeases(app, context);
   registerArchives(app, context);
   registerAudit(app, context);
+  registerUpkeep(app, context);
   return app;
 }

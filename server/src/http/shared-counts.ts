@@ -18,6 +18,12 @@ export interface Counted {
   readonly seconds: number;
 }
 
+/** Requests by key, and what all of them were counted to. */
+interface Batch {
+  readonly added: Map<string, number>;
+  readonly counted: Promise<ReadonlyMap<string, Counted>>;
+}
+
 /**
  * Counts in windows that begin with the first request. Undefined, and a warning in the log, while the database does not count: what each
  * process counts by itself holds then, so that what gets through stays bounded, and a slow database does not take the server down.
@@ -26,6 +32,9 @@ export class SharedCounts {
   readonly #context: Pick<Context, 'db' | 'keys' | 'log'>;
   readonly #window: number;
   #pausedUntil = 0;
+  #gathering: Batch | undefined;
+  /** Ends when the statement before has. */
+  #before: Promise<void> = Promise.resolve();
 
   /** @param window seconds */
   constructor(context: Pick<Context, 'db' | 'keys' | 'log'>, window: number) {
@@ -46,22 +55,44 @@ export class SharedCounts {
     }
   }
 
-  /** One statement, outside of any transaction: it does not wait for those who write. */
   async #add(what: string, who: string): Promise<Counted> {
-    const { db, keys } = this.#context;
     // An address is personal. No e-mail address holds a space.
-    const key = Buffer.from(keys.fields.emailIndex(`${what} ${who}`)).toString('base64url');
-    const { rows } = await sql<Counted>`
-      insert into rate_counts as known (key, window_end, count) values (${key}, ${NOW} + ${this.#window}::bigint, 1)
+    const key = Buffer.from(this.#context.keys.fields.emailIndex(`${what} ${who}`)).toString('base64url');
+    this.#gathering ??= this.#gather();
+    const { added, counted } = this.#gathering;
+    const place = (added.get(key) ?? 0) + 1;
+    added.set(key, place);
+    const all = (await counted).get(key);
+    if (!all) throw new TypeError('nothing was counted');
+    return { ...all, count: all.count - (added.get(key) ?? 0) + place };
+  }
+
+  /** Requests that come while others are being counted are counted together afterwards: a busy address is one row. */
+  #gather(): Batch {
+    const added = new Map<string, number>();
+    const counted = this.#before.then(() => {
+      this.#gathering = undefined;
+      return this.#count(added);
+    });
+    this.#before = counted.then(ignore, ignore);
+    return { added, counted };
+  }
+
+  /** One statement, outside of any transaction: it does not wait for those who write. In order, so that no two wait for each other. */
+  async #count(added: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, Counted>> {
+    const rows = [...added].sort(([a], [b]) => (a < b ? -1 : 1));
+    const values = rows.map(([key, count]) => sql`(${key}, ${NOW} + ${this.#window}::bigint, ${count}::bigint)`);
+    const result = await sql<Counted & { key: string }>`
+      insert into rate_counts as known (key, window_end, count) values ${sql.join(values)}
       on conflict (key) do update set
-        count = case when known.window_end <= ${NOW} then 1 else known.count + 1 end,
+        count = case when known.window_end <= ${NOW} then excluded.count else known.count + excluded.count end,
         window_end = case when known.window_end <= ${NOW} then excluded.window_end else known.window_end end
-      returning count, window_end - ${NOW} as seconds`.execute(db);
-    const [counted] = rows;
-    if (!counted) throw new TypeError('nothing was counted');
-    return counted;
+      returning key, count, window_end - ${NOW} as seconds`.execute(this.#context.db);
+    return new Map(result.rows.map(({ key, count, seconds }) => [key, { count, seconds }]));
   }
 }
+
+const ignore = (): void => undefined;
 
 /** Of windows that are over. Several processes at once leave each other's rows alone. */
 export async function forgetCounts(connection: Connection): Promise<void> {

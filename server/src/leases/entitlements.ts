@@ -120,10 +120,10 @@ async function requireDevice(trx: Transaction<Schema>, device: string, account: 
 }
 
 /** What entitles this device of this account now; those for the device alone come first. */
-export const entitlementsFor = (
+export const entitling = (
   trx: Transaction<Schema>,
   { kind, name, account, device, now }: Pick<EntitlementTable, 'kind' | 'name' | 'account'> & { device: string; now: number },
-): Promise<EntitlementTable[]> =>
+) =>
   trx
     .selectFrom('entitlements')
     .selectAll()
@@ -135,8 +135,7 @@ export const entitlementsFor = (
     .where((eb) => eb.or([eb('not_after', 'is', null), eb('not_after', '>', now)]))
     .orderBy((eb) => eb('device', 'is', null))
     .orderBy('created')
-    .orderBy('id')
-    .execute();
+    .orderBy('id');
 
 /** One sentence for whoever has none. */
 export const notEntitled = (kind: EntitlementTable['kind'], name: string): ModelGuardError =>

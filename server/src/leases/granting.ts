@@ -17,17 +17,15 @@ import { type ProvenRequest, withProvenDevice } from '../devices/proven.js';
 import { findKey } from '../keys/wrapping.js';
 import { treeOf } from '../models/parts.js';
 import { publishersOf } from '../models/publishers.js';
-import { latestOf, resourceOf } from '../models/versions.js';
-import { entitlementsFor, notEntitled } from './entitlements.js';
-import { chooseSeat, giveSeatBack, takeSeat } from './seats.js';
+import { noneReleased, resourceOf } from '../models/versions.js';
+import { notEntitled } from './entitlements.js';
+import { chooseSeat, giveSeatBack, seatsFor, takeSeat } from './seats.js';
 
 type Asked = RouteInput<'takeLease'>['body'];
 type Grant = RouteAnswer<'takeLease'>;
 
 /** By so much the clock of a device may be behind. */
 const SKEW_SECONDS = 120;
-/** Leases are kept for looking back, long after they ended. */
-const KEPT_SECONDS = 90 * 86_400;
 const ATTEMPTS = 5;
 
 /** A seat that is taken. */
@@ -78,13 +76,16 @@ export class Leasing {
     const { device, name } = asked;
     const account = member.account.id;
     const time = now();
-    const entitlements = await entitlementsFor(trx, { kind: 'model', name, account, device, now: time });
+    const [entitlements, publishers, found] = await Promise.all([
+      seatsFor(trx, { name, account, device, now: time }),
+      publishersOf(trx, name),
+      findVersion(trx, asked),
+    ]);
     if (entitlements.length === 0) throw notEntitled('model', name);
-    const version = await releasedVersion(trx, asked);
-    const publishers = await publishersOf(trx, name);
+    const version = await released(trx, asked, found);
     if (!publishers.includes(version.publisher))
       throw new ModelGuardError('SIGNATURE_INVALID', `The key that signed ${name}@${version.version} is not registered any more`);
-    const entitlement = await chooseSeat(trx, entitlements, device, time);
+    const entitlement = chooseSeat(entitlements);
 
     const lease: LeaseTable = {
       id: randomBytes(16).toString('hex'),
@@ -97,13 +98,11 @@ export class Leasing {
       revoked: 0,
       created: time,
     };
-    await trx
-      .deleteFrom('leases')
-      .where('not_after', '<', time - KEPT_SECONDS)
-      .execute();
-    const superseded = await takeSeat(trx, lease);
     const event = { action: 'leases.take', resource: resourceOf(version), caller: member } as const;
-    await audit.append(trx, { ...event, outcome: 'success', detail: `device ${device}, lease ${lease.id}` });
+    const [superseded] = await Promise.all([
+      takeSeat(trx, lease),
+      audit.append(trx, { ...event, outcome: 'success', detail: `device ${device}, lease ${lease.id}` }),
+    ]);
     return { lease, version, publishers, device: publicKey, superseded };
   }
 
@@ -196,16 +195,20 @@ export function times(
 }
 
 /** The version asked for, else the newest released one. */
-async function releasedVersion(trx: Transaction<Schema>, { name, version }: Asked): Promise<VersionTable> {
-  const wanted = version ?? (await latestOf(trx, name)).version;
-  const row = await trx
-    .selectFrom('versions')
-    .selectAll()
-    .where('name', '=', name)
-    .where('version', '=', wanted)
-    .executeTakeFirst();
-  if (!row) throw new ModelGuardError('NOT_FOUND', `${name}@${wanted} is not published here`);
-  if (row.state !== 'released') throw new ModelGuardError('NOT_RELEASED', `${name}@${wanted} is ${row.state}`);
+function findVersion(trx: Transaction<Schema>, { name, version }: Asked): Promise<VersionTable | undefined> {
+  const rows = trx.selectFrom('versions').selectAll().where('name', '=', name);
+  const newest = rows.where('state', '=', 'released').orderBy('ordinal', 'desc').limit(1);
+  return (version === undefined ? newest : rows.where('version', '=', version)).executeTakeFirst();
+}
+
+async function released(
+  trx: Transaction<Schema>,
+  { name, version }: Asked,
+  row: VersionTable | undefined,
+): Promise<VersionTable> {
+  if (!row && version === undefined) return await noneReleased(trx, name);
+  if (!row) throw new ModelGuardError('NOT_FOUND', `${name}@${version} is not published here`);
+  if (row.state !== 'released') throw new ModelGuardError('NOT_RELEASED', `${name}@${version} is ${row.state}`);
   return row;
 }
 

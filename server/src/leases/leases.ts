@@ -1,10 +1,28 @@
 /** Looking at leases, and ending them. */
 import { ModelGuardError, type RouteAnswer, type RouteInput } from '@org/model-guard/server-kit';
+import type { Transaction } from 'kysely';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Context, Member } from '../context.js';
 import { datedCursor, datedStart, type Page, pageOf } from '../database/paging.js';
-import type { LeaseTable } from '../database/schema.js';
+import type { LeaseTable, Schema } from '../database/schema.js';
 import { subjectOf } from './entitlements.js';
+
+/** For looking back, long after they ended. */
+const KEPT_SECONDS = 90 * 86_400;
+const BATCH = 5000;
+
+/** In pieces, so that nobody waits to write until all are gone. */
+export async function forgetLeases({ db, now }: Pick<Context, 'db' | 'now'>): Promise<void> {
+  const over = db
+    .selectFrom('leases')
+    .select('id')
+    .where('not_after', '<', now() - KEPT_SECONDS)
+    .limit(BATCH);
+  for (let more = true; more; ) {
+    const forget = (trx: Transaction<Schema>) => trx.deleteFrom('leases').where('id', 'in', over).executeTakeFirstOrThrow();
+    more = (await db.transaction().execute(forget)).numDeletedRows > 0n;
+  }
+}
 
 type Lease = RouteAnswer<'listLeases'>['items'][number];
 

@@ -2,42 +2,49 @@
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
 import type { EntitlementTable, LeaseTable, Schema } from '../database/schema.js';
+import { entitling } from './entitlements.js';
 
-/** Leases under an entitlement that hold now. */
-const active = (trx: Transaction<Schema>, entitlement: string, now: number) =>
-  trx.selectFrom('leases').where('entitlement', '=', entitlement).where('revoked', '=', 0).where('not_after', '>', now);
+/** An entitlement, how many devices sit on its seats, and whether this one does. */
+interface Row extends EntitlementTable {
+  readonly taken: number;
+  readonly held: number;
+}
 
-async function hasSeat(
+/** The rows of a model's entitlements, in one query. */
+export function seatsFor(
   trx: Transaction<Schema>,
-  { id, seats }: EntitlementTable,
-  device: string,
-  now: number,
-): Promise<'held' | 'free' | 'none'> {
-  const held = await active(trx, id, now).select('id').where('device', '=', device).limit(1).executeTakeFirst();
-  if (held) return 'held';
-  const { taken } = await active(trx, id, now)
-    .select((eb) => eb.fn.count<number>('device').distinct().as('taken'))
-    .executeTakeFirstOrThrow();
-  return taken < seats ? 'free' : 'none';
+  asked: { readonly name: string; readonly account: string; readonly device: string; readonly now: number },
+): Promise<Row[]> {
+  return entitling(trx, { kind: 'model', ...asked })
+    .select(({ selectFrom }) => {
+      const sitting = selectFrom('leases')
+        .whereRef('leases.entitlement', '=', 'entitlements.id')
+        .where('leases.revoked', '=', 0)
+        .where('leases.not_after', '>', asked.now);
+      return [
+        sitting
+          .select(({ fn }) => fn.count<number>('leases.device').distinct().as('count'))
+          .$asScalar()
+          .$notNull()
+          .as('taken'),
+        sitting
+          .where('leases.device', '=', asked.device)
+          .select(({ fn }) => fn.countAll<number>().as('count'))
+          .$asScalar()
+          .$notNull()
+          .as('held'),
+      ];
+    })
+    .execute();
 }
 
 /**
  * The entitlement whose seat the device takes: one under which it sits already, else the first with a free seat.
  * @throws SEATS_TAKEN
  */
-export async function chooseSeat(
-  trx: Transaction<Schema>,
-  entitlements: readonly EntitlementTable[],
-  device: string,
-  now: number,
-): Promise<EntitlementTable> {
-  let free: EntitlementTable | undefined;
-  for (const entitlement of entitlements) {
-    const seat = await hasSeat(trx, entitlement, device, now);
-    if (seat === 'held') return entitlement;
-    if (seat === 'free') free ??= entitlement;
-  }
-  if (free) return free;
+export function chooseSeat(entitlements: readonly Row[]): EntitlementTable {
+  const chosen = entitlements.find(({ held }) => held > 0) ?? entitlements.find(({ taken, seats }) => taken < seats);
+  if (chosen) return chosen;
   throw new ModelGuardError('SEATS_TAKEN', 'As many devices as the entitlement allows hold a lease now');
 }
 
@@ -46,7 +53,7 @@ export async function chooseSeat(
  * longer than the new one stays, and its seat with it: the device may have kept it, and nobody can take it back from there.
  */
 export async function takeSeat(trx: Transaction<Schema>, lease: LeaseTable): Promise<readonly string[]> {
-  const superseded = await trx
+  const superseding = trx
     .updateTable('leases')
     .set({ revoked: 1 })
     .where('entitlement', '=', lease.entitlement)
@@ -58,7 +65,7 @@ export async function takeSeat(trx: Transaction<Schema>, lease: LeaseTable): Pro
     .where('offline_until', '<=', lease.offline_until)
     .returning('id')
     .execute();
-  await trx.insertInto('leases').values(lease).execute();
+  const [superseded] = await Promise.all([superseding, trx.insertInto('leases').values(lease).execute()]);
   return superseded.map(({ id }) => id);
 }
 

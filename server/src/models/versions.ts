@@ -69,7 +69,11 @@ export async function latestOf(connection: Connection, name: string) {
     .orderBy('ordinal', 'desc')
     .limit(1)
     .executeTakeFirst();
-  if (row) return row;
+  return row ?? (await noneReleased(connection, name));
+}
+
+/** Throws NOT_FOUND if nothing of that name was ever published, else NOT_RELEASED. */
+export async function noneReleased(connection: Connection, name: string): Promise<never> {
   const any = await connection.selectFrom('versions').select('version').where('name', '=', name).limit(1).executeTakeFirst();
   throw any
     ? new ModelGuardError('NOT_RELEASED', `No version of ${name} is released`)

@@ -1,7 +1,7 @@
 /** Logging in. If these fail, passwords can be guessed, or the answers tell who has an account. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lockSeconds } from '../../src/accounts/failures.js';
-import { forget } from '../../src/audit/upkeep.js';
+import { forget } from '../../src/upkeep.js';
 import { PASSWORD, startTestServer, type TestServer } from '../support/server.js';
 
 let server: TestServer;

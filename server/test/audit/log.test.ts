@@ -4,8 +4,8 @@ import { verifyAuditLog } from '@org/model-guard';
 import { type Checkpoint, checkpointVerifies, decode, readStatement } from '@org/model-guard/server-kit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkpointNow, latestCheckpoint } from '../../src/audit/checkpoints.js';
-import { forget } from '../../src/audit/upkeep.js';
 import type { AuditEntry } from '../../src/context.js';
+import { forget } from '../../src/upkeep.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 
 let server: TestServer;
@@ -148,6 +148,16 @@ describe('a checkpoint', () => {
     // Nothing new happened: nothing is signed.
     expect((await latestCheckpoint(server.context))?.time).toBe(server.clock.now - 3600);
     expect(await server.context.db.selectFrom('checkpoints').select('seq').execute()).toHaveLength(1);
+  });
+
+  it('is looked for once by all that ask at once', async () => {
+    await server.context.audit.record(entry());
+    server.clock.advance(5);
+    const all = await Promise.all(Array.from({ length: 20 }, () => latestCheckpoint(server.context)));
+    expect(new Set(all).size).toBe(1);
+    await server.context.audit.record(entry());
+    server.clock.advance(5);
+    expect((await latestCheckpoint(server.context))?.seq).toBe((all[0]?.seq ?? 0) + 1);
   });
 
   it('is signed by the audit key alone', async () => {

@@ -8,7 +8,8 @@ it('begins a connection with the words that every pooler knows', async () => {
   const listener = createServer().listen(0, '127.0.0.1');
   await once(listener, 'listening');
   const pool = makePool(`postgres://guard:x@127.0.0.1:${(listener.address() as AddressInfo).port}/guard`);
-  const refused = expect(pool.connect()).rejects.toMatchObject({ name: 'DatabaseAway', undone: true });
+  const connection = await pool.connect();
+  const refused = expect(connection.query('select 1', [])).rejects.toMatchObject({ name: 'DatabaseAway', undone: true });
   const [socket]: [Socket] = (await once(listener, 'connection')) as [Socket];
   const [first]: [Buffer] = (await once(socket, 'data')) as [Buffer];
   // Length, version of the protocol, then names and values.
@@ -17,6 +18,7 @@ it('begins a connection with the words that every pooler knows', async () => {
   expect(names.sort()).toEqual(['application_name', 'client_encoding', 'database', 'user']);
   socket.destroy();
   await refused;
+  connection.release();
   await pool.end();
   listener.close();
   await once(listener, 'close');

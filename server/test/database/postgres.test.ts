@@ -85,6 +85,17 @@ describe.skipIf(!onPostgres)('PostgreSQL (only where tests run on it)', () => {
       expect(await count()).toBe('1');
     });
 
+    it('that wait hold no connection: whoever only reads is answered', async () => {
+      let waiting: Promise<void>[] = [];
+      await db.transaction().execute(async (trx) => {
+        await trx.insertInto('meta').values({ key: 'a', value: 'b' }).execute();
+        waiting = Array.from({ length: 30 }, () => add(db));
+        expect(await db.selectFrom('meta').selectAll().execute()).toEqual([]);
+      });
+      await Promise.all(waiting);
+      expect(await count()).toBe('30');
+    });
+
     it('of which a query failed are never taken for committed', async () => {
       const swallowing = db.transaction().execute(async (trx) => {
         await trx.insertInto('meta').values({ key: 'a', value: 'b' }).execute();

@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { forget } from '../../src/audit/upkeep.js';
 import { noteDeletion, scrub } from '../../src/database/scrubbing.js';
+import { forget } from '../../src/upkeep.js';
 import { asSuperuser, onPostgres } from '../support/database.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 

@@ -1,8 +1,9 @@
 /** Connections to PostgreSQL: few, each bounded in time, and given up as soon as one fails. */
 import { ModelGuardError } from '@org/model-guard/server-kit';
-import type { PostgresPool, PostgresPoolClient } from 'kysely';
+import type { PostgresPool } from 'kysely';
 import pg from 'pg';
-import { endsConnection, failureOf, notConnected } from './failures.js';
+import { Gate } from '../../gate.js';
+import { borrowed } from './borrowed.js';
 
 const MOST_CONNECTIONS = 10;
 /** A replica that hangs or is cut off within a transaction loses it after this: the others wait for its lock. */
@@ -58,52 +59,19 @@ export function makePool(url: string): PostgresPool {
     ...connectionTo(url),
     max: MOST_CONNECTIONS,
     query_timeout: ANSWER_MS,
+    // Queries of a transaction that need nothing of each other go out together: the others wait for its round trips.
+    pipeline: true,
     // The pool waits for it.
     onConnect: (client) => set(client, SETTINGS),
   });
   // A connection that ends while nobody uses it is replaced; while somebody does, the query says so.
   pool.on('error', ignore);
   pool.on('connect', (client) => client.on('error', ignore));
-  return {
-    async connect() {
-      try {
-        return lent(await pool.connect());
-      } catch (error) {
-        throw notConnected(error);
-      }
-    },
-    end: () => pool.end(),
-  };
+  const turns = new Gate(1);
+  return { connect: async () => borrowed(pool, turns), end: () => pool.end() };
 }
-
-const READS = /^\s*(select|show|explain)\b/;
 
 const ignore = (): void => undefined;
-
-function lent(client: pg.PoolClient): PostgresPoolClient {
-  let broken = false;
-  let inTransaction = false;
-  const query = async (text: string, parameters: readonly unknown[]) => {
-    if (text.startsWith('begin')) inTransaction = true;
-    const ending = text === 'commit' || text === 'rollback';
-    // What is written outside of a transaction commits itself.
-    const committing = text === 'commit' || !(inTransaction || ending || READS.test(text));
-    if (ending) inTransaction = false;
-    let result: pg.QueryResult;
-    try {
-      result = await client.query(text, [...parameters]);
-    } catch (error) {
-      broken ||= endsConnection(error);
-      throw failureOf(error, committing);
-    }
-    // PostgreSQL answers a commit so, without an error, where a query of the transaction had failed.
-    if (text === 'commit' && result.command !== 'COMMIT')
-      throw new Error('A transaction was not committed: a part of it had failed');
-    return result;
-  };
-  // Of a query alone: nobody asks for a cursor.
-  return { query: query as unknown as PostgresPoolClient['query'], release: () => client.release(broken) };
-}
 
 /** Numbers stay below 2^53: sizes, times, counts. */
 const INT8 = 20;

@@ -1,0 +1,53 @@
+/** What the server does by itself: forgetting what is over. */
+import type { FastifyInstance } from 'fastify';
+import { forgetFailures } from './accounts/failures.js';
+import { forgetDays } from './audit/subjects.js';
+import type { Context } from './context.js';
+import { type Deleted, noteDeletion, scrub } from './database/scrubbing.js';
+import { forgetChallenges } from './devices/challenges.js';
+import { forgetCounts } from './http/shared-counts.js';
+import { forgetClaims } from './keys/claim.js';
+import { forgetLeases } from './leases/leases.js';
+
+const HOUR_MS = 3_600_000;
+
+/** Forgets while the server runs, at its start and every hour. */
+export function registerUpkeep(app: FastifyInstance, context: Context): void {
+  let running: Promise<void> = Promise.resolve();
+  const run = (): void => {
+    running = running
+      .then(() => forget(context))
+      .catch((err: unknown) => context.log.error({ err }, 'the hourly upkeep was interrupted'));
+  };
+  let timer: NodeJS.Timeout | undefined;
+  app.addHook('onReady', async () => {
+    run();
+    timer = setInterval(run, HOUR_MS).unref();
+  });
+  app.addHook('onClose', async () => {
+    clearInterval(timer);
+    await running;
+  });
+}
+
+/**
+ * Failures of log-ins of the day before, the keys of days that are over for longer than the retention time; what an erasure left that was
+ * killed before its end; challenges that are over, leases long after. Several processes at once do no harm.
+ */
+export async function forget(context: Context): Promise<void> {
+  const { db, config, now } = context;
+  const deleted = await db.transaction().execute(async (trx): Promise<Deleted | undefined> => {
+    await forgetFailures(trx, now());
+    await forgetChallenges(trx, now());
+    const gone = await forgetDays(trx, config.unknownLoginRetentionDays, now());
+    return gone.length > 0 ? { note: await noteDeletion(trx, ['subjects']), gone } : undefined;
+  });
+  if (deleted) await scrub(context, deleted);
+  await scrub(context);
+  await forgetLeases(context);
+  // Last: erasing must not wait for them should they fail.
+  if (config.databaseUrl !== undefined) {
+    await forgetCounts(db);
+    await forgetClaims(db, now());
+  }
+}
