@@ -21,11 +21,18 @@ export function storageFailure(
   answer.discard();
   if (status === 404 || status === 410) return new ModelGuardError('NOT_FOUND', `${what} is not there (status ${status})`);
   if (status === 401 || status === 403)
-    return new ModelGuardError('PERMISSION_DENIED', `The storage refuses to give ${what} (status ${status})`);
-  if (status >= 500 || PASSING.has(status))
-    return hinted(new ModelGuardError('SERVER_FAILED', `The storage failed with status ${status}`), {
-      effect: 'undone',
-      after: retryAfter(headers['retry-after'], now),
+    return new ModelGuardError('PERMISSION_DENIED', `The storage refuses to give ${what} (status ${status})`, {
+      advice: "Check the rights at the storage, that the address has not ended, and this machine's clock.",
     });
-  return new ModelGuardError('RESPONSE_INVALID', `The storage answers with status ${status} for ${what}`);
+  if (status >= 500 || PASSING.has(status))
+    return hinted(
+      new ModelGuardError('SERVER_FAILED', `The storage failed with status ${status}`, { advice: 'Try again later.' }),
+      {
+        effect: 'undone',
+        after: retryAfter(headers['retry-after'], now),
+      },
+    );
+  return new ModelGuardError('RESPONSE_INVALID', `The storage answers with status ${status} for ${what}`, {
+    advice: 'Check the address of the storage, and what stands before it.',
+  });
 }

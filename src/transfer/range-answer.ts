@@ -52,4 +52,9 @@ export function checkRangeAnswer(
 }
 
 const invalid = (what: string): ModelGuardError =>
-  hinted(new ModelGuardError('RESPONSE_INVALID', `The storage ${what}`), { effect: 'undone' });
+  hinted(
+    new ModelGuardError('RESPONSE_INVALID', `The storage ${what}`, {
+      advice: 'Check that it answers ranges, and that no proxy or CDN before it changes them.',
+    }),
+    { effect: 'undone' },
+  );

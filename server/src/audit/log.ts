@@ -15,11 +15,12 @@ export async function lastEvent(connection: Connection): Promise<{ readonly seq:
 /** The log of a server. Transactions are written one after the other, so that every event follows the one before it. */
 export function createAuditLog({ db, keys, logId, now }: Pick<Context, 'db' | 'keys' | 'logId' | 'now' | 'config'>): AuditLog {
   async function append(trx: Transaction<Schema>, entry: AuditEntry): Promise<void> {
+    const last = await lastEvent(trx);
+    const seq = last.seq + 1;
     const time = now();
     const { caller, action, outcome, resource } = entry;
-    const find = (id: string | undefined) => (id === undefined ? undefined : findSubject(trx, id));
-    const [last, callers, about] = await Promise.all([lastEvent(trx), find(caller.account?.subject), find(entry.subject)]);
-    const seq = last.seq + 1;
+    const callers = caller.account && (await findSubject(trx, caller.account.subject));
+    const about = entry.subject === undefined ? undefined : await findSubject(trx, entry.subject);
     const subject = about ?? callers ?? (await daySubject(trx, keys.fields, time));
     const actor = callers && callers.id !== subject.id ? callers : undefined;
     // The order of the members is the protocol's; absent ones are left out.

@@ -40,11 +40,9 @@ export async function withProvenDevice<Granted>(
   const signed = signatureHolds(context, request, await ownDevice(db, request.device, account));
   const outcome = await db.transaction().execute(async (trx) => {
     const { challenge } = request;
-    const [spent, device] = await Promise.all([
-      spendChallenge(trx, { challenge, purpose: 'lease-request', account }, now()),
-      ownDevice(trx, request.device, account),
-    ]);
+    const spent = await spendChallenge(trx, { challenge, purpose: 'lease-request', account }, now());
     try {
+      const device = await ownDevice(trx, request.device, account);
       if (!device) throw noDevice();
       if (!spent || !signed) throw unproven();
       refuseUnapproved(device);

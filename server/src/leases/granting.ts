@@ -76,13 +76,10 @@ export class Leasing {
     const { device, name } = asked;
     const account = member.account.id;
     const time = now();
-    const [entitlements, publishers, found] = await Promise.all([
-      seatsFor(trx, { name, account, device, now: time }),
-      publishersOf(trx, name),
-      findVersion(trx, asked),
-    ]);
+    const entitlements = await seatsFor(trx, { name, account, device, now: time });
     if (entitlements.length === 0) throw notEntitled('model', name);
-    const version = await released(trx, asked, found);
+    const version = await releasedVersion(trx, asked);
+    const publishers = await publishersOf(trx, name);
     if (!publishers.includes(version.publisher))
       throw new ModelGuardError('SIGNATURE_INVALID', `The key that signed ${name}@${version.version} is not registered any more`);
     const entitlement = chooseSeat(entitlements);
@@ -98,11 +95,9 @@ export class Leasing {
       revoked: 0,
       created: time,
     };
+    const superseded = await takeSeat(trx, lease);
     const event = { action: 'leases.take', resource: resourceOf(version), caller: member } as const;
-    const [superseded] = await Promise.all([
-      takeSeat(trx, lease),
-      audit.append(trx, { ...event, outcome: 'success', detail: `device ${device}, lease ${lease.id}` }),
-    ]);
+    await audit.append(trx, { ...event, outcome: 'success', detail: `device ${device}, lease ${lease.id}` });
     return { lease, version, publishers, device: publicKey, superseded };
   }
 
@@ -195,18 +190,13 @@ export function times(
 }
 
 /** The version asked for, else the newest released one. */
-function findVersion(trx: Transaction<Schema>, { name, version }: Asked): Promise<VersionTable | undefined> {
+async function releasedVersion(trx: Transaction<Schema>, { name, version }: Asked): Promise<VersionTable> {
   const rows = trx.selectFrom('versions').selectAll().where('name', '=', name);
-  const newest = rows.where('state', '=', 'released').orderBy('ordinal', 'desc').limit(1);
-  return (version === undefined ? newest : rows.where('version', '=', version)).executeTakeFirst();
-}
-
-async function released(
-  trx: Transaction<Schema>,
-  { name, version }: Asked,
-  row: VersionTable | undefined,
-): Promise<VersionTable> {
-  if (!row && version === undefined) return await noneReleased(trx, name);
+  if (version === undefined) {
+    const newest = await rows.where('state', '=', 'released').orderBy('ordinal', 'desc').limit(1).executeTakeFirst();
+    return newest ?? (await noneReleased(trx, name));
+  }
+  const row = await rows.where('version', '=', version).executeTakeFirst();
   if (!row) throw new ModelGuardError('NOT_FOUND', `${name}@${version} is not published here`);
   if (row.state !== 'released') throw new ModelGuardError('NOT_RELEASED', `${name}@${version} is ${row.state}`);
   return row;

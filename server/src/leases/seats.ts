@@ -53,7 +53,7 @@ export function chooseSeat(entitlements: readonly Row[]): EntitlementTable {
  * longer than the new one stays, and its seat with it: the device may have kept it, and nobody can take it back from there.
  */
 export async function takeSeat(trx: Transaction<Schema>, lease: LeaseTable): Promise<readonly string[]> {
-  const superseding = trx
+  const superseded = await trx
     .updateTable('leases')
     .set({ revoked: 1 })
     .where('entitlement', '=', lease.entitlement)
@@ -65,7 +65,7 @@ export async function takeSeat(trx: Transaction<Schema>, lease: LeaseTable): Pro
     .where('offline_until', '<=', lease.offline_until)
     .returning('id')
     .execute();
-  const [superseded] = await Promise.all([superseding, trx.insertInto('leases').values(lease).execute()]);
+  await trx.insertInto('leases').values(lease).execute();
   return superseded.map(({ id }) => id);
 }
 

@@ -37,10 +37,14 @@ function refused(status: number, said: Said, { what, ifAbsent }: Asked): ModelGu
   const told = `${status}${name && ` ${name}`}${requestOf(said)}`;
   const after = retryAfter(said.$response?.headers?.['retry-after'], Date.now());
   const again = (effect: Hint['effect']) =>
-    hinted(new ModelGuardError('SERVER_FAILED', `The storage failed (${told})`), { effect, after });
+    hinted(new ModelGuardError('SERVER_FAILED', `The storage failed (${told})`, { advice: 'Try again later.' }), {
+      effect,
+      after,
+    });
 
   if (SLOW.has(name)) return again('undone');
-  if (FULL.has(name) || status === 507) return new ModelGuardError('NO_SPACE', `The storage is full (${told})`);
+  if (FULL.has(name) || status === 507)
+    return new ModelGuardError('NO_SPACE', `The storage is full (${told})`, { advice: 'Free space there, or raise the quota.' });
   // The SDK corrects its clock by what the server said; the next request is signed with that.
   if (SKEWED.has(name))
     return hinted(
@@ -58,7 +62,8 @@ function refused(status: number, said: Said, { what, ifAbsent }: Asked): ModelGu
     return status === 409 ? hinted(there, { effect: 'undone' }) : there;
   }
   if (status === 429 || status === 503) return again('undone');
-  if (status === 501) return new ModelGuardError('SERVER_FAILED', `The storage cannot do what is asked (${told})`);
+  if (status === 501)
+    return new ModelGuardError('SERVER_FAILED', `The storage cannot do what is asked (${told})`, { advice: ELSEWHERE });
   if (status >= 500) return again('unknown');
   if (status === 412)
     return new ModelGuardError('RESPONSE_INVALID', `${what} changed while it was read (${told})`, { advice: ELSEWHERE });

@@ -59,8 +59,6 @@ export function makePool(url: string): PostgresPool {
     ...connectionTo(url),
     max: MOST_CONNECTIONS,
     query_timeout: ANSWER_MS,
-    // Queries of a transaction that need nothing of each other go out together: the others wait for its round trips.
-    pipeline: true,
     // The pool waits for it.
     onConnect: (client) => set(client, SETTINGS),
   });

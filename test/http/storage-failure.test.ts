@@ -1,0 +1,35 @@
+/** What a storage's answers become. If these fail, people are sent to the wrong place, or what would pass is given up. */
+import { expect, it } from 'vitest';
+import { hintOf } from '../../src/http/hints.js';
+import { storageFailure } from '../../src/http/storage-failure.js';
+
+const NOW = 1_900_000_000_000;
+const answered = (status: number, headers: Record<string, string> = {}) => {
+  let discarded = 0;
+  const error = storageFailure({ status, headers, discard: () => void discarded++ }, 'big part x-0', NOW);
+  return { error, discarded };
+};
+
+it.each([
+  [404, 'NOT_FOUND'],
+  [410, 'NOT_FOUND'],
+  [401, 'PERMISSION_DENIED'],
+  [403, 'PERMISSION_DENIED'],
+  [408, 'SERVER_FAILED'],
+  [429, 'SERVER_FAILED'],
+  [500, 'SERVER_FAILED'],
+  [503, 'SERVER_FAILED'],
+  [204, 'RESPONSE_INVALID'],
+  [416, 'RESPONSE_INVALID'],
+])('status %i is %s, says what to do about a storage, and its body is let go', (status, code) => {
+  const { error, discarded } = answered(status);
+  expect(error).toMatchObject({ code });
+  expect(error.message).toContain(String(status));
+  expect(error.message).not.toMatch(/guard server|server's log|this user/);
+  expect(discarded).toBe(1);
+});
+
+it('what may pass may be asked again, after the time that the storage names', () => {
+  expect(hintOf(answered(503, { 'retry-after': '7' }).error)).toMatchObject({ effect: 'undone', after: 7000 });
+  for (const status of [403, 404, 416]) expect(hintOf(answered(status).error)).toBeUndefined();
+});
