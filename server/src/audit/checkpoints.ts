@@ -9,25 +9,25 @@ import { lastEvent } from './log.js';
 const FRESH_SECONDS = 5;
 const FEW_EVENTS = 64;
 
-/** Looked for now. */
-const looking = new WeakMap<Database, Promise<Checkpoint | undefined>>();
+/** Being made. */
+const making = new WeakMap<Database, Promise<Checkpoint>>();
 
 /**
- * The newest one; a new one where enough has happened since. Undefined while nothing has happened at all. Those that ask at once share
- * the answer.
+ * The newest one; a new one where enough has happened since, which all that find so at once share. Undefined while nothing has happened
+ * at all.
  */
-export function latestCheckpoint(context: Context): Promise<Checkpoint | undefined> {
-  const { db } = context;
-  const latest = looking.get(db) ?? findLatest(context).finally(() => looking.delete(db));
-  looking.set(db, latest);
-  return latest;
-}
-
-async function findLatest(context: Context): Promise<Checkpoint | undefined> {
-  const [kept, { seq }] = await Promise.all([keptCheckpoint(context, context.db), lastEvent(context.db)]);
+export async function latestCheckpoint(context: Context): Promise<Checkpoint | undefined> {
+  const { db, now } = context;
+  const kept = await keptCheckpoint(context, db);
+  const { seq } = await lastEvent(db);
   if (seq === 0) return undefined;
-  const fresh = kept && context.now() - kept.time < FRESH_SECONDS && seq - kept.seq < FEW_EVENTS;
-  return kept && (fresh || kept.seq === seq) ? kept : await checkpointNow(context);
+  const fresh = kept && now() - kept.time < FRESH_SECONDS && seq - kept.seq < FEW_EVENTS;
+  if (kept && (fresh || kept.seq === seq)) return kept;
+  const shared = making.get(db) ?? checkpointNow(context).finally(() => making.delete(db));
+  making.set(db, shared);
+  const made = await shared;
+  // Another process may have made a newer one meanwhile, and this client have seen it: never an older one after that.
+  return kept && made.seq < kept.seq ? await checkpointNow(context) : made;
 }
 
 /** Signs what the log is now. */

@@ -150,14 +150,22 @@ describe('a checkpoint', () => {
     expect(await server.context.db.selectFrom('checkpoints').select('seq').execute()).toHaveLength(1);
   });
 
-  it('is looked for once by all that ask at once', async () => {
+  it('is made for all that ask at once', async () => {
+    await checkpointNow(server.context);
     await server.context.audit.record(entry());
     server.clock.advance(5);
-    const all = await Promise.all(Array.from({ length: 20 }, () => latestCheckpoint(server.context)));
-    expect(new Set(all).size).toBe(1);
-    await server.context.audit.record(entry());
-    server.clock.advance(5);
-    expect((await latestCheckpoint(server.context))?.seq).toBe((all[0]?.seq ?? 0) + 1);
+    let begun = 0;
+    const db = new Proxy(server.context.db, {
+      get: (target, name) => {
+        if (name === 'transaction') begun++;
+        const found: unknown = Reflect.get(target, name);
+        return typeof found === 'function' ? found.bind(target) : found;
+      },
+    });
+    const all = await Promise.all(Array.from({ length: 20 }, () => latestCheckpoint({ ...server.context, db })));
+    expect(new Set(all.map((one) => one?.signature)).size).toBe(1);
+    // Who has read just before may make one more.
+    expect(begun).toBeLessThanOrEqual(2);
   });
 
   it('is signed by the audit key alone', async () => {
