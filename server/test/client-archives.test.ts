@@ -1,9 +1,18 @@
 /** Archives: registered here, unlocked there, into a pipe and nowhere else. And what administrators do through the client. */
 import { createHash, randomBytes } from 'node:crypto';
-import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
-import { DeviceKey, encryptFile, MasterKey, SigningKey, type UnlockState, unlock, verifyAuditLog } from '@org/model-guard';
+import {
+  DeviceKey,
+  encryptFile,
+  MasterKey,
+  type Progress,
+  SigningKey,
+  type UnlockState,
+  unlock,
+  verifyAuditLog,
+} from '@org/model-guard';
 import { deviceIdOf } from '@org/model-guard/server-kit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LegacyKey } from '../../src/legacy/index.js';
@@ -69,6 +78,24 @@ describe('unlock', () => {
     expect(sink.pieces.every((piece) => piece.every((byte) => byte === 0))).toBe(true);
     expect(states).toEqual(['authenticating', 'fetchingKey', 'decrypting', 'done']);
     expect(unlocking.state).toBe('done');
+  });
+
+  it('tells how far it is: the file read, then bytes handed on; what that throws ends it', async () => {
+    const { guard } = await readyDevice(server, { publishers: { images: verifier } });
+    const told: Progress[] = [];
+    await guard.unlock(container, { name: 'images', onProgress: (progress) => told.push(progress) }).pipeTo(new Sink());
+    const of = (phase: Progress['phase']) => told.filter((one) => one.phase === phase);
+    expect(of('verify').at(-1)).toMatchObject({ bytes: statSync(container).size, total: statSync(container).size, remaining: 0 });
+    expect(of('decrypt')[0]).toMatchObject({ bytes: 0, total: plain.length });
+    expect(of('decrypt').at(-1)).toMatchObject({ bytes: plain.length, total: plain.length, remaining: 0 });
+    expect(told.map(({ phase }) => phase)).toEqual([...of('verify'), ...of('decrypt')].map(({ phase }) => phase));
+    const sink = new Sink();
+    const stopped = new Error('enough');
+    const onProgress = ({ phase }: Progress): void => {
+      if (phase === 'decrypt') throw stopped;
+    };
+    await expect(guard.unlock(container, { name: 'images', onProgress }).pipeTo(sink)).rejects.toBe(stopped);
+    expect(sink.pieces).toEqual([]);
   });
 
   it('as a stream gives pieces that stay what they are', async () => {

@@ -76,6 +76,22 @@ export function stepwise<T>(
   return abortable(signal, () => watched({ phase, total, onProgress, control }, () => run(advance, skip)));
 }
 
+/** The same for what waits for its reader between the bytes: called with how many are done. What `onProgress` throws goes through. */
+export function meter(
+  phase: ProgressPhase,
+  total: number,
+  { onProgress }: Pick<RunOptions, 'onProgress'>,
+): (bytes: number) => void {
+  const speed = speedometer(total);
+  let told = Number.NEGATIVE_INFINITY;
+  return (bytes) => {
+    const now = performance.now();
+    if (bytes < total && now - told < INTERVAL_MS) return;
+    told = now;
+    onProgress?.({ phase, bytes, total, ...speed(bytes) });
+  };
+}
+
 interface Watched extends Pick<Progress, 'phase' | 'total'>, Pick<RunOptions, 'onProgress'> {
   readonly control: NativeControl & { skipped?(): number };
 }

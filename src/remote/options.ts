@@ -1,7 +1,7 @@
 /** What callers of the client give, checked. */
 import { z } from 'zod';
 import type { DeviceKey } from '../keys/index.js';
-import { filePath, has, name, ONE_ORIGIN, oneOrigin, opaque, signal, verifier } from '../options.js';
+import { filePath, has, name, ONE_ORIGIN, oneOrigin, opaque, run, signal, verifier } from '../options.js';
 import type { GuardServer } from './guard-server.js';
 import type * as T from './types.js';
 
@@ -34,6 +34,7 @@ export const registerArchiveOptions = z.strictObject({
   name: name.optional(),
   key: opaque<T.RegisterArchiveOptions['key']>(),
   signal: signal.optional(),
+  onProgress: run.onProgress,
 });
 const unlockShape = {
   name: name.optional(),
@@ -41,6 +42,7 @@ const unlockShape = {
   unsigned: z.literal('accept').optional(),
   onState: z.custom<(state: T.UnlockState) => void>((value) => typeof value === 'function', 'wants a function').optional(),
   signal: signal.optional(),
+  onProgress: run.onProgress,
 };
 export const unlockOptions = z.strictObject(unlockShape).refine(oneOrigin, ONE_ORIGIN);
 export const unlockFromOptions = z.strictObject({ ...unlockShape, from: guardServerOf }).refine(oneOrigin, ONE_ORIGIN);

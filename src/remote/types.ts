@@ -3,6 +3,7 @@ import type { AbortSignalLike } from '../abort.js';
 import type { TlsSource } from '../http/tls.js';
 import type { DeviceKey, MasterKey, VerifyingKey } from '../keys/index.js';
 import type { LegacyKey } from '../legacy/key.js';
+import type { RunOptions } from '../native/work.js';
 import type { OriginOptions, Verifier } from '../types.js';
 import type { AuditEvent } from './records.js';
 
@@ -64,6 +65,8 @@ export interface RegisterArchiveOptions extends CallerOptions {
   readonly name?: string | undefined;
   /** What it was encrypted with: a master key to make a container, a key string to make a legacy artifact. */
   readonly key: MasterKey | LegacyKey;
+  /** Phase `verify`: the file is read. */
+  readonly onProgress?: RunOptions['onProgress'];
 }
 
 /** Which events are wanted. */
@@ -93,6 +96,8 @@ export interface ByteSink {
 export interface UnlockOptions extends Pick<OriginOptions, 'verifier' | 'unsigned'>, CallerOptions {
   /** What it was registered as. Default: the normalised file name. */
   readonly name?: string | undefined;
+  /** Phases `verify`, the file against its registered digest, and `decrypt`. What it throws ends the stream. */
+  readonly onProgress?: RunOptions['onProgress'];
   /** Called with every state. */
   readonly onState?: ((state: UnlockState) => void) | undefined;
 }

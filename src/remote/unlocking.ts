@@ -9,7 +9,7 @@ import { resolveVerifiers } from '../keys/resolve.js';
 import { normaliseName } from '../names.js';
 import type { KeyHandle } from '../native/binding.js';
 import { call } from '../native/index.js';
-import { controlled } from '../native/work.js';
+import { controlled, meter } from '../native/work.js';
 import type { Verifier } from '../types.js';
 import type { Connection } from './connection.js';
 import type { Memory } from './device/memory.js';
@@ -131,10 +131,13 @@ export class Unlocking {
       const opened = await abortable(signal, () => this.#open());
       source = opened;
       this.#enter('decrypting');
+      const report = meter('decrypt', opened.size, this.#options);
       for (let at = 0; at < opened.size; at += PIECE) {
         throwIfAborted(signal);
+        report(at);
         yield await call(() => opened.read(at, Math.min(PIECE, opened.size - at)));
       }
+      report(opened.size);
       this.#enter('done');
     } catch (error) {
       this.#fail(error as Error);
@@ -151,7 +154,7 @@ export class Unlocking {
     this.#enter('fetchingKey');
     const archive = await connection.call('getArchive', { params: { name } }, { signal });
     const publishers = this.#publishers(archive);
-    const { sha256, size, stillThere } = await measured(path, signal);
+    const { sha256, size, stillThere } = await measured(path, this.#options);
     if (sha256 !== archive.sha256 || size !== archive.size)
       throw new ModelGuardError('ARCHIVE_CHANGED', `${path} is not what was registered as ${archive.name}`);
     // Or a server could have a container read without its signature, by calling it something else.

@@ -74,7 +74,12 @@ export function registerArchives(program: Command, context: Context): void {
         masterKey === undefined
           ? await LegacyKey.fromKeyString({ file: keyStringFile as string })
           : await MasterKey.fromFile(masterKey);
-      const value = await guard.archives.register(path, { key, ...(name !== undefined && { name }), ...options });
+      const value = await guard.archives.register(path, {
+        key,
+        ...(name !== undefined && { name }),
+        ...options,
+        ...context.run(),
+      });
       return { value, text: `${value.name} is registered (${value.format}, ${formatBytes(value.size)})` };
     },
   )

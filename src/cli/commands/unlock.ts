@@ -28,7 +28,7 @@ export function registerUnlock(program: Command, context: Context): void {
     const unlocking = guard.unlock(archive, {
       ...(flags.name !== undefined && { name: flags.name }),
       ...origin,
-      signal: context.signal,
+      ...context.run(),
       onState: (state) => {
         context.note(`${archive}: ${state}`);
         // The end of its input would tell it that this was the whole.

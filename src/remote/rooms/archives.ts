@@ -48,11 +48,12 @@ export class Archives {
    */
   async register(archive: string, options: RegisterArchiveOptions): Promise<Archive> {
     const path = parse(filePath, archive, 'archive');
-    const { key, name = normaliseName(basename(path)), signal } = parse(registerArchiveOptions, options);
+    const { key, name = normaliseName(basename(path)), ...run } = parse(registerArchiveOptions, options);
+    const { signal } = run;
     const { handle, format } = archiveKey(key);
     return await abortable(signal, async () => {
       await tryKey(path, handle, format);
-      const { sha256, size } = await measured(path, signal);
+      const { sha256, size } = await measured(path, run);
       const { server, current } = await this.#connection.freshFacts({ signal });
       const { bytes } = decodeKey(current, ['mgx1:']);
       const fragment = call((native) => native.sealFragment(handle, bytes, unhex(server), name));
