@@ -12,24 +12,16 @@ export class Gate {
   }
 
   async run<T>(task: () => Promise<T>): Promise<T> {
-    const leave = await this.enter();
-    try {
-      return await task();
-    } finally {
-      leave();
-    }
-  }
-
-  /** What is called once to leave. */
-  async enter(): Promise<() => void> {
     if (this.#free > 0) this.#free--;
     else if (this.#waiting.length >= this.#longest) throw new TooMany(1);
     else await new Promise<void>((go) => this.#waiting.push(go));
-    return () => {
+    try {
+      return await task();
+    } finally {
       const next = this.#waiting.shift();
       // A place is handed over rather than freed, so that nobody who comes later is faster.
       if (next) next();
       else this.#free++;
-    };
+    }
   }
 }

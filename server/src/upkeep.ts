@@ -1,8 +1,10 @@
 /** What the server does by itself: forgetting what is over. */
 import type { FastifyInstance } from 'fastify';
+import type { DeleteResult, Transaction } from 'kysely';
 import { forgetFailures } from './accounts/failures.js';
 import { forgetDays } from './audit/subjects.js';
-import type { Context } from './context.js';
+import type { Context, Database } from './context.js';
+import type { Schema } from './database/schema.js';
 import { type Deleted, noteDeletion, scrub } from './database/scrubbing.js';
 import { forgetChallenges } from './devices/challenges.js';
 import { forgetCounts } from './http/shared-counts.js';
@@ -10,6 +12,8 @@ import { forgetClaims } from './keys/claim.js';
 import { forgetLeases } from './leases/leases.js';
 
 const HOUR_MS = 3_600_000;
+/** Rows that one transaction forgets: nobody who writes waits until all are gone. */
+const PIECE = 5000;
 
 /** Forgets while the server runs, at its start and every hour. */
 export function registerUpkeep(app: FastifyInstance, context: Context): void {
@@ -38,16 +42,20 @@ export async function forget(context: Context): Promise<void> {
   const { db, config, now } = context;
   const deleted = await db.transaction().execute(async (trx): Promise<Deleted | undefined> => {
     await forgetFailures(trx, now());
-    await forgetChallenges(trx, now());
     const gone = await forgetDays(trx, config.unknownLoginRetentionDays, now());
     return gone.length > 0 ? { note: await noteDeletion(trx, ['subjects']), gone } : undefined;
   });
   if (deleted) await scrub(context, deleted);
   await scrub(context);
-  await forgetLeases(context);
   // Last: erasing must not wait for them should they fail.
+  await inPieces(db, (trx) => forgetChallenges(trx, now(), PIECE));
+  await inPieces(db, (trx) => forgetLeases(trx, now(), PIECE));
   if (config.databaseUrl !== undefined) {
     await forgetCounts(db);
     await forgetClaims(db, now());
   }
+}
+
+async function inPieces(db: Database, forget: (trx: Transaction<Schema>) => Promise<DeleteResult>): Promise<void> {
+  while ((await db.transaction().execute(forget)).numDeletedRows > 0n);
 }

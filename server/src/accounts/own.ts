@@ -2,6 +2,7 @@
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Context, Member } from '../context.js';
+import { afterCommit } from '../database/away.js';
 import type { CheckCredentials } from './credentials.js';
 import { removeFirstPassword } from './first-start.js';
 import { checkPassword, hashPassword } from './passwords.js';
@@ -33,5 +34,5 @@ export async function changePassword(
     await trx.updateTable('users').set(values).where('id', '=', id).execute();
     await context.audit.append(trx, { action, outcome: 'success', resource: `account:${id}`, caller });
   });
-  await removeFirstPassword(context);
+  await afterCommit(() => removeFirstPassword(context));
 }

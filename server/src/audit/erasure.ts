@@ -4,6 +4,7 @@ import { forgiveAll } from '../accounts/failures.js';
 import { removeFirstPassword } from '../accounts/first-start.js';
 import { findUser, keepAnAdministrator } from '../accounts/users.js';
 import type { Context, Member } from '../context.js';
+import { afterCommit } from '../database/away.js';
 import type { Schema } from '../database/schema.js';
 import { type Deleted, noteDeletion, scrub } from '../database/scrubbing.js';
 
@@ -45,8 +46,10 @@ export async function eraseUser(context: Context, caller: Member, account: strin
     const gone = [wrapped, email_index, Buffer.from(password)];
     return { note: await noteDeletion(trx, ['subjects', 'users', 'login_failures']), gone };
   });
-  await scrub(context, deleted);
-  await removeFirstPassword(context);
+  await afterCommit(async () => {
+    await scrub(context, deleted);
+    await removeFirstPassword(context);
+  });
 }
 
 /** One statement for all events of a busy administrator would take longer than a statement may. */

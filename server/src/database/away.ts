@@ -15,3 +15,12 @@ export class DatabaseAway extends Error {
     super(message);
   }
 }
+
+/** What follows a commit: where it fails, asking again would do the whole once more. */
+export async function afterCommit<T>(task: () => Promise<T>): Promise<T> {
+  try {
+    return await task();
+  } catch (error) {
+    throw error instanceof DatabaseAway ? new DatabaseAway(error.message, false) : error;
+  }
+}

@@ -1,6 +1,7 @@
 /** Challenges (docs/server-protocol.md, section 2): 32 random bytes, good for one request within a minute. */
 import { randomBytes } from 'node:crypto';
 import { encode, ModelGuardError } from '@org/model-guard/server-kit';
+import type { DeleteResult } from 'kysely';
 import type { Connection, Context } from '../context.js';
 import type { ChallengeTable } from '../database/schema.js';
 
@@ -21,9 +22,11 @@ export async function keepChallenge(
   return { expires };
 }
 
-/** Of those that nobody used. */
-export const forgetChallenges = (connection: Connection, now: number) =>
-  connection.deleteFrom('challenges').where('expires', '<', now).execute();
+/** So many of those that nobody used. */
+export function forgetChallenges(connection: Connection, now: number, limit: number): Promise<DeleteResult> {
+  const over = connection.selectFrom('challenges').select('challenge').where('expires', '<', now).limit(limit);
+  return connection.deleteFrom('challenges').where('challenge', 'in', over).executeTakeFirstOrThrow();
+}
 
 /** Consumes a challenge, whoever presents it. Undefined unless it was given to this account, for this, less than a minute ago. */
 export async function spendChallenge(

@@ -9,6 +9,8 @@ const LATE_MS = 3000;
 const BATCH = 5000;
 /** So long it is not tried again. */
 const PAUSE_MS = 5000;
+/** Of one statement, which has room for so many parameters alone. */
+const MOST_KEYS = 5000;
 /** Of the database: the clocks of the processes may differ. */
 const NOW = sql<number>`extract(epoch from statement_timestamp())::bigint`;
 
@@ -58,7 +60,7 @@ export class SharedCounts {
   async #add(what: string, who: string): Promise<Counted> {
     // An address is personal. No e-mail address holds a space.
     const key = Buffer.from(this.#context.keys.fields.emailIndex(`${what} ${who}`)).toString('base64url');
-    this.#gathering ??= this.#gather();
+    if (!this.#gathering || this.#gathering.added.size >= MOST_KEYS) this.#gathering = this.#gather();
     const { added, counted } = this.#gathering;
     const place = (added.get(key) ?? 0) + 1;
     added.set(key, place);
@@ -71,7 +73,7 @@ export class SharedCounts {
   #gather(): Batch {
     const added = new Map<string, number>();
     const counted = this.#before.then(() => {
-      this.#gathering = undefined;
+      if (this.#gathering?.added === added) this.#gathering = undefined;
       return this.#count(added);
     });
     this.#before = counted.then(ignore, ignore);

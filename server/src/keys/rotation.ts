@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { encryptionKeyOf, ModelGuardError, type RouteAnswer } from '@org/model-guard/server-kit';
 import type { Selectable } from 'kysely';
 import type { Connection, Context, Member } from '../context.js';
+import { afterCommit } from '../database/away.js';
 import type { RotationTable } from '../database/schema.js';
 
 export type Rotation = RouteAnswer<'getRotation'>;
@@ -90,8 +91,10 @@ export async function beginRotation(context: Context, caller: Member, acceptSeco
     if (!written) await keys.discard(to);
     throw error;
   }
-  await keys.reload(db);
-  return await findRotation(db, id);
+  return await afterCommit(async () => {
+    await keys.reload(db);
+    return await findRotation(db, id);
+  });
 }
 
 async function refuseSecond(connection: Connection): Promise<void> {

@@ -3,6 +3,7 @@ import { fingerprintOf, ModelGuardError, type RouteAnswer, type Statement, sayAs
 import type { Transaction } from 'kysely';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
+import { afterCommit } from '../database/away.js';
 import type { Schema } from '../database/schema.js';
 import { noted, noteSigningKey } from './belong.js';
 
@@ -50,7 +51,7 @@ export async function replaceSigningKey(context: Context, caller: Member): Promi
     if (!written) await keys.discard(key);
     throw error;
   }
-  await keys.reload(db);
+  await afterCommit(() => keys.reload(db));
   return { key, previous, fingerprint: fingerprintOf(key) };
 }
 

@@ -1,27 +1,23 @@
 /** Looking at leases, and ending them. */
 import { ModelGuardError, type RouteAnswer, type RouteInput } from '@org/model-guard/server-kit';
-import type { Transaction } from 'kysely';
+import type { DeleteResult } from 'kysely';
 import { recordingRefusals } from '../audit/refused.js';
-import type { Context, Member } from '../context.js';
+import type { Connection, Context, Member } from '../context.js';
 import { datedCursor, datedStart, type Page, pageOf } from '../database/paging.js';
-import type { LeaseTable, Schema } from '../database/schema.js';
+import type { LeaseTable } from '../database/schema.js';
 import { subjectOf } from './entitlements.js';
 
 /** For looking back, long after they ended. */
 const KEPT_SECONDS = 90 * 86_400;
-const BATCH = 5000;
 
-/** In pieces, so that nobody waits to write until all are gone. */
-export async function forgetLeases({ db, now }: Pick<Context, 'db' | 'now'>): Promise<void> {
-  const over = db
+/** So many of those that ended long ago. */
+export function forgetLeases(connection: Connection, now: number, limit: number): Promise<DeleteResult> {
+  const over = connection
     .selectFrom('leases')
     .select('id')
-    .where('not_after', '<', now() - KEPT_SECONDS)
-    .limit(BATCH);
-  for (let more = true; more; ) {
-    const forget = (trx: Transaction<Schema>) => trx.deleteFrom('leases').where('id', 'in', over).executeTakeFirstOrThrow();
-    more = (await db.transaction().execute(forget)).numDeletedRows > 0n;
-  }
+    .where('not_after', '<', now - KEPT_SECONDS)
+    .limit(limit);
+  return connection.deleteFrom('leases').where('id', 'in', over).executeTakeFirstOrThrow();
 }
 
 type Lease = RouteAnswer<'listLeases'>['items'][number];

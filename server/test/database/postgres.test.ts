@@ -85,7 +85,7 @@ describe.skipIf(!onPostgres)('PostgreSQL (only where tests run on it)', () => {
       expect(await count()).toBe('1');
     });
 
-    it('that wait hold no connection: whoever only reads is answered', async () => {
+    it('that wait keep nobody waiting who only reads', async () => {
       let waiting: Promise<void>[] = [];
       await db.transaction().execute(async (trx) => {
         await trx.insertInto('meta').values({ key: 'a', value: 'b' }).execute();

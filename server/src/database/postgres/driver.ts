@@ -11,7 +11,13 @@ const BEGIN = `begin isolation level read committed; select pg_advisory_xact_loc
 
 class OneWriterDriver extends PostgresDriver {
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw(BEGIN));
+    try {
+      await connection.executeQuery(CompiledQuery.raw(BEGIN));
+    } catch (error) {
+      // It has begun where the lock alone failed.
+      await this.rollbackTransaction(connection);
+      throw error;
+    }
   }
 
   /** Fails only with the connection, and that has failed with a better reason before. */

@@ -2,10 +2,11 @@
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import type { PostgresPool } from 'kysely';
 import pg from 'pg';
-import { Gate } from '../../gate.js';
-import { borrowed } from './borrowed.js';
+import { borrowed, type Pools } from './borrowed.js';
 
-const MOST_CONNECTIONS = 10;
+/** More than one, so that the next one waits at the lock already, and one whose connection hangs does not stop the others. */
+const MOST_TRANSACTIONS = 3;
+const MOST_QUERIES = 7;
 /** A replica that hangs or is cut off within a transaction loses it after this: the others wait for its lock. */
 const IDLE_IN_TRANSACTION_MS = 5000;
 /** Longer, so that whoever waits survives the one that hangs. */
@@ -55,9 +56,19 @@ export async function set(client: pg.ClientBase, settings: Readonly<Record<strin
 
 /** A pool that fails with errors of `failures.ts`. */
 export function makePool(url: string): PostgresPool {
+  const pools: Pools = { transactions: poolOf(url, MOST_TRANSACTIONS), queries: poolOf(url, MOST_QUERIES) };
+  return {
+    connect: async () => borrowed(pools),
+    end: async () => {
+      await Promise.all([pools.transactions.end(), pools.queries.end()]);
+    },
+  };
+}
+
+function poolOf(url: string, max: number): pg.Pool {
   const pool = new pg.Pool({
     ...connectionTo(url),
-    max: MOST_CONNECTIONS,
+    max,
     query_timeout: ANSWER_MS,
     // The pool waits for it.
     onConnect: (client) => set(client, SETTINGS),
@@ -65,8 +76,7 @@ export function makePool(url: string): PostgresPool {
   // A connection that ends while nobody uses it is replaced; while somebody does, the query says so.
   pool.on('error', ignore);
   pool.on('connect', (client) => client.on('error', ignore));
-  const turns = new Gate(1);
-  return { connect: async () => borrowed(pool, turns), end: () => pool.end() };
+  return pool;
 }
 
 const ignore = (): void => undefined;
