@@ -65,7 +65,8 @@ export async function startFaultProxy(target: string, plan: Plan, timers: Timers
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen: book.seen,
     faults: (kind) => book.seen.filter(({ fault }) => fault && (kind === undefined || fault.kind === kind)).length,
-    underWay: () => [...open].filter((response) => !held.has(response)).length,
+    // A response that is given a socket which was closed meanwhile never says so.
+    underWay: () => [...open].filter((response) => !held.has(response) && !response.req.socket?.destroyed).length,
     connections: () => promisify(server.getConnections.bind(server))(),
     close: async () => {
       const closed = once(server, 'close');
