@@ -146,7 +146,7 @@ async function fromGuard(name: string, file: string, signer: SigningKey): Promis
   };
 }
 
-it.each(TROUBLES)('give the right bytes or a clear error, in time: $name', async (trouble) => {
+it.each(TROUBLES)('give the right bytes or a clear error, in time: $name', { timeout: 120_000 }, async (trouble) => {
   const tally = await loads.run(trouble, LOADS);
   tallies.push(tally);
   expect(tally.wrong).toEqual([]);
