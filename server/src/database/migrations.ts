@@ -1,7 +1,7 @@
 /** The tables, brought up to date. A migration that was released is never changed; another one follows it. */
 import { type Kysely, type Migration, Migrator, sql } from 'kysely';
 import type { Database } from '../context.js';
-import { firstTables } from './first-migration.js';
+import { firstTables } from './migrations/0001-first.js';
 import type { Words } from './words.js';
 
 const inOrder = (statements: readonly string[]): Migration => ({

@@ -1,6 +1,6 @@
 /** The first tables. What a value may be is said here too, so that a fault of the code does not become a fault of the data. */
 import { ROLES } from '@org/model-guard/server-kit';
-import type { Words } from './words.js';
+import type { Words } from '../words.js';
 
 /** The statements in a database's own words. */
 export function firstTables({ number, bytes, text, table, keyed, passing, isHex }: Words): readonly string[] {
