@@ -20,7 +20,9 @@ import {
   verify,
 } from '../src/index.js';
 import { failureOf } from './support/failures.js';
+import { isPlaintextRegion, mappings, readMapping } from './support/process-memory.js';
 import { seeded } from './support/seed.js';
+import { skipTest } from './support/shared.js';
 import { temporaryFolder } from './support/temp.js';
 
 const base = temporaryFolder('containers');
@@ -35,6 +37,16 @@ const sealing = { recipients: [master, device], signer };
 const opening = { identities: [master], verifier };
 const same = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0;
 writeFileSync(at('My Net.onnx'), plain);
+/** The plaintext regions of this process that hold these bytes, by address. */
+function regionsWith(bytes: Uint8Array): readonly number[] {
+  const found: number[] = [];
+  for (const mapping of mappings(process.pid).filter(isPlaintextRegion))
+    readMapping(process.pid, mapping, bytes.length - 1, (piece) => {
+      const at = Buffer.from(piece.buffer, piece.byteOffset, piece.length).indexOf(bytes);
+      if (at !== -1) found.push(mapping.start);
+    });
+  return found;
+}
 const leftovers = (): string[] => readdirSync(base).filter((name) => name.startsWith('.tmp-'));
 
 describe('encrypt and decrypt', () => {
@@ -108,6 +120,18 @@ describe('a loaded model', () => {
     expect((await failureOf(() => model.read(0, 1))).code).toBe('DISPOSED');
     expect((await failureOf(() => model.protection)).code).toBe('DISPOSED');
     expect(model.metadata.name).toBe('model');
+  });
+
+  it('leaves zeros where the plaintext was: at once after dispose, though an array over it is still held', async (context) => {
+    if (process.platform !== 'linux') skipTest(context, 'only Linux shows what lies in the memory of a process');
+    const model = await decrypt(await container, opening);
+    const held = [model.bytes, await model.read(0, 100)];
+    const marker = plain.subarray(150_000, 150_032);
+    const before = regionsWith(marker);
+    expect(before, 'the plaintext is not seen in its region: the test proves nothing').toHaveLength(1);
+    model.dispose();
+    expect(regionsWith(marker)).toEqual([]);
+    expect(held.map(({ length }) => length)).toEqual([0, 0]);
   });
 
   it('refuses reads in flight, and waits for them when disposed asynchronously', async () => {

@@ -23,6 +23,19 @@ describe('configure', () => {
     expect(configure({ data, publicUrl: 'https://guard.example.com/api/' }, {}).publicUrl).toBe('https://guard.example.com/api');
   });
 
+  it('bounds requests, addresses of parts, and how long log-ins of unknown addresses can be read', () => {
+    expect(configure({ data }, {})).toMatchObject({
+      limits: { address: 600, account: 600, login: 20 },
+      partUrlSeconds: 300,
+      unknownLoginRetentionDays: 30,
+      auditAddresses: 'anonymise',
+      adminEmail: 'admin@localhost',
+      secretsFolder: '/run/secrets',
+      keysFolder: '/somewhere/keys',
+      logLevel: 'info',
+    });
+  });
+
   it.each<[string, Settings]>([
     ['a port that is none', { data, port: 'x' }],
     ['a port that is too high', { data, port: 65_536 }],

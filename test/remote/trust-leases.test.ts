@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Statement } from '../../src/contract/index.js';
-import { load } from '../../src/index.js';
+import { load, memoryStore } from '../../src/index.js';
 import { type FakeClient, fakeClient } from '../support/fake-client.js';
 import { failure, type Model, randomHex } from '../support/fake-guard.js';
 import { codeOf, lease, useTrustLab } from '../support/trust-lab.js';
@@ -67,6 +67,43 @@ describe('a lease', () => {
     await lease(client());
     const challenges = fake.asked.filter(({ name }) => name === 'takeLease').map(({ json }) => json.challenge);
     expect(new Set(challenges).size).toBe(3);
+  });
+});
+
+describe('a kept lease, while the server is away,', () => {
+  const HOUR = 3600;
+  it('opens until its offline-until and not a second longer, with the version named or not', async () => {
+    const state = newState();
+    const one = client({ state });
+    const { offlineUntil } = await one.guard.lease('net@1');
+    // With the big part beside it: only the lease decides.
+    const ref = { name: 'net', version: '1' };
+    const big = memoryStore();
+    const part = fake.models.get('net@1') as Model;
+    await big.putBig(ref, part.bigName, {
+      size: part.big.length,
+      stream: async function* () {
+        yield part.big;
+      },
+      tree: () => new Uint8Array(),
+    });
+    const away = client({ state, device: one.device, url: AWAY });
+    const opens = async (name: string): Promise<boolean> => {
+      try {
+        (await load(name, { from: { small: away.guard, big }, cache: false })).dispose();
+        return true;
+      } catch (error) {
+        expect(['LEASE_EXPIRED', 'SERVER_UNREACHABLE']).toContain((error as { code?: string }).code);
+        return false;
+      }
+    };
+    away.clock.wall = offlineUntil;
+    expect([await opens('net@1'), await opens('net')]).toEqual([true, true]);
+    for (const after of [1, HOUR]) {
+      away.clock.wall = offlineUntil + after;
+      expect([await opens('net@1'), await opens('net')]).toEqual([false, false]);
+      expect(await codeOf(() => away.guard.lease('net@1'))).toBe('LEASE_EXPIRED');
+    }
   });
 });
 

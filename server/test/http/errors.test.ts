@@ -1,8 +1,10 @@
 /** What is refused, and how it is said. If these fail, hostile bodies reach the rooms, or answers tell too much. */
 import { request as plainRequest } from 'node:http';
-import { shapes } from '@org/model-guard/server-kit';
-import type { LightMyRequestResponse } from 'fastify';
+import { ERROR_CODES, ModelGuardError, type ModelGuardErrorCode, shapes } from '@org/model-guard/server-kit';
+import Fastify, { type LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { outcomeOf } from '../../src/audit/refused.js';
+import { registerErrors } from '../../src/http/errors.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 
 let server: TestServer;
@@ -140,6 +142,51 @@ describe('a refusal', () => {
     } finally {
       await faulty.close();
     }
+  });
+});
+
+describe('a code', () => {
+  /** Written by hand. Every code that is not here is the server's own affair: 500, and nothing of its message. */
+  const TOLD: Readonly<Record<number, string>> = {
+    400: `INVALID_ARGUMENT NAME_INVALID PASSWORD_WEAK KEY_INVALID KEY_TYPE_WRONG NOT_A_CONTAINER CONTAINER_TRUNCATED
+      CONTAINER_MALFORMED VERSION_UNSUPPORTED CRITICAL_UNSUPPORTED MANIFEST_INVALID`,
+    401: 'NOT_AUTHENTICATED',
+    403: 'NOT_AUTHORISED DEVICE_NOT_APPROVED DEVICE_REVOKED PROOF_INVALID',
+    404: 'NOT_FOUND',
+    409: `ALREADY_EXISTS SEATS_TAKEN NOT_RELEASED ROLLBACK_REFUSED REFERENCE_MISMATCH PARTS_MISMATCH SIGNATURE_MISSING
+      SIGNATURE_INVALID DIGEST_MISMATCH INTEGRITY_FAILED NO_MATCHING_IDENTITY`,
+    413: 'LIMIT_EXCEEDED',
+    429: 'RATE_LIMITED',
+    // The storage of big parts.
+    503: 'SERVER_UNREACHABLE',
+  };
+  const statuses = new Map(
+    Object.entries(TOLD).flatMap(([status, codes]) => codes.split(/\s+/).map((code) => [code, Number(status)] as const)),
+  );
+  const CODES = Object.keys(ERROR_CODES) as ModelGuardErrorCode[];
+
+  it('has one status, and is told only where it is the caller’s to know', async () => {
+    const app = Fastify();
+    registerErrors(app);
+    for (const code of CODES)
+      app.get(`/${code}`, async () => {
+        throw new ModelGuardError(code, 'the inside of the server');
+      });
+    for (const code of CODES) {
+      const answer = await app.inject({ url: `/${code}` });
+      const status = statuses.get(code) ?? 500;
+      expect([code, answer.statusCode]).toEqual([code, status]);
+      expect(answer.json().error.code).toBe(status < 500 ? code : 'SERVER_FAILED');
+      expect(answer.body.includes('the inside of the server')).toBe(status < 500);
+    }
+    await app.close();
+    for (const code of statuses.keys()) expect(CODES).toContain(code);
+  });
+
+  it('is a denial in the audit log where a right or a state of a right is missing, else a failure', () => {
+    const denied = `NOT_AUTHORISED NOT_FOUND PROOF_INVALID DEVICE_NOT_APPROVED DEVICE_REVOKED NOT_RELEASED SEATS_TAKEN
+      ROLLBACK_REFUSED SIGNATURE_INVALID SIGNATURE_MISSING`.split(/\s+/);
+    expect(CODES.filter((code) => outcomeOf(code) === 'denied').sort()).toEqual(denied.sort());
   });
 });
 
