@@ -10,19 +10,23 @@ export type Database = Kysely<Schema>;
 /** A transaction, or the database where none is needed. */
 export type Connection = Database | Transaction<Schema>;
 
-/** A signing key, and what leads from the first one to it, oldest first. */
+/** A signing key, and what leads from the first one to it, oldest first; beside it the key of checkpoints. */
 export interface Signer {
   readonly key: SigningKey;
+  readonly audit: SigningKey;
   readonly succession: readonly Statement[];
 }
 
 /** The server's keys, opened. `keys/keyring.ts` makes it. */
 export interface Keyring {
-  /** The one that this process has loaded. For whatever is signed: {@link newest}. */
+  /** The ids of the database. */
+  readonly ids: { readonly serverId: string; readonly logId: string };
+  /** The one that this process has loaded. To sign with: {@link newest}. */
   readonly signing: SigningKey;
   /**
-   * What is signed with now, also where another process has replaced the key. Whoever signs two things that belong together asks once.
-   * @throws INTERNAL where its file is not here
+   * What the database says is signed with now: another process may have replaced the key, or an older copy of the database may have taken
+   * its place. Nothing is signed without asking; for two things that belong together, once.
+   * @throws INTERNAL where the key's file is not here · DatabaseAway where it is another server's database
    */
   newest(connection: Connection): Promise<Signer>;
   readonly audit: SigningKey;

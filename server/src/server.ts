@@ -1,5 +1,4 @@
 /** A server from its configuration: everything opened in order, and closed in reverse. */
-import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
@@ -10,6 +9,7 @@ import { makeTokens, type Tokens } from './accounts/tokens.js';
 import { createAuditLog } from './audit/log.js';
 import { type Config, urlOf } from './config.js';
 import type { Context, Database } from './context.js';
+import { type Clock, openClock } from './database/clock.js';
 import { findDatabaseUrl, openDatabase } from './database/open.js';
 import { buildApp } from './http/app.js';
 import { ServerKeyring } from './keys/keyring.js';
@@ -24,7 +24,7 @@ const { version } = createRequire(import.meta.url)('../package.json') as { versi
 /** What tests put in the place of the real one. */
 export interface ServerParts {
   readonly log?: Logger | undefined;
-  /** Seconds since 1970. */
+  /** Seconds since 1970; in the place of the database's clock. */
   readonly now?: (() => number) | undefined;
 }
 
@@ -66,12 +66,14 @@ export async function openServer(given: Config, parts: ServerParts = {}): Promis
   // The public URL is known for certain only once a port is.
   const config: { -readonly [Key in keyof Config]: Config[Key] } = { ...given, databaseUrl: await findDatabaseUrl(given) };
   const log = parts.log ?? makeLog(config);
-  const now = parts.now ?? (() => Math.floor(Date.now() / 1000));
   const listener = await makeListener(config);
   const db = await openDatabase(config);
+  let clock: Clock | undefined;
   try {
+    clock = parts.now ? { now: parts.now, close: () => undefined } : await openClock(db, config, log);
+    const { now } = clock;
     const keys = await ServerKeyring.open(config, db, now);
-    const [serverId, logId] = [await onlyOne(db, 'server_id'), await onlyOne(db, 'log_id')];
+    const { serverId, logId } = keys.ids;
     const audit = createAuditLog({ db, keys, logId, now, config });
     const bigParts = await openParts({ config, db, keys, log, now });
     const context: Context = { config, db, keys, serverId, logId, audit, parts: bigParts, log, now };
@@ -79,26 +81,20 @@ export async function openServer(given: Config, parts: ServerParts = {}): Promis
     const tokens = await makeTokens(context);
     const app = await buildApp(context, { tokens, version, server: listener });
     await app.ready();
-    const { listen, close } = lifeOf(app, db, config);
+    const { listen, close } = lifeOf(app, { db, clock }, config);
     return { app, context, tokens, firstPassword, listen, close };
   } catch (error) {
+    clock?.close();
     await db.destroy();
     throw error;
   }
 }
 
-/** 32 random hex digits, the same ever after. */
-async function onlyOne(db: Database, key: string): Promise<string> {
-  const value = randomBytes(16).toString('hex');
-  await db
-    .insertInto('meta')
-    .values({ key, value })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
-  return (await db.selectFrom('meta').select('value').where('key', '=', key).executeTakeFirstOrThrow()).value;
+interface Opened {
+  readonly db: Database;
+  readonly clock: Clock;
 }
-
-function lifeOf(app: FastifyInstance, db: Database, config: { -readonly [Key in keyof Config]: Config[Key] }) {
+function lifeOf(app: FastifyInstance, { db, clock }: Opened, config: { -readonly [Key in keyof Config]: Config[Key] }) {
   let redirect: Server | undefined;
   let closing: Promise<void> | undefined;
 
@@ -121,6 +117,7 @@ function lifeOf(app: FastifyInstance, db: Database, config: { -readonly [Key in 
       await app.close();
     } finally {
       clearTimeout(late);
+      clock.close();
       await db.destroy();
     }
   };

@@ -30,34 +30,53 @@ export async function makeSharedSecret(place: SecretPlace): Promise<TokenSigner>
 interface Pair {
   readonly kid: string;
   readonly key: CryptoKey;
+  /** The public half, as it stands in the database. */
+  readonly jwk: string;
   /** It signs until then, and is published for a little longer. */
   readonly until: number;
 }
 
-/** EdDSA by a key pair a day, never stored. Its public half is in the database, so that every process of this server knows it. */
+/**
+ * EdDSA by a key pair a day, never stored. Its public half is in the database, so that every process of this server knows it. What is in
+ * this process's memory counts only together with its row: the database may be another one than a moment ago, restored or failed over to.
+ */
 export function tokenKeys({ db, now }: Pick<Context, 'db' | 'now'>): TokenSigner {
   let pair: Promise<Pair> | undefined;
-  const known = new Map<string, { readonly key: CryptoKey; readonly expires: number }>();
+  /** Keys by name, read from the text that their row holds. */
+  const read = new Map<string, { readonly jwk: string; readonly key: CryptoKey; readonly expires: number }>();
 
   const make = async (): Promise<Pair> => {
     const { privateKey, publicKey } = await generateKeyPair('EdDSA', { crv: 'Ed25519' });
     const kid = randomBytes(16).toString('hex');
-    const until = now() + DAY;
-    const jwk = { ...(await exportJWK(publicKey)), kid, alg: 'EdDSA', use: 'sig' };
-    await db.transaction().execute(async (trx) => {
-      await trx.deleteFrom('token_keys').where('expires', '<=', now()).execute();
-      await trx
-        .insertInto('token_keys')
-        .values({ kid, jwk: JSON.stringify(jwk), expires: until + OVERLAP })
-        .execute();
-    });
-    return { kid, key: privateKey, until };
+    const jwk = JSON.stringify({ ...(await exportJWK(publicKey)), kid, alg: 'EdDSA', use: 'sig' });
+    return { kid, key: privateKey, jwk, until: now() + DAY };
+  };
+
+  const current = async (): Promise<Pair> => {
+    if (!pair || (await pair).until <= now()) {
+      const made = make();
+      pair = made;
+      // A failure is this caller's; the next one tries again.
+      made.catch(() => {
+        if (pair === made) pair = undefined;
+      });
+    }
+    return pair;
+  };
+
+  /** Writes its row, or writes it again. No transaction: it waits for no other writer, and two of the same do no harm. */
+  const publish = async ({ kid, jwk, until }: Pair): Promise<void> => {
+    const there = await db.selectFrom('token_keys').select('kid').where('kid', '=', kid).executeTakeFirst();
+    if (there) return;
+    await db.deleteFrom('token_keys').where('expires', '<=', now()).execute();
+    await db
+      .insertInto('token_keys')
+      .values({ kid, jwk, expires: until + OVERLAP })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
   };
 
   const find = async (kid: string): Promise<CryptoKey> => {
-    for (const [name, { expires }] of known) if (expires <= now()) known.delete(name);
-    const before = known.get(kid);
-    if (before) return before.key;
     const row = await db
       .selectFrom('token_keys')
       .select(['jwk', 'expires'])
@@ -65,23 +84,20 @@ export function tokenKeys({ db, now }: Pick<Context, 'db' | 'now'>): TokenSigner
       .where('expires', '>', now())
       .executeTakeFirst();
     if (!row) throw new errors.JWKSNoMatchingKey();
+    const before = read.get(kid);
+    if (before?.jwk === row.jwk) return before.key;
+    for (const [name, { expires }] of read) if (expires <= now()) read.delete(name);
     const key = (await importJWK(JSON.parse(row.jwk) as JWK, 'EdDSA')) as CryptoKey;
-    known.set(kid, { key, expires: row.expires });
+    read.set(kid, { ...row, key });
     return key;
   };
 
   return {
     algorithm: 'EdDSA',
     async signing() {
-      if (!pair || (await pair).until <= now()) {
-        const made = make();
-        pair = made;
-        // A failure is this caller's; the next one tries again.
-        made.catch(() => {
-          if (pair === made) pair = undefined;
-        });
-      }
-      return pair;
+      const own = await current();
+      await publish(own);
+      return own;
     },
     async verifying(kid) {
       if (kid === undefined || !KID.test(kid)) throw new errors.JWKSNoMatchingKey();

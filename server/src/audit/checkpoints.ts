@@ -34,7 +34,8 @@ export async function latestCheckpoint(context: Context): Promise<Checkpoint | u
 export const checkpointNow = (context: Context): Promise<Checkpoint> =>
   context.db.transaction().execute(async (trx) => {
     const { seq, head } = await lastEvent(trx);
-    const checkpoint = signCheckpoint(context.keys.audit, { logId: context.logId, seq, head: hex(head), time: context.now() });
+    const { audit } = await context.keys.newest(trx);
+    const checkpoint = signCheckpoint(audit, { logId: context.logId, seq, head: hex(head), time: context.now() });
     await keep(trx, checkpoint);
     return checkpoint;
   });

@@ -4,6 +4,7 @@ import type { Context } from '../context.js';
 import { DatabaseAway } from '../database/away.js';
 import { checkWritable } from '../database/writable.js';
 import { inTime, NotInTime } from '../in-time.js';
+import { demandCurrentKey } from '../keys/wrapping.js';
 import { implement } from './implement.js';
 
 /** A balancer asks again soon, and takes no answer for a bad one. */
@@ -20,7 +21,8 @@ export function registerHealth(app: FastifyInstance, context: Context): void {
 }
 
 async function canServe(context: Context): Promise<void> {
-  // A replica that cannot sign with the newest key serves nobody.
+  // The keys that the database names, which may be another one than a minute ago: without them nothing is signed, and nothing opened.
   await context.keys.newest(context.db);
+  await demandCurrentKey(context);
   await checkWritable(context);
 }

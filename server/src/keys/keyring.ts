@@ -13,7 +13,7 @@ import {
 import type { Transaction } from 'kysely';
 import type { Connection, Database, Keyring, Signer } from '../context.js';
 import type { Schema } from '../database/schema.js';
-import { checkKeysBelong } from './belong.js';
+import { checkKeysBelong, type DatabaseIds, type Identity, identify, markOf, signingKeyOf } from './belong.js';
 import {
   candidates,
   encryptionKeyFile,
@@ -34,16 +34,19 @@ export class ServerKeyring implements Keyring {
   readonly #keys = new Map<string, DeviceKey>();
   #current = '';
   #signer: Signer;
+  readonly #identity: Identity;
   #reloading: Promise<unknown> = Promise.resolve();
 
   private constructor(
     places: Places,
+    readonly ids: DatabaseIds,
     signing: SigningKey,
     readonly audit: SigningKey,
     readonly fields: FieldCipher,
   ) {
     this.#places = places;
-    this.#signer = { key: signing, succession: [] };
+    this.#signer = { key: signing, audit, succession: [] };
+    this.#identity = { ...ids, ...markOf({ signing, audit, fields }) };
   }
 
   /**
@@ -67,7 +70,7 @@ export class ServerKeyring implements Keyring {
         if ((await newestSuccessor(db)) !== newest) continue;
         throw error;
       }
-      const keyring = new ServerKeyring(places, signing, audit, fields);
+      const keyring = new ServerKeyring(places, await identify(db), signing, audit, fields);
       await keyring.#openEncryptionKeys(db, now);
       return keyring;
     }
@@ -78,8 +81,8 @@ export class ServerKeyring implements Keyring {
   }
 
   async newest(db: Connection): Promise<Signer> {
-    const newest = await newestSuccessor(db);
-    if (newest !== undefined && newest !== this.signing.publicKey.toString()) await this.#next(() => this.#reloadSigning(db));
+    const named = await signingKeyOf(db, this.#identity);
+    if (named !== this.signing.publicKey.toString()) await this.#next(() => this.#reloadSigning(db));
     return this.#signer;
   }
 
@@ -145,22 +148,11 @@ export class ServerKeyring implements Keyring {
   }
 
   async #reloadSigning(db: Connection): Promise<void> {
-    const { statements: succession, newest } = await readSuccession(db);
-    const known = newest === undefined || newest === this.signing.publicKey.toString();
-    this.#signer = { key: known ? this.signing : await this.#readSuccessor(newest), succession };
-  }
-
-  async #readSuccessor(key: string): Promise<SigningKey> {
-    const file = signingKeyFile(this.#places.keysFolder, key);
-    try {
-      return await readKey<SigningKey>(SigningKey, file, this.#places);
-    } catch (cause) {
-      // Signing with the one before would undo the replacement.
-      throw new ModelGuardError('INTERNAL', `The signing key ${key} cannot be read from ${file}`, {
-        cause,
-        advice: 'All processes of a server share one keys folder.',
-      });
-    }
+    // In this order: a chain that is empty afterwards was empty when the first key was named.
+    const named = await signingKeyOf(db, this.#identity);
+    const { statements: succession, newest = named } = await readSuccession(db);
+    const key = newest === this.signing.publicKey.toString() ? this.signing : await findSigningKey(this.#places, newest);
+    this.#signer = { key, audit: this.audit, succession };
   }
 
   async #reloadEncryption(db: Connection): Promise<void> {
@@ -207,6 +199,35 @@ const isKept = async (db: Connection, key: string): Promise<boolean> =>
   (await db.selectFrom('encryption_keys').select('key').where('key', '=', key).where('state', '!=', 'removed').execute()).length >
   0;
 
+/** The signing key of that name: in its own file as a successor, else where the first one is. */
+async function findSigningKey(places: Places, name: string): Promise<SigningKey> {
+  const { keysFolder, secretsFolder } = places;
+  const files = [signingKeyFile(keysFolder, name), secretFile(secretsFolder, 'signing'), ownFile(keysFolder, 'signing')];
+  try {
+    for (const file of files) {
+      const key = (await exists(file)) ? await readKey<SigningKey>(SigningKey, file, places) : undefined;
+      if (key?.publicKey.toString() === name) return key;
+    }
+  } catch (cause) {
+    throw noSigningKey(name, files, cause);
+  }
+  throw noSigningKey(name, files);
+}
+
+/** Signing with another one, an earlier or a later, would speak for a server that the database does not know. */
+const noSigningKey = (name: string, files: readonly string[], cause?: unknown): ModelGuardError =>
+  new ModelGuardError(
+    'INTERNAL',
+    `The signing key ${name}, which the database names, cannot be read from ${files.join(' or ')}`,
+    {
+      cause,
+      advice: 'All processes of a server share one keys folder; a database that is restored needs the keys of its time.',
+    },
+  );
+
+const secretFile = (folder: string, name: string): string => join(folder, `model_guard_${name}_key`);
+const ownFile = (folder: string, name: string): string => join(folder, `${name}.key`);
+
 /** The newest successor of the first signing key, unless it was moved to where the first one was. */
 async function openSuccessor(places: Places, newest: string | undefined): Promise<SigningKey | undefined> {
   const file = newest !== undefined && signingKeyFile(places.keysFolder, newest);
@@ -215,9 +236,9 @@ async function openSuccessor(places: Places, newest: string | undefined): Promis
 
 /** `<secrets>/model_guard_<name>_key`, else `<keys>/<name>.key`, which is made where a new server has neither. */
 async function openOrMake<Key extends Saved>(kind: KeyClass<Key>, places: Places, name: string, fresh: boolean): Promise<Key> {
-  const secret = join(places.secretsFolder, `model_guard_${name}_key`);
+  const secret = secretFile(places.secretsFolder, name);
   if (await exists(secret)) return readKey(kind, secret, places);
-  const file = join(places.keysFolder, `${name}.key`);
+  const file = ownFile(places.keysFolder, name);
   if (!(await exists(file))) {
     if (!fresh)
       throw new ModelGuardError('NOT_FOUND', `The key ${file} is missing, and the database was made with it`, {

@@ -34,6 +34,15 @@ async function currentKey(connection: Connection): Promise<string> {
   return key;
 }
 
+/** @throws INTERNAL where the key that the database calls the current one is not here: an older copy may name one that is destroyed. */
+export async function demandCurrentKey(context: Context): Promise<void> {
+  const name = await currentKey(context.db);
+  if (!(await findKey(context, name)))
+    throw new ModelGuardError('INTERNAL', `The encryption key ${name}, which the database names, is not here`, {
+      advice: 'Restore the key files that belong to this database.',
+    });
+}
+
 /** The keys that publishers may have encrypted to: the current one, and retiring ones until their date. */
 export async function acceptedKeys(context: Context): Promise<readonly DeviceKey[]> {
   const { db, now } = context;

@@ -184,6 +184,41 @@ describe('the keys of tokens', () => {
   });
 });
 
+describe('a database that was restored under a running server', () => {
+  const forget = () => server.context.db.deleteFrom('token_keys').execute();
+  const kidOf = (token: string) => decodeProtectedHeader(token).kid;
+  const published = async (): Promise<unknown[]> => (await jwks()).keys.map(({ kid }: { kid: string }) => kid);
+
+  it('knows the key of a token before the token is handed out', async () => {
+    await server.token('operator');
+    await forget();
+    const token = await server.token('operator');
+    expect(await published()).toEqual([kidOf(token)]);
+    expect(await status(token)).toBe(200);
+  });
+
+  it('has the last word on a key that this process still remembers', async () => {
+    const token = await server.token('operator');
+    expect(await status(token)).toBe(200);
+    await forget();
+    expect(await status(token)).toBe(401);
+    await server.token('operator');
+    expect(await status(token)).toBe(200);
+  });
+
+  it('keeps the keys of every process that goes on', async () => {
+    const other = await otherProcess();
+    const issue = () => other.issue({ id: server.accounts.operator.id, role: 'operator', epoch: 0 });
+    await issue();
+    await server.token('operator');
+    await forget();
+    const { token: theirs } = await issue();
+    const own = await server.token('operator');
+    expect(new Set(await published())).toEqual(new Set([kidOf(theirs), kidOf(own)]));
+    expect([await status(theirs), await status(own)]).toEqual([200, 200]);
+  });
+});
+
 describe('HS256', () => {
   it('takes a secret of 32 bytes, publishes nothing, and takes no EdDSA', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'guard-secrets-'));

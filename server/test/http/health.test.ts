@@ -44,7 +44,7 @@ it.skipIf(!onPostgres)('it is not where nothing can be written', () =>
 
 it.skipIf(!onPostgres)('nor where the database leaves it waiting', () =>
   withServer(async (server, database) => {
-    await whileLocked('successions', database, async () => {
+    await whileLocked('meta', database, async () => {
       expect((await server.request(undefined, 'ready')).statusCode).toBe(503);
     });
     // Not when the database itself had enough of it.

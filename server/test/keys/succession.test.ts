@@ -180,6 +180,87 @@ describe('nothing by halves', () => {
   });
 });
 
+describe('an older copy of the database, in its place while the server runs', () => {
+  /** Takes back every replacement of the signing key, as the copy has it. */
+  async function failOver(): Promise<void> {
+    const { db } = server.context;
+    const { value } = await db.selectFrom('meta').select('value').where('key', '=', 'keys').executeTakeFirstOrThrow();
+    await db.deleteFrom('successions').execute();
+    const keys = JSON.stringify({ ...JSON.parse(value), signing: first });
+    await db.updateTable('meta').set({ value: keys }).where('key', '=', 'keys').execute();
+  }
+  const signers = async (): Promise<unknown[]> => [
+    (await facts()).server.key,
+    (await server.request(undefined, 'jwks')).json().statement.key,
+  ];
+  const ready = async (): Promise<number> => (await server.request(undefined, 'ready')).statusCode;
+
+  it('is signed for by the key that it names', async () => {
+    const { key } = await replaced();
+    expect(await signers()).toEqual([key, key]);
+    await failOver();
+    expect(await signers()).toEqual([first, first]);
+    expect((await facts()).succession).toEqual([]);
+    expect(await ready()).toBe(200);
+  });
+
+  it.each([
+    ['an earlier successor', async () => (await replaced()).key],
+    ['the first one, mounted as a secret', async () => first],
+  ])('that names %s', async (_, prepare) => {
+    const secrets = join(server.folder, 'secrets');
+    await mkdir(secrets);
+    await rename(join(server.config.keysFolder, 'signing.key'), join(secrets, 'model_guard_signing_key'));
+    const named = await prepare();
+    const { db } = server.context;
+    const [meta, links] = [
+      await db.selectFrom('meta').selectAll().execute(),
+      await db.selectFrom('successions').selectAll().execute(),
+    ];
+    await replaced();
+    await db.deleteFrom('successions').execute();
+    if (links.length > 0) await db.insertInto('successions').values(links).execute();
+    for (const { key, value } of meta) await db.updateTable('meta').set({ value }).where('key', '=', key).execute();
+    expect(await signers()).toEqual([named, named]);
+    expect((await facts()).succession).toHaveLength(links.length);
+  });
+
+  it('whose key is gone is not signed for at all, and the server is not ready', async () => {
+    await replaced();
+    await rm(join(server.config.keysFolder, 'signing.key'));
+    await failOver();
+    expect(await ready()).toBe(500);
+    for (const name of ['server', 'jwks'] as const)
+      expect(said(await server.request('operator', name))).toBe('500 SERVER_FAILED');
+    expect(
+      server.logged.some(({ err }) => JSON.stringify(err)?.includes(`The signing key ${first}, which the database names`)),
+    ).toBe(true);
+  });
+
+  it.each(['server_id', 'log_id', 'keys'])('of another server (%s) is not signed for at all', async (key) => {
+    const { db } = server.context;
+    const { value } = await db.selectFrom('meta').select('value').where('key', '=', key).executeTakeFirstOrThrow();
+    const other = key === 'keys' ? JSON.stringify({ ...JSON.parse(value), audit: first }) : '0'.repeat(32);
+    await db.updateTable('meta').set({ value: other }).where('key', '=', key).execute();
+    expect(await ready()).toBe(503);
+    for (const name of ['server', 'jwks'] as const) expect((await server.request('operator', name)).statusCode).toBe(503);
+    expect((await server.request('admin', 'auditCheckpoint')).statusCode).toBe(503);
+    await db.updateTable('meta').set({ value }).where('key', '=', key).execute();
+    expect(await ready()).toBe(200);
+  });
+
+  it('that names an encryption key which is destroyed makes the server not ready', async () => {
+    const { db } = server.context;
+    await db.updateTable('encryption_keys').set({ state: 'retiring', until: 0 }).execute();
+    const lost = { key: `mgx1:${'A'.repeat(43)}`, state: 'current', until: null, created: 0 } as const;
+    await db.insertInto('encryption_keys').values(lost).execute();
+    expect(await ready()).toBe(500);
+    await db.deleteFrom('encryption_keys').where('key', '=', lost.key).execute();
+    await db.updateTable('encryption_keys').set({ state: 'current', until: null }).execute();
+    expect(await ready()).toBe(200);
+  });
+});
+
 describe('clients', () => {
   const plain = new Uint8Array(randomBytes(100_000));
   const signer = SigningKey.generate();

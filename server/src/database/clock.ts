@@ -1,0 +1,79 @@
+/**
+ * The server's time is the database's: processes that share a database share its clock too, so that none of them ends or deletes what is
+ * not over for the others (docs/decisions/0024-the-time-is-the-databases.md).
+ */
+import { sql } from 'kysely';
+import type { Logger } from 'pino';
+import type { Config } from '../config.js';
+import type { Database } from '../context.js';
+
+/** Between two readings. Until the next one the time goes on by the seconds that have passed here, whatever happens to the wall clock. */
+const READ_EVERY_MS = 10_000;
+/** A reading that took longer than this is not used: it could be wrong by half of it. */
+const LATE_MS = 2000;
+/** Differences between this machine and the database that are worth a warning, in seconds: clients bear 120. */
+const WARNED_SECONDS = 30;
+
+export interface Clock {
+  /** Seconds since 1970. */
+  readonly now: () => number;
+  close(): void;
+}
+
+/** Where the time comes from. */
+export interface ClockSource {
+  /** The database's time, in seconds since 1970. */
+  read(): Promise<number>;
+  /** Milliseconds that only grow. */
+  uptime(): number;
+  /** This machine's wall clock, in milliseconds since 1970. */
+  wall(): number;
+}
+
+/** The clock of the database; of this machine where the database is a file of it. */
+export async function openClock(db: Database, { databaseUrl }: Pick<Config, 'databaseUrl'>, log: Logger): Promise<Clock> {
+  if (databaseUrl === undefined) return { now: () => Math.floor(Date.now() / 1000), close: () => undefined };
+  const read = async (): Promise<number> => {
+    const { rows } = await sql<{ seconds: number }>`select extract(epoch from clock_timestamp())::float8 as seconds`.execute(db);
+    return Number(rows[0]?.seconds);
+  };
+  const clock = new DatabaseClock({ read, uptime: () => performance.now(), wall: () => Date.now() }, log);
+  await clock.measure();
+  const timer = setInterval(() => void clock.measure().catch(() => undefined), READ_EVERY_MS).unref();
+  return { now: clock.now, close: () => clearInterval(timer) };
+}
+
+/** Keeps the difference between the database's time and the time since this process started. */
+export class DatabaseClock {
+  readonly #source: ClockSource;
+  readonly #log: Pick<Logger, 'warn'>;
+  /** Seconds between 1970 and the start of `uptime`. */
+  #origin: number | undefined;
+  #warned = false;
+
+  constructor(source: ClockSource, log: Pick<Logger, 'warn'>) {
+    this.#source = source;
+    this.#log = log;
+  }
+
+  readonly now = (): number => {
+    if (this.#origin === undefined) throw new TypeError('the clock of the database was not read yet');
+    return Math.floor(this.#origin + this.#source.uptime() / 1000);
+  };
+
+  /** Reads the database's clock. A failure leaves the time as it goes on here; the first reading must succeed. */
+  async measure(): Promise<void> {
+    const { read, uptime, wall } = this.#source;
+    const before = uptime();
+    const seconds = await read();
+    const took = uptime() - before;
+    if (!Number.isFinite(seconds)) throw new TypeError('the database does not say what time it is');
+    if (this.#origin !== undefined && took > LATE_MS) return;
+    this.#origin = seconds - (before + took / 2) / 1000;
+    const ahead = Math.round(wall() / 1000 - seconds);
+    const far = Math.abs(ahead) > WARNED_SECONDS;
+    if (far && !this.#warned)
+      this.#log.warn({ ahead_seconds: ahead }, "this machine's clock is not the database's: the server goes by the database's");
+    this.#warned = far;
+  }
+}
