@@ -89,6 +89,32 @@ run('import', process.execPath, ['esm.mjs']);
 run('require', process.execPath, ['common.cjs']);
 run('keys pass between import and require', process.execPath, ['both.mjs']);
 
+// The environment leads to something else: refused. The program itself names a copy: taken, by both copies of the package.
+const addon = files.find((file) => file.endsWith('.node'));
+const elsewhere = path.join(temporary, 'elsewhere');
+mkdirSync(path.join(elsewhere, 'build/Release'), { recursive: true });
+const own = path.join(elsewhere, 'build/Release/own.node');
+cpSync(path.join(project, 'node_modules/@org/model-guard', addon), own);
+writeFileSync(
+  path.join(project, 'steered.cjs'),
+  `try { require('@org/model-guard').MasterKey.generate(); } catch (error) { if (error.code === 'NATIVE_UNTRUSTED') process.exit(0); throw error; }
+throw new Error('the environment chose the addon');`,
+);
+writeFileSync(
+  path.join(project, 'named.mjs'),
+  `import { createRequire } from 'node:module';
+import * as esm from '@org/model-guard';
+const require = createRequire(import.meta.url);
+const cjs = require('@org/model-guard');
+esm.useNativeAddon(${JSON.stringify(own)});
+await esm.encrypt(new Uint8Array(3), { name: 'm', version: '1', recipients: [cjs.MasterKey.generate()] });
+const loaded = Object.keys(require.cache).filter((file) => file.endsWith('.node'));
+if (loaded.join() !== ${JSON.stringify(own)}) throw new Error('loaded: ' + loaded);`,
+);
+const env = { ...process.env, '@ORG/MODEL_GUARD_PREBUILD': elsewhere };
+run('the environment does not choose the addon', process.execPath, ['steered.cjs'], { env });
+run('the program does, for import and require', process.execPath, ['named.mjs'], { env });
+
 const typed = `import { load, migrate, type GuardedModel, fileStore, MasterKey, ModelGuardError } from '@org/model-guard';
 import { decryptFile, LegacyKey } from '@org/model-guard/legacy';
 export async function first(file: string): Promise<number> {

@@ -148,6 +148,14 @@ export const ERROR_CODES = {
     exit: 4,
     advice: "Tell the server's administrator: it was set back to an earlier state, or its log was rewritten.",
   },
+  FILE_UNSAFE: {
+    exit: 6,
+    advice: 'Check what the file says, then take the right to write from other users (`chmod go-w`, `chown`).',
+  },
+  NATIVE_UNTRUSTED: {
+    exit: 1,
+    advice: 'Unset the variable, or install the package again. A program that brings its own build names it with useNativeAddon.',
+  },
   NATIVE_UNAVAILABLE: { exit: 1, advice: 'Install it where the native addon can be built or has a prebuilt binary.' },
 } as const satisfies Record<string, { readonly exit: number; readonly advice: string }>;
 

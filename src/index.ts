@@ -20,6 +20,7 @@ export {
 export { load } from './load.js';
 export { migrate } from './migrate.js';
 export type { GuardedFile, GuardedModel, LoadedMetadata } from './model.js';
+export { useNativeAddon } from './native/addon.js';
 export type { Progress, ProgressPhase, RunOptions } from './native/work.js';
 export { protect } from './protect.js';
 export { rekey } from './rekey.js';

@@ -1,36 +1,81 @@
-/** An installation without its addon still imports, and says at first use what to do. */
+/**
+ * Which addon a process loads. An installation without one still imports, and says at first use what to do. If the rest fails, the
+ * environment replaces the code that makes every check.
+ */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { build } from 'tsup';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { useNativeAddon } from '../src/native/addon.js';
 import { projectRoot } from './support/shared.js';
 import { temporaryFolder } from './support/temp.js';
 
+const PACKAGE = '@org/model-guard';
+const VARIABLE = '@ORG/MODEL_GUARD_PREBUILD';
 const base = temporaryFolder('no-addon');
+/** The addon of this tree, as node-gyp writes it. */
+const built = path.join(projectRoot, 'build/Release/model_guard.node');
 
-function install(folder: string, name: string): string {
+beforeAll(async () => {
+  // One file of the sources as they are: a child that compiles them starts twenty times slower.
+  await build({
+    config: false,
+    silent: true,
+    entry: { index: path.join(projectRoot, 'src/index.ts') },
+    format: ['esm'],
+    target: 'node20',
+    outDir: path.join(base, 'dist'),
+    dts: false,
+  });
+});
+
+function install(folder: string, name = PACKAGE): string {
   const root = path.join(base, folder);
   mkdirSync(root);
-  cpSync(path.join(projectRoot, 'src'), path.join(root, 'src'), { recursive: true });
+  cpSync(path.join(base, 'dist'), path.join(root, 'dist'), { recursive: true });
   symlinkSync(path.join(projectRoot, 'node_modules'), path.join(root, 'node_modules'));
   writeFileSync(path.join(root, 'package.json'), JSON.stringify({ name, version: '0.0.0', type: 'module' }));
   return root;
 }
 
-function firstUse(root: string): { code: string; message: string } {
+/** A file in a new folder; returns its path. */
+function put(file: string, bytes: string | { readonly copyOf: string }): string {
+  mkdirSync(path.dirname(file), { recursive: true });
+  if (typeof bytes === 'string') writeFileSync(file, bytes);
+  else cpSync(bytes.copyOf, file);
+  return file;
+}
+
+const native = (root: string): string => path.join(root, 'build/Release/model_guard.node');
+const prebuild = (root: string): string => path.join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'node.napi.node');
+/** Not an addon. An attempt to load it would be another error than the one for its place. */
+const FOREIGN = 'not an addon';
+
+interface Result {
+  readonly code?: string;
+  readonly message?: string;
+  readonly loaded?: boolean;
+}
+
+/** Runs `lines` and then the first use. */
+function firstUse(root: string, { lines = '', env = {} }: { lines?: string; env?: Record<string, string> } = {}): Result {
   const script = `
-    import { MasterKey } from './src/index.ts';
-    try { MasterKey.generate(); } catch (error) { console.log(JSON.stringify({ code: error.code, message: error.message })); }`;
-  // node-gyp-build looks elsewhere where such a variable says so.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.endsWith('_PREBUILD')));
-  const node = ['--import', 'tsx', '--input-type=module', '-e', script];
-  const { stdout } = spawnSync(process.execPath, node, { cwd: root, env, encoding: 'utf8' });
-  return JSON.parse(stdout) as { code: string; message: string };
+    import { MasterKey, useNativeAddon } from './dist/index.js';
+    try {
+      ${lines}
+      MasterKey.generate();
+      console.log(JSON.stringify({ loaded: true }));
+    } catch (error) { console.log(JSON.stringify({ code: error.code, message: error.message })); }`;
+  const node = ['--input-type=module', '-e', script];
+  const { stdout, stderr } = spawnSync(process.execPath, node, { cwd: root, env: { ...process.env, ...env }, encoding: 'utf8' });
+  if (stdout === '') throw new Error(stderr);
+  return JSON.parse(stdout) as Result;
 }
 
 describe('without the addon', () => {
   it('the first use says how to get it', () => {
-    expect(firstUse(install('missing', '@org/model-guard'))).toEqual({
+    expect(firstUse(install('missing'))).toEqual({
       code: 'NATIVE_UNAVAILABLE',
       message: expect.stringMatching(/npm rebuild @org\/model-guard|runs on Linux/),
     });
@@ -41,5 +86,114 @@ describe('without the addon', () => {
       code: 'NATIVE_UNAVAILABLE',
       message: expect.stringContaining('external to your bundler'),
     });
+  });
+});
+
+describe("the package's own addon", () => {
+  it.each([
+    ['build/Release', native],
+    ['prebuilds', prebuild],
+  ])('is loaded from %s', (folder, place) => {
+    const root = install(`own-${path.basename(folder)}`);
+    put(place(root), { copyOf: built });
+    expect(firstUse(root)).toEqual({ loaded: true });
+  });
+
+  it('is loaded where a link leads to the package', () => {
+    const root = install('linked');
+    put(native(root), { copyOf: built });
+    const link = path.join(base, 'link-to-linked');
+    symlinkSync(root, link);
+    expect(firstUse(link)).toEqual({ loaded: true });
+  });
+});
+
+describe('another addon', () => {
+  it.each([
+    ['build/Release', native],
+    ['prebuilds', prebuild],
+  ])('is refused where the variable leads to its %s, and both are named', (folder, place) => {
+    const root = install(`steered-${path.basename(folder)}`);
+    put(native(root), { copyOf: built });
+    const elsewhere = path.join(base, `elsewhere-${path.basename(folder)}`);
+    const file = put(place(elsewhere), FOREIGN);
+    const { code, message } = firstUse(root, { env: { [VARIABLE]: elsewhere } });
+    expect(code).toBe('NATIVE_UNTRUSTED');
+    for (const named of [VARIABLE, elsewhere, file]) expect(message).toContain(named);
+  });
+
+  it('is refused beside the folders that hold the own one, whose names begin alike', () => {
+    const root = install('alike');
+    put(native(root), { copyOf: built });
+    const file = put(path.join(root, 'prebuilds-of-others/build/Release/x.node'), FOREIGN);
+    const { code, message } = firstUse(root, { env: { [VARIABLE]: path.join(root, 'prebuilds-of-others') } });
+    expect({ code, message }).toEqual({ code: 'NATIVE_UNTRUSTED', message: expect.stringContaining(file) });
+  });
+
+  it('is refused as a debug build', () => {
+    const root = install('debug');
+    const file = put(path.join(root, 'build/Debug/model_guard.node'), FOREIGN);
+    expect(firstUse(root)).toEqual({ code: 'NATIVE_UNTRUSTED', message: expect.stringContaining(file) });
+  });
+
+  it('is refused beside the executable, also where PREBUILDS_ONLY passes over the own build', () => {
+    const root = install('beside');
+    put(native(root), { copyOf: built });
+    const file = put(prebuild(path.join(base, 'program')), FOREIGN);
+    const lines = `process.execPath = ${JSON.stringify(path.join(base, 'program/node'))};`;
+    expect(firstUse(root, { lines })).toEqual({ loaded: true });
+    expect(firstUse(root, { lines, env: { PREBUILDS_ONLY: '1' } })).toEqual({
+      code: 'NATIVE_UNTRUSTED',
+      message: expect.stringContaining(file),
+    });
+  });
+
+  it('is refused where the own folder has a link to it', () => {
+    const root = install('planted');
+    mkdirSync(path.dirname(native(root)), { recursive: true });
+    const file = put(path.join(base, 'planted-elsewhere/model_guard.node'), FOREIGN);
+    symlinkSync(file, native(root));
+    expect(firstUse(root)).toEqual({ code: 'NATIVE_UNTRUSTED', message: expect.stringContaining(file) });
+  });
+});
+
+describe('useNativeAddon', () => {
+  const use = (file: string): string => `useNativeAddon(${JSON.stringify(file)});`;
+
+  it('names the addon of a bundle, whatever the variable says', () => {
+    const root = install('bundle-with-addon', 'some-app');
+    const file = put(path.join(root, 'addons/model_guard.node'), { copyOf: built });
+    expect(firstUse(root, { lines: use(file), env: { [VARIABLE]: path.join(base, 'nowhere') } })).toEqual({ loaded: true });
+  });
+
+  it('says where nothing is', () => {
+    const missing = path.join(base, 'missing.node');
+    expect(firstUse(install('named-missing', 'some-app'), { lines: use(missing) })).toEqual({
+      code: 'NATIVE_UNAVAILABLE',
+      message: expect.stringContaining(missing),
+    });
+  });
+
+  it('is refused after the first use', () => {
+    const root = install('late');
+    put(native(root), { copyOf: built });
+    expect(firstUse(root, { lines: `MasterKey.generate(); ${use(built)}` })).toMatchObject({ code: 'IN_USE' });
+  });
+
+  it.each(['model_guard.node', './model_guard.node', '/etc/passwd', '', undefined])(
+    'takes an absolute path to a .node file only, not %j',
+    (file) => {
+      expect(() => useNativeAddon(file as string)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+    },
+  );
+
+  it('holds for every copy of the package in the process', () => {
+    const [one, other] = [install('copy-one', 'app-one'), install('copy-other', 'app-other')];
+    const lines = `
+      ${use(built)}
+      const other = await import(${JSON.stringify(path.join(other, 'dist/index.js'))});
+      const { encrypt } = await import('./dist/index.js');
+      await encrypt(new Uint8Array(3), { name: 'm', version: '1', recipients: [other.MasterKey.generate()] });`;
+    expect(firstUse(one, { lines })).toEqual({ loaded: true });
   });
 });

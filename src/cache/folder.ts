@@ -1,31 +1,17 @@
 /** The folder of the cache: made for this user alone, and not used where somebody else could have made it. */
 import type { Stats } from 'node:fs';
 import { lstat, mkdir } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { dirname, isAbsolute, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { hasCode, ModelGuardError } from '../errors.js';
 import { attempt } from '../files.js';
+import { userFolder } from '../user-folder.js';
 
 const PRIVATE = 0o700;
 const ADVICE =
   'Remove it, or give the cache another folder (cache: { folder }, --cache-folder), or none (cache: false, --no-cache).';
 
 /** Where big parts are kept unless the caller says otherwise; undefined where there is no home folder. */
-export function defaultCacheFolder(): string | undefined {
-  const { XDG_CACHE_HOME: given } = process.env;
-  // The XDG specification: a relative path is to be ignored.
-  const base = given !== undefined && isAbsolute(given) ? given : homeCache();
-  return base === undefined ? undefined : join(base, 'model-guard');
-}
-
-function homeCache(): string | undefined {
-  try {
-    const home = homedir();
-    return isAbsolute(home) ? join(home, '.cache') : undefined;
-  } catch {
-    return undefined;
-  }
-}
+export const defaultCacheFolder = (): string | undefined => userFolder('XDG_CACHE_HOME');
 
 /** PERMISSION_DENIED for what belongs to neither this user nor root. */
 export function checkOwner(path: string, { uid }: Pick<Stats, 'uid'>): void {

@@ -1,7 +1,7 @@
 /** What every command is given: where to write, and how to be stopped. */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { packageRoot } from '../native/index.js';
+import { packageRoot } from '../native/addon.js';
 import type { RunOptions } from '../native/work.js';
 import { plainJson, plainLines } from './output.js';
 import { ProgressDisplay } from './progress.js';

@@ -1,36 +1,50 @@
-/** What `login` and `enroll` remember of a guard server, so that other commands need not be told again. Nothing secret. */
-import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+/**
+ * The guard server of this user, as `login` and `enroll` write it down for other commands: addresses, and the keys that are pinned.
+ * Nothing secret, and no way to switch a check off.
+ */
+import { mkdir } from 'node:fs/promises';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { hasCode, ModelGuardError } from '../errors.js';
-import { attempt, makeFolder, writeAll, writeWhole } from '../files.js';
+import { attempt, makeFolder, readBounded, writeAll, writeWhole } from '../files.js';
 import { filePath } from '../options.js';
+import { refuseUnsafeFile } from '../safe-file.js';
+import { userFolder } from '../user-folder.js';
 
+const MAX_BYTES = 1024 * 1024;
+/** The folder a command runs in decides nothing. */
+const wholePath = filePath.refine((path) => isAbsolute(path), 'wants an absolute path');
 const shape = z.strictObject({
   url: z.url(),
   /** Pinned: `mgs1:…`. */
   serverKey: z.string(),
   /** File with e-mail address and password; they are never kept here. */
-  credentials: filePath.optional(),
-  ca: filePath.optional(),
-  clientCertificate: filePath.optional(),
-  clientKey: filePath.optional(),
+  credentials: wholePath.optional(),
+  ca: wholePath.optional(),
+  clientCertificate: wholePath.optional(),
+  clientKey: wholePath.optional(),
   /** The device's key file. */
-  device: filePath.optional(),
+  device: wholePath.optional(),
   /** Pinned publisher keys, by model name. */
   publishers: z.record(z.string(), z.array(z.string())).optional(),
 });
 export type Profile = z.output<typeof shape>;
 
-/** `$XDG_CONFIG_HOME/model-guard/server.json`, unless said otherwise. */
-export const profilePath = (given?: string): string =>
-  resolve(given ?? join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'model-guard', 'server.json'));
+/** `$XDG_CONFIG_HOME/model-guard/server.json`, unless said otherwise. INVALID_ARGUMENT where there is no home folder. */
+export function profilePath(given?: string): string {
+  if (given !== undefined) return resolve(given);
+  const folder = userFolder('XDG_CONFIG_HOME');
+  if (folder !== undefined) return join(folder, 'server.json');
+  throw new ModelGuardError('INVALID_ARGUMENT', 'There is no home folder to look for a profile in', {
+    advice: 'Name the profile with --profile.',
+  });
+}
 
-/** NOT_FOUND with what to do, INVALID_ARGUMENT for what is no profile. */
+/** NOT_FOUND with what to do, INVALID_ARGUMENT for what is no profile, FILE_UNSAFE for one that another user can change. */
 export async function readProfile(given?: string): Promise<Profile> {
   const path = profilePath(given);
-  const text = await attempt('Cannot read', path, () => readFile(path, 'utf8')).catch((cause: unknown) => {
+  await refuseUnsafeFile(path);
+  const bytes = await readBounded(path, MAX_BYTES).catch((cause: unknown) => {
     if (!hasCode(cause, 'NOT_FOUND')) throw cause;
     throw new ModelGuardError('NOT_FOUND', `No guard server is known here (${path})`, {
       cause,
@@ -38,7 +52,7 @@ export async function readProfile(given?: string): Promise<Profile> {
     });
   });
   try {
-    return shape.parse(JSON.parse(text));
+    return shape.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
   } catch (cause) {
     throw new ModelGuardError('INVALID_ARGUMENT', `${path} is not a profile of a guard server`, {
       cause,
@@ -47,9 +61,16 @@ export async function readProfile(given?: string): Promise<Profile> {
   }
 }
 
+/** The same in a folder that this user alone may write to; it is made where there is none. FILE_UNSAFE */
 export async function writeProfile(given: string | undefined, profile: Profile): Promise<string> {
   const path = profilePath(given);
-  await makeFolder(resolve(path, '..'));
+  const folder = dirname(path);
+  await makeFolder(dirname(folder));
+  // Private whatever the umask says.
+  await attempt('Cannot make the folder', folder, () => mkdir(folder, { mode: 0o700 })).catch((error: unknown) => {
+    if (!hasCode(error, 'ALREADY_EXISTS')) throw error;
+  });
+  await refuseUnsafeFile(path);
   const text = `${JSON.stringify(shape.parse(profile), undefined, 2)}\n`;
   await writeWhole(path, (handle) => writeAll(handle, Buffer.from(text)), { overwrite: true });
   return path;

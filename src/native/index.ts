@@ -1,58 +1,15 @@
-/** The only place that loads the addon, and the only one that turns its failures into errors. */
-import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+/** The only place that calls the addon, and the only one that turns its failures into errors. */
 import { getSystemErrorName } from 'node:util';
 import { ERROR_CODES, isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
+import { loadAddon } from './addon.js';
 import type { NativeBinding, NativeFailure } from './binding.js';
 
-const PACKAGE = '@org/model-guard';
 let loaded: NativeBinding | undefined;
 
-/**
- * Loaded at first use, so that an import alone never fails. The ESM and the CommonJS copy of this module share one
- * addon instance, because the file is cached by its path.
- */
+/** Loaded at first use, so that an import alone never fails. */
 function binding(): NativeBinding {
-  loaded ??= load();
+  loaded ??= loadAddon();
   return loaded;
-}
-
-function load(): NativeBinding {
-  const root = packageRoot();
-  try {
-    const require = createRequire(join(root, 'package.json'));
-    const nodeGypBuild = require('node-gyp-build') as (folder: string) => NativeBinding;
-    return nodeGypBuild(root);
-  } catch (cause) {
-    throw new ModelGuardError('NATIVE_UNAVAILABLE', `The native addon could not be loaded from ${root}`, {
-      cause,
-      advice: platformAdvice(),
-    });
-  }
-}
-
-// src/ under a test runner, dist/ in the package: the root is the nearest package.json that carries our name.
-export function packageRoot(): string {
-  const start = dirname(fileURLToPath(import.meta.url));
-  for (let folder = start; ; folder = dirname(folder)) {
-    const file = join(folder, 'package.json');
-    if (existsSync(file) && (JSON.parse(readFileSync(file, 'utf8')) as { name?: string }).name === PACKAGE) return folder;
-    if (folder === dirname(folder)) break;
-  }
-  throw new ModelGuardError('NATIVE_UNAVAILABLE', `${start} is not inside an installed ${PACKAGE}`, {
-    advice: `Keep ${PACKAGE} external to your bundler, so that it is loaded from node_modules.`,
-  });
-}
-
-function platformAdvice(): string {
-  if (process.platform !== 'linux')
-    return `The addon runs on Linux (x64, arm64); this is ${process.platform}-${process.arch}. Use a Linux machine or container.`;
-  return (
-    `Run \`npm rebuild ${PACKAGE}\` here (${process.platform}-${process.arch}, Node ${process.versions.node}): it needs ` +
-    'Python 3 and a C++17 compiler. An install with --ignore-scripts, or one copied from another platform, has no addon.'
-  );
 }
 
 /**

@@ -1,13 +1,20 @@
 /** Which publishers and which profile a command means. If these fail, a pinned key is not the one that is trusted. */
+import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
-import { profilePath } from '../../src/cli/profile.js';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { profilePath, readProfile, writeProfile } from '../../src/cli/profile.js';
 import { publishersOf } from '../../src/cli/server-flags.js';
+import { SigningKey } from '../../src/index.js';
+import { modelGuard } from '../support/cli.js';
+import { temporaryFolder } from '../support/temp.js';
 
-const before = { ...process.env };
+const base = temporaryFolder('profile');
+const at = (name: string): string => path.join(base, name);
+const SERVER_KEY = SigningKey.generate().publicKey.toString();
+
 afterEach(() => {
-  process.env = { ...before };
+  vi.unstubAllEnvs();
 });
 
 describe('--publisher', () => {
@@ -18,14 +25,57 @@ describe('--publisher', () => {
 });
 
 describe('a profile', () => {
-  it('lies in the home folder where XDG_CONFIG_HOME is unset or empty, never in the working folder', () => {
+  it('lies in the home folder where XDG_CONFIG_HOME is unset, empty or relative, never in the working folder', () => {
     const expected = path.join(homedir(), '.config/model-guard/server.json');
-    delete process.env.XDG_CONFIG_HOME;
+    vi.stubEnv('XDG_CONFIG_HOME', undefined);
     expect(profilePath()).toBe(expected);
-    process.env.XDG_CONFIG_HOME = '';
+    vi.stubEnv('XDG_CONFIG_HOME', '');
     expect(profilePath()).toBe(expected);
-    process.env.XDG_CONFIG_HOME = '/etc/xdg';
+    vi.stubEnv('XDG_CONFIG_HOME', 'here');
+    expect(profilePath()).toBe(expected);
+    vi.stubEnv('XDG_CONFIG_HOME', '/etc/xdg');
     expect(profilePath()).toBe('/etc/xdg/model-guard/server.json');
     expect(profilePath('x.json')).toBe(path.resolve('x.json'));
+    vi.stubEnv('XDG_CONFIG_HOME', '');
+    vi.stubEnv('HOME', 'somewhere');
+    expect(() => profilePath()).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+  });
+
+  const profile = { url: 'https://guard.example.org', serverKey: 'mgs1:AAAA', ca: '/etc/ca.pem' };
+
+  it('is written for this user alone, whatever the umask says, and read again', async () => {
+    mkdirSync(at('new'), { mode: 0o755 });
+    const umask = process.umask(0);
+    try {
+      const file = await writeProfile(at('new/folder/server.json'), profile);
+      expect([statSync(path.dirname(file)).mode & 0o777, statSync(file).mode & 0o777]).toEqual([0o700, 0o600]);
+    } finally {
+      process.umask(umask);
+    }
+    expect(await readProfile(at('new/folder/server.json'))).toEqual(profile);
+  });
+
+  it.each(['server.json', '.'])('is neither read nor replaced where another user can write to %s', async (name) => {
+    const folder = at(`shared-${name}`);
+    const file = path.join(folder, 'server.json');
+    await writeProfile(file, profile);
+    chmodSync(path.join(folder, name), 0o777);
+    await expect(readProfile(file)).rejects.toMatchObject({ code: 'FILE_UNSAFE' });
+    await expect(writeProfile(file, profile)).rejects.toMatchObject({ code: 'FILE_UNSAFE' });
+    const login = ['login', '--url', profile.url, '--server-key', SERVER_KEY, '--credentials', at('none'), '--profile', file];
+    // Before the credentials are looked for.
+    expect(await modelGuard(...login)).toMatchObject({ code: 6, stderr: expect.stringContaining('[FILE_UNSAFE]') });
+  });
+
+  it.each([
+    ['accepts what nobody signed', { unsigned: 'accept' }],
+    ['accepts older versions', { rollback: 'accept' }],
+    ['switches TLS off', { tls: { rejectUnauthorized: false } }],
+    ['switches authentication off', { authentication: false }],
+    ['names a file by the working folder', { ca: 'ca.pem' }],
+  ])('that %s is refused', async (_, member) => {
+    const file = at('other.json');
+    writeFileSync(file, JSON.stringify({ ...profile, ...member }));
+    await expect(readProfile(file)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 });

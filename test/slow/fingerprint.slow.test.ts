@@ -21,8 +21,6 @@ function startsOf(args: readonly string[]): {
   const stdout = execFileSync('strace', ['-f', '-e', `trace=${kinds}`, '-o', at('calls'), process.execPath, ...args], {
     cwd: folder,
     encoding: 'utf8',
-    // The released addon, from where it was built.
-    env: { ...process.env, '@ORG/MODEL_GUARD_PREBUILD': projectRoot },
   });
   const begun = readFileSync(at('calls'), 'utf8')
     .split('\n')
@@ -38,7 +36,7 @@ describe('model-guard fingerprint', () => {
   beforeAll(async () => {
     // The command as the package ships it, from the sources as they are: tsx would start a compiler.
     writeFileSync(at('package.json'), JSON.stringify({ name: '@org/model-guard', version: '0.0.0', type: 'module' }));
-    symlinkSync(path.join(projectRoot, 'node_modules'), at('node_modules'));
+    for (const name of ['node_modules', 'build']) symlinkSync(path.join(projectRoot, name), at(name));
     const requires = "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);";
     await build({
       config: false,

@@ -4,12 +4,11 @@
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { become } from '../support/bound.js';
 import { modelGuard, succeed } from '../support/cli.js';
-import { machineEnv, useMachine } from '../support/machine-addon.js';
+import { machineAddon, machineEnv, machineImports, useMachine } from '../support/machine-addon.js';
 import { machineTree } from '../support/machine-tree.js';
 import { seeded } from '../support/seed.js';
 import { projectRoot } from '../support/shared.js';
@@ -19,14 +18,24 @@ useMachine('/nowhere');
 const base = temporaryFolder('cli-machines');
 const at = (name: string): string => path.join(base, name);
 const plain = seeded('machines on the command line').bytes(100_000);
-const COMMAND = ['--import', 'tsx', path.join(projectRoot, 'src/cli/main.ts')];
+const MAIN = path.join(projectRoot, 'src/cli/main.ts');
 const A = 'bare-metal-nvme-nvidia';
 const B = 'sata-server';
 
-/** The command as a process of its own, in the environment of a machine, or as released. */
-function command(env: Readonly<Record<string, string>>, ...args: readonly string[]) {
-  const { '@ORG/MODEL_GUARD_PREBUILD': _, MODEL_GUARD_TEST_MACHINE: __, ...clean } = process.env;
-  const run = spawnSync(process.execPath, [...COMMAND, ...args], { cwd: projectRoot, env: { ...clean, ...env } });
+/** The command as a process of its own, as released. */
+function released(env: Readonly<Record<string, string>>, ...args: readonly string[]) {
+  return start([], env, args);
+}
+
+/** The same on a recorded machine. */
+function command(machine: Readonly<Record<string, string>>, ...args: readonly string[]) {
+  return start(machineImports, machine, args);
+}
+
+function start(imports: readonly string[], env: Readonly<Record<string, string>>, args: readonly string[]) {
+  const { MODEL_GUARD_TEST_MACHINE: _, ...clean } = process.env;
+  const words = ['--import', 'tsx', ...imports, MAIN, ...args];
+  const run = spawnSync(process.execPath, words, { cwd: projectRoot, env: { ...clean, ...env } });
   return { code: run.status, stdout: run.stdout, stderr: run.stderr.toString('utf8') };
 }
 
@@ -71,8 +80,8 @@ describe('the released addon', () => {
   it('looks at this machine, whatever the variable says', async () => {
     const machine = await machineTree(A).write();
     const show = ['fingerprint', '--show-values', '--json'];
-    const told = command({ MODEL_GUARD_TEST_MACHINE: machine }, ...show);
-    const untold = command({}, ...show);
+    const told = released({ MODEL_GUARD_TEST_MACHINE: machine }, ...show);
+    const untold = released({}, ...show);
     expect([told.code, untold.code]).toEqual([0, 0]);
     expect(told.stdout.toString()).toBe(untold.stdout.toString());
     const recorded = command(machineEnv(machine), ...show);
@@ -80,12 +89,10 @@ describe('the released addon', () => {
   }, 60_000);
 
   it('does not even hold the name of the variable', () => {
-    const { '@ORG/MODEL_GUARD_PREBUILD': held, ...env } = process.env;
     const script = 'process.stdout.write(require("node-gyp-build").path(process.cwd()))';
-    const file = spawnSync(process.execPath, ['-e', script], { cwd: projectRoot, env, encoding: 'utf8' }).stdout;
+    const file = spawnSync(process.execPath, ['-e', script], { cwd: projectRoot, encoding: 'utf8' }).stdout;
     expect(readFileSync(file).includes('MODEL_GUARD_TEST_MACHINE'), file).toBe(false);
-    const forTests = (createRequire(import.meta.url)('node-gyp-build') as { path(folder: string): string }).path(held as string);
-    expect(readFileSync(forTests).includes('MODEL_GUARD_TEST_MACHINE'), 'the search finds it where it is').toBe(true);
+    expect(readFileSync(machineAddon).includes('MODEL_GUARD_TEST_MACHINE'), 'the search finds it where it is').toBe(true);
   });
 });
 

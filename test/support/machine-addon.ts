@@ -1,17 +1,27 @@
 /** The addon over recorded machines (test/machine-addon), in place of the one that looks at this machine. */
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { useNativeAddon } from '../../src/native/addon.js';
 import { projectRoot } from './shared.js';
 
-/** What a process needs in its environment so that it takes the folder `machine` for the machine that it runs on. */
-export function machineEnv(machine: string): Record<string, string> {
-  return {
-    // node-gyp-build loads from here instead of the package's folder.
-    '@ORG/MODEL_GUARD_PREBUILD': path.join(projectRoot, 'test/machine-addon'),
-    MODEL_GUARD_TEST_MACHINE: machine,
-  };
-}
+/** A build for tests alone: it takes the folder that a variable names for the machine that it runs on. */
+export const machineAddon = path.join(projectRoot, 'test/machine-addon/build/Release/model_guard.node');
+const MACHINE = 'MODEL_GUARD_TEST_MACHINE';
+
+/** Options of Node that make a child from the sources use this addon; `machineEnv` chooses its machine. */
+export const machineImports: readonly string[] = [
+  '--import',
+  pathToFileURL(path.join(projectRoot, 'test/children/use-machine-addon.ts')).href,
+];
+
+/** What a process with this addon needs in its environment so that it takes the folder `machine` for its machine. */
+export const machineEnv = (machine: string): Record<string, string> => ({ [MACHINE]: machine });
+
+let named = false;
 
 /** The same for this process. Call it before anything uses the addon; later calls change the machine. */
 export function useMachine(machine: string): void {
+  if (!named) useNativeAddon(machineAddon);
+  named = true;
   Object.assign(process.env, machineEnv(machine));
 }

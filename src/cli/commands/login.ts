@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { fingerprintOf } from '../../contract/index.js';
+import { hasCode } from '../../errors.js';
 import { attempt } from '../../files.js';
 import { DeviceKey } from '../../keys/secret.js';
 import type { Context } from '../context.js';
@@ -18,6 +19,16 @@ interface LoginFlags extends ServerFlags {
   readonly clientCertificate?: string;
   readonly clientKey?: string;
   readonly json?: boolean;
+}
+
+/** A profile that another user can change is refused before the password leaves; one that is damaged is replaced. */
+async function profileBefore(given: string | undefined): Promise<Profile | undefined> {
+  try {
+    return await readProfile(given);
+  } catch (error) {
+    if (hasCode(error, 'NOT_FOUND') || hasCode(error, 'INVALID_ARGUMENT')) return undefined;
+    throw error;
+  }
 }
 
 const whole = (path: string | undefined) => (path === undefined ? undefined : resolve(path));
@@ -49,7 +60,7 @@ export function registerLogin(program: Command, context: Context): void {
       publishers: publishersOf(flags.publisher),
     };
     // Another log-in is no other machine.
-    const before = await readProfile(flags.profile).catch(() => undefined);
+    const before = await profileBefore(flags.profile);
     const known: Profile = { ...given, device: before?.serverKey === serverKey ? before.device : undefined };
     const guard = await connect(known, flags);
     const account = await guard.account.get({ signal: context.signal });

@@ -4,13 +4,13 @@
  */
 import { randomInt } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { unhex } from '../../contract/index.js';
 import { hasCode, ModelGuardError } from '../../errors.js';
 import { attempt, makeFolder, readBounded, removeQuietly, writeAll, writeWhole } from '../../files.js';
 import type { KeyHandle } from '../../native/binding.js';
 import { call } from '../../native/index.js';
+import { userFolder } from '../../user-folder.js';
 import { NOTHING, readState, type State, writeState } from './state.js';
 
 const FILE = /^([0-9a-f]{32})\.([0-9]{1,15})$/;
@@ -19,8 +19,12 @@ const MAX_FILE = 16 * 1024 * 1024 + 28;
 const ATTEMPTS = 200;
 const PAUSE_MS = 20;
 
-/** Where states are kept unless the caller says otherwise. */
-export const defaultFolder = (): string => join(process.env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'model-guard');
+/** Where states are kept unless the caller says otherwise. INVALID_ARGUMENT where there is no home folder. */
+export function defaultFolder(): string {
+  const folder = userFolder('XDG_STATE_HOME');
+  if (folder !== undefined) return folder;
+  throw new ModelGuardError('INVALID_ARGUMENT', 'options.state: is required where there is no home folder');
+}
 
 interface Found {
   readonly state: State;
