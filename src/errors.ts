@@ -35,7 +35,7 @@ export const ERROR_CODES = {
   SIGNATURE_INVALID: { exit: 4, advice: 'Do not use it unless you know that the publisher changed keys; then pin the new key.' },
   LEASE_UNTRUSTED: { exit: 4, advice: 'Pin the key of the server that issued the lease (leaseKeys), from a source you trust.' },
   LEASE_NOT_YET_VALID: { exit: 5, advice: 'Check the clock of this machine, or wait until the lease begins.' },
-  LEASE_EXPIRED: { exit: 5, advice: 'Check the clock of this machine, or get a new lease.' },
+  LEASE_EXPIRED: { exit: 5, advice: 'Check the clock of this machine, or reach the server for a new lease.' },
   POLICY_PRESENT: { exit: 5, advice: 'Re-wrap from a small part without a policy; a lease cannot be passed on.' },
   NO_MATCHING_IDENTITY: {
     exit: 5,

@@ -51,11 +51,16 @@ export function resolveOpening(
     trust: {
       ...ref,
       publishers: trusted === undefined ? [] : resolveVerifiers(trusted, 'verifier'),
-      // A store may learn of a server's next key while it fetches.
+      // These are read when the small part is opened: a store learns of them while it fetches.
       get leaseKeys() {
         return servers();
       },
-      now: Math.floor(Date.now() / 1000),
+      get seen() {
+        return defaults.lease?.seen;
+      },
+      get renewed() {
+        return defaults.lease?.renewed;
+      },
     },
   };
 }

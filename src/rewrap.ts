@@ -27,7 +27,6 @@ export async function rewrap(smallPart: Uint8Array, options: RewrapOptions): Pro
     trust: {
       publishers: verifier === undefined ? [] : resolveVerifiers(verifier, 'verifier'),
       leaseKeys: [],
-      now: Math.floor(Date.now() / 1000),
     },
   };
   return await controlled(signal, async (control) => {

@@ -48,7 +48,7 @@ export interface OriginOptions {
   readonly verifier?: Verifier | undefined;
   /** Accepts a model whatever its origin: anyone who could write to the storage may have made it. */
   readonly unsigned?: 'accept' | undefined;
-  /** Keys of servers whose leases are trusted. */
+  /** Keys of servers whose leases are trusted. A lease that no guard server gave just now opens until its offline-until. */
   readonly leaseKeys?: Verifier | undefined;
 }
 

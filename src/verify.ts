@@ -76,7 +76,7 @@ async function verifyGiven(source: Uint8Array | string, publishers: readonly Uin
 }
 
 function checkOrigin(head: Uint8Array, publishers: readonly Uint8Array[], ref?: ModelRef): void {
-  const trust = { ...ref, publishers, leaseKeys: [], now: Math.floor(Date.now() / 1000) };
+  const trust = { ...ref, publishers, leaseKeys: [] };
   call((native) => native.checkOrigin(head, trust));
 }
 

@@ -1,5 +1,7 @@
 #include "convert.h"
 
+#include <chrono>
+
 #include "handles.h"
 #include "salts/salts.h"
 #include "text/text.h"
@@ -204,7 +206,11 @@ container::Trust as_trust(Napi::Value value) {
   for (const auto& key : as_array(object.Get("publishers"), "publishers"))
     trust.publishers.push_back(as_public_key(key, "a publisher's key"));
   for (const auto& key : as_array(object.Get("leaseKeys"), "leaseKeys")) trust.lease_keys.push_back(as_public_key(key, "a lease key"));
-  trust.now = as_integer(object.Get("now"), "now");
+  // The system's clock, and not the caller's: what the caller has seen can only make it later.
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  trust.now = uint64_t(std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(now).count()));
+  if (present(object, "seen")) trust.now = std::max(trust.now, as_integer(object.Get("seen"), "seen"));
+  trust.renewed = object.Get("renewed").ToBoolean();
   return trust;
 }
 

@@ -108,6 +108,7 @@ TEST_CASE("a slot with a policy opens only under a pinned lease key and in its t
   CHECK(at(150, true) == Code::OK);
   CHECK(at(100, true) == Code::OK);
   CHECK(at(99, true) == Code::LEASE_NOT_YET_VALID);
+  CHECK(at(151, true) == Code::LEASE_EXPIRED);
   CHECK(at(200, true) == Code::LEASE_EXPIRED);
   CHECK(at(150, false) == Code::LEASE_UNTRUSTED);
 
@@ -115,6 +116,39 @@ TEST_CASE("a slot with a policy opens only under a pinned lease key and in its t
   trust.now = 150;
   trust.lease_keys = {w.lease_signer->ed25519_public()};
   CHECK(rewrap(View(*leased), {w.machine}, trust, {shared(w.master)}).status().code == Code::POLICY_PRESENT);
+}
+
+TEST_CASE("after its offline-until a lease opens only if it was renewed, and its signed not-before shows that") {
+  World w;
+  const auto leased = [&](uint64_t offline_until) {
+    const LeaseTerms terms{Policy{1000, 5000, offline_until, {}, {}}, w.lease_signer};
+    auto small = rewrap(View(w.made.small), {w.master}, Trust(), {device(*w.machine)}, terms);
+    REQUIRE_MESSAGE(small.ok(), small.status().what);
+    return std::move(*small);
+  };
+  const auto at = [&](const Bytes& small, uint64_t now, bool renewed) {
+    Trust trust = verified_by(w.publisher);
+    trust.now = now;
+    trust.renewed = renewed;
+    trust.lease_keys = {w.lease_signer->ed25519_public()};
+    return w.code(View(small), {w.machine}, trust);
+  };
+  // Never without its server.
+  const Bytes online = leased(0);
+  CHECK(at(online, 1000, false) == Code::LEASE_EXPIRED);
+  CHECK(at(online, 1000, true) == Code::OK);
+  CHECK(at(online, 1300, true) == Code::OK);
+  CHECK(at(online, 1301, true) == Code::LEASE_EXPIRED);
+  CHECK(at(online, 999, true) == Code::LEASE_NOT_YET_VALID);
+
+  const Bytes both = leased(3000);
+  for (const bool renewed : {false, true}) {
+    CHECK(at(both, 3000, renewed) == Code::OK);
+    CHECK(at(both, 3001, renewed) == Code::LEASE_EXPIRED);  // what claims to be renewed is an old lease
+  }
+  const Bytes all_the_time = leased(5000);
+  CHECK(at(all_the_time, 4999, false) == Code::OK);
+  CHECK(at(all_the_time, 5000, true) == Code::LEASE_EXPIRED);
 }
 
 TEST_CASE("a lease has its times in order and a signing key") {

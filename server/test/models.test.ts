@@ -53,7 +53,7 @@ describe('publishing', () => {
       native.rewrap({
         small: made.small,
         identities: [handleOf(server.context.keys.current()) as KeyHandle],
-        trust: { publishers: [], leaseKeys: [], now: server.clock.now },
+        trust: { publishers: [], leaseKeys: [] },
         recipients: [
           { x25519: decode(encryptionKeyOf(stranger).slice(5)) },
           { x25519: decode(encryptionKeyOf(server.context.keys.current()).slice(5)) },
@@ -153,7 +153,7 @@ describe('publishing', () => {
       native.rewrap({
         small: made.small,
         identities: [handleOf(server.context.keys.current()) as KeyHandle],
-        trust: { publishers: [], leaseKeys: [], now: server.clock.now },
+        trust: { publishers: [], leaseKeys: [] },
         recipients: [{ x25519: decode(encryptionKeyOf(server.context.keys.current()).slice(5)) }],
         lease: { policy, signer: handleOf(server.context.keys.signing) as KeyHandle },
       }),

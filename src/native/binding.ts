@@ -111,8 +111,10 @@ export interface NativeTrust {
   /** Ed25519 public keys. Empty: the origin is not checked. */
   readonly publishers: readonly Uint8Array[];
   readonly leaseKeys: readonly Uint8Array[];
-  /** Seconds since 1970. */
-  readonly now: number;
+  /** The latest time that the caller knows of, seconds since 1970. Policies go by this or by the system's clock, whichever is later. */
+  readonly seen?: number | undefined;
+  /** The server gave this lease for this opening. Counts only within 300 s of its not-before; else offline-until bounds the opening. */
+  readonly renewed?: boolean | undefined;
 }
 
 export interface NativeHeaderInfo {

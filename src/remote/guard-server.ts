@@ -13,6 +13,7 @@ import type { Connection } from './connection.js';
 import { isAway, shortly } from './device/away.js';
 import { enroll } from './device/enrolment.js';
 import { latestOf } from './device/latest.js';
+import type { Held } from './device/leases.js';
 import type { BigFacts } from './device/state.js';
 import { enrolName, guardServerOptions, unlockOptions } from './options.js';
 import { abandonBig, publishSmall, standingOf, uploadBig } from './publishing.js';
@@ -57,7 +58,8 @@ export function guardServerIn(options: T.GuardServerOptions, surroundings: Surro
 export class GuardServer implements S.PartStore {
   readonly #setup: Setup;
   readonly #connection: Connection;
-  readonly #bigs = new Map<string, BigFacts>();
+  /** The last lease of each model. */
+  readonly #held = new Map<string, Held>();
   /** The account that is logged in. */
   readonly account: OwnAccount;
   readonly archives: Archives;
@@ -169,12 +171,17 @@ export class GuardServer implements S.PartStore {
     await this.#meet(device, signal);
     const verifier = this.#setup.publishers(ref.name);
     const { trust } = this.#connection;
+    const leased = () => this.#held.get(label(ref));
     return {
       identities: [device.key],
       verifier,
       // Read when the small part is opened: a successor may have signed it that fetching it made known.
       get leaseKeys() {
         return trust.trusted;
+      },
+      get lease() {
+        const held = leased();
+        return held && { seen: held.seen, renewed: held.source === 'server' };
       },
     };
   }
@@ -198,9 +205,9 @@ export class GuardServer implements S.PartStore {
   /** A lease of it, for this device. */
   async getSmall(ref: S.ModelRef, { signal }: S.StoreOptions = {}): Promise<Uint8Array> {
     const wanted = checkedRef(ref);
-    const { grant } = await this.#device('load').leases.use(wanted, signal);
-    this.#bigs.set(label(wanted), grant.big);
-    return grant.small.slice();
+    const held = await this.#device('load').leases.use(wanted, signal);
+    this.#held.set(label(wanted), held);
+    return held.grant.small.slice();
   }
 
   /** By the address that came with the lease. */
@@ -209,13 +216,13 @@ export class GuardServer implements S.PartStore {
     checkedBigName(name);
     const { leases } = this.#device('load');
     const renew = async (until: AbortSignalLike | undefined): Promise<BigFacts> => {
-      const { grant, source } = await leases.use(wanted, until);
+      const held = await leases.use(wanted, until);
       // The server was asked once, for a short time: whoever is in the middle of a part asks again.
-      if (source === 'kept') throw hinted(notReached(wanted), { effect: 'undone' });
-      this.#bigs.set(label(wanted), grant.big);
-      return grant.big;
+      if (held.source === 'kept') throw hinted(notReached(wanted), { effect: 'undone' });
+      this.#held.set(label(wanted), held);
+      return held.grant.big;
     };
-    const known = this.#bigs.get(label(wanted));
+    const known = this.#held.get(label(wanted))?.grant.big;
     const big = known?.name === name ? known : await renew(signal);
     if (big.name !== name) throw new ModelGuardError('NOT_FOUND', `The server has no big part ${name} of ${label(wanted)}`);
     const { client } = this.#connection;

@@ -211,7 +211,7 @@ export class Unlocking {
   async #container(key: KeyHandle, publishers: readonly Uint8Array[]): Promise<Source> {
     const { path, signal } = this.#options;
     const { head, rest } = await wholeContainer(path);
-    const trust = { publishers, leaseKeys: [], now: Math.floor(Date.now() / 1000) };
+    const trust = { publishers, leaseKeys: [] };
     return await controlled(signal, async (control) => {
       const opened = await call((native) => native.open({ small: head, identities: [key], trust, control }));
       const reader = await call(() => opened.reader({ ...rest, sameContainer: true }, { control }));

@@ -22,7 +22,6 @@ const X25519_BYTES = 32;
 const x25519Of = (text: string): Uint8Array => decodeKey(text, ['mgx1:', 'mgd1:']).bytes.slice(0, X25519_BYTES);
 const ed25519Of = (device: string): Uint8Array => decodeKey(device, ['mgd1:']).bytes.slice(X25519_BYTES);
 const handle = (key: DeviceKey | MasterKey | SigningKey): KeyHandle => handleOf(key) as KeyHandle;
-const now = (): number => Math.floor(Date.now() / 1000);
 
 /** `mgx1:…` of a key that publishers encrypt to. */
 export const encryptionKeyOf = (key: DeviceKey): string =>
@@ -51,7 +50,7 @@ const opening = ({ small, ref, publishers, keys }: Small) => {
   return {
     small,
     identities: keys.map(handle),
-    trust: { ...ref, publishers: publishers.map((key) => decodeKey(key, ['mgs1:']).bytes), leaseKeys: [], now: now() },
+    trust: { ...ref, publishers: publishers.map((key) => decodeKey(key, ['mgs1:']).bytes), leaseKeys: [] },
   };
 };
 
@@ -82,7 +81,7 @@ export function describePart(small: Uint8Array) {
 export function publisherOf({ small, ref, publishers }: Omit<Small, 'keys'>): string | undefined {
   return publishers.find((key) => {
     try {
-      const trust = { ...ref, publishers: [decodeKey(key, ['mgs1:']).bytes], leaseKeys: [], now: now() };
+      const trust = { ...ref, publishers: [decodeKey(key, ['mgs1:']).bytes], leaseKeys: [] };
       call((native) => native.checkOrigin(small, trust));
       return true;
     } catch {

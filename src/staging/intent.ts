@@ -62,7 +62,7 @@ export async function checkStaged(
   { secrets, publishers }: Intent,
   { signal }: StoreOptions,
 ): Promise<void> {
-  const trust = { ...ref, publishers, leaseKeys: [], now: Math.floor(Date.now() / 1000) };
+  const trust = { ...ref, publishers, leaseKeys: [] };
   call((native) => native.checkOrigin(small, trust));
   for (const key of secrets)
     await controlled(signal, (control) => call((native) => native.open({ small, identities: [key], trust, control })));

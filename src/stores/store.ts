@@ -66,6 +66,16 @@ export interface StoreDefaults {
   readonly identities?: readonly Identity[] | undefined;
   readonly verifier?: Verifier | undefined;
   readonly leaseKeys?: Verifier | undefined;
+  /** Of the lease that the store gave last; where it is absent, a lease opens until its offline-until. */
+  readonly lease?: LeaseUse | undefined;
+}
+
+/** How a store came by the lease that it gave. */
+export interface LeaseUse {
+  /** The latest time that is known, seconds since 1970. The system's clock counts where it is later. */
+  readonly seen: number;
+  /** The server gave it just now. Believed only within 300 s of the lease's not-before. */
+  readonly renewed: boolean;
 }
 
 /** What {@link PartStore.defaults} is asked for, where it is a function. */

@@ -7,8 +7,15 @@ import { type FakeClient, fakeClient } from '../support/fake-client.js';
 import { failure, type Model, randomHex } from '../support/fake-guard.js';
 import { codeOf, lease, useTrustLab } from '../support/trust-lab.js';
 
-const { base, fake, stranger, newState, client, grant, lying } = useTrustLab('trust-leases');
+const { base, fake, plain, stranger, newState, client, grant, lying } = useTrustLab('trust-leases');
 const AWAY = 'http://127.0.0.1:1';
+const stored = (bytes: Uint8Array) => ({
+  size: bytes.length,
+  stream: async function* () {
+    yield bytes.slice();
+  },
+  tree: () => new Uint8Array(0),
+});
 
 describe('a lease', () => {
   it.each<[string, () => void, string]>([
@@ -49,6 +56,23 @@ describe('a lease', () => {
       json: { ...(await grant(asked)), small: Buffer.from(small).toString('base64url') },
     }));
     expect(await codeOf(() => lease(client()))).toBe('RESPONSE_INVALID');
+  });
+
+  it('of no time without the server opens with it alone', async () => {
+    lying(() => ({ offlineSeconds: -60 }));
+    const { guard, device } = client();
+    const bigs = memoryStore();
+    const { bigName, big } = fake.models.get('net@1') as Model;
+    await bigs.putBig({ name: 'net', version: '1' }, bigName, stored(big));
+    using model = await load('net@1', { from: { small: guard, big: bigs } });
+    expect(model.bytes.length).toBe(plain.length);
+    // The same bytes in a store: nobody renews them there.
+    const copy = memoryStore();
+    await copy.putSmall({ name: 'net', version: '1' }, await guard.getSmall({ name: 'net', version: '1' }));
+    const opening = { identities: [device], verifier: fake.publisher.publicKey, leaseKeys: fake.serverKey };
+    expect(await codeOf(() => load('net@1', { from: { small: copy, big: bigs }, ...opening }))).toBe('LEASE_EXPIRED');
+    fake.on('takeLease', () => failure(503, 'SERVER_FAILED'));
+    expect(await codeOf(() => load('net@1', { from: { small: guard, big: bigs } }))).toBe('LEASE_EXPIRED');
   });
 
   it('names publishers that nobody pinned: they are not trusted', async () => {

@@ -172,14 +172,19 @@ export class FakeGuard {
   async grant(
     asked: { device: string; name: string; version?: string },
     publicKey: string,
-    { said = {}, policy = {}, model }: { said?: Partial<Said<'lease'>>; policy?: { leaseId?: string }; model?: Model } = {},
+    {
+      said = {},
+      policy = {},
+      model,
+      offlineSeconds = 3600,
+    }: { said?: Partial<Said<'lease'>>; policy?: { leaseId?: string }; model?: Model; offlineSeconds?: number } = {},
     key = this.signing,
   ): Promise<{ small: string; lease: Statement; checkpoint?: Checkpoint; big: unknown }> {
     const found = model ?? this.models.get(`${asked.name}@${asked.version}`);
     if (!found) throw new Error('no such model');
     const { name, version, ordinal, payloadId } = found;
     const lease = id();
-    const times = { notBefore: this.now - 120, notAfter: this.now + 86_400, offlineUntil: this.now + 3600 };
+    const times = { notBefore: this.now - 120, notAfter: this.now + 86_400, offlineUntil: this.now + offlineSeconds };
     const small = await issueLease({
       small: found.small,
       ref: { name, version },

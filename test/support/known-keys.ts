@@ -28,8 +28,4 @@ export const x25519 = ({ raw }: KnownKey): Uint8Array => publicOf('x25519', raw.
 /** What a device key or a signing key signs with. */
 export const seed = ({ raw }: KnownKey): Uint8Array => raw.slice(-32);
 
-export const trust = (publishers: Uint8Array[] = [], leaseKeys: Uint8Array[] = [], now = 150): NativeTrust => ({
-  publishers,
-  leaseKeys,
-  now,
-});
+export const trust = (publishers: Uint8Array[] = [], leaseKeys: Uint8Array[] = []): NativeTrust => ({ publishers, leaseKeys });

@@ -66,7 +66,7 @@ Result<FoundKey> find_data_key(const Header& header, const crypto::Sha384& core_
   ThisMachine machine(header, core_hash, cancelled);
   Status refused(Code::NO_MATCHING_IDENTITY, "none of the identities opens " + header.core.name + "@" + header.core.version);
   const auto open = [&](const Identity& identity, const Slot& slot) -> Result<Secret> {
-    if (auto s = check_policy(slot, lease_verified, trust.now); !s.ok()) return s;
+    if (auto s = check_policy(slot, lease_verified, trust); !s.ok()) return s;
     return identity.key ? unwrap(slot, *identity.key, core_hash) : machine.unwrap(slot);
   };
   for (const Identity& identity : identities) {

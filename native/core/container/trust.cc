@@ -34,11 +34,16 @@ bool lease_verifies(const Header& header, const Trust& trust, const crypto::Sha3
   return verifies(header, Role::lease, trust.lease_keys, core_hash);
 }
 
-Status check_policy(const Slot& slot, bool lease_verified, uint64_t now) {
+Status check_policy(const Slot& slot, bool lease_verified, const Trust& trust) {
   if (!slot.policy) return {};
+  const Policy& policy = *slot.policy;
   if (!lease_verified) return Status(Code::LEASE_UNTRUSTED, "the lease is not signed by a server key that this machine trusts");
-  if (now < slot.policy->not_before) return Status(Code::LEASE_NOT_YET_VALID, "the lease is not valid yet");
-  if (now >= slot.policy->not_after) return Status(Code::LEASE_EXPIRED, "the lease has expired");
+  if (trust.now < policy.not_before) return Status(Code::LEASE_NOT_YET_VALID, "the lease is not valid yet");
+  if (trust.now >= policy.not_after) return Status(Code::LEASE_EXPIRED, "the lease has expired");
+  // The caller's word that it was renewed is not enough: not-before, which the server signed, must say so too.
+  const bool renewed = trust.renewed && trust.now - policy.not_before <= kNewSeconds;
+  if (!renewed && trust.now > policy.offline_until)
+    return Status(Code::LEASE_EXPIRED, "the lease was good without its server until its offline-until, which has passed");
   return {};
 }
 

@@ -20,11 +20,16 @@ interface LeaseOptions {
   readonly device: Signer;
 }
 
-/** A lease, and where it came from. */
-interface Held {
+interface Kept {
   readonly grant: Grant;
   readonly said: Said<'lease'>;
+}
+
+/** A lease, and where it came from. */
+export interface Held extends Kept {
   readonly source: 'server' | 'kept';
+  /** The latest time that this device has seen, seconds since 1970. */
+  readonly seen: number;
 }
 
 /** What ends a kept lease at once. */
@@ -81,8 +86,7 @@ export class Leases {
           { cause: error, advice: 'Reach the guard server again; the cause says why it was not.' },
         );
       memory.refuseOlder(before.state, kept.said);
-      await memory.used(trust.server, before.moment);
-      return kept;
+      return { ...kept, source: 'kept', seen: await memory.used(trust.server, before.moment) };
     }
   }
 
@@ -95,14 +99,14 @@ export class Leases {
     return kept && moment.wall <= kept.said.offlineUntil ? { name, version: kept.said.version } : undefined;
   }
 
-  #kept({ state }: Before, ref: ModelRef): Held | undefined {
+  #kept({ state }: Before, ref: ModelRef): Kept | undefined {
     const { connection, device } = this.#options;
     const { trust } = connection;
     const grant = state.leases.get(ref.name);
     if (!grant || trust.server === undefined || versionOf(grant) !== ref.version) return undefined;
     try {
       const said = readKept(grant, { ...ref, device: device.id }, trust.trusted, trust.server);
-      return { grant, said, source: 'kept' };
+      return { grant, said };
     } catch {
       // Kept under a key that is not pinned any more: as if there were none.
       return undefined;
@@ -131,8 +135,7 @@ export class Leases {
     const grant: Grant = { small: decode(answer.small), lease: answer.lease, big: answer.big };
     checkGrant(grant, said, { ...ref, device: device.id });
     if (answer.checkpoint) checkCheckpoint(answer.checkpoint, facts);
-    await memory.learn(before, said, grant, answer.checkpoint);
-    return { grant, said, source: 'server' };
+    return { grant, said, source: 'server', seen: await memory.learn(before, said, grant, answer.checkpoint) };
   }
 }
 

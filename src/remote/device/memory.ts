@@ -45,16 +45,16 @@ export class Memory {
 
   /**
    * Remembers what the server just said. AUDIT_LOG_ROLLED_BACK, ROLLBACK_REFUSED: compared with what was known when it was asked,
-   * since answers to several processes may overtake each other.
+   * since answers to several processes may overtake each other. Returns the latest time seen, seconds since 1970.
    */
-  async learn({ state }: Before, said: Said<'lease'>, grant: Grant, shown: Checkpoint | undefined): Promise<void> {
+  async learn({ state }: Before, said: Said<'lease'>, grant: Grant, shown: Checkpoint | undefined): Promise<number> {
     const { folder, trust, clock, rollback } = this.#options;
     const accept = rollback === 'accept';
     // First: a server that was put back shows an older version too, and that is not what is wrong with it.
     checkLog(state.checkpoint, shown);
     this.refuseOlder(state, said);
     const moment = await clock();
-    await folder.update(said.server, (now) => {
+    const updated = await folder.update(said.server, (now) => {
       const highest = accept ? said.ordinal : Math.max(said.ordinal, now.ordinals.get(said.name) ?? 0);
       return {
         keys: trust.trusted,
@@ -65,6 +65,7 @@ export class Memory {
         clock: seenAfter(now.clock, moment, said.time),
       };
     });
+    return timeOf(updated);
   }
 
   /** A checkpoint that came without a lease. AUDIT_LOG_ROLLED_BACK */
@@ -89,9 +90,9 @@ export class Memory {
       throw new ModelGuardError('ROLLBACK_REFUSED', `${name}@${version} is older than a version that this device has had`);
   }
 
-  /** A kept lease was used at `moment`. */
-  async used(server: string, moment: Moment): Promise<void> {
-    await this.#options.folder.update(server, (now) => ({ ...now, clock: seenAfter(now.clock, moment) }));
+  /** A kept lease was used at `moment`. Returns the latest time seen, seconds since 1970. */
+  async used(server: string, moment: Moment): Promise<number> {
+    return timeOf(await this.#options.folder.update(server, (now) => ({ ...now, clock: seenAfter(now.clock, moment) })));
   }
 
   /** The server ended leases: of one version, or all of them. */
@@ -104,6 +105,8 @@ export class Memory {
     }));
   }
 }
+
+const timeOf = ({ clock }: State): number => clock?.time ?? 0;
 
 /** The pinned key and its successors; not those from before it, which may be why it was pinned. */
 const from = (pinned: string, keys: readonly string[]): readonly string[] => keys.slice(keys.indexOf(pinned));

@@ -78,6 +78,6 @@ async function tryKey(path: string, key: KeyHandle, format: ArchiveFormat): Prom
     return;
   }
   const { head } = await wholeContainer(path);
-  const trust = { publishers: [], leaseKeys: [], now: Math.floor(Date.now() / 1000) };
+  const trust = { publishers: [], leaseKeys: [] };
   await call((native) => native.open({ small: head, identities: [key], trust }));
 }
