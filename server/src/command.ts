@@ -26,6 +26,13 @@ export function makeCommand(version: string, run: (settings: Settings) => Promis
     .addOption(option('--data <folder>', 'database, parts and keys; made if it is missing').makeOptionMandatory())
     .addOption(option('--secrets-folder <folder>', 'where secrets are mounted (default: /run/secrets)'))
     .addOption(option('--keys-folder <folder>', 'where keys are that are no secrets (default: DATA/keys)'))
+    // With a value, so that an empty variable, or "false", is not taken for "true".
+    .addOption(
+      option(
+        '--new-database [boolean]',
+        'once: the keys get a database that is empty or another one than theirs; without it such a start is refused',
+      ),
+    )
     .addOption(option('--host <address>', 'address to listen at (default: 127.0.0.1)'))
     .addOption(option('--port <number>', 'port to listen at (default: 8443 with TLS, else 8080)'))
     .addOption(option('--tls-cert <file>', 'certificate chain (PEM); TLS 1.3 only'))

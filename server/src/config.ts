@@ -23,6 +23,7 @@ export const settings = z.strictObject({
   data: file,
   secretsFolder: file.default('/run/secrets'),
   keysFolder: file.optional(),
+  newDatabase: flag.default(false),
   databaseUrl: z.string().min(1).optional(),
   host: z.string().min(1).default('127.0.0.1'),
   port: port.optional(),
@@ -60,6 +61,8 @@ export interface Config {
   readonly dataFolder: string;
   readonly keysFolder: string;
   readonly secretsFolder: string;
+  /** The database may be empty, or another one, although the keys belong to one already. */
+  readonly newDatabase: boolean;
   /** Of PostgreSQL; absent: a file of the data folder. It holds a password. */
   readonly databaseUrl?: string | undefined;
   readonly production: boolean;
@@ -108,6 +111,7 @@ export function configure(given: Settings, environment: NodeJS.ProcessEnv = proc
     dataFolder,
     keysFolder: from.keysFolder === undefined ? join(dataFolder, 'keys') : resolve(from.keysFolder),
     secretsFolder: resolve(from.secretsFolder),
+    newDatabase: from.newDatabase,
     databaseUrl: from.databaseUrl ?? (environment.DATABASE_URL || undefined),
     production,
     host: from.host,

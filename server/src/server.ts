@@ -12,6 +12,7 @@ import type { Context, Database } from './context.js';
 import { type Clock, openClock } from './database/clock.js';
 import { findDatabaseUrl, openDatabase } from './database/open.js';
 import { buildApp } from './http/app.js';
+import { matchDatabase } from './keys/database-marker.js';
 import { ServerKeyring } from './keys/keyring.js';
 import { makeListener, makeRedirect } from './listener.js';
 import { makeLog } from './log.js';
@@ -72,12 +73,16 @@ export async function openServer(given: Config, parts: ServerParts = {}): Promis
   try {
     clock = parts.now ? { now: parts.now, close: () => undefined } : await openClock(db, config, log);
     const { now } = clock;
+    const complete = await matchDatabase(config, db);
+    if (config.newDatabase)
+      log.warn('--new-database is for one start: without it, a database that is lost is not taken for a new one');
     const keys = await ServerKeyring.open(config, db, now);
     const { serverId, logId } = keys.ids;
     const audit = createAuditLog({ db, keys, logId, now, config });
     const bigParts = await openParts({ config, db, keys, log, now });
     const context: Context = { config, db, keys, serverId, logId, audit, parts: bigParts, log, now };
     const firstPassword = await makeFirstAccount(context);
+    await complete(serverId);
     const tokens = await makeTokens(context);
     const app = await buildApp(context, { tokens, version, server: listener });
     await app.ready();

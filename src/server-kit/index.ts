@@ -5,6 +5,7 @@
 export { chainHead, EMPTY_HEAD, exportHeader } from '../audit/chain.js';
 export * from '../contract/index.js';
 export { ERROR_CODES, isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
+export { writeWhole } from '../files.js';
 export { hinted } from '../http/hints.js';
 export { DeviceKey, MasterKey, SigningKey } from '../keys/index.js';
 export { fileStore } from '../stores/file.js';

@@ -13,7 +13,7 @@ export interface KeyClass<Key> {
 }
 
 const NAME = /^encryption-[A-Za-z0-9_-]{16}\.key$/;
-const LEFTOVER = /\.key\.tmp-/;
+const LEFTOVER = /\.key\.tmp-|^\.tmp-[0-9a-f]{24}$/;
 const LEFTOVER_MS = 60_000;
 /** `mgx1:`, `mgs1:` */
 const PREFIX = 5;

@@ -13,31 +13,33 @@ beforeEach(async () => {
 afterEach(() => server.close());
 
 const keysFolder = () => join(server.folder, 'keys');
+/** Without the file that names their database. */
+const keyFiles = async () => (await readdir(keysFolder())).filter((name) => name.endsWith('.key'));
 const current = () => encryptionKeyOf(server.context.keys.current());
 const rows = () => server.context.db.selectFrom('encryption_keys').select(['key', 'state', 'until']).orderBy('created').execute();
 
 describe('the keyring', () => {
   it('makes four key files for this user alone, and finds them again', async () => {
-    const names = await readdir(keysFolder());
+    const names = await keyFiles();
     expect(names.sort()).toEqual(['audit.key', expect.stringMatching(/^encryption-[\w-]{16}\.key$/), 'field.key', 'signing.key']);
     for (const name of names) expect((await stat(join(keysFolder(), name))).mode & 0o777).toBe(0o600);
     const before = current();
     server = await server.restart();
     expect(current()).toBe(before);
-    expect(await readdir(keysFolder())).toHaveLength(4);
+    expect(await keyFiles()).toHaveLength(4);
   });
 
   it('takes keys that are mounted as secrets, and makes none beside them', async () => {
     const secrets = join(server.folder, 'secrets');
     await mkdir(secrets);
-    for (const name of await readdir(keysFolder())) {
+    for (const name of await keyFiles()) {
       const bare = name.startsWith('encryption-') ? 'encryption' : name.replace('.key', '');
       await rename(join(keysFolder(), name), join(secrets, `model_guard_${bare}_key`));
     }
     const before = current();
     server = await server.restart();
     expect(current()).toBe(before);
-    expect(await readdir(keysFolder())).toEqual([]);
+    expect(await keyFiles()).toEqual([]);
   });
 
   it('does not take a mounted key that the database was not made with', async () => {
@@ -67,7 +69,7 @@ describe('the keyring', () => {
     await server.context.db.transaction().execute((trx) => server.context.keys.remove(trx, before));
     await server.context.keys.discard(before);
     expect(server.context.keys.find(before)).toBeUndefined();
-    expect(await readdir(keysFolder())).toHaveLength(4);
+    expect(await keyFiles()).toHaveLength(4);
   });
 
   describe('in production', () => {
@@ -79,7 +81,7 @@ describe('the keyring', () => {
 
     it('takes no key file that others can read or write', async () => {
       await open();
-      for (const name of await readdir(keysFolder())) {
+      for (const name of await keyFiles()) {
         await chmod(join(keysFolder(), name), 0o640);
         await expect(open(), name).rejects.toMatchObject(refused);
         await chmod(join(keysFolder(), name), 0o600);
@@ -120,7 +122,7 @@ describe('the keyring', () => {
     });
     server = await server.restart();
     expect(current()).toBe(encryptionKeyOf(next));
-    expect((await readdir(keysFolder())).some((name) => name.includes(before.slice(5, 21)))).toBe(false);
+    expect((await keyFiles()).some((name) => name.includes(before.slice(5, 21)))).toBe(false);
     expect(db).not.toBe(server.context.db);
   });
 
@@ -132,7 +134,7 @@ describe('the keyring', () => {
   });
 
   it('does not start without a key that its database needs', async () => {
-    const [name] = (await readdir(keysFolder())).filter((file) => file.startsWith('encryption-'));
+    const [name] = (await keyFiles()).filter((file) => file.startsWith('encryption-'));
     await rename(join(keysFolder(), String(name)), join(server.folder, 'elsewhere'));
     await DeviceKey.generate().save(join(keysFolder(), 'encryption-AAAAAAAAAAAAAAAA.key'));
     await expect(server.restart()).rejects.toMatchObject({ code: 'NOT_FOUND' });

@@ -94,7 +94,8 @@ describe('three that start at once on nothing', () => {
         const said = await fresh.start();
         expect(new Set(said.map((one) => `${one.server_id} ${one.signing_key}`)).size).toBe(1);
         const names = readdirSync(join(fresh.folder, 'data', 'keys')).sort();
-        expect(names).toEqual(['audit.key', expect.stringMatching(/^encryption-[\w-]{16}\.key$/), 'field.key', 'signing.key']);
+        const encryption = expect.stringMatching(/^encryption-[\w-]{16}\.key$/);
+        expect(names).toEqual(['audit.key', 'database.json', encryption, 'field.key', 'signing.key']);
         const [made] = await rows(
           fresh.database,
           `select (select count(*)::int from users) as users, (select count(*)::int from encryption_keys) as keys,

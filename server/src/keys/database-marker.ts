@@ -1,0 +1,139 @@
+/**
+ * Keeps, beside the keys, which database they belong to. So an empty or another database is not taken for a first start: an unmounted
+ * volume or a forgotten URL would make a new server, with a new administrator, under the keys that devices trust.
+ */
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ModelGuardError, writeWhole } from '@org/model-guard/server-kit';
+import { z } from 'zod';
+import type { Config } from '../config.js';
+import type { Database } from '../context.js';
+import { databaseFile } from '../database/sqlite/file.js';
+
+/** Where keys and database are, and whether the operator says that the database is new to the keys. */
+export type KeyedPlaces = Pick<Config, 'keysFolder' | 'secretsFolder' | 'dataFolder' | 'databaseUrl' | 'newDatabase'>;
+
+const shape = z.union([
+  // A first start is under way: no client has seen this server yet.
+  z.strictObject({ modelGuardDatabase: z.literal(1), state: z.literal('starting') }),
+  z.strictObject({
+    modelGuardDatabase: z.literal(1),
+    state: z.literal('complete'),
+    server: z.string().regex(/^[0-9a-f]{32}$/),
+    kind: z.enum(['sqlite', 'postgresql']),
+  }),
+]);
+type Marker = z.output<typeof shape>;
+type Complete = Extract<Marker, { state: 'complete' }>;
+
+/** The marker of a keys folder. */
+export const markerFile = (keysFolder: string): string => join(keysFolder, 'database.json');
+
+const KEY = /^model_guard_(signing|encryption|audit|field)_key$/;
+const FLAG = '--new-database (MODEL_GUARD_NEW_DATABASE=true)';
+
+/**
+ * Compares keys and database before either is made. A first start is noted before its keys are: one that is killed goes on.
+ * @returns what to call with the server's id once the first start is complete
+ * @throws NOT_FOUND for keys whose database is empty; KEY_INVALID for keys of another database
+ */
+export async function matchDatabase(places: KeyedPlaces, db: Database): Promise<(server: string) => Promise<void>> {
+  const { keysFolder, newDatabase } = places;
+  // In the reverse order of a first start, so that one that is under way in another process is not taken for a lost database.
+  const keysThere = await anyKey(places);
+  const marker = await readMarker(keysFolder);
+  const known = await serverOf(db);
+  if (!newDatabase) {
+    if (marker?.state === 'complete' && known !== marker.server)
+      throw known === undefined ? lost(places, marker) : other(places, marker, known);
+    if (marker === undefined && known === undefined && keysThere) throw withoutDatabase(places);
+  }
+  const first = known === undefined && marker?.state !== 'starting';
+  if (first) await write(keysFolder, { modelGuardDatabase: 1, state: 'starting' });
+  return async (server) => {
+    const complete: Complete = { modelGuardDatabase: 1, state: 'complete', server, kind: kindOf(places) };
+    const same = !first && marker?.state === 'complete' && marker.server === server && marker.kind === complete.kind;
+    if (!same) await write(keysFolder, complete);
+  };
+}
+
+/** The id of the server whose database this is; undefined for an empty one. */
+async function serverOf(db: Database): Promise<string | undefined> {
+  const rows = await db.selectFrom('meta').selectAll().where('key', 'in', ['server_id', 'keys']).execute();
+  // The keys are noted first: a first start that was killed between the two has begun.
+  return rows.find(({ key }) => key === 'server_id')?.value ?? (rows.length > 0 ? '' : undefined);
+}
+
+async function anyKey({ keysFolder, secretsFolder }: KeyedPlaces): Promise<boolean> {
+  const [mounted, made] = await Promise.all([namesIn(secretsFolder), namesIn(keysFolder)]);
+  return mounted.some((name) => KEY.test(name)) || made.some((name) => name.endsWith('.key'));
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw new ModelGuardError('IO_FAILED', `Could not list ${folder}`, { cause });
+  }
+}
+
+async function readMarker(keysFolder: string): Promise<Marker | undefined> {
+  const file = markerFile(keysFolder);
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new ModelGuardError('IO_FAILED', `Could not read ${file}`, { cause });
+  }
+  try {
+    return shape.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new ModelGuardError('KEY_INVALID', `${file}, which names the database of these keys, is damaged`, {
+      cause,
+      advice: 'Restore it. Or make sure that the database is the right one, and remove the file: the next start writes it anew.',
+    });
+  }
+}
+
+async function write(keysFolder: string, marker: Marker): Promise<void> {
+  await mkdir(keysFolder, { recursive: true, mode: 0o700 });
+  const text = `${JSON.stringify(marker)}\n`;
+  await writeWhole(markerFile(keysFolder), (handle) => handle.writeFile(text), { overwrite: true });
+}
+
+const kindOf = ({ databaseUrl }: KeyedPlaces): Complete['kind'] => (databaseUrl === undefined ? 'sqlite' : 'postgresql');
+
+/** Without the URL, which holds a password. */
+const placeOf = (places: KeyedPlaces): string =>
+  places.databaseUrl === undefined ? databaseFile(places.dataFolder) : 'the PostgreSQL database of the URL';
+
+function lost(places: KeyedPlaces, { server, kind }: Complete): ModelGuardError {
+  const belongs = `The keys in ${places.keysFolder} belong to the database of server ${server}`;
+  const advice = `Bring that database back. Only if a new server under the old keys is meant, with new accounts and without its models: ${FLAG}.`;
+  if (kind === 'postgresql' && kindOf(places) === 'sqlite')
+    return new ModelGuardError('NOT_FOUND', `${belongs}, in PostgreSQL, and no URL of one was given`, {
+      advice: `Give its URL (the secret model_guard_database_url, or DATABASE_URL). ${advice}`,
+    });
+  return new ModelGuardError('NOT_FOUND', `${belongs}, and ${placeOf(places)} is empty`, {
+    advice: `Check that the right volume is mounted, the right folder (--data) or URL given. ${advice}`,
+  });
+}
+
+const other = (places: KeyedPlaces, { server }: Complete, known: string): ModelGuardError =>
+  new ModelGuardError(
+    'KEY_INVALID',
+    `The keys in ${places.keysFolder} belong to the database of server ${server}, and ${placeOf(places)} is ${known === '' ? 'one that a first start began' : `that of server ${known}`}`,
+    { advice: `Give the folder (--data) or the URL of its own database. Only if this one is meant from now on: ${FLAG}.` },
+  );
+
+const withoutDatabase = (places: KeyedPlaces): ModelGuardError =>
+  new ModelGuardError(
+    'NOT_FOUND',
+    `There are keys in ${places.secretsFolder} or ${places.keysFolder}, and ${placeOf(places)} is empty`,
+    {
+      advice: `If these keys had a database, bring it back: mount its volume, give its folder (--data) or its URL (DATABASE_URL). For the first start with keys that were made for it: ${FLAG}, once.`,
+    },
+  );
