@@ -11,6 +11,7 @@ import { type Config, urlOf } from './config.js';
 import type { Context, Database } from './context.js';
 import { type Clock, openClock } from './database/clock.js';
 import { findDatabaseUrl, openDatabase } from './database/open.js';
+import { lockDataFolder } from './database/sqlite/lock.js';
 import { buildApp } from './http/app.js';
 import { matchDatabase } from './keys/database-marker.js';
 import { ServerKeyring } from './keys/keyring.js';
@@ -58,7 +59,7 @@ export async function startServer(config: Config, parts: ServerParts = {}): Prom
   try {
     return { ...server, url: await server.listen() };
   } catch (error) {
-    await server.close();
+    await server.close().catch(() => undefined);
     throw error;
   }
 }
@@ -68,9 +69,20 @@ export async function openServer(given: Config, parts: ServerParts = {}): Promis
   const config: { -readonly [Key in keyof Config]: Config[Key] } = { ...given, databaseUrl: await findDatabaseUrl(given) };
   const log = parts.log ?? makeLog(config);
   const listener = await makeListener(config);
-  const db = await openDatabase(config);
+  // PostgreSQL is for several servers, a file for one.
+  const folder = config.databaseUrl === undefined ? await lockDataFolder(config.dataFolder) : undefined;
+  let db: Database | undefined;
   let clock: Clock | undefined;
+  const closeDatabase = async (): Promise<void> => {
+    clock?.close();
+    try {
+      await db?.destroy();
+    } finally {
+      folder?.release();
+    }
+  };
   try {
+    db = await openDatabase(config);
     clock = parts.now ? { now: parts.now, close: () => undefined } : await openClock(db, config, log);
     const { now } = clock;
     const complete = await matchDatabase(config, db);
@@ -86,20 +98,20 @@ export async function openServer(given: Config, parts: ServerParts = {}): Promis
     const tokens = await makeTokens(context);
     const app = await buildApp(context, { tokens, version, server: listener });
     await app.ready();
-    const { listen, close } = lifeOf(app, { db, clock }, config);
+    const { listen, close } = lifeOf(app, closeDatabase, config);
     return { app, context, tokens, firstPassword, listen, close };
   } catch (error) {
-    clock?.close();
-    await db.destroy();
+    // The reason is the first failure, not one of closing.
+    await closeDatabase().catch(() => undefined);
     throw error;
   }
 }
 
-interface Opened {
-  readonly db: Database;
-  readonly clock: Clock;
-}
-function lifeOf(app: FastifyInstance, { db, clock }: Opened, config: { -readonly [Key in keyof Config]: Config[Key] }) {
+function lifeOf(
+  app: FastifyInstance,
+  closeDatabase: () => Promise<void>,
+  config: { -readonly [Key in keyof Config]: Config[Key] },
+) {
   let redirect: Server | undefined;
   let closing: Promise<void> | undefined;
 
@@ -122,8 +134,7 @@ function lifeOf(app: FastifyInstance, { db, clock }: Opened, config: { -readonly
       await app.close();
     } finally {
       clearTimeout(late);
-      clock.close();
-      await db.destroy();
+      await closeDatabase();
     }
   };
   const close = (): Promise<void> => {

@@ -13,3 +13,4 @@ export { checkRangeAnswer } from '../transfer/range-answer.js';
 export { type RangeSource, rangedPart } from '../transfer/ranged.js';
 export { checkParts, verify } from '../verify.js';
 export * from './keys.js';
+export { lockFile } from './lock.js';

@@ -60,7 +60,7 @@ export async function matchDatabase(places: KeyedPlaces, db: Database): Promise<
 /** The id of the server whose database this is; undefined for an empty one. */
 async function serverOf(db: Database): Promise<string | undefined> {
   const rows = await db.selectFrom('meta').selectAll().where('key', 'in', ['server_id', 'keys']).execute();
-  // The keys are noted first: a first start that was killed between the two has begun.
+  // A first start that was killed between the two has begun.
   return rows.find(({ key }) => key === 'server_id')?.value ?? (rows.length > 0 ? '' : undefined);
 }
 

@@ -19,6 +19,7 @@ import { signingKeyFile } from '../../src/keys/files.js';
 import { replaceSigningKey } from '../../src/keys/succession.js';
 import { openServer } from '../../src/server.js';
 import { clientOf, readyDevice } from '../support/clients.js';
+import { onPostgres } from '../support/database.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 import { entitle, granted, Machine, Publisher, said, termsOf } from '../support/story.js';
 
@@ -163,7 +164,7 @@ describe('nothing by halves', () => {
     expect(await signingFiles()).toHaveLength(2);
   });
 
-  it('in another process is taken up by this one before it signs', async () => {
+  it.skipIf(!onPostgres)('in another process is taken up by this one before it signs', async () => {
     const other = await openServer(server.config, { now: server.context.now });
     try {
       const { key } = await replaced();

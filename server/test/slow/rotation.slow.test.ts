@@ -85,8 +85,7 @@ async function expectAllWrappedTo(key: string): Promise<void> {
 
 describe(`a rotation of ${MODELS} models`, () => {
   it('that is killed is taken up by the next process, and loads work throughout', async () => {
-    await server.app.close();
-    await server.context.db.destroy();
+    await server.stop();
     const entry = path.join(projectRoot, 'server/test/children/rotate.ts');
     const env = { TSX_TSCONFIG_PATH: path.join(projectRoot, 'server/tsconfig.json') };
     const child = new Child([process.execPath, '--import', 'tsx', entry, server.folder, '20'], { env });

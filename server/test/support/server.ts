@@ -53,6 +53,8 @@ export interface TestServer {
   token(role: Role): Promise<string>;
   /** Asks a route of the contract, as that role or as nobody. */
   request<Name extends RouteName>(role: Role | undefined, name: Name, ...given: Asked<Name>): Promise<LightMyRequestResponse>;
+  /** Stops, and leaves the folder: {@link restart} starts again there. */
+  stop(): Promise<void>;
   /** Stops, and starts again on the same folder. */
   restart(): Promise<TestServer>;
   /** Secrets that the log must not hold: a test that knows more of them adds them. */
@@ -140,6 +142,7 @@ async function open(place: Place, settings: Partial<Settings>, clock: TestClock,
       const headers = { ...(role && { authorization: `Bearer ${await token(role)}` }), ...given?.headers };
       return app.inject(injected(name, { ...given, headers } as Sent));
     },
+    stop: () => server.close(),
     async restart() {
       await server.close();
       return open(place, settings, clock, heard);
