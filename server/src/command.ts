@@ -8,6 +8,7 @@ Examples:
   $ npx @org/model-guard-server --data /var/lib/guard --host 0.0.0.0 \\
       --tls-cert server.crt --tls-key server.key --http-redirect-port 8080 --public-url https://guard.example.com:8443
   $ NODE_ENV=production npx @org/model-guard-server --data /var/lib/guard --host 0.0.0.0 --behind-proxy
+  $ npx @org/model-guard-server reset-password --data /var/lib/guard --email admin@localhost
 
 The first start makes an administrator; the log names the file that holds the password. Keys are read from
 /run/secrets/model_guard_{signing,encryption,audit,field}_key, else from DATA/keys. With NODE_ENV=production, what suits only
@@ -18,8 +19,20 @@ const variable = (flags: string): string =>
 const option = (flags: string, description: string): Option => new Option(flags, description).env(variable(flags));
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, ...value.split(',')];
 
-/** @param run Is given the settings as they were written; configure() checks them. */
-export function makeCommand(version: string, run: (settings: Settings) => Promise<void>): Command {
+/** Which account is given a new password, and from which file. */
+export interface Reset {
+  readonly email?: string | undefined;
+  readonly passwordFile?: string | undefined;
+}
+/**
+ * @param run Starts a server. It is given the settings as they were written; configure() checks them.
+ * @param resetPassword Gives an account of such a server a new password.
+ */
+export function makeCommand(
+  version: string,
+  run: (settings: Settings) => Promise<void>,
+  resetPassword: (settings: Settings, reset: Reset) => Promise<void> = async () => undefined,
+): Command {
   const command = new Command('model-guard-server')
     .description('The guard server: keeps the small parts of protected models and leases them to approved machines.')
     .version(version)
@@ -74,5 +87,15 @@ export function makeCommand(version: string, run: (settings: Settings) => Promis
     )
     .addHelpText('after', EXAMPLES)
     .allowExcessArguments(false);
+  command
+    .command('reset-password')
+    .description(
+      'Give an account a new password, here on the machine of the server, also while the server runs: enables the account, ends its\n' +
+        'tokens and its locks. The password is asked for, or read from a file. The audit log says that it was done.',
+    )
+    .addOption(new Option('--email <address>', 'the account (default: the address of --admin-email)'))
+    .addOption(new Option('--password-file <file>', 'holds the new password in its first line'))
+    .allowExcessArguments(false)
+    .action((reset: Reset) => resetPassword(command.opts<Settings>(), reset));
   return command.action((settings: Settings) => run(settings));
 }

@@ -1,9 +1,13 @@
-/** The `model-guard-server` command: starts a server, and stops it when it is told to. */
+/** The `model-guard-server` command: starts a server, and stops it when it is told to; gives an account a new password. */
+
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { ERROR_CODES, isModelGuardError } from '@org/model-guard/server-kit';
-import { makeCommand } from './command.js';
+import { askNewPassword, ERROR_CODES, isModelGuardError, ModelGuardError } from '@org/model-guard/server-kit';
+import { resetPassword } from './accounts/reset-password.js';
+import { makeCommand, type Reset } from './command.js';
 import { configure, type Settings } from './config.js';
 import { makeLog } from './log.js';
+import { maintain } from './maintenance.js';
 import { startServer } from './server.js';
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
@@ -22,6 +26,24 @@ async function run(settings: Settings): Promise<void> {
     await server.close();
     log.info('stopped');
   });
+}
+
+async function reset(settings: Settings, { email, passwordFile }: Reset): Promise<void> {
+  const config = configure(settings);
+  const address = email ?? config.adminEmail;
+  await maintain(config, async (context) => {
+    const password = passwordFile === undefined ? await askNewPassword() : await firstLine(passwordFile);
+    await resetPassword(context, address, password);
+  });
+  process.stderr.write(`${address} has the new password; its tokens have ended\n`);
+}
+
+async function firstLine(file: string): Promise<string> {
+  try {
+    return (await readFile(file, 'utf8')).split(/\r?\n/, 1)[0] ?? '';
+  } catch (cause) {
+    throw new ModelGuardError('IO_FAILED', `Could not read ${file}`, { cause });
+  }
 }
 
 /** The first signal stops in order; a second one at once. */
@@ -44,4 +66,4 @@ function fail(error: unknown): never {
   process.exit(known ? ERROR_CODES[error.code].exit : 1);
 }
 
-await makeCommand(version, run).parseAsync().catch(fail);
+await makeCommand(version, run, reset).parseAsync().catch(fail);

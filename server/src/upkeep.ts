@@ -1,7 +1,7 @@
 /** What the server does by itself: forgetting what is over. */
 import type { FastifyInstance } from 'fastify';
 import type { DeleteResult, Transaction } from 'kysely';
-import { forgetFailures } from './accounts/failures.js';
+import { forgetOldAttempts } from './accounts/admission.js';
 import { forgetDays } from './audit/subjects.js';
 import type { Context, Database } from './context.js';
 import type { Schema } from './database/schema.js';
@@ -35,13 +35,13 @@ export function registerUpkeep(app: FastifyInstance, context: Context): void {
 }
 
 /**
- * Failures of log-ins of the day before, the keys of days that are over for longer than the retention time; what an erasure left that was
+ * What is over of attempts to log in, the keys of days that are over for longer than the retention time; what an erasure left that was
  * killed before its end; challenges that are over, leases long after. Several processes at once do no harm.
  */
 export async function forget(context: Context): Promise<void> {
   const { db, config, now } = context;
   const deleted = await db.transaction().execute(async (trx): Promise<Deleted | undefined> => {
-    await forgetFailures(trx, now());
+    await forgetOldAttempts(trx, now());
     const gone = await forgetDays(trx, config.unknownLoginRetentionDays, now());
     return gone.length > 0 ? { note: await noteDeletion(trx, ['subjects']), gone } : undefined;
   });

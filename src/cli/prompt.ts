@@ -1,22 +1,48 @@
-/** Credentials from a terminal, where nothing else gives them. */
+/** Credentials and passwords from a terminal, where nothing else gives them. */
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { AbortError, ModelGuardError } from '../errors.js';
 import type { Credentials } from '../remote/types.js';
 
-interface Terminal {
+export interface Terminal {
   readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   readonly output: NodeJS.WritableStream;
 }
 
-/** What is typed as an answer to the second question is not shown. ABORT_ERR for who leaves without one. */
-export async function askCredentials(
-  { input, output: shown }: Terminal = { input: process.stdin, output: process.stderr },
-): Promise<Credentials> {
-  if (!input.isTTY)
+/** Asks one question; what is typed as a `hidden` answer is not shown. */
+export type Ask = (question: string, how?: 'hidden') => Promise<string>;
+
+const PROCESS: Terminal = { input: process.stdin, output: process.stderr };
+
+/** ABORT_ERR where the terminal is left without an answer. */
+export async function askCredentials(terminal: Terminal = PROCESS): Promise<Credentials> {
+  if (!terminal.input.isTTY)
     throw new ModelGuardError('INVALID_ARGUMENT', 'Nothing gives the e-mail address and the password of the account', {
       advice: 'Give a file with a line each (--credentials), or set MODEL_GUARD_EMAIL and MODEL_GUARD_PASSWORD.',
     });
+  return await asking(terminal, async (ask) => {
+    const email = await ask('E-mail address: ');
+    return { email, password: await ask('Password: ', 'hidden') };
+  });
+}
+
+/**
+ * A new password, typed twice.
+ * @throws INVALID_ARGUMENT without a terminal, and where the two differ; ABORT_ERR where the terminal is left without an answer
+ */
+export async function askNewPassword(terminal: Terminal = PROCESS): Promise<string> {
+  if (!terminal.input.isTTY)
+    throw new ModelGuardError('INVALID_ARGUMENT', 'Nothing gives the new password', {
+      advice: 'Give a file that holds it (--password-file), or run this on a terminal.',
+    });
+  return await asking(terminal, async (ask) => {
+    const password = await ask('New password: ', 'hidden');
+    if ((await ask('The same again: ', 'hidden')) === password) return password;
+    throw new ModelGuardError('INVALID_ARGUMENT', 'The two passwords differ', { advice: 'Type the same password twice.' });
+  });
+}
+
+async function asking<Answer>({ input, output: shown }: Terminal, task: (ask: Ask) => Promise<Answer>): Promise<Answer> {
   let hidden = false;
   const output = new Writable({
     write(bytes, _encoding, done) {
@@ -25,7 +51,7 @@ export async function askCredentials(
     },
   });
   const terminal = createInterface({ input, output, terminal: true });
-  const ask = (question: string): Promise<string> =>
+  const answerTo = (question: string): Promise<string> =>
     new Promise((resolve, reject) => {
       // Ctrl-C and Ctrl-D end up here: a terminal that is read raw sends no signal.
       const left = (): void => reject(new AbortError(new Error('nothing was answered')));
@@ -35,13 +61,17 @@ export async function askCredentials(
         resolve(answer);
       });
     });
-  try {
-    const email = await ask('E-mail address: ');
-    shown.write('Password: ');
+  const ask: Ask = async (question, how) => {
+    if (how === undefined) return await answerTo(question);
+    shown.write(question);
     hidden = true;
-    const password = await ask('');
+    const answer = await answerTo('');
+    hidden = false;
     shown.write('\n');
-    return { email, password };
+    return answer;
+  };
+  try {
+    return await task(ask);
   } finally {
     terminal.close();
   }

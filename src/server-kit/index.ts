@@ -3,6 +3,7 @@
  * version belong together; nothing here is promised to others.
  */
 export { chainHead, EMPTY_HEAD, exportHeader } from '../audit/chain.js';
+export { askNewPassword } from '../cli/prompt.js';
 export * from '../contract/index.js';
 export { ERROR_CODES, isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
 export { writeWhole } from '../files.js';

@@ -1,7 +1,7 @@
 /** Credentials typed at a terminal. If these fail, a password is shown, or who leaves the question hangs the command. */
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { askCredentials } from '../../src/cli/prompt.js';
+import { askCredentials, askNewPassword } from '../../src/cli/prompt.js';
 import { failureOf } from '../support/failures.js';
 
 function terminal() {
@@ -21,6 +21,21 @@ describe('a question for credentials', () => {
     const text = shown();
     expect(text).toContain('ada@example.com');
     expect(text).not.toContain('a password');
+  });
+
+  it('for a new password shows nothing of it, and takes it only typed twice alike', async () => {
+    for (const [again, code] of [
+      ['a password', undefined],
+      ['another', 'INVALID_ARGUMENT'],
+    ] as const) {
+      const { shown, ...streams } = terminal();
+      const asked = askNewPassword(streams).catch((error: { code: string }) => error.code);
+      streams.input.write('a password\r');
+      await new Promise(setImmediate);
+      streams.input.write(`${again}\r`);
+      expect(await asked).toBe(code ?? 'a password');
+      expect(shown()).toMatch(/^New password: [^a-z]*The same again: [^a-z]*$/);
+    }
   });
 
   it.each([

@@ -1,10 +1,11 @@
-/** Checking passwords. Whoever guesses learns nothing: known and unknown addresses cost the same work and are locked alike. */
+/** Checking passwords. Guessing tells nothing: known and unknown addresses cost the same work and are locked alike. */
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import type { Selectable, Transaction } from 'kysely';
 import type { Caller, Context } from '../context.js';
 import type { Schema, UserTable } from '../database/schema.js';
 import { TooMany } from '../too-many.js';
-import { attemptOf, countFailure, forgiveNetwork, lockedUntil } from './failures.js';
+import { isAdmitted, noteFailure, noteSuccess, waitOf } from './admission.js';
+import { type Attempt, attemptOf } from './attempt.js';
 import { passwordHolds, prepareNobody } from './passwords.js';
 import { Queues } from './queues.js';
 
@@ -26,7 +27,7 @@ export interface Claim {
   readonly tried: string;
 }
 /** What is done in the transaction that finds the password right. */
-export type Then<T> = (trx: Transaction<Schema>, user: User) => Promise<T>;
+export type Then<T> = (trx: Transaction<Schema>, user: User, attempt: Attempt) => Promise<T>;
 /** @throws NOT_AUTHENTICATED, RATE_LIMITED; both are in the audit log then */
 export type CheckCredentials = <T>(claim: Claim, then: Then<T>) => Promise<T>;
 
@@ -45,30 +46,33 @@ async function check<T>({ db, keys, now, audit }: Context, claim: Claim, then: T
   const whose = user
     ? { action, caller, subject: user.subject, resource: `account:${user.id}` }
     : { action, caller, detail: tried };
-  const locked = (await lockedUntil(db, attempt)) - now();
-  if (locked > 0) {
-    await audit.record({ ...whose, outcome: 'denied' });
-    throw new TooMany(locked);
+  // Before the hash is computed: it is dear.
+  if (!(await isAdmitted(db, attempt, now()))) {
+    const wait = await db.transaction().execute(async (trx) => {
+      await audit.append(trx, { ...whose, outcome: 'denied' });
+      return await waitOf(trx, attempt, now());
+    });
+    throw new TooMany(Math.max(1, wait));
   }
   const holds = await passwordHolds(user?.password, password);
   const done = await db.transaction().execute(async (trx) => {
-    // Guesses that other processes checked at the same time count: whoever is locked by them is not told that this one was right.
-    const locked = (await lockedUntil(trx, attempt)) - now();
-    if (locked > 0) {
+    // Guesses that other processes checked at the same time count: an attempt that they lock is not told that it was right.
+    const wait = await waitOf(trx, attempt, now());
+    if (wait > 0) {
       await audit.append(trx, { ...whose, outcome: 'denied' });
-      return { locked };
+      return { wait };
     }
     const fresh = user && holds ? await unchanged(trx, user) : undefined;
     if (fresh) {
-      await forgiveNetwork(trx, attempt);
-      return { result: await then(trx, fresh) };
+      await noteSuccess(trx, attempt, now());
+      return { result: await then(trx, fresh, attempt) };
     }
-    await countFailure(trx, attempt, now());
+    await noteFailure(trx, attempt, now());
     await audit.append(trx, { ...whose, outcome: 'failure' });
     return undefined;
   });
   if (!done) throw new ModelGuardError('NOT_AUTHENTICATED', 'E-mail address or password is wrong');
-  if (done.locked !== undefined) throw new TooMany(done.locked);
+  if (done.wait !== undefined) throw new TooMany(done.wait);
   return done.result;
 }
 

@@ -48,7 +48,7 @@ export async function makeFirstAccount(context: Context): Promise<string | undef
 }
 
 /** Once the first account has a password of its own, nobody needs the file. */
-export async function removeFirstPassword({ db, config }: Context): Promise<void> {
+export async function removeFirstPassword({ db, config }: Pick<Context, 'db' | 'config'>): Promise<void> {
   const waiting = await db
     .selectFrom('meta')
     .innerJoin('users', 'users.id', 'meta.value')

@@ -5,6 +5,7 @@ import type { Context, Member } from '../context.js';
 import { afterCommit } from '../database/away.js';
 import type { CheckCredentials } from './credentials.js';
 import { removeFirstPassword } from './first-start.js';
+import { forgetOtherNetworks } from './known-networks.js';
 import { checkPassword, hashPassword } from './passwords.js';
 import { openProfile } from './profiles.js';
 import { findUser } from './users.js';
@@ -29,7 +30,8 @@ export async function changePassword(
   });
   const password = await hashPassword(next);
   const claim = { index: user.email_index, password: current, network, caller, action, tried: '' };
-  await check(claim, async (trx, { id, token_epoch }) => {
+  await check(claim, async (trx, { id, token_epoch }, attempt) => {
+    await forgetOtherNetworks(trx, attempt);
     const values = { password, must_change_password: 0, token_epoch: token_epoch + 1 };
     await trx.updateTable('users').set(values).where('id', '=', id).execute();
     await context.audit.append(trx, { action, outcome: 'success', resource: `account:${id}`, caller });

@@ -6,7 +6,7 @@ import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
 import { datedCursor, datedStart, type Page, type PageQuery, pageOf } from '../database/paging.js';
 import type { Schema } from '../database/schema.js';
-import { forgiveAll } from './failures.js';
+import { forgetAttempts } from './admission.js';
 import { checkPassword, hashPassword } from './passwords.js';
 import { type Account, accountOf, openProfile, type Profile, sealProfile, type UserRow, users } from './profiles.js';
 
@@ -110,8 +110,8 @@ async function update(context: Context, caller: Member, id: string, changes: Cha
       token_epoch: now.token_epoch + (ends ? 1 : 0),
     };
     await trx.updateTable('users').set(values).where('id', '=', id).execute();
-    // Whoever was locked out gets in with the password that an administrator has just set.
-    if (password !== undefined) await forgiveAll(trx, now.email_index);
+    // An owner who was locked out gets in with the password that an administrator has just set.
+    if (password !== undefined) await forgetAttempts(trx, now.email_index);
     const about = { resource: `account:${id}`, subject: now.subject, detail: describe(changes) };
     await context.audit.append(trx, { action: 'users.update', outcome: 'success', caller, ...about });
     return { ...now, ...values };

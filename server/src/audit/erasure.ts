@@ -1,6 +1,6 @@
 /** Erasing somebody: the account goes, and with its key everything that was boxed under it. The chain of events stays whole. */
 import type { Transaction } from 'kysely';
-import { forgiveAll } from '../accounts/failures.js';
+import { ATTEMPT_TABLES, forgetAttempts } from '../accounts/admission.js';
 import { removeFirstPassword } from '../accounts/first-start.js';
 import { findUser, keepAnAdministrator } from '../accounts/users.js';
 import type { Context, Member } from '../context.js';
@@ -39,12 +39,12 @@ export async function eraseUser(context: Context, caller: Member, account: strin
       .execute();
     await trx.deleteFrom('devices').where('account', '=', account).execute();
     await trx.deleteFrom('challenges').where('account', '=', account).execute();
-    await forgiveAll(trx, email_index);
+    await forgetAttempts(trx, email_index);
     await trx.deleteFrom('users').where('id', '=', account).execute();
     await forgetActor(trx, subject);
     await trx.deleteFrom('subjects').where('id', '=', subject).execute();
     const gone = [wrapped, email_index, Buffer.from(password)];
-    return { note: await noteDeletion(trx, ['subjects', 'users', 'login_failures']), gone };
+    return { note: await noteDeletion(trx, ['subjects', 'users', ...ATTEMPT_TABLES]), gone };
   });
   await afterCommit(async () => {
     await scrub(context, deleted);

@@ -37,15 +37,32 @@ export interface UserTable {
   created: number;
 }
 
-/** Failed log-ins by HMAC of the address, whether it is known or not, and by network. */
+/** Failed log-ins by HMAC of the address, whether it is known or not, and of the network. */
 export interface LoginFailureTable {
   email_index: Buffer;
-  /** HMAC of the address and the network; empty: from everywhere. */
+  /** HMAC of the address and the network. */
   network: Buffer;
   failures: number;
   first: number;
   last: number;
   locked_until: number;
+}
+
+/** Networks that an address has logged in from; HMACs as in {@link LoginFailureTable}. */
+export interface KnownNetworkTable {
+  email_index: Buffer;
+  network: Buffer;
+  last_used: number;
+}
+
+/** The line in which unknown networks wait while an address is being guessed at (`accounts/turns.ts`). */
+export interface LoginTurnTable {
+  email_index: Buffer;
+  /** HMAC of the address and the site; empty: the end of the line. */
+  site: Buffer;
+  /** From when on one attempt is allowed; where `used` is 1, when it was made. */
+  turn: number;
+  used: number;
 }
 
 /** Public keys of tokens, signed by the server; the private ones live in the processes that made them. */
@@ -239,6 +256,8 @@ export interface Schema {
   subjects: SubjectTable;
   users: UserTable;
   login_failures: LoginFailureTable;
+  known_networks: KnownNetworkTable;
+  login_turns: LoginTurnTable;
   token_keys: TokenKeyTable;
   devices: DeviceTable;
   challenges: ChallengeTable;

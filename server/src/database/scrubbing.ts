@@ -12,7 +12,7 @@ type Table = keyof Schema & string;
  * Where every byte must go; they are small. What `versions` and `archives` held is wrapped to a key whose file is destroyed when its time
  * is over: writing such tables anew would stop everybody for as long as that takes.
  */
-const BARE: ReadonlySet<string> = new Set<Table>(['subjects', 'users', 'login_failures']);
+const BARE: ReadonlySet<string> = new Set<Table>(['subjects', 'users', 'login_failures', 'login_turns', 'known_networks']);
 
 /** What was deleted. */
 export interface Deleted {

@@ -98,39 +98,126 @@ describe('logging in', () => {
       expect((await from('203.0.113.7', 'operator@example.com', PASSWORD)).statusCode).toBe(429);
     });
 
+    /** As many failures from elsewhere as there are free: the last one is made, the others are written down. */
+    const underAttack = async (email: string): Promise<void> => {
+      expect((await from('203.0.113.1', email, 'wrong')).statusCode).toBe(401);
+      const index = Buffer.from(server.context.keys.fields.emailIndex(email));
+      await server.context.db
+        .updateTable('login_turns')
+        .set({ turn: server.clock.now + 1500 })
+        .where('email_index', '=', index)
+        .where('site', '=', Buffer.alloc(0))
+        .execute();
+    };
+    const waits = ({ statusCode, headers }: { statusCode: number; headers: Record<string, unknown> }) => [
+      statusCode,
+      Number(headers['retry-after']),
+    ];
+
     it.each(['operator@example.com', 'nobody@example.com'])(
-      'locks %s for a minute where a hundred guesses come within a quarter of an hour',
+      'lets strangers at %s take turns of 15 seconds after a hundred failures, and each of them once in 15 minutes',
       async (email) => {
-        const index = Buffer.from(server.context.keys.fields.emailIndex(email));
-        await from('203.0.113.1', email, 'wrong');
-        // Ninety-eight of others are as good as made.
-        await server.context.db
-          .updateTable('login_failures')
-          .set({ failures: 98 })
-          .where('email_index', '=', index)
-          .where('network', '=', Buffer.alloc(0))
-          .execute();
+        await underAttack(email);
+        expect(waits(await from('203.0.113.2', email, 'wrong'))).toEqual([429, 15]);
+        expect(waits(await from('203.0.113.3', email, 'wrong'))).toEqual([429, 30]);
+        // Of one customer of a provider, whatever network of it is used.
+        expect(waits(await from('2001:db8:1:1::1', email, 'wrong'))).toEqual([429, 45]);
+        expect(waits(await from('2001:db8:1:ffff::1', email, 'wrong'))).toEqual([429, 45]);
+        // Asking again moves nothing.
+        expect(waits(await from('203.0.113.2', email, 'wrong'))).toEqual([429, 15]);
+        server.clock.advance(15);
         expect((await from('203.0.113.2', email, 'wrong')).statusCode).toBe(401);
-        expect((await from('203.0.113.3', email, 'wrong')).statusCode).toBe(401);
-        const locked = await from('198.51.100.1', email, PASSWORD);
-        expect([locked.statusCode, locked.headers['retry-after']]).toEqual([429, '60']);
-        server.clock.advance(60);
-        const home = await from('198.51.100.1', email, PASSWORD);
-        expect(home.statusCode).toBe(email.startsWith('nobody') ? 401 : 200);
-        server.clock.advance(900);
-        expect((await from('203.0.113.4', email, 'wrong')).statusCode).toBe(401);
-        expect((await from('203.0.113.5', email, 'wrong')).statusCode).toBe(401);
+        expect(waits(await from('203.0.113.2', email, 'wrong'))).toEqual([429, 900]);
+        // A turn waits for the one that has it.
+        server.clock.advance(800);
+        const late = await from('203.0.113.3', email, PASSWORD);
+        expect(late.statusCode).toBe(email.startsWith('nobody') ? 401 : 200);
       },
     );
+
+    it('never slows a network from which the account has logged in, and slows a new one of the owner once', async () => {
+      const email = 'operator@example.com';
+      expect((await from('198.51.100.1', email, PASSWORD)).statusCode).toBe(200);
+      await underAttack(email);
+      for (const last of times(20)) await from(`203.0.113.${last + 2}`, email, 'wrong');
+      expect((await from('198.51.100.1', email, PASSWORD)).statusCode).toBe(200);
+      const [status, wait = 0] = waits(await from('198.51.100.2', email, PASSWORD));
+      expect([status, wait]).toEqual([429, 21 * 15]);
+      server.clock.advance(wait);
+      expect((await from('198.51.100.2', email, PASSWORD)).statusCode).toBe(200);
+      // From now on it is known.
+      expect((await from('198.51.100.2', email, PASSWORD)).statusCode).toBe(200);
+      // Its own failures lock it all the same.
+      for (const _ of times(5)) expect((await from('198.51.100.1', email, 'wrong')).statusCode).toBe(401);
+      expect(waits(await from('198.51.100.1', email, PASSWORD))).toEqual([429, 30]);
+    });
+
+    it('forgets known networks after a month, beyond sixteen, and with another password', async () => {
+      const email = 'operator@example.com';
+      const index = Buffer.from(server.context.keys.fields.emailIndex(email));
+      const known = async () =>
+        (await server.context.db.selectFrom('known_networks').selectAll().where('email_index', '=', index).execute()).length;
+      for (const last of times(20)) {
+        server.clock.advance(1);
+        await from(`198.51.100.${last}`, email, PASSWORD);
+      }
+      expect(await known()).toBe(16);
+      await underAttack(email);
+      expect((await from('198.51.100.3', email, PASSWORD)).statusCode).toBe(429);
+      expect((await from('198.51.100.4', email, PASSWORD)).statusCode).toBe(200);
+      const changed = await server.app.inject({
+        method: 'POST',
+        url: '/account/password',
+        remoteAddress: '198.51.100.4',
+        headers: { authorization: `Bearer ${await server.token('operator')}` },
+        payload: { current: PASSWORD, next: 'another phrase that is long' },
+      });
+      expect(changed.statusCode).toBe(204);
+      expect(await known()).toBe(1);
+      server.clock.advance(30 * 86_400 + 1);
+      await forget(server.context);
+      expect(await known()).toBe(0);
+      await from('198.51.100.4', email, 'another phrase that is long');
+      const account = server.accounts.operator.id;
+      await server.request('apiAdmin', 'updateUser', { params: { account }, body: { password: PASSWORD } });
+      expect(await known()).toBe(0);
+    });
   });
 
   it('keeps no failure for longer than a day, though nobody fails any more', async () => {
     await login('nobody@example.com', 'wrong');
-    const kept = async () => (await server.context.db.selectFrom('login_failures').selectAll().execute()).length;
+    const count = async (table: 'login_failures' | 'login_turns') =>
+      (await server.context.db.selectFrom(table).selectAll().execute()).length;
+    const kept = async () => (await count('login_failures')) + (await count('login_turns'));
     expect(await kept()).toBe(2);
     server.clock.advance(86_401);
     await forget(server.context);
     expect(await kept()).toBe(0);
+  });
+
+  describe('where the clock was ahead for a while', () => {
+    it.each([100, 86_400, 400 * 86_400])(
+      'by %d seconds, a lock from then lasts no longer than the longest one',
+      async (ahead) => {
+        const email = 'operator@example.com';
+        server.clock.advance(ahead);
+        for (const _ of times(5)) await login(email, 'wrong');
+        const index = Buffer.from(server.context.keys.fields.emailIndex(email));
+        // As after many failures.
+        await server.context.db
+          .updateTable('login_failures')
+          .set({ failures: 14, locked_until: server.clock.now + 900 })
+          .where('email_index', '=', index)
+          .execute();
+        server.clock.advance(-ahead);
+        const locked = await login(email, PASSWORD);
+        expect([locked.statusCode, locked.headers['retry-after']]).toEqual([429, '900']);
+        server.clock.advance(450);
+        expect((await login(email, PASSWORD)).headers['retry-after']).toBe('450');
+        server.clock.advance(450);
+        expect((await login(email, PASSWORD)).statusCode).toBe(200);
+      },
+    );
   });
 
   it('keeps a lock over a restart', async () => {

@@ -7,7 +7,7 @@ import { forget } from '../../src/upkeep.js';
 import { asSuperuser, onPostgres } from '../support/database.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 
-const SMALL = ['subjects', 'users', 'login_failures'] as const;
+const SMALL = ['subjects', 'users', 'login_failures', 'login_turns', 'known_networks'] as const;
 const LARGE = ['versions', 'archives'] as const;
 
 describe.skipIf(!onPostgres)('scrubbing (only where tests run on PostgreSQL)', () => {

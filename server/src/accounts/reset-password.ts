@@ -1,0 +1,48 @@
+/** A new password for an account, given by the holder of the server's machine: no log-in, and no lock of log-ins, stands in the way. */
+import { ModelGuardError } from '@org/model-guard/server-kit';
+import type { Caller, Context } from '../context.js';
+import { forgetAttempts } from './admission.js';
+import { removeFirstPassword } from './first-start.js';
+import { checkPassword, hashPassword } from './passwords.js';
+import { openProfile, type UserRow, users } from './profiles.js';
+
+const machine: Caller = { address: '', request: 'reset-password' };
+
+type Place = Pick<Context, 'audit' | 'config' | 'db' | 'keys'>;
+
+/**
+ * Sets the password, enables the account, ends its tokens, and forgets failed log-ins and known networks, in one transaction. The audit
+ * log says `users.reset-password`. A running server takes part in it at its next request.
+ * @throws NOT_FOUND, PASSWORD_WEAK
+ */
+export async function resetPassword(context: Place, email: string, next: string): Promise<void> {
+  const { db, audit } = context;
+  const { email: kept, name } = openProfile(context, await findByEmail(context, email));
+  checkPassword(next, kept, name);
+  const password = await hashPassword(next);
+  await db.transaction().execute(async (trx) => {
+    const { id, subject, email_index, token_epoch } = await findByEmail({ ...context, db: trx }, email);
+    const values = { password, disabled: 0, must_change_password: 0, token_epoch: token_epoch + 1 };
+    await trx.updateTable('users').set(values).where('id', '=', id).execute();
+    await forgetAttempts(trx, email_index);
+    const entry = { action: 'users.reset-password', outcome: 'success', caller: machine } as const;
+    await audit.append(trx, { ...entry, resource: `account:${id}`, subject });
+  });
+  await removeFirstPassword(context);
+}
+
+/** @throws NOT_FOUND, which names the accounts that may manage others */
+async function findByEmail(
+  context: Pick<Context, 'keys'> & { readonly db: Parameters<typeof users>[0] },
+  email: string,
+): Promise<UserRow> {
+  const { db, keys } = context;
+  const index = Buffer.from(keys.fields.emailIndex(email));
+  const row = await users(db).where('users.email_index', '=', index).executeTakeFirst();
+  if (row) return row;
+  const admins = await users(db).where('users.role', '=', 'apiAdmin').orderBy('users.created').limit(10).execute();
+  const emails = admins.map((admin) => openProfile(context, admin).email);
+  throw new ModelGuardError('NOT_FOUND', `There is no account with the e-mail address ${email}`, {
+    advice: `Name another one (--email). Accounts that manage others: ${emails.join(', ') || 'none'}.`,
+  });
+}

@@ -1,0 +1,46 @@
+/** What a command of the server's machine is given: database, keys and audit log, without a server. */
+import { access } from 'node:fs/promises';
+import { ModelGuardError } from '@org/model-guard/server-kit';
+import { createAuditLog } from './audit/log.js';
+import type { Config } from './config.js';
+import type { Context } from './context.js';
+import { findDatabaseUrl, openDatabase } from './database/open.js';
+import { databaseFile } from './database/sqlite/file.js';
+import { ServerKeyring } from './keys/keyring.js';
+
+/** What commands need of the context. */
+export type Maintenance = Pick<Context, 'audit' | 'config' | 'db' | 'keys'>;
+
+/**
+ * Runs `task` on the state of a server, also while that server runs: the database itself keeps the two apart, and each transaction is
+ * whole. Makes neither a database nor keys.
+ * @throws NOT_FOUND where there is no server's state
+ */
+export async function maintain<Result>(given: Config, task: (context: Maintenance) => Promise<Result>): Promise<Result> {
+  const config = { ...given, databaseUrl: await findDatabaseUrl(given) };
+  if (config.databaseUrl === undefined) await demandFile(config.dataFolder);
+  const db = await openDatabase(config);
+  try {
+    const meta = await db.selectFrom('meta').selectAll().where('key', 'in', ['log_id', 'keys']).execute();
+    const logId = meta.find(({ key }) => key === 'log_id')?.value;
+    if (logId === undefined || meta.length < 2) throw noServer('The database holds no state of a guard server');
+    const now = (): number => Math.floor(Date.now() / 1000);
+    const keys = await ServerKeyring.open(config, db, now);
+    return await task({ config, db, keys, audit: createAuditLog({ db, keys, logId, now, config }) });
+  } finally {
+    await db.destroy();
+  }
+}
+
+async function demandFile(dataFolder: string): Promise<void> {
+  const file = databaseFile(dataFolder);
+  await access(file).catch((cause: unknown) => {
+    throw noServer(`There is no database ${file}`, cause);
+  });
+}
+
+const noServer = (what: string, cause?: unknown): ModelGuardError =>
+  new ModelGuardError('NOT_FOUND', what, {
+    cause,
+    advice: 'Name the data folder of the server (--data) and, with PostgreSQL, its database (DATABASE_URL).',
+  });
