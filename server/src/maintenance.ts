@@ -4,9 +4,11 @@ import { ModelGuardError } from '@org/model-guard/server-kit';
 import { createAuditLog } from './audit/log.js';
 import type { Config } from './config.js';
 import type { Context } from './context.js';
+import { openClock } from './database/clock.js';
 import { findDatabaseUrl, openDatabase } from './database/open.js';
 import { databaseFile } from './database/sqlite/file.js';
 import { ServerKeyring } from './keys/keyring.js';
+import { makeLog } from './log.js';
 
 /** What commands need of the context. */
 export type Maintenance = Pick<Context, 'audit' | 'config' | 'db' | 'keys'>;
@@ -24,9 +26,14 @@ export async function maintain<Result>(given: Config, task: (context: Maintenanc
     const meta = await db.selectFrom('meta').selectAll().where('key', 'in', ['log_id', 'keys']).execute();
     const logId = meta.find(({ key }) => key === 'log_id')?.value;
     if (logId === undefined || meta.length < 2) throw noServer('The database holds no state of a guard server');
-    const now = (): number => Math.floor(Date.now() / 1000);
-    const keys = await ServerKeyring.open(config, db, now);
-    return await task({ config, db, keys, audit: createAuditLog({ db, keys, logId, now, config }) });
+    const clock = await openClock(db, config, makeLog({ ...config, logLevel: 'silent' }));
+    try {
+      const { now } = clock;
+      const keys = await ServerKeyring.open(config, db, now);
+      return await task({ config, db, keys, audit: createAuditLog({ db, keys, logId, now, config }) });
+    } finally {
+      clock.close();
+    }
   } finally {
     await db.destroy();
   }

@@ -108,28 +108,35 @@ describe('the command', () => {
     }
   });
 
-  it.skipIf(onPostgres)('gives an account a new password from a file, while the server runs', async () => {
-    const server = run(['--data', folder, '--port', '0']);
-    const { url } = JSON.parse(await server.saw('"listening"'));
-    const file = join(folder, 'new-password.txt');
-    await writeFile(file, 'an entirely other phrase\n', { mode: 0o600 });
-    const reset = run(['reset-password', '--data', folder, '--password-file', file]);
-    expect(await reset.ended).toBe(0);
-    expect(reset.errors).toEqual(['admin@localhost has the new password; its tokens have ended']);
-    const answer = await fetch(`${url}/auth/token`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ email: 'admin@localhost', password: 'an entirely other phrase' }),
-    });
-    expect([answer.status, ((await answer.json()) as { mustChangePassword: boolean }).mustChangePassword]).toEqual([200, false]);
-    expect(await readdir(folder)).not.toContain('admin-password.txt');
-    const unanswered = run(['reset-password', '--data', folder]);
-    expect(await unanswered.ended).toBe(2);
-    expect(unanswered.errors.join('\n')).toMatch(/--password-file.*\(INVALID_ARGUMENT\)/);
-    server.started.kill('SIGTERM');
-    expect(await server.ended).toBe(0);
-    // Three processes, one after the other.
-  }, 120_000);
+  it.skipIf(onPostgres)(
+    'gives an account a new password from a file, while the server runs',
+    async () => {
+      const server = run(['--data', folder, '--port', '0']);
+      const { url } = JSON.parse(await server.saw('"listening"'));
+      const file = join(folder, 'new-password.txt');
+      await writeFile(file, 'an entirely other phrase\n', { mode: 0o600 });
+      const reset = run(['reset-password', '--data', folder, '--password-file', file]);
+      expect(await reset.ended).toBe(0);
+      expect(reset.errors).toEqual(['admin@localhost has the new password; its tokens have ended']);
+      const answer = await fetch(`${url}/auth/token`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ email: 'admin@localhost', password: 'an entirely other phrase' }),
+      });
+      expect([answer.status, ((await answer.json()) as { mustChangePassword: boolean }).mustChangePassword]).toEqual([
+        200,
+        false,
+      ]);
+      expect(await readdir(folder)).not.toContain('admin-password.txt');
+      const unanswered = run(['reset-password', '--data', folder]);
+      expect(await unanswered.ended).toBe(2);
+      expect(unanswered.errors.join('\n')).toMatch(/--password-file.*\(INVALID_ARGUMENT\)/);
+      server.started.kill('SIGTERM');
+      expect(await server.ended).toBe(0);
+      // Three processes, one after the other.
+    },
+    120_000,
+  );
 
   it('says what is wrong in a sentence, and ends', async () => {
     const refused = run(['--data', folder, '--host', '0.0.0.0'], { NODE_ENV: 'production' });

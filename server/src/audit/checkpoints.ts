@@ -21,7 +21,7 @@ export async function latestCheckpoint(context: Context): Promise<Checkpoint | u
   const kept = await keptCheckpoint(context, db);
   const { seq } = await lastEvent(db);
   if (seq === 0) return undefined;
-  const fresh = kept && now() - kept.time < FRESH_SECONDS && seq - kept.seq < FEW_EVENTS;
+  const fresh = kept && Math.abs(now() - kept.time) < FRESH_SECONDS && seq - kept.seq < FEW_EVENTS;
   if (kept && (fresh || kept.seq === seq)) return kept;
   const shared = making.get(db) ?? checkpointNow(context).finally(() => making.delete(db));
   making.set(db, shared);

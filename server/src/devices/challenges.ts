@@ -6,6 +6,8 @@ import type { Connection, Context } from '../context.js';
 import type { ChallengeTable } from '../database/schema.js';
 
 const LIVES_SECONDS = 60;
+/** A challenge that would live for longer than this beyond its minute was made by a clock that was ahead: it is over. */
+const SKEW_SECONDS = 120;
 
 export const newChallenge = (): string => encode(randomBytes(32));
 
@@ -35,7 +37,8 @@ export async function spendChallenge(
   now: number,
 ): Promise<ChallengeTable | undefined> {
   const spent = await connection.deleteFrom('challenges').where('challenge', '=', challenge).returningAll().executeTakeFirst();
-  return spent && spent.purpose === purpose && spent.account === account && spent.expires >= now ? spent : undefined;
+  const lives = spent && spent.expires >= now && spent.expires <= now + LIVES_SECONDS + SKEW_SECONDS;
+  return lives && spent.purpose === purpose && spent.account === account ? spent : undefined;
 }
 
 /** The one answer to every wrong proof: which part of it failed helps nobody honest. */

@@ -4,12 +4,12 @@ import type { RouteName } from '@org/model-guard/server-kit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Context } from '../context.js';
 import { TooMany } from '../too-many.js';
+import { RateWindows } from './rate-windows.js';
 import { SharedCounts } from './shared-counts.js';
 
 const MINUTE = 60;
 /** Of one holder of an IPv6 network. */
 const IPV6_SUBNET = 64;
-const REMEMBERED = 20_000;
 
 /** Whether the process lives and can serve is answered whatever the database does. */
 const UNSHARED: ReadonlySet<unknown> = new Set<RouteName>(['health', 'ready']);
@@ -24,8 +24,8 @@ export interface Limits {
 
 export async function makeLimits(app: FastifyInstance, context: Context): Promise<Limits> {
   const { limits, databaseUrl } = context.config;
-  await app.register(rateLimit, { global: false });
-  const common = { timeWindow: MINUTE * 1000, ipv6Subnet: IPV6_SUBNET, cache: REMEMBERED };
+  await app.register(rateLimit, { global: false, store: RateWindows });
+  const common = { timeWindow: MINUTE * 1000, ipv6Subnet: IPV6_SUBNET };
   // A file has one process.
   const shared = databaseUrl === undefined ? undefined : new SharedCounts(context, MINUTE);
   const limit = (what: keyof Limits, keyGenerator?: (request: FastifyRequest) => string): Check => {

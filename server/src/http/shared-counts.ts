@@ -87,12 +87,15 @@ export class SharedCounts {
     const result = await sql<Counted & { key: string }>`
       insert into rate_counts as known (key, window_end, count) values ${sql.join(values)}
       on conflict (key) do update set
-        count = case when known.window_end <= ${NOW} then excluded.count else known.count + excluded.count end,
-        window_end = case when known.window_end <= ${NOW} then excluded.window_end else known.window_end end
+        count = case when ${over(this.#window)} then excluded.count else known.count + excluded.count end,
+        window_end = case when ${over(this.#window)} then excluded.window_end else known.window_end end
       returning key, count, window_end - ${NOW} as seconds`.execute(this.#context.db);
     return new Map(result.rows.map(({ key, count, seconds }) => [key, { count, seconds }]));
   }
 }
+
+/** A window that ends later than one that begins now was written by a clock that was ahead: it is over, too. */
+const over = (window: number) => sql`(known.window_end <= ${NOW} or known.window_end > ${NOW} + ${window}::bigint)`;
 
 const ignore = (): void => undefined;
 

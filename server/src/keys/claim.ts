@@ -5,6 +5,8 @@ import type { Connection, Context } from '../context.js';
 /** Others take the work up so long after its process was killed, at their next tick. */
 const HELD_SECONDS = 30;
 const RENEWED_SECONDS = 5;
+/** A claim that would last for longer was made by a clock that was ahead: it does not count. */
+const LONGEST_SECONDS = HELD_SECONDS + 120;
 
 /** A process's claim to a task. */
 export class Claim {
@@ -33,7 +35,13 @@ export class Claim {
         conflict
           .column('task')
           .doUpdateSet(row)
-          .where(({ eb, or }) => or([eb('claims.holder', '=', this.#holder), eb('claims.until', '<=', at)])),
+          .where(({ eb, or }) =>
+            or([
+              eb('claims.holder', '=', this.#holder),
+              eb('claims.until', '<=', at),
+              eb('claims.until', '>', at + LONGEST_SECONDS),
+            ]),
+          ),
       )
       .returning('holder')
       .execute();

@@ -9,6 +9,8 @@ import { countWrapped, type Row, runningRotation } from './rotation.js';
 const PASSES = 3;
 /** After the stated date and the last re-wrapping: requests that have begun with the old key end meanwhile. */
 const GRACE_SECONDS = 60;
+/** No rotation accepts the key before it for longer (`acceptSeconds` of the contract). */
+const LONGEST_ACCEPT_SECONDS = 2_678_400;
 const TICK_MS = 60_000;
 /** The server itself. */
 const SERVER: Caller = { address: '', request: '' };
@@ -113,6 +115,9 @@ export class RotationWorker {
   async #dropKeys(): Promise<void> {
     const { db, keys, audit, now } = this.#context;
     const before = now() - GRACE_SECONDS;
+    // A date beyond that was written by a clock that was ahead. The longest time begins now.
+    const until = now() + LONGEST_ACCEPT_SECONDS;
+    await db.updateTable('encryption_keys').set({ until }).where('state', '=', 'retiring').where('until', '>', until).execute();
     const over = await db
       .selectFrom('encryption_keys')
       .select('key')
@@ -123,7 +128,9 @@ export class RotationWorker {
           exists(
             selectFrom('rotations')
               .select('id')
-              .where(({ eb }) => or([eb('finished', 'is', null), eb('finished', '>', before)])),
+              .where(({ and, eb }) =>
+                or([eb('finished', 'is', null), and([eb('finished', '>', before), eb('finished', '<=', now())])]),
+              ),
           ),
         ),
       )

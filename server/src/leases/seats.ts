@@ -20,7 +20,9 @@ export function seatsFor(
       const sitting = selectFrom('leases')
         .whereRef('leases.entitlement', '=', 'entitlements.id')
         .where('leases.revoked', '=', 0)
-        .where('leases.not_after', '>', asked.now);
+        .where('leases.not_after', '>', asked.now)
+        // A lease that begins later was made by a clock that was ahead: devices refused it.
+        .where('leases.not_before', '<=', asked.now);
       return [
         sitting
           .select(({ fn }) => fn.count<number>('leases.device').distinct().as('count'))

@@ -16,6 +16,8 @@ type Change = Partial<Pick<UploadRow, 'state' | 'storage_id'>>;
 const OPEN_UPLOADS = 64;
 /** Far longer than the requests for one part take: whoever has not removed it by then was killed. */
 const CLAIMED_SECONDS = 3600;
+/** By so much the clocks of the server's processes may differ. */
+const SKEW_SECONDS = 120;
 
 /** What a version names stays. */
 const unnamed = ({ not, exists, selectFrom }: ExpressionBuilder<Schema, 'uploads'>) =>
@@ -114,6 +116,12 @@ export class UploadRows {
   async claimUnused(before: number): Promise<UploadRow | undefined> {
     const { db, now } = this.#context;
     const touched = now();
+    // A clock that was ahead keeps nothing for longer than a day.
+    await db
+      .updateTable('uploads')
+      .set({ touched })
+      .where('touched', '>', touched + SKEW_SECONDS)
+      .execute();
     const removable = (eb: ExpressionBuilder<Schema, 'uploads'>) =>
       eb.or([
         // Whoever publishes touches the part first, so that one of the two is too late.
