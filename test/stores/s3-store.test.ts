@@ -210,6 +210,20 @@ describe('the commit', () => {
       payloadId: expect.stringMatching(/^[0-9a-f]{32}$/),
     });
   });
+
+  it('is not taken for absent because reading it is refused, where a list shows it', async () => {
+    const refuse = (lists: boolean) => {
+      server.hook = ({ method, key }) => (method === 'GET' && (key !== '' || !lists) ? s3Error(403, 'AccessDenied') : undefined);
+    };
+    server.put(small, Uint8Array.of(1));
+    refuse(true);
+    expect(await codeOf(async () => storeWith().published?.(ref))).toBe('PERMISSION_DENIED');
+    expect(await storeWith().published?.({ name: 'net', version: '1.0' })).toBeUndefined();
+    // Neither read nor listed: the commit decides.
+    refuse(false);
+    expect(await storeWith().published?.(ref)).toBeUndefined();
+    expect(await codeOf(() => storeWith().putSmall(ref, Uint8Array.of(2), { ifAbsent: true }))).toBe('ALREADY_EXISTS');
+  });
 });
 
 describe('without the AWS SDK', () => {

@@ -25,4 +25,5 @@ async function canServe(context: Context): Promise<void> {
   await context.keys.newest(context.db);
   await demandCurrentKey(context);
   await checkWritable(context);
+  await context.parts.demandReadable();
 }

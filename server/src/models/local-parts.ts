@@ -145,6 +145,9 @@ export class LocalParts implements Parts {
     return this.#store.collect({ referenced });
   }
 
+  /** Files of this server's own. */
+  async demandReadable(): Promise<void> {}
+
   close(): void {}
 }
 

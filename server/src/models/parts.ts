@@ -84,6 +84,11 @@ export interface Parts extends Uploads {
    * aborted. Returns what was removed.
    */
   collect(referenced: ReadonlySet<string>, stop?: AbortSignal): Promise<readonly string[]>;
+  /**
+   * Whether stored parts can be read now; quickly, from what is known for some seconds.
+   * @throws IO_FAILED where reading them is refused. A storage that does not answer is no refusal: leases go on without it.
+   */
+  demandReadable(): Promise<void>;
   close(): void;
 }
 

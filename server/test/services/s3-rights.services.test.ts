@@ -2,8 +2,10 @@
 import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
+  GetBucketPolicyCommand,
   GetObjectCommand,
   HeadObjectCommand,
+  PutBucketPolicyCommand,
   PutObjectCommand,
   type S3Client,
   UploadPartCommand,
@@ -13,10 +15,14 @@ import type { RouteAnswer } from '@org/model-guard/server-kit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forms } from '../../../test/support/needles.js';
 import { type KeyPair, s3Client } from '../../../test/support/services.js';
+import { S3Parts } from '../../src/models/s3/s3-parts.js';
+import type { BucketConfig } from '../../src/storage-config.js';
 import {
   type BucketLab,
+  begin,
   begun,
   complete,
+  numbersOf,
   PIECE,
   pieceOf,
   publish,
@@ -180,6 +186,49 @@ describe('of the two pairs of keys', () => {
     expect(await rights(write, (client) => client.send(new GetObjectCommand(target)))).toBe(403);
     expect(await rights(write, (client) => client.send(new HeadObjectCommand(target)))).toBe(403);
     expect(await rights(read, (client) => client.send(new HeadObjectCommand(target)))).toBe('allowed');
+  });
+});
+
+describe('a bucket that refuses to read', () => {
+  it('loses no part: what is stored stays stored, and the server is not ready', async () => {
+    const { publisher, server, bucket } = lab;
+    const made = await publisher.make({ version: 'refused', size: THREE_PIECES });
+    const { upload: id } = await begun(publisher, made);
+    await send(publisher, id, made, numbersOf(made));
+    expect((await complete(publisher, id)).statusCode).toBe(200);
+
+    const owner = s3Client(bucket, bucket.owner);
+    const { Policy = '' } = await owner.send(new GetBucketPolicyCommand({ Bucket: bucket.bucket }));
+    const { Statement, ...rest } = JSON.parse(Policy) as { Statement: unknown[] };
+    const blind = JSON.stringify({ ...rest, Statement: Statement.filter((one) => !JSON.stringify(one).includes('user/read')) });
+    const obey = async (text: string, status: number): Promise<void> => {
+      await owner.send(new PutBucketPolicyCommand({ Bucket: bucket.bucket, Policy: text }));
+      // The server of the bucket takes a moment.
+      await expect.poll(async () => (await fetch((await server.context.parts.urls.sign(made.bigName)).url)).status).toBe(status);
+    };
+    const ready = async (): Promise<number> => {
+      const other = await S3Parts.open(server.context, server.config.bucket as BucketConfig);
+      try {
+        return await other.demandReadable().then(
+          () => 200,
+          () => 500,
+        );
+      } finally {
+        other.close();
+      }
+    };
+    try {
+      expect(await ready()).toBe(200);
+      await obey(blind, 403);
+      expect((await begin(publisher, made)).statusCode).toBe(500);
+      expect((await publisher.commit(made)).statusCode).toBe(500);
+      expect(await ready()).toBe(500);
+    } finally {
+      await obey(Policy, 200);
+      owner.destroy();
+    }
+    expect((await begin(publisher, made)).json()).toEqual({ kind: 'stored' });
+    expect((await publisher.commit(made)).statusCode).toBe(201);
   });
 });
 

@@ -100,16 +100,31 @@ class S3Store implements PartStore {
     return there !== undefined && Buffer.compare(there, bytes) === 0;
   }
 
-  /** Nothing also where the keys do not let us see it: `putSmall` decides. */
+  /**
+   * Undefined where nothing is there, and where keys that may neither read nor list do not let us see it: `putSmall` decides then.
+   * @throws PERMISSION_DENIED where something is there that may not be read
+   */
   async published(ref: ModelRef, options: StoreOptions = {}): Promise<Standing | undefined> {
     let small: Uint8Array;
     try {
       small = await this.getSmall(ref, options);
     } catch (error) {
-      if (hasCode(error, 'NOT_FOUND') || hasCode(error, 'PERMISSION_DENIED')) return undefined;
+      if (hasCode(error, 'NOT_FOUND')) return undefined;
+      if (hasCode(error, 'PERMISSION_DENIED') && !(await this.#isListed(ref, options.signal))) return undefined;
       throw error;
     }
     return { payloadId: payloadIdOf(small), state: 'released' };
+  }
+
+  /** False too where the keys may not list. */
+  async #isListed(ref: ModelRef, signal: StoreOptions['signal']): Promise<boolean> {
+    const wanted = this.#smallKey(ref);
+    try {
+      for await (const { key } of this.#bucket.list(wanted, aboutSmall(ref, signal))) if (key === wanted) return true;
+    } catch (error) {
+      if (!hasCode(error, 'PERMISSION_DENIED')) throw error;
+    }
+    return false;
   }
 
   async putBig(ref: ModelRef, name: string, source: BigPartSource, { signal }: StoreOptions = {}): Promise<void> {

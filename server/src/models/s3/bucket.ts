@@ -14,7 +14,7 @@ import {
 import type { BucketConfig } from '../../storage-config.js';
 import { clientOf } from './client.js';
 import type { KeyPair, KeyPairs } from './credentials.js';
-import { bucketFailure, isMissing, isUnknownUpload } from './failures.js';
+import { bucketFailure, isUnknownUpload, mayBeMissing } from './failures.js';
 import { Presigner, type Validity } from './presigner.js';
 
 /** What the bucket keeps of an upload. */
@@ -40,6 +40,8 @@ export interface RangeAnswer {
 }
 
 const FOLDER = 'big/';
+/** It is always there, so that an answer about it shows whether objects can be read at all. No part has such a name. */
+const CANARY = 'canary';
 const KIND = { ContentType: 'application/octet-stream', CacheControl: 'private, max-age=31536000, immutable' };
 
 /** What fails here is SERVER_UNREACHABLE or IO_FAILED. */
@@ -119,7 +121,7 @@ export class Bucket {
       return await asked(what, task);
     } catch (error) {
       // Some servers forbid what is not there.
-      if (isUnknownUpload(error) || (isMissing(error) && !(await this.#isOpen(object, id)))) return undefined;
+      if (isUnknownUpload(error) || (mayBeMissing(error) && !(await this.#isOpen(object, id)))) return undefined;
       throw error;
     }
   }
@@ -158,14 +160,40 @@ export class Bucket {
     await asked('DeleteObject', () => this.#write.send(new DeleteObjectCommand(this.#at(object))));
   }
 
-  /** Undefined where there is no such object. */
+  /** Undefined where it is proved that there is no such object. */
   async size(object: string): Promise<number | undefined> {
     try {
-      const { ContentLength } = await asked('HeadObject', () => this.#read.send(new HeadObjectCommand(this.#at(object))));
-      return ContentLength;
+      return await this.#head(object);
     } catch (error) {
-      if (isMissing(error)) return undefined;
+      if (await this.isAbsent(error)) return undefined;
       throw error;
+    }
+  }
+
+  async #head(object: string): Promise<number | undefined> {
+    const { ContentLength } = await asked('HeadObject', () => this.#read.send(new HeadObjectCommand(this.#at(object))));
+    return ContentLength;
+  }
+
+  /**
+   * Whether an object is not there, after an attempt to read it failed so: the same keys can read what is there at this moment.
+   * @throws as {@link proveReadable}
+   */
+  async isAbsent(error: unknown): Promise<boolean> {
+    if (!mayBeMissing(error)) return false;
+    await this.proveReadable();
+    return true;
+  }
+
+  /** @throws IO_FAILED where the bucket refuses to read what is there; SERVER_UNREACHABLE */
+  async proveReadable(): Promise<void> {
+    try {
+      await this.#head(CANARY);
+    } catch (error) {
+      if (!mayBeMissing(error)) throw error;
+      // The first time; or it was removed, or another bucket has taken the place of the one before.
+      await this.put(CANARY, new Uint8Array());
+      await this.#head(CANARY);
     }
   }
 

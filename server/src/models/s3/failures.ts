@@ -43,5 +43,5 @@ const refusalOf = (error: unknown): Refusal | undefined =>
 /** Whether the bucket knows no such upload. */
 export const isUnknownUpload = (error: unknown): boolean => refusalOf(error)?.said === 'NoSuchUpload';
 
-/** Whether something may be missing: who may not list a bucket is told 403. */
-export const isMissing = (error: unknown): boolean => [403, 404].includes(refusalOf(error)?.status ?? 0);
+/** Whether something may be missing, or be refused: a bucket answers 403 for both where the keys may not list it. */
+export const mayBeMissing = (error: unknown): boolean => [403, 404].includes(refusalOf(error)?.status ?? 0);

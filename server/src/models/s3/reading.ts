@@ -3,7 +3,6 @@ import { checkRangeAnswer, hinted, isModelGuardError, type RangeSource, rangedPa
 import type { Context } from '../../context.js';
 import { notUploaded, type PartBytes } from '../parts.js';
 import type { Bucket } from './bucket.js';
-import { isMissing } from './failures.js';
 
 export function openObject(bucket: Bucket, object: string, size: number, log: Context['log']): PartBytes {
   const known = {};
@@ -27,9 +26,8 @@ export function openObject(bucket: Bucket, object: string, size: number, log: Co
     try {
       return await part.read(offset, length);
     } catch (error) {
-      if (!isMissing(error)) throw error;
-      // Or the pair that reads may not read.
-      log.warn({ err: error, part: object }, 'a part that was stored is not to be had');
+      if (!(await bucket.isAbsent(error))) throw error;
+      log.warn({ err: error, part: object }, 'a part that was stored is gone from the bucket');
       throw notUploaded(object);
     }
   };

@@ -1,6 +1,7 @@
 /** Big parts and their trees in a bucket. Publishers send them straight there, devices read them from there. */
-import { ModelGuardError } from '@org/model-guard/server-kit';
+import { isModelGuardError, ModelGuardError } from '@org/model-guard/server-kit';
 import type { Context, Member } from '../../context.js';
+import { inTime, NotInTime } from '../../in-time.js';
 import type { BucketConfig } from '../../storage-config.js';
 import {
   type Begun,
@@ -21,6 +22,10 @@ import { UploadRows } from './rows.js';
 import { BucketUploads } from './uploads.js';
 
 const DAY = 86_400;
+/** An answer of the bucket about reading counts so long: a balancer asks often. */
+const PROVED_MS = 10_000;
+/** The first question is not waited for any longer; its answer counts when it comes. */
+const LATE_MS = 1000;
 
 type Surroundings = Pick<Context, 'config' | 'db' | 'log' | 'now'>;
 
@@ -31,6 +36,10 @@ export class S3Parts implements Parts {
   readonly #bucket: Bucket;
   readonly #rows: UploadRows;
   readonly #uploads: BucketUploads;
+  /** What the bucket said of reading last: the refusal, or undefined. */
+  #refusal: unknown;
+  #proving: Promise<void> | undefined;
+  #proved = Number.NEGATIVE_INFINITY;
 
   /** @param urls Instead of the bucket's own. */
   constructor(context: Surroundings, bucket: Bucket, least: number, urls?: UrlSigner) {
@@ -123,6 +132,28 @@ export class S3Parts implements Parts {
       this.#log.error({ err: error, part }, 'could not remove a part');
       return false;
     }
+  }
+
+  async demandReadable(): Promise<void> {
+    if (performance.now() > this.#proved + PROVED_MS)
+      this.#proving ??= this.#prove().finally(() => {
+        this.#proving = undefined;
+      });
+    await inTime(this.#proving ?? Promise.resolve(), LATE_MS).catch((error: unknown) => {
+      if (!(error instanceof NotInTime)) throw error;
+    });
+    if (this.#refusal !== undefined) throw this.#refusal;
+  }
+
+  async #prove(): Promise<void> {
+    try {
+      await this.#bucket.proveReadable();
+      this.#refusal = undefined;
+    } catch (error) {
+      if (isModelGuardError(error) && error.code === 'IO_FAILED') this.#refusal = error;
+      else this.#log.warn({ err: error }, 'the storage of big parts does not say whether they can be read');
+    }
+    this.#proved = performance.now();
   }
 
   close(): void {

@@ -1,0 +1,111 @@
+/**
+ * One answer of a bucket for two facts: 403 is said of what is not there, where keys may not list, and of what may not be read. If these
+ * fail, a server whose reading keys are refused takes complete parts for lost ones.
+ */
+import { rm } from 'node:fs/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FakeS3, s3Error } from '../../test/support/fake-s3.js';
+import { begin, begun, complete, numbersOf, PIECE, secretsOf, send } from './support/bucket-lab.js';
+import { startTestServer, type TestServer } from './support/server.js';
+import { Publisher, said } from './support/story.js';
+
+const keys = { read: { id: 'reader', secret: 'r'.repeat(40) }, write: { id: 'writer', secret: 'w'.repeat(40) } };
+const SIZE = 300_000;
+
+let s3: FakeS3;
+let folder: string;
+let server: TestServer;
+let publisher: Publisher;
+/** What the keys that read are told: `unlisted`, 403 of what is not there; `refused`, 403 of everything. */
+let reader: 'unlisted' | 'refused' | 'listed';
+
+beforeEach(async () => {
+  reader = 'unlisted';
+  s3 = await new FakeS3().listen();
+  s3.hook = ({ keyId, key }) => {
+    if (keyId !== keys.read.id || reader === 'listed') return undefined;
+    return reader === 'refused' || !s3.objects.has(key) ? s3Error(403, 'AccessDenied') : undefined;
+  };
+  folder = await secretsOf(keys);
+  const place = { s3Bucket: 'parts', s3Endpoint: s3.endpoint, pieceBytes: PIECE, secretsFolder: folder };
+  server = await startTestServer({ config: place });
+  publisher = new Publisher(server);
+  await publisher.register();
+});
+afterEach(async () => {
+  await server.close();
+  s3.close();
+  await rm(folder, { recursive: true });
+});
+
+const ready = async (): Promise<number> => (await server.request(undefined, 'ready')).statusCode;
+/** A part that is complete, and that no version names yet. */
+async function stored(version: string) {
+  const made = await publisher.make({ version, size: SIZE });
+  const { upload } = await begun(publisher, made);
+  await send(publisher, upload, made, numbersOf(made));
+  expect(said(await complete(publisher, upload))).toBe('200');
+  return made;
+}
+const kindOf = async (made: Awaited<ReturnType<typeof stored>>): Promise<string> => {
+  const answer = await begin(publisher, made);
+  return answer.statusCode < 300 ? answer.json().kind : said(answer);
+};
+
+describe.each(['unlisted', 'listed'] as const)('keys that read, %s', (which) => {
+  it('are told what is there and what is not', async () => {
+    reader = which;
+    const made = await stored('1');
+    expect(await kindOf(made)).toBe('stored');
+    s3.objects.delete(`big/${made.bigName}`);
+    // In pieces again: it is gone, and that is proved.
+    expect(await kindOf(made)).toBe('pieces');
+    expect(said(await publisher.commit(made))).toBe('404 NOT_FOUND');
+    expect(await ready()).toBe(200);
+  });
+});
+
+describe('keys that read, refused', () => {
+  it('leave a complete part as it is, and what is published is not taken for lost', async () => {
+    const made = await stored('1');
+    reader = 'refused';
+    expect(await kindOf(made)).toBe('500 SERVER_FAILED');
+    const before = s3.asked.length;
+    expect(said(await publisher.commit(made))).toBe('500 SERVER_FAILED');
+    expect(s3.asked.slice(before).some(({ method }) => method === 'POST')).toBe(false);
+    const refused = server.logged.find(({ msg }) => msg === 'failed') as { err: { message: string } };
+    expect(refused.err.message).toContain('refuses HeadObject with status 403');
+    reader = 'unlisted';
+    expect(await kindOf(made)).toBe('stored');
+    expect(said(await publisher.commit(made))).toBe('201');
+  });
+
+  it('make the server not ready, until they read again', async () => {
+    reader = 'refused';
+    expect(await ready()).toBe(500);
+    reader = 'unlisted';
+    // What is known counts for some seconds, and for another process not at all.
+    expect(await ready()).toBe(500);
+    server = await server.restart();
+    expect(await ready()).toBe(200);
+  });
+
+  it('are known to be so where the bucket has just lost everything', async () => {
+    expect(await ready()).toBe(200);
+    s3.objects.clear();
+    const made = await publisher.make({ version: '1', size: SIZE });
+    expect(await kindOf(made)).toBe('pieces');
+    reader = 'refused';
+    s3.objects.clear();
+    expect(await kindOf(await publisher.make({ version: '2', size: SIZE }))).toBe('500 SERVER_FAILED');
+  });
+});
+
+it('a bucket that is not there holds nothing back from the leases, and loses no part', async () => {
+  const made = await stored('1');
+  s3.hook = () => s3Error(503, 'SlowDown');
+  expect(await ready()).toBe(200);
+  expect((await begin(publisher, made)).statusCode).toBe(503);
+  s3.hook = () => s3Error(404, 'NoSuchBucket');
+  expect(await kindOf(made)).toBe('500 SERVER_FAILED');
+});
