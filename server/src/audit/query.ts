@@ -1,7 +1,7 @@
 /** Questions to the log, answered newest first and in pages; and the log as a whole, as it is stored. */
 import { setImmediate } from 'node:timers/promises';
 import { EMPTY_HEAD, exportHeader, ModelGuardError, type RouteInput } from '@org/model-guard/server-kit';
-import type { Context, Member } from '../context.js';
+import type { Context, Database, Member } from '../context.js';
 import { type Page, type PageQuery, pageOf, splitCursor } from '../database/paging.js';
 import { lastEvent } from './log.js';
 import { type AuditEvent, readEvents } from './reading.js';
@@ -14,34 +14,24 @@ const othersToo = (): Promise<void> => setImmediate();
 
 /** Events, newest first. Those that come while somebody pages are on no page; nothing is given twice. */
 export async function queryEvents(context: Context, member: Member, question: Question): Promise<Page<AuditEvent>> {
-  const { cursor, limit, action, outcome, account, resource, since, until } = question;
-  let query = context.db
-    .selectFrom('audit')
-    .select(['seq', 'bytes', 'subject', 'actor'])
-    .where('seq', '<', startOf(cursor))
-    .orderBy('seq', 'desc')
-    .limit(limit + 1);
-  if (action !== undefined) {
-    const concern = action.replace(/\.+$/, '');
-    // `auth` is `auth.login` too: from "auth." up to what follows the dot in ASCII.
-    query = query.where(({ eb, and, or }) =>
-      or([eb('action', '=', concern), and([eb('action', '>=', `${concern}.`), eb('action', '<', `${concern}/`)])]),
-    );
-  }
-  if (outcome !== undefined) query = query.where('outcome', '=', outcome);
-  if (resource !== undefined) query = query.where('resource', '=', resource);
-  if (since !== undefined) query = query.where('time', '>=', since);
-  if (until !== undefined) query = query.where('time', '<=', until);
-  if (account !== undefined) {
-    const subject = await subjectOf(context, account);
-    query = query.where(({ eb, or }) =>
-      or([
-        eb('resource', '=', `account:${account}`),
-        ...(subject === undefined ? [] : [eb('subject', '=', subject), eb('actor', '=', subject)]),
-      ]),
-    );
-  }
-  const rows = await query.execute();
+  const { limit } = question;
+  // Selected by it already, one action at a time.
+  const byAction = question.account === undefined && question.resource === undefined;
+  const rest = byAction ? { ...question, action: undefined } : question;
+  const found = new Set<number>();
+  // Each of these is one walk along one index, that ends as soon as a page is full. A database asked for all of them at once reads the log.
+  for (const events of await selections(context, question))
+    for (const { seq } of await restOf(events, rest).execute()) found.add(seq);
+  const wanted = [...found].sort((a, b) => b - a).slice(0, limit + 1);
+  const rows =
+    wanted.length === 0
+      ? []
+      : await context.db
+          .selectFrom('audit')
+          .select(['seq', 'bytes', 'subject', 'actor'])
+          .where('seq', 'in', wanted)
+          .orderBy('seq', 'desc')
+          .execute();
   await context.audit.record({ action: 'audit.read', outcome: 'success', caller: member, resource: 'audit' });
   const events = new Map((await readEvents(context, rows.slice(0, limit))).map((event) => [event.seq, event]));
   return pageOf(
@@ -52,6 +42,68 @@ export async function queryEvents(context: Context, member: Member, question: Qu
   );
 }
 
+const eventsIn = (db: Database) => db.selectFrom('audit').select('seq');
+type Events = ReturnType<typeof eventsIn>;
+
+/** The events by the filter that selects fewest as a rule; together they hold every event that is asked for. */
+async function selections({ db }: Context, { account, resource, action, outcome }: Question): Promise<readonly Events[]> {
+  const all = eventsIn(db);
+  if (account !== undefined) {
+    const subject = await subjectOf(db, account);
+    const about = all.where('resource', '=', `account:${account}`);
+    if (subject === undefined) return [about];
+    return [about, all.where('subject', '=', subject), all.where('actor', '=', subject)];
+  }
+  if (resource !== undefined) return [all.where('resource', '=', resource)];
+  if (action !== undefined) return (await actionsOf(db, action)).map((one) => all.where('action', '=', one));
+  if (outcome !== undefined) return [all.where('outcome', '=', outcome)];
+  return [all];
+}
+
+/** The other filters, and the page. */
+function restOf(events: Events, { cursor, limit, action, outcome, resource, since, until }: Question): Events {
+  let query = events
+    .where('seq', '<', startOf(cursor))
+    .orderBy('seq', 'desc')
+    .limit(limit + 1);
+  if (action !== undefined) {
+    const { concern, from, to } = prefixOf(action);
+    query = query.where(({ eb, and, or }) =>
+      or([eb('action', '=', concern), and([eb('action', '>=', from), eb('action', '<', to)])]),
+    );
+  }
+  if (outcome !== undefined) query = query.where('outcome', '=', outcome);
+  if (resource !== undefined) query = query.where('resource', '=', resource);
+  if (since !== undefined) query = query.where('time', '>=', since);
+  if (until !== undefined) query = query.where('time', '<=', until);
+  return query;
+}
+
+/** `auth` is `auth.login` too: from "auth." up to the character that follows the dot in ASCII. */
+function prefixOf(action: string) {
+  const concern = action.replace(/\.+$/, '');
+  return { concern, from: `${concern}.`, to: `${concern}/` };
+}
+
+/** The actions of a concern that the log holds: a step in the index for each. */
+async function actionsOf(db: Database, action: string): Promise<readonly string[]> {
+  const { concern, from, to } = prefixOf(action);
+  const actions = [concern];
+  for (let after = from; ; ) {
+    const next = await db
+      .selectFrom('audit')
+      .select('action')
+      .where('action', '>', after)
+      .where('action', '<', to)
+      .orderBy('action')
+      .limit(1)
+      .executeTakeFirst();
+    if (!next) return actions;
+    actions.push(next.action);
+    after = next.action;
+  }
+}
+
 function startOf(cursor: string | undefined): number {
   if (cursor === undefined) return Number.MAX_SAFE_INTEGER;
   if (!/^[1-9][0-9]{0,15}$/.test(cursor))
@@ -60,7 +112,7 @@ function startOf(cursor: string | undefined): number {
 }
 
 /** Undefined of an account that is erased. */
-async function subjectOf({ db }: Context, account: string): Promise<string | undefined> {
+async function subjectOf(db: Database, account: string): Promise<string | undefined> {
   const row = await db.selectFrom('users').select('subject').where('id', '=', account).executeTakeFirst();
   return row?.subject;
 }

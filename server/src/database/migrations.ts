@@ -3,6 +3,7 @@ import { type Kysely, type Migration, Migrator, sql } from 'kysely';
 import type { Database } from '../context.js';
 import { firstTables } from './migrations/0001-first.js';
 import { knownNetworks } from './migrations/0003-known-networks.js';
+import { listIndexes } from './migrations/0004-list-indexes.js';
 import type { Words } from './words.js';
 
 const inOrder = (statements: readonly string[]): Migration => ({
@@ -14,6 +15,7 @@ const inOrder = (statements: readonly string[]): Migration => ({
 const migrations = (words: Words): Record<string, Migration> => ({
   '0001-first': inOrder(firstTables(words)),
   '0003-known-networks': inOrder(knownNetworks(words)),
+  '0004-list-indexes': inOrder(listIndexes),
 });
 
 /** Brings the tables up to date, in one transaction: a server that is killed meanwhile changed nothing, and others wait for it. */
