@@ -149,13 +149,20 @@ std::optional<std::string> optional_string(Napi::Object object, const char* name
   return as_string(object.Get(name), name);
 }
 
-keys::PublicKey as_public_key(Napi::Value value, const char* what) {
+namespace {
+
+keys::PublicKey as_public_key(Napi::Value value, const char* what, Status (*check)(View)) {
   const View bytes = as_bytes(value, what);
+  if (auto s = check(bytes); !s.ok()) raise(value.Env(), Status(s.code, std::string(what) + ": " + s.what));
   keys::PublicKey key;
-  if (bytes.size != key.size()) raise(value.Env(), Status(Code::KEY_INVALID, std::string(what) + " must have 32 bytes"));
   std::copy(bytes.begin(), bytes.end(), key.begin());
   return key;
 }
+
+}  // namespace
+
+keys::PublicKey as_x25519(Napi::Value value, const char* what) { return as_public_key(value, what, crypto::check_x25519_public); }
+keys::PublicKey as_ed25519(Napi::Value value, const char* what) { return as_public_key(value, what, crypto::check_ed25519_public); }
 
 container::Identities as_identities(Napi::Object request) {
   container::Identities identities;
@@ -164,7 +171,7 @@ container::Identities as_identities(Napi::Object request) {
   if (!present(request, "machines")) return identities;
   for (const auto& item : as_array(request.Get("machines"), "machines")) {
     identities.emplace_back();
-    identities.back().machine = keys::key_id(as_public_key(item, "a machine's key"));
+    identities.back().machine = keys::key_id(as_x25519(item, "a machine's key"));
   }
   return identities;
 }
@@ -180,6 +187,7 @@ std::shared_ptr<const hardware::Binding> as_machine(Napi::Value value) {
   if (bytes.size - used != binding.box.size() + binding.public_key.size()) raise_argument(value.Env(), "machine has a wrong length");
   std::copy_n(bytes.data + used, binding.box.size(), binding.box.begin());
   std::copy_n(bytes.data + used + binding.box.size(), binding.public_key.size(), binding.public_key.begin());
+  if (auto s = crypto::check_x25519_public(View(binding.public_key)); !s.ok()) raise(value.Env(), s);
   return std::make_shared<const hardware::Binding>(std::move(binding));
 }
 
@@ -190,7 +198,7 @@ std::vector<container::Recipient> as_recipients(Napi::Value value) {
   for (const auto& item : as_array(value, "recipients")) {
     const Napi::Object object = as_object(item, "a recipient");
     container::Recipient recipient;
-    if (present(object, "x25519")) recipient.x25519 = as_public_key(object.Get("x25519"), "an X25519 key");
+    if (present(object, "x25519")) recipient.x25519 = as_x25519(object.Get("x25519"), "an X25519 key");
     else if (present(object, "machine")) recipient.machine = as_machine(object.Get("machine"));
     else recipient.shared = as_key(object.Get("key"));
     recipients.push_back(std::move(recipient));
@@ -204,8 +212,8 @@ container::Trust as_trust(Napi::Value value) {
   trust.name = optional_string(object, "name");
   trust.version = optional_string(object, "version");
   for (const auto& key : as_array(object.Get("publishers"), "publishers"))
-    trust.publishers.push_back(as_public_key(key, "a publisher's key"));
-  for (const auto& key : as_array(object.Get("leaseKeys"), "leaseKeys")) trust.lease_keys.push_back(as_public_key(key, "a lease key"));
+    trust.publishers.push_back(as_ed25519(key, "a publisher's key"));
+  for (const auto& key : as_array(object.Get("leaseKeys"), "leaseKeys")) trust.lease_keys.push_back(as_ed25519(key, "a lease key"));
   // The system's clock, and not the caller's: what the caller has seen can only make it later.
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   trust.now = uint64_t(std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(now).count()));

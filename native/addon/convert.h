@@ -31,7 +31,9 @@ std::vector<Napi::Value> as_array(Napi::Value value, const char* what);
 std::optional<std::string> optional_string(Napi::Object object, const char* name);
 bool present(Napi::Object object, const char* name);
 
-keys::PublicKey as_public_key(Napi::Value value, const char* what);
+// What section 11 of docs/format.md refuses is KEY_INVALID here, so that no such key goes further.
+keys::PublicKey as_x25519(Napi::Value value, const char* what);
+keys::PublicKey as_ed25519(Napi::Value value, const char* what);
 container::Identities as_identities(Napi::Object request);  // its `identities`, `hardware`, `machines`
 std::vector<container::Recipient> as_recipients(Napi::Value value);
 container::Trust as_trust(Napi::Value value);

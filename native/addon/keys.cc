@@ -98,8 +98,20 @@ Napi::Value public_keys(const Napi::CallbackInfo& info) {
   return out;
 }
 
+Napi::Value check_public_key(const Napi::CallbackInfo& info) {
+  const std::string curve = as_string(info[0], "curve");
+  if (curve == "x25519") as_x25519(info[1], "the key");
+  else if (curve == "ed25519") as_ed25519(info[1], "the key");
+  else raise_argument(info.Env(), "there is no curve '" + curve + "'");
+  return info.Env().Undefined();
+}
+
 Napi::Value key_id(const Napi::CallbackInfo& info) {
-  const keys::KeyId id = keys::key_id(as_public_key(info[0], "a public key"));
+  const View bytes = as_bytes(info[0], "a public key");
+  keys::PublicKey key;
+  if (bytes.size != key.size()) raise_argument(info.Env(), "a public key has 32 bytes");
+  std::copy(bytes.begin(), bytes.end(), key.begin());
+  const keys::KeyId id = keys::key_id(key);
   return hex(info.Env(), View(id.data(), id.size()));
 }
 
@@ -145,6 +157,7 @@ void export_keys(Napi::Env env, Napi::Object exports) {
   exports.Set("writeKeyFile", Napi::Function::New<write_key_file>(env, "writeKeyFile"));
   exports.Set("keyType", Napi::Function::New<key_type>(env, "keyType"));
   exports.Set("publicKeys", Napi::Function::New<public_keys>(env, "publicKeys"));
+  exports.Set("checkPublicKey", Napi::Function::New<check_public_key>(env, "checkPublicKey"));
   exports.Set("keyId", Napi::Function::New<key_id>(env, "keyId"));
   exports.Set("checkPath", Napi::Function::New<check_path>(env, "checkPath"));
 }

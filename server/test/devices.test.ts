@@ -136,6 +136,17 @@ describe('enrolment', () => {
     expect(said(await thief.enrol())).toBe('409 ALREADY_EXISTS');
   });
 
+  it('refuses another device’s X25519 key joined to an Ed25519 key that has no secret', async () => {
+    const x25519 = Buffer.from(new Machine(server).publicKey.slice(5), 'base64url').subarray(0, 32);
+    const neutral = Buffer.concat([Buffer.from([1]), Buffer.alloc(31)]);
+    const publicKey = `mgd1:${Buffer.concat([x25519, neutral]).toString('base64url')}`;
+    expect(said(await server.request('operator', 'challengeDevice', { body: { publicKey } }))).toBe('400 KEY_INVALID');
+    const body = { name: 'bench', publicKey, challenge: encode(new Uint8Array(32)) };
+    // R = the neutral element, S = 0: it verifies under such a key, whatever was signed.
+    const headers = { [PROOF_HEADER]: encode(Buffer.concat([neutral, Buffer.alloc(32)])) };
+    expect(said(await server.request('operator', 'enrollDevice', { body, headers }))).toBe('400 KEY_INVALID');
+  });
+
   it('refuses keys that are not canonical text', async () => {
     const machine = new Machine(server);
     const last = machine.publicKey.at(-1) as string;

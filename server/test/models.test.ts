@@ -230,6 +230,9 @@ it('registers publishers, and forgets those that are left out', async () => {
   expect(said(await set([]))).toBe('400 INVALID_ARGUMENT');
   // One that looks like a key, and is none.
   expect(said(await set([`mgs1:${'_'.repeat(one.length - 5)}`]))).toMatch(/^400 /);
+  // One of small order: anybody can sign with it.
+  const neutral = Buffer.concat([Buffer.from([1]), Buffer.alloc(31)]).toString('base64url');
+  expect(said(await set([one, `mgs1:${neutral}`]))).toBe('400 KEY_INVALID');
   expect((await server.request('operator', 'getPublishers', { params: { name } })).json().keys).toEqual([two]);
   const refused = await server.request('operator', 'setPublishers', { params: { name }, body: { keys: [one] } });
   expect(said(refused)).toBe('403 NOT_AUTHORISED');

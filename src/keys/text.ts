@@ -1,10 +1,13 @@
 /** Keys as text (docs/format.md, section 11): `mgx1:`, `mgs1:` and `mgd1:` with canonical base64url. */
 import { ModelGuardError } from '../errors.js';
+import { call } from '../native/index.js';
 
+const KEY_BYTES = 32;
+/** `curves`: of the keys that follow one another. */
 const KINDS = {
-  'mgx1:': { size: 32, what: 'an X25519 public key' },
-  'mgs1:': { size: 32, what: 'an Ed25519 public key' },
-  'mgd1:': { size: 64, what: 'the public keys of a device' },
+  'mgx1:': { curves: ['x25519'], what: 'an X25519 public key' },
+  'mgs1:': { curves: ['ed25519'], what: 'an Ed25519 public key' },
+  'mgd1:': { curves: ['x25519', 'ed25519'], what: 'the public keys of a device' },
 } as const;
 export type KeyPrefix = keyof typeof KINDS;
 
@@ -18,7 +21,10 @@ const prefixOf = (text: string): KeyPrefix | undefined =>
 /** Whether `text` claims to be a public key. */
 export const looksLikeKey = (text: string): boolean => prefixOf(text) !== undefined;
 
-/** The prefix and the bytes of `text`; KEY_INVALID, or KEY_TYPE_WRONG if it is a key but none of `wanted`. */
+/**
+ * The prefix and the bytes of `text`. KEY_INVALID for what is no such text, or a key that is not canonical or of small order;
+ * KEY_TYPE_WRONG if it is a key but none of `wanted`.
+ */
 export function decodeKey(text: string, wanted: readonly KeyPrefix[]): { prefix: KeyPrefix; bytes: Uint8Array } {
   const prefix = prefixOf(text);
   if (prefix === undefined)
@@ -30,7 +36,11 @@ export function decodeKey(text: string, wanted: readonly KeyPrefix[]): { prefix:
   const body = text.slice(prefix.length);
   const bytes = new Uint8Array(Buffer.from(body, 'base64url'));
   // Buffer skips what it does not know, so only the way back proves that the text was canonical.
-  if (bytes.length !== KINDS[prefix].size || encodeKey(prefix, bytes) !== text)
-    throw new ModelGuardError('KEY_INVALID', `${prefix}… is not followed by ${KINDS[prefix].size} bytes in base64url`);
+  const { curves } = KINDS[prefix];
+  const size = KEY_BYTES * curves.length;
+  if (bytes.length !== size || encodeKey(prefix, bytes) !== text)
+    throw new ModelGuardError('KEY_INVALID', `${prefix}… is not followed by ${size} bytes in base64url`);
+  for (const [index, curve] of curves.entries())
+    call((native) => native.checkPublicKey(curve, bytes.subarray(index * KEY_BYTES, (index + 1) * KEY_BYTES)));
   return { prefix, bytes };
 }

@@ -284,6 +284,8 @@ export interface NativeBinding {
   keyType(key: KeyHandle): NativeKeyType;
   /** What may be shown of a key: device both, signing ed25519, others nothing. */
   publicKeys(key: KeyHandle): { readonly x25519?: Uint8Array; readonly ed25519?: Uint8Array };
+  /** KEY_INVALID for what is not canonical or of small order (docs/format.md, section 11). */
+  checkPublicKey(curve: 'x25519' | 'ed25519', publicKey: Uint8Array): void;
   /** 16 hex digits, as in slots and signatures. */
   keyId(publicKey: Uint8Array): string;
 

@@ -2,6 +2,7 @@
 import { ascii, Cursor, concat, hex, must, same } from './bytes.js';
 import { type BoundFactor, encodeHelper, FACTORS, type FactorName, type Helper, takeHelper, weightOf } from './helper.js';
 import { exactly, integer, isObject, parseJson, text, writeJson } from './json.js';
+import { refusedX25519 } from './points.js';
 import { deriveKeyPair, digest, gcmOpen, gcmSeal, hkdf, hkdfExpand, random, scrypt } from './primitives.js';
 import { DEFAULT_PEPPER, fromBase64url, saltsId, toBase64url } from './salts.js';
 import { joinShares, splitSecret } from './shamir.js';
@@ -188,6 +189,7 @@ export function parseMachineFile(bytes: Uint8Array): MachineFile {
   const helper = takeHelper(from);
   must(from.left === 0, 'bytes follow the helper data');
   const file = { helper, box: fromBase64url(text(json, 'box'), BOX), publicKey: fromBase64url(key.slice(5), 32) };
+  must(!refusedX25519(file.publicKey), 'no X25519 public key that any machine has');
   must(text(json, 'checksum') === machineChecksum(file), 'the checksum is another');
   return file;
 }

@@ -1,6 +1,7 @@
 /** Cryptography of the reference, over node:crypto alone. */
 import * as crypto from 'node:crypto';
 import { ascii, concat, must, refuse, same, u16 } from './bytes.js';
+import { refusedEd25519, refusedX25519 } from './points.js';
 
 export type Hash = 'sha256' | 'sha384' | 'sha512';
 export const random = (length: number): Uint8Array => Uint8Array.from(crypto.randomBytes(length));
@@ -102,7 +103,7 @@ export function sign(seed: Uint8Array, message: Uint8Array): Uint8Array {
 }
 
 export function verify(key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-  return crypto.verify(null, message, publicKey('ed25519', key), signature);
+  return !refusedEd25519(key) && crypto.verify(null, message, publicKey('ed25519', key), signature);
 }
 
 // --- HPKE, RFC 9180: base mode, single shot, KEM 0x0020, KDF 0x0001, AEAD 0x0002
@@ -166,6 +167,7 @@ export function hpkeSeal(
   plain: Uint8Array,
   ephemeral: Uint8Array = random(32),
 ): { readonly enc: Uint8Array; readonly sealed: Uint8Array } {
+  must(!refusedX25519(recipient), 'no X25519 key that anybody is encrypted to');
   const enc = publicOf('x25519', ephemeral);
   const { key, nonce } = schedule(x25519(ephemeral, recipient), enc, recipient, info);
   return { enc, sealed: gcmSeal(key, nonce, aad, plain) };

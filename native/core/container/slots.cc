@@ -12,14 +12,6 @@ constexpr uint8_t kLogN = 17;
 constexpr uint8_t kZeroNonce[12] = {};
 constexpr size_t kDataKey = 32, kSealed = hpke::kEnc + kDataKey + hpke::kTag;
 
-// RFC 7748 lets receivers reduce such keys. Here they would get a key id that their owner's identity never matches.
-bool canonical(const keys::PublicKey& key) {
-  if (key[31] < 0x7f || key[0] < 0xed) return key[31] <= 0x7f;
-  for (size_t i = 1; i < 31; i++)
-    if (key[i] != 0xff) return key[31] <= 0x7f;
-  return false;
-}
-
 Bytes slot_info(SlotType type, const crypto::Sha384& core_hash) {
   Bytes info;
   append(info, View("model-guard/v1/slot/"));
@@ -66,8 +58,6 @@ Status wrap_shared(Slot& slot, const keys::Key& key, View data_key, const crypto
 
 // HPKE to a public key; what the body holds before enc and ct stays.
 Status wrap_public(Slot& slot, const keys::PublicKey& key, View data_key, const crypto::Sha384& core_hash) {
-  if (!canonical(key))
-    return Status(Code::KEY_INVALID, "a recipient's X25519 key is 2^255 - 19 or above: no machine has that key");
   slot.key_id = keys::key_id(key);
   const size_t at = slot.body.size();
   slot.body.resize(at + kSealed);  // aad() carries the length

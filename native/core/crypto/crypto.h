@@ -69,11 +69,18 @@ class Gcm {
 Status cbc_encrypt(View key, View iv, View plain, Span out);
 Status cbc_decrypt(View key, View iv, View sealed, Span out);
 
+// --- public_key.cc   What a public key must be where it enters (docs/format.md, section 11): 32 bytes, canonical, not of small order.
+// KEY_INVALID. The private key of a point of small order is no secret: with such an Ed25519 key everybody signs everything.
+Status check_x25519_public(View key);
+Status check_ed25519_public(View key);
+
 // --- curve.cc   RFC 7748, RFC 8032. Private keys are 32-byte seeds.
 Status x25519_public(View private_key, Span public_key);
 Status x25519(View private_key, View peer_public, Span shared);  // refuses an all-zero shared secret
 Status ed25519_public(View seed, Span public_key);
 Status ed25519_sign(View seed, View message, Span signature);    // signature.size == 64
+// Without cofactor, S below the group's order, R compared as bytes (docs/format.md, section 7). False too for a key that
+// check_ed25519_public() refuses.
 bool ed25519_verify(View public_key, View message, View signature);
 
 }  // namespace mg::crypto

@@ -77,7 +77,7 @@ Status ed25519_sign(View seed, View message, Span signature) {  // RFC 8032, 5.1
 
 bool ed25519_verify(View public_key, View message, View signature) {  // RFC 8032, 5.1.7
   const ErrorMark mark;
-  if (public_key.size != kKey || signature.size != kSignature) return false;
+  if (!check_ed25519_public(public_key).ok() || signature.size != kSignature) return false;
   const Owned<EVP_PKEY> key = public_of("ED25519", public_key);
   const Owned<EVP_MD_CTX> ctx(EVP_MD_CTX_new());
   return key && ctx &&

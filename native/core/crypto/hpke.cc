@@ -93,6 +93,7 @@ Result<Bytes> seal_with(View ephemeral_private, View recipient_public, View info
 }
 
 Result<Bytes> seal(View recipient_public, View info, View aad, View plain, Aead aead) {
+  MG_TRY(crypto::check_x25519_public(recipient_public));
   Wiped<kKey> ephemeral;
   MG_TRY(crypto::random_bytes(ephemeral.span()));
   return seal_with(ephemeral.view(), recipient_public, info, aad, plain, aead);

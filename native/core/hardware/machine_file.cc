@@ -68,6 +68,7 @@ Result<Binding> parse_machine_file(View bytes) {
   if (key.substr(0, kKeyPrefix.size()) != kKeyPrefix) return invalid("it has no public key");
   const Bytes public_key = decode(key.substr(kKeyPrefix.size()), binding.public_key.size());
   if (helper.empty() || box.empty() || public_key.empty()) return invalid("a member is not the base64url of what it should be");
+  if (auto s = crypto::check_x25519_public(public_key); !s.ok()) return invalid(s.what);
   size_t used = 0;
   auto parsed = parse_helper(helper, &used);
   if (!parsed.ok()) return parsed.status();

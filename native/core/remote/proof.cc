@@ -45,6 +45,7 @@ Result<Signature> sign(Purpose purpose, const keys::Key& key, View message) { re
 
 Result<bool> verify(Purpose purpose, View public_key, View message, View signature) {
   if (auto s = need_size("an Ed25519 public key", public_key, kPublicKey); !s.ok()) return s;
+  if (auto s = crypto::check_ed25519_public(public_key); !s.ok()) return s;
   return crypto::ed25519_verify(public_key, preimage(purpose, {message}), signature);
 }
 

@@ -12,7 +12,7 @@ std::optional<Purpose> purpose_of(std::string_view name);
 using Signature = std::array<uint8_t, 64>;
 // `enrolment` and `lease_request` by a device key, the others by a signing key. KEY_TYPE_WRONG.
 Result<Signature> sign(Purpose purpose, const keys::Key& key, View message);
-// INVALID_ARGUMENT for a public key of another size; a signature of another size does not verify.
+// INVALID_ARGUMENT for a public key of another size, KEY_INVALID for one of small order or not canonical; a signature of another size does not verify.
 Result<bool> verify(Purpose purpose, View public_key, View message, View signature);
 
 // A fresh nonce, and the same sealed to a device.

@@ -46,15 +46,16 @@ export async function setPublishers(
 ): Promise<Publishers> {
   const keys = [...new Set(given)].sort();
   const entry = { action: 'publishers.set', resource: `model:${name}`, caller: member };
-  return await recordingRefusals(context, entry, () =>
-    context.db.transaction().execute(async (trx) => {
+  return await recordingRefusals(context, entry, () => {
+    const detail = keys.map(fingerprintOf).join(', '); // KEY_INVALID before anything is written
+    return context.db.transaction().execute(async (trx) => {
       await trx.deleteFrom('publishers').where('name', '=', name).execute();
       await trx
         .insertInto('publishers')
         .values(keys.map((key) => ({ name, key })))
         .execute();
-      await context.audit.append(trx, { ...entry, outcome: 'success', detail: keys.map(fingerprintOf).join(', ') });
+      await context.audit.append(trx, { ...entry, outcome: 'success', detail });
       return { keys };
-    }),
-  );
+    });
+  });
 }
