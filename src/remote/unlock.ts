@@ -9,7 +9,8 @@ import type { Unlocking } from './unlocking.js';
  * memory, and nothing decrypted is written. The file is held against its registered SHA-256 first, then read once more. A legacy
  * archive has no other proof of what it is.
  *
- * Nothing happens before the stream is read. Breaking off costs nothing but the rest.
+ * Nothing happens before the stream is read. Breaking off costs nothing but the rest. A reader that never sees it fail (a program behind a
+ * pipe) must not take what it got for the whole: `pipeTo` says how.
  * @param archive Path of the archive.
  * @returns At once. `stream` fails with: NOT_FOUND, ARCHIVE_CHANGED, SOURCE_CHANGED, SOURCE_UNSUPPORTED · NOT_AUTHENTICATED,
  *   NOT_AUTHORISED, DEVICE_NOT_APPROVED, DEVICE_REVOKED, PROOF_INVALID, SEATS_TAKEN · VERIFIER_REQUIRED, SIGNATURE_MISSING,

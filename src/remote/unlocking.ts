@@ -40,9 +40,9 @@ interface Source {
 /**
  * An archive being unlocked; nothing happens before its stream is read. `unlock` makes it.
  * @example
- * const unlocking = guard.unlock('images.tar.mguard');
- * const tar = spawn('tar', ['-x'], { stdio: ['pipe', 'inherit', 'inherit'] });
- * await unlocking.pipeTo(tar.stdin);
+ * const tar = spawn('tar', ['-x'], { stdio: ['pipe', 'inherit', 'inherit'], detached: true });
+ * const onState = (state: UnlockState) => state === 'failed' && process.kill(-tar.pid, 'SIGKILL'); // it and what it started
+ * await guard.unlock('images.tar.mguard', { onState }).pipeTo(tar.stdin);
  */
 export class Unlocking {
   readonly #options: UnlockingOptions;
@@ -77,7 +77,9 @@ export class Unlocking {
   }
 
   /**
-   * Writes everything to `sink` and ends it; each piece is wiped as soon as it was written, so `sink` must not keep it.
+   * Writes everything to `sink` and ends it; each piece is wiped as soon as it was written, so `sink` must not keep it. Where it fails,
+   * `sink` is destroyed: to a program behind a pipe that looks like the end of the whole, so kill it in `onState`, which is told
+   * `failed` first.
    * @throws What the stream fails with, and what `sink` does
    */
   async pipeTo(sink: ByteSink): Promise<void> {
