@@ -25,6 +25,8 @@ export interface Claim {
   readonly action: string;
   /** For the audit log where the address is nobody's. */
   readonly tried: string;
+  /** Dear work that a right password alone is worth; it ends before the transaction begins. */
+  readonly prepare?: (() => Promise<void>) | undefined;
 }
 /** What is done in the transaction that finds the password right. */
 export type Then<T> = (trx: Transaction<Schema>, user: User, attempt: Attempt) => Promise<T>;
@@ -55,6 +57,7 @@ async function check<T>({ db, keys, now, audit }: Context, claim: Claim, then: T
     throw new TooMany(Math.max(1, wait));
   }
   const holds = await passwordHolds(user?.password, password);
+  if (holds) await claim.prepare?.();
   const done = await db.transaction().execute(async (trx) => {
     // Guesses that other processes checked at the same time count: an attempt that they lock is not told that it was right.
     const wait = await waitOf(trx, attempt, now());

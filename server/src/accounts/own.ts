@@ -28,8 +28,14 @@ export async function changePassword(
     checkPassword(next, email, name);
     if (next === current) throw new ModelGuardError('PASSWORD_WEAK', 'The new password is the old one');
   });
-  const password = await hashPassword(next);
-  const claim = { index: user.email_index, password: current, network, caller, action, tried: '' };
+  let password: string | undefined;
+  const claim = {
+    ...{ index: user.email_index, password: current, network, caller, action, tried: '' },
+    // Not before: a stolen token would make the server hash for a wrong password, and for a locked account.
+    prepare: async () => {
+      password = await hashPassword(next);
+    },
+  };
   await check(claim, async (trx, { id, token_epoch }, attempt) => {
     await forgetOtherNetworks(trx, attempt);
     const values = { password, must_change_password: 0, token_epoch: token_epoch + 1 };

@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { Context } from '../context.js';
+import { FairGate } from '../fair-gate.js';
 import { implement } from '../http/implement.js';
 import { memberOf } from '../http/member.js';
 import { checkpointNow } from './checkpoints.js';
@@ -10,10 +11,19 @@ import { exportPersonalData } from './personal-data.js';
 import { exportLines, queryEvents } from './query.js';
 import { recordingRefusals } from './refused.js';
 
+const ANSWERS_AT_ONCE = 2;
+/** Requests of one account that wait; more are told to come back. */
+const WAITING = 4;
+
 export function registerAudit(app: FastifyInstance, context: Context): void {
   const { audit } = context;
+  // Cheap to ask, dear to answer: an account has one of these at a time, and all accounts together a few.
+  const answers = new FairGate(ANSWERS_AT_ONCE, WAITING);
 
-  implement(app, 'auditEvents', ({ caller, query }) => queryEvents(context, memberOf(caller), query));
+  implement(app, 'auditEvents', ({ caller, query }) => {
+    const member = memberOf(caller);
+    return answers.run(member.account.id, () => queryEvents(context, member, query));
+  });
 
   implement(app, 'exportAudit', async ({ caller, request, reply }) => {
     // First, so that the export tells of itself.
@@ -34,14 +44,15 @@ export function registerAudit(app: FastifyInstance, context: Context): void {
 
   implement(app, 'exportOwnData', async ({ caller, query }) => {
     const member = memberOf(caller);
-    return await exportPersonalData(context, member, member.account.id, query);
+    return await answers.run(member.account.id, () => exportPersonalData(context, member, member.account.id, query));
   });
 
-  implement(app, 'exportUserData', ({ caller, params: { account }, query }) =>
-    recordingRefusals(context, { action: 'subjects.export', resource: `account:${account}`, caller }, () =>
-      exportPersonalData(context, memberOf(caller), account, query),
-    ),
-  );
+  implement(app, 'exportUserData', ({ caller, params: { account }, query }) => {
+    const member = memberOf(caller);
+    return recordingRefusals(context, { action: 'subjects.export', resource: `account:${account}`, caller }, () =>
+      answers.run(member.account.id, () => exportPersonalData(context, member, account, query)),
+    );
+  });
 
   implement(app, 'eraseUser', ({ caller, params: { account } }) =>
     recordingRefusals(context, { action: 'subjects.erase', resource: `account:${account}`, caller }, () =>

@@ -14,7 +14,7 @@ import type { Transaction } from 'kysely';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
 import type { Schema, VersionTable } from '../database/schema.js';
-import { Gate } from '../gate.js';
+import { FairGate } from '../fair-gate.js';
 import { acceptedKeys, storeWrapped } from '../keys/wrapping.js';
 import { notUploaded, type Ref, type StoredPart } from './parts.js';
 import { publishersOf, registeredPublishers, signerOf } from './publishers.js';
@@ -24,6 +24,8 @@ import { findVersion, resourceOf, type Version, versionOf } from './versions.js'
 const MAX_SMALL = 17 * 1024 * 1024;
 /** A check reads a whole big part and uses every core: more at once would only be slower. */
 const CHECKS_AT_ONCE = 2;
+/** Publications of one account that wait for their check; more are told to come back. */
+const CHECKS_WAITING = 64;
 
 /** A publication that was checked. */
 interface Publication {
@@ -36,7 +38,7 @@ interface Publication {
 
 export class Publishing {
   readonly #context: Context;
-  readonly #checks = new Gate(CHECKS_AT_ONCE);
+  readonly #checks = new FairGate(CHECKS_AT_ONCE, CHECKS_WAITING);
 
   constructor(context: Context) {
     this.#context = context;
@@ -84,7 +86,7 @@ export class Publishing {
     if (!part) throw notUploaded(bigName);
     if (part.size !== bigSize)
       throw new ModelGuardError('PARTS_MISMATCH', `The big part has ${part.size} bytes where the small part says ${bigSize}`);
-    const tree = await this.#checks.run(() => this.#check(small, bigName, part));
+    const tree = await this.#checks.run(member.account.id, () => this.#check(small, bigName, part));
     await parts.storeTree(ref, bigName, tree);
     return { ref, small, described, publishers, publisher };
   }

@@ -35,3 +35,24 @@ describe('a log-in', () => {
     expect(verify.mock.calls[0]?.[0]).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
   });
 });
+
+describe('a change of the password', () => {
+  it('hashes nothing for a wrong one, and neither hashes nor verifies where log-ins are locked', async () => {
+    const server = await startTestServer();
+    const change = async (current: string) =>
+      (await server.request('operator', 'changePassword', { body: { current, next: 'another phrase that is long' } })).statusCode;
+    try {
+      hash.mockClear();
+      verify.mockClear();
+      for (let attempt = 0; attempt < 5; attempt++) expect(await change('wrong')).toBe(401);
+      expect([hash.mock.calls.length, verify.mock.calls.length]).toEqual([0, 5]);
+      expect(await change(PASSWORD)).toBe(429);
+      expect([hash.mock.calls.length, verify.mock.calls.length]).toEqual([0, 5]);
+      server.clock.advance(30);
+      expect(await change(PASSWORD)).toBe(204);
+      expect([hash.mock.calls.length, verify.mock.calls.length]).toEqual([1, 6]);
+    } finally {
+      await server.close();
+    }
+  });
+});
