@@ -21,12 +21,12 @@ export class Answer {
     this.#where = where;
   }
 
-  /** The body in order, as it comes. What breaks off in the middle is an error, never an end. */
+  /** The body in order, as it comes. What breaks off in the middle, or comes too slowly, is an error, never an end. */
   async *pieces(): AsyncGenerator<Uint8Array, void, undefined> {
     const pieces: AsyncIterator<Uint8Array> = this.#message[Symbol.asyncIterator]();
     try {
       for (;;) {
-        const next = await this.#watch.wait(pieces.next());
+        const next = await this.#watch.next(pieces);
         if (next.done) return;
         yield next.value;
       }

@@ -2,6 +2,7 @@
 import { type AbortSignalLike, isAbort } from '../abort.js';
 import { AbortError, ModelGuardError } from '../errors.js';
 import { hinted } from './hints.js';
+import { LEAST_BYTES, LeastRate } from './least-rate.js';
 import type { Timers } from './timers.js';
 
 interface Destroyable {
@@ -24,10 +25,12 @@ export class Watch {
   readonly #limits: Limits;
   readonly #watched = new Set<Destroyable>();
   readonly #forgetDeadline: (() => void) | undefined;
+  readonly #rate: LeastRate;
   #reason: ModelGuardError | undefined;
 
   constructor(limits: Limits) {
     this.#limits = limits;
+    this.#rate = new LeastRate(limits.silence);
     const { deadline, timers } = limits;
     this.#forgetDeadline = deadline === undefined ? undefined : timers.after(deadline, () => this.#expire(deadline));
     limits.signal?.addEventListener('abort', this.#abort);
@@ -69,6 +72,17 @@ export class Watch {
     } finally {
       forget();
     }
+  }
+
+  /** The next piece of the answer, which may be neither late nor too little. TIMED_OUT */
+  async next(pieces: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
+    const { silence, timers, where } = this.#limits;
+    const before = timers.now();
+    const next = await this.wait(pieces.next());
+    if (next.done || this.#rate.isEnough(timers.now() - before, next.value.length)) return next;
+    const slow = new ModelGuardError('TIMED_OUT', `${where} sent fewer than ${LEAST_BYTES} bytes in ${silence} ms`);
+    this.stop(hinted(slow, { effect: 'unknown' }));
+    throw this.#reason ?? slow;
   }
 
   end(): void {

@@ -8,6 +8,8 @@ export * from '../contract/index.js';
 export { ERROR_CODES, isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
 export { writeWhole } from '../files.js';
 export { hinted } from '../http/hints.js';
+export { LEAST_BYTES, LeastRate } from '../http/least-rate.js';
+export { PageMarkers } from '../http/page-markers.js';
 export { DeviceKey, MasterKey, SigningKey } from '../keys/index.js';
 export { fileStore } from '../stores/file.js';
 export { checkRangeAnswer } from '../transfer/range-answer.js';

@@ -1,6 +1,7 @@
 /** One range of an object on its way into memory. */
 import { ModelGuardError } from '../errors.js';
 import { hinted } from '../http/hints.js';
+import { LEAST_BYTES } from '../http/least-rate.js';
 import { type Pace, retried } from '../http/pace.js';
 import type { Timers } from '../http/timers.js';
 import type { RangeSource } from './ranged.js';
@@ -8,8 +9,6 @@ import type { RangeSource } from './ranged.js';
 const ATTEMPTS = 6;
 /** An attempt that brought so much does not count: connections that break again and again still come to an end. */
 const PROGRESS = 256 * 1024;
-/** So much must come within the time limit, or a range, if it is shorter. */
-const FLOOR = 64 * 1024;
 
 interface Patience {
   readonly pace: Pace;
@@ -156,8 +155,8 @@ export class RangeFetch {
     let seen = this.#received;
     let cancel = (): void => {};
     const look = (): void => {
-      if (this.#received - seen < FLOOR) {
-        const late = new ModelGuardError('TIMED_OUT', `The storage sent fewer than ${FLOOR} bytes in ${timeoutMs} ms`);
+      if (this.#received - seen < LEAST_BYTES) {
+        const late = new ModelGuardError('TIMED_OUT', `The storage sent fewer than ${LEAST_BYTES} bytes in ${timeoutMs} ms`);
         attempt.abort(hinted(late, { effect: 'undone' }));
         return;
       }

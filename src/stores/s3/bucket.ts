@@ -4,6 +4,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { type AbortSignalLike, throwIfAborted } from '../../abort.js';
 import { ModelGuardError } from '../../errors.js';
 import { type Pace, retried } from '../../http/pace.js';
+import { PageMarkers } from '../../http/page-markers.js';
 import type { RangeHead } from '../../transfer/range-answer.js';
 import { s3Failure } from './errors.js';
 import type { Clients, Sdk, Use } from './sdk.js';
@@ -158,6 +159,7 @@ export class Bucket {
   }
 
   async *list(Prefix: string, about: About): AsyncGenerator<Listed, void, undefined> {
+    const markers = new PageMarkers();
     for (let token: string | undefined; ; ) {
       const input = { Bucket: this.#bucket, Prefix, ...(token !== undefined && { ContinuationToken: token }) };
       const page = await this.#ask({ ...about, use: 'read' }, (client, { ListObjectsV2Command }, settings) =>
@@ -166,7 +168,8 @@ export class Bucket {
       for (const { Key, LastModified } of page.Contents ?? [])
         if (Key !== undefined) yield { key: Key, modified: LastModified?.getTime() ?? Number.POSITIVE_INFINITY };
       if (!page.IsTruncated) return;
-      token = onward(token, page.NextContinuationToken, about);
+      token = page.NextContinuationToken;
+      if (!markers.goesOn(token, page.Contents?.length ?? 0)) throw endless(about);
     }
   }
 
@@ -192,6 +195,8 @@ export class Bucket {
 
   /** NOT_FOUND for an upload that is gone. */
   async *sent(key: string, UploadId: string, about: About): AsyncGenerator<Sent, void, undefined> {
+    const markers = new PageMarkers();
+    let count = 0;
     for (let marker: string | undefined; ; ) {
       const input = { ...this.#at(key), UploadId, ...(marker !== undefined && { PartNumberMarker: marker }) };
       const page = await this.#ask({ ...about, use: 'write' }, (client, { ListPartsCommand }, settings) =>
@@ -201,7 +206,9 @@ export class Bucket {
         if (PartNumber !== undefined && Size !== undefined && ETag !== undefined)
           yield { number: PartNumber, size: Size, etag: ETag, modified: LastModified?.getTime() ?? Number.POSITIVE_INFINITY };
       if (!page.IsTruncated) return;
-      marker = onward(marker, page.NextPartNumberMarker, about);
+      marker = page.NextPartNumberMarker;
+      count += page.Parts?.length ?? 0;
+      if (!markers.goesOn(marker, page.Parts?.length ?? 0) || count >= MOST_PIECES) throw endless(about);
     }
   }
 
@@ -227,8 +234,9 @@ export class Bucket {
   }
 
   async *uploads(Prefix: string, about: About): AsyncGenerator<Begun, void, undefined> {
-    for (let markers: { KeyMarker?: string; UploadIdMarker?: string } = {}; ; ) {
-      const input = { Bucket: this.#bucket, Prefix, ...markers };
+    const markers = new PageMarkers();
+    for (let from: { KeyMarker?: string; UploadIdMarker?: string } = {}; ; ) {
+      const input = { Bucket: this.#bucket, Prefix, ...from };
       const page = await this.#ask({ ...about, use: 'write' }, (client, { ListMultipartUploadsCommand }, settings) =>
         client.send(new ListMultipartUploadsCommand(input), settings),
       );
@@ -237,17 +245,16 @@ export class Bucket {
           yield { key: Key, upload: UploadId, begun: Initiated?.getTime() ?? Number.POSITIVE_INFINITY };
       if (!page.IsTruncated) return;
       const { NextKeyMarker: key, NextUploadIdMarker: id } = page;
-      onward(`${markers.KeyMarker}/${markers.UploadIdMarker}`, `${key}/${id}`, about);
-      markers = { ...(key !== undefined && { KeyMarker: key }), ...(id !== undefined && { UploadIdMarker: id }) };
+      if (!markers.goesOn(key && `${key}/${id}`, page.Uploads?.length ?? 0)) throw endless(about);
+      from = { ...(key !== undefined && { KeyMarker: key }), ...(id !== undefined && { UploadIdMarker: id }) };
     }
   }
 }
 
-/** A list that stands still would be read for ever. */
-function onward(before: string | undefined, next: string | undefined, about: About): string {
-  if (next !== undefined && next !== before) return next;
-  throw strange('a list that does not go on', about);
-}
+/** What S3 takes in one upload. */
+const MOST_PIECES = 10_000;
+
+const endless = (about: About): ModelGuardError => strange('a list that does not go on', about);
 
 const strange = (which: string, { what }: About): ModelGuardError =>
   new ModelGuardError('RESPONSE_INVALID', `${what}: the storage answers with ${which}`, {

@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import type { AbortSignalLike } from '../../abort.js';
+import { hasCode } from '../../errors.js';
 import type { Answer } from '../../http/answer.js';
 import { slices } from '../../http/slices.js';
 import type { Transport, Upload } from '../../http/transport.js';
@@ -32,8 +33,10 @@ interface SdkOptions {
 
 type RequestHandler = Extract<NonNullable<S3ClientConfig['requestHandler']>, { handle: unknown }>;
 
-/** Lists and errors; objects are streamed. */
-const MAX_DOCUMENT = 16 * 1024 * 1024;
+/** Everything that is no object, which is streamed: a list of 1000 keys, each of 1024 bytes that XML may write six times as long. */
+const MAX_DOCUMENT = 8 * 1024 * 1024;
+/** Of an error that is longer, the status alone is used. */
+const MAX_FAILURE = 64 * 1024;
 
 export const requestHandler = (transport: Transport): RequestHandler => ({
   metadata: { handlerProtocol: 'http/1.1' },
@@ -49,7 +52,7 @@ export const requestHandler = (transport: Transport): RequestHandler => ({
       timeoutMs: requestTimeout,
       long: method === 'GET' || method === 'PUT',
     });
-    const body = await readable(method, answer);
+    const body = await readable(request, answer);
     return { response: { statusCode: answer.status, headers: headersOf(answer), body } };
   },
 });
@@ -75,12 +78,13 @@ function bodyOf(body: unknown): Upload | undefined {
 }
 
 /** The SDK reads what it gets to an end only where it wants something of it. */
-async function readable(method: string, answer: Answer): Promise<Readable> {
+async function readable({ method, query }: SdkRequest, answer: Answer): Promise<Readable> {
   if (method === 'HEAD') {
     for await (const _ of answer.pieces());
     return Readable.from([]);
   }
-  if (method !== 'GET' || answer.status >= 300) return Readable.from([await answer.bytes(MAX_DOCUMENT)]);
+  if (answer.status >= 300) return Readable.from([await failureText(answer)]);
+  if (query?.['x-id'] !== 'GetObject') return Readable.from([await answer.bytes(MAX_DOCUMENT)]);
   const body = Readable.from(answer.pieces(), { objectMode: false });
   let ended = false;
   body.once('end', () => {
@@ -90,6 +94,15 @@ async function readable(method: string, answer: Answer): Promise<Readable> {
     if (!ended) answer.discard();
   });
   return body;
+}
+
+async function failureText(answer: Answer): Promise<Uint8Array> {
+  try {
+    return await answer.bytes(MAX_FAILURE);
+  } catch (error) {
+    if (hasCode(error, 'RESPONSE_INVALID')) return new Uint8Array();
+    throw error;
+  }
 }
 
 const headersOf = ({ headers }: Answer): Record<string, string> =>

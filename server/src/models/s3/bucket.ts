@@ -11,10 +11,11 @@ import {
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
+import { PageMarkers } from '@org/model-guard/server-kit';
 import type { BucketConfig } from '../../storage-config.js';
 import { clientOf } from './client.js';
 import type { KeyPair, KeyPairs } from './credentials.js';
-import { bucketFailure, isUnknownUpload, mayBeMissing } from './failures.js';
+import { bucketFailure, endlessList, isUnknownUpload, mayBeMissing } from './failures.js';
 import { Presigner, type Validity } from './presigner.js';
 
 /** What the bucket keeps of an upload. */
@@ -40,6 +41,8 @@ export interface RangeAnswer {
 }
 
 const FOLDER = 'big/';
+/** What S3 takes in one upload. */
+const MOST_PIECES = 10_000;
 /** It is always there, so that an answer about it shows whether objects can be read at all. No part has such a name. */
 const CANARY = 'canary';
 const KIND = { ContentType: 'application/octet-stream', CacheControl: 'private, max-age=31536000, immutable' };
@@ -90,6 +93,7 @@ export class Bucket {
   /** Undefined where the bucket knows no such upload: it is complete, or was given up. */
   async pieces(object: string, id: string): Promise<readonly Piece[] | undefined> {
     const found: Piece[] = [];
+    const markers = new PageMarkers();
     let marker: string | undefined;
     do {
       const page = { ...this.#at(object), UploadId: id, ...(marker !== undefined && { PartNumberMarker: marker }) };
@@ -98,6 +102,8 @@ export class Bucket {
       for (const { PartNumber: number, Size: size, ETag: tag } of answer.Parts ?? [])
         if (number !== undefined && size !== undefined && tag !== undefined) found.push({ number, size, tag });
       marker = answer.IsTruncated ? answer.NextPartNumberMarker : undefined;
+      const goesOn = !answer.IsTruncated || markers.goesOn(marker, answer.Parts?.length ?? 0);
+      if (!goesOn || found.length > MOST_PIECES) throw endlessList('ListParts');
     } while (marker !== undefined);
     return found;
   }
@@ -136,18 +142,19 @@ export class Bucket {
     const { name, prefix } = this.#config;
     const folder = `${prefix}${FOLDER}`;
     const Prefix = `${folder}${object}`;
-    let from: { readonly KeyMarker?: string; readonly UploadIdMarker?: string } | undefined = {};
-    while (from) {
+    const markers = new PageMarkers();
+    let from: { readonly KeyMarker?: string; readonly UploadIdMarker?: string } = {};
+    for (;;) {
       const command: ListMultipartUploadsCommand = new ListMultipartUploadsCommand({ Bucket: name, Prefix, ...from });
       const answer = await asked('ListMultipartUploads', () => this.#write.send(command));
       for (const { Key, UploadId, Initiated } of answer.Uploads ?? [])
         if (Key?.startsWith(folder) && UploadId !== undefined && Initiated)
           yield { object: Key.slice(folder.length), id: UploadId, begun: Initiated.getTime() };
       const { IsTruncated, NextKeyMarker: KeyMarker, NextUploadIdMarker: UploadIdMarker } = answer;
-      from =
-        IsTruncated && KeyMarker !== undefined
-          ? { KeyMarker, ...(UploadIdMarker !== undefined && { UploadIdMarker }) }
-          : undefined;
+      if (!IsTruncated) return;
+      if (KeyMarker === undefined || !markers.goesOn(`${KeyMarker}/${UploadIdMarker}`, answer.Uploads?.length ?? 0))
+        throw endlessList('ListMultipartUploads');
+      from = { KeyMarker, ...(UploadIdMarker !== undefined && { UploadIdMarker }) };
     }
   }
 

@@ -1,6 +1,7 @@
 /** Clients of a bucket: one for each pair of keys, and for each address where the two differ. */
 import { S3Client } from '@aws-sdk/client-s3';
 import type { BucketConfig } from '../../storage-config.js';
+import { boundAnswers } from './bounded-answers.js';
 import type { KeyPair } from './credentials.js';
 
 /** In all, for one request. */
@@ -14,7 +15,7 @@ type Place = Pick<BucketConfig, 'region' | 'pathStyle'> & { readonly endpoint: s
 
 /** Nothing of the surroundings counts: neither the machine's credentials nor its variables and files that name endpoints. */
 export function clientOf({ endpoint, region, pathStyle }: Place, { id, secret }: KeyPair): S3Client {
-  return new S3Client({
+  const client = new S3Client({
     region,
     ...(endpoint !== undefined && { endpoint }),
     ignoreConfiguredEndpointUrls: true,
@@ -34,4 +35,6 @@ export function clientOf({ endpoint, region, pathStyle }: Place, { id, secret }:
       throwOnRequestTimeout: true,
     },
   });
+  boundAnswers(client);
+  return client;
 }

@@ -37,6 +37,12 @@ export function bucketFailure(asked: string, thrown: unknown): ModelGuardError {
   });
 }
 
+/** A list that goes in circles, or on beyond all that S3 has. */
+export const endlessList = (asked: string): ModelGuardError =>
+  new ModelGuardError('IO_FAILED', `The storage of big parts answers ${asked} with a list that does not go on`, {
+    advice: 'Check the endpoint: is it an S3 server?',
+  });
+
 const refusalOf = (error: unknown): Refusal | undefined =>
   error instanceof ModelGuardError && error.cause instanceof Refusal ? error.cause : undefined;
 
