@@ -7,9 +7,8 @@ namespace {
 constexpr size_t kTag = 16;
 
 const EVP_CIPHER* cipher_of(size_t key_size) {
-  static EVP_CIPHER* const aes128 = EVP_CIPHER_fetch(nullptr, "AES-128-GCM", nullptr);
-  static EVP_CIPHER* const aes256 = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
-  return key_size == 16 ? aes128 : aes256;
+  static FetchedCipher aes128("AES-128-GCM"), aes256("AES-256-GCM");
+  return (key_size == 16 ? aes128 : aes256).get();
 }
 
 bool start(EVP_CIPHER_CTX* ctx, View nonce, View aad, bool encrypt) {

@@ -7,13 +7,14 @@ namespace {
 constexpr size_t kKey = 32, kBlock = 16;
 
 const EVP_CIPHER* cipher() {
-  static EVP_CIPHER* const aes256 = EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr);
-  return aes256;
+  static FetchedCipher aes256("AES-256-CBC");
+  return aes256.get();
 }
 
 bool process(View key, View iv, View in, uint8_t* out, bool encrypt) {
   const Owned<EVP_CIPHER_CTX> ctx(EVP_CIPHER_CTX_new());  // freeing it wipes the key schedule
-  if (!ctx || !cipher() || EVP_CipherInit_ex2(ctx.get(), cipher(), key.data, iv.data, encrypt, nullptr) != 1 ||
+  const EVP_CIPHER* const aes256 = cipher();
+  if (!ctx || !aes256 || EVP_CipherInit_ex2(ctx.get(), aes256, key.data, iv.data, encrypt, nullptr) != 1 ||
       EVP_CIPHER_CTX_set_padding(ctx.get(), 0) != 1) {
     return false;
   }

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include "crypto/crypto.h"
+#include "crypto/fetched.h"
 
 namespace mg::crypto {
 
@@ -25,6 +26,10 @@ struct Free {
   void operator()(EVP_MAC_CTX* p) const { EVP_MAC_CTX_free(p); }
   void operator()(EVP_CIPHER_CTX* p) const { EVP_CIPHER_CTX_free(p); }
 };
+using FetchedCipher = Fetched<EVP_CIPHER, OSSL_LIB_CTX, EVP_CIPHER_fetch, EVP_CIPHER_free>;
+using FetchedDigest = Fetched<EVP_MD, OSSL_LIB_CTX, EVP_MD_fetch, EVP_MD_free>;
+using FetchedMac = Fetched<EVP_MAC, OSSL_LIB_CTX, EVP_MAC_fetch, EVP_MAC_free>;
+
 template <class T>
 using Owned = std::unique_ptr<T, Free>;
 

@@ -15,12 +15,9 @@ const char* name_of(Hash hash) {
   return "";
 }
 
-// Fetched once and kept until the process ends: a fetch by name costs more than a small digest.
 const EVP_MD* md_of(Hash hash) {
-  static EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  static EVP_MD* const sha384 = EVP_MD_fetch(nullptr, "SHA384", nullptr);
-  static EVP_MD* const sha512 = EVP_MD_fetch(nullptr, "SHA512", nullptr);
-  return hash == Hash::sha256 ? sha256 : hash == Hash::sha384 ? sha384 : sha512;
+  static FetchedDigest sha256("SHA256"), sha384("SHA384"), sha512("SHA512");
+  return (hash == Hash::sha256 ? sha256 : hash == Hash::sha384 ? sha384 : sha512).get();
 }
 
 bool digest_with(EVP_MD_CTX* ctx, const EVP_MD* md, std::initializer_list<View> parts, uint8_t* out) {
@@ -46,7 +43,8 @@ Status digest(Hash hash, std::initializer_list<View> parts, Span out) {
 Status hmac(Hash hash, View key, std::initializer_list<View> parts, Span out) {  // RFC 2104
   const ErrorMark mark;
   if (out.size != hash_size(hash)) return fail(out, Code::INTERNAL, wrong_size("an HMAC", hash_size(hash), out.size));
-  static EVP_MAC* const mac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+  static FetchedMac kept("HMAC");
+  EVP_MAC* const mac = kept.get();
   const Owned<EVP_MAC_CTX> ctx(mac ? EVP_MAC_CTX_new(mac) : nullptr);
   const OSSL_PARAM params[] = {
       OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, const_cast<char*>(name_of(hash)), 0),

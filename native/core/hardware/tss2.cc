@@ -8,6 +8,9 @@
 
 #include <dlfcn.h>
 
+#include <mutex>
+#include <optional>
+
 #include <string>
 
 namespace mg::hardware::tss2 {
@@ -81,9 +84,15 @@ Loaded load() {
 }  // namespace
 
 Result<const Library*> library() {
-  static Loaded loaded = load();  // not const: tests put faults in
-  if (!loaded.status.ok()) return loaded.status;
-  return &loaded.library;
+  static std::mutex mutex;
+  static std::optional<Library> kept;  // not const: tests put faults in
+  std::lock_guard<std::mutex> lock(mutex);
+  if (!kept) {
+    Loaded loaded = load();
+    if (!loaded.status.ok()) return loaded.status;  // not kept: it may be installed by the next time
+    kept = loaded.library;
+  }
+  return &*kept;
 }
 
 }  // namespace mg::hardware::tss2
