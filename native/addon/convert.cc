@@ -1,6 +1,9 @@
 #include "convert.h"
 
 #include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
 
 #include "handles.h"
 #include "salts/salts.h"
@@ -20,7 +23,31 @@ void raise(Napi::Env env, const Status& status) { throw Napi::Error(env, to_js(e
 
 void raise_argument(Napi::Env env, const std::string& what) { raise(env, Status(Code::INVALID_ARGUMENT, what)); }
 
+namespace {
+
+// Above this V8 is not asked for the memory: where it has none, it ends the process.
+constexpr size_t kLarge = size_t(1) << 20;
+
+// An array over memory of its own; empty where this runtime knows no such arrays.
+Napi::Value external_copy(Napi::Env env, View bytes) {
+  std::unique_ptr<void, decltype(&std::free)> copy(std::malloc(bytes.size), std::free);
+  if (!copy) raise(env, Status(Code::OUT_OF_MEMORY, "no memory is left for a result of " + std::to_string(bytes.size) + " bytes"));
+  std::memcpy(copy.get(), bytes.data, bytes.size);
+  napi_value buffer;
+  const napi_status made = napi_create_external_arraybuffer(
+      env, copy.get(), bytes.size, [](napi_env, void* data, void*) { std::free(data); }, nullptr, &buffer);
+  if (made == napi_no_external_buffers_allowed) return Napi::Value();
+  copy.release();  // Node runs the finalizer even when it refuses for another reason
+  if (made != napi_ok) raise(env, Status(Code::OUT_OF_MEMORY, "no memory is left for a result"));
+  return Napi::Uint8Array::New(env, bytes.size, Napi::ArrayBuffer(env, buffer), 0);
+}
+
+}  // namespace
+
 Napi::Uint8Array to_js(Napi::Env env, View bytes) {
+  if (bytes.size > kLarge) {
+    if (const Napi::Value array = external_copy(env, bytes); !array.IsEmpty()) return array.As<Napi::Uint8Array>();
+  }
   Napi::Uint8Array array = Napi::Uint8Array::New(env, bytes.size);
   if (bytes.size) std::memcpy(array.Data(), bytes.data, bytes.size);
   return array;
@@ -119,11 +146,7 @@ View as_bytes(Napi::Value value, const char* what) {
 
 Bytes copy_bytes(Napi::Value value, const char* what) {
   const View bytes = as_bytes(value, what);
-  try {
-    return bytes.copy();
-  } catch (const std::bad_alloc&) {
-    raise(value.Env(), Status(Code::OUT_OF_MEMORY, "no memory is left for a copy of " + std::to_string(bytes.size) + " bytes"));
-  }
+  return bytes.copy();
 }
 
 Napi::Object as_object(Napi::Value value, const char* what) {

@@ -24,7 +24,7 @@ Napi::Object to_js(Napi::Env env, const hardware::Helper& helper);   // a Native
 
 std::string as_string(Napi::Value value, const char* what);
 uint64_t as_integer(Napi::Value value, const char* what);  // 0 … 2^53 - 1
-View as_bytes(Napi::Value value, const char* what);        // valid while the call runs
+View as_bytes(Napi::Value value, const char* what);        // valid until a script runs: a getter, a callback
 Bytes copy_bytes(Napi::Value value, const char* what);     // OUT_OF_MEMORY
 Napi::Object as_object(Napi::Value value, const char* what);
 std::vector<Napi::Value> as_array(Napi::Value value, const char* what);

@@ -38,11 +38,13 @@ void Work::forget(uint64_t id) {
 }
 
 struct Environment::Running {
-  Running(Job j, Napi::Promise::Deferred d) : job(std::move(j)), deferred(d) {}
+  explicit Running(Napi::Promise::Deferred d) : deferred(d) {}
   Job job;
   Napi::Promise::Deferred deferred;
   std::list<std::unique_ptr<Running>>::iterator self;
   std::unique_ptr<payload::Pool> own;  // if it waits for scripts
+  Status status;                       // of compute
+  std::unique_ptr<Callback> finish;    // made before the work begins, so that no lack of memory keeps its end from JavaScript
 };
 
 namespace {
@@ -100,62 +102,89 @@ void Environment::at_exit() {
 }
 
 void Environment::call_js(napi_env env, napi_value, void*, void* data) {
-  std::unique_ptr<std::function<void(Napi::Env)>> callback(static_cast<std::function<void(Napi::Env)>*>(data));
+  std::unique_ptr<Callback> callback(static_cast<Callback*>(data));
   if (env == nullptr) return;
   Napi::HandleScope scope(env);
   try {
     (*callback)(env);
-  } catch (const Napi::Error&) {
-    // JavaScript is being terminated: there is nobody left to tell.
+  } catch (const std::exception&) {
+    // JavaScript is being terminated, or has no memory for an error: there is no way left to tell.
   }
 }
 
-bool Environment::post(std::function<void(Napi::Env)> callback) {
-  auto data = std::make_unique<std::function<void(Napi::Env)>>(std::move(callback));
-  if (napi_call_threadsafe_function(channel_, data.get(), napi_tsfn_nonblocking) != napi_ok) return false;
-  data.release();
+bool Environment::post(Callback callback) { return post(std::make_unique<Callback>(std::move(callback))); }
+
+bool Environment::post(std::unique_ptr<Callback> callback) {
+  if (napi_call_threadsafe_function(channel_, callback.get(), napi_tsfn_nonblocking) != napi_ok) return false;
+  callback.release();
   return true;
 }
 
 Napi::Promise Environment::run(Napi::Env env, Job job) {
+  try {
+    return start(env, job);
+  } catch (...) {
+    if (job.settled) job.settled();
+    throw;
+  }
+}
+
+// Everything that may fail comes first; `job` is taken only when its work begins.
+Napi::Promise Environment::start(Napi::Env env, Job& job) {
   if (!job.work) job.work = std::make_shared<Work>();
   if (job.work->in_use) raise_argument(env, "this control already belongs to a call in flight");
-  auto owned = std::make_unique<Running>(std::move(job), Napi::Promise::Deferred::New(env));
-  Running* running = owned.get();
-  running->job.work->in_use = true;
-  if (running_.empty()) napi_ref_threadsafe_function(env, channel_);
-  running_.push_front(std::move(owned));
-  running->self = running_.begin();
+  std::list<std::unique_ptr<Running>> added;
+  added.push_front(std::make_unique<Running>(Napi::Promise::Deferred::New(env)));
+  Running* running = added.front().get();
+  running->self = added.begin();
+  running->finish = std::make_unique<Callback>([this, running](Napi::Env e) { finish(e, *running); });
   const Napi::Promise promise = running->deferred.Promise();
   payload::Pool* pool = pool_.get();
-  if (running->job.waits_for_script) {
+  if (job.waits_for_script) {
     // They mostly wait: for the network, and for their turn on the JavaScript thread.
-    const unsigned asked = running->job.work->control.threads, most = std::max(kWaitingThreads, pool->size());
+    const unsigned asked = job.work->control.threads, most = std::max(kWaitingThreads, pool->size());
     running->own = std::make_unique<payload::Pool>(asked ? std::min(asked, most) : most);
     // Where the system gives no thread, the shared ones have to do: JavaScript must not wait for itself.
     if (running->own->size() > 0) pool = running->own.get();
   }
-  pool->submit([this, running, pool] {
-    Status status;
-    if (running->job.work->control.cancelled.load()) {
-      status = Status(Code::ABORT_ERR, "cancelled");
-    } else {
-      try {
-        status = running->job.compute(*pool);
-      } catch (const std::exception&) {
-        status = Status(Code::OUT_OF_MEMORY, "no memory is left");
-      }
-    }
-    post([this, running, status](Napi::Env e) { finish(e, *running, status); });
-  });
+  running->job = std::move(job);
+  running->job.work->in_use = true;
+  if (running_.empty()) napi_ref_threadsafe_function(env, channel_);
+  running_.splice(running_.begin(), added);
+  try {
+    pool->submit([this, running, pool] {
+      running->status = compute(*running, *pool);
+      post(std::move(running->finish));
+    });
+  } catch (...) {
+    job = std::move(drop(env, *running)->job);
+    throw;
+  }
   return promise;
 }
 
-void Environment::finish(Napi::Env env, Running& running, const Status& status) {
+// On an engine thread. Nothing gets past it.
+Status Environment::compute(Running& running, payload::Pool& pool) noexcept {
+  if (running.job.work->control.cancelled.load()) return Status(Code::ABORT_ERR, "cancelled");
+  try {
+    return running.job.compute(pool);
+  } catch (const std::exception& error) {
+    return Status::from_exception(error);
+  }
+}
+
+// Out of the list of what is in flight.
+std::unique_ptr<Environment::Running> Environment::drop(Napi::Env env, Running& running) {
   std::unique_ptr<Running> owned = std::move(*running.self);
   running_.erase(running.self);
   if (running_.empty()) napi_unref_threadsafe_function(env, channel_);
   owned->job.work->in_use = false;
+  return owned;
+}
+
+void Environment::finish(Napi::Env env, Running& running) {
+  const std::unique_ptr<Running> owned = drop(env, running);
+  const Status& status = owned->status;
   try {
     if (owned->job.settled) owned->job.settled();
     if (status.ok()) {
@@ -167,6 +196,8 @@ void Environment::finish(Napi::Env env, Running& running, const Status& status) 
     owned->deferred.Reject(reason.IsEmpty() ? to_js(env, status) : reason);
   } catch (const Napi::Error& error) {
     owned->deferred.Reject(error.Value());
+  } catch (const std::exception& error) {
+    owned->deferred.Reject(to_js(env, Status::from_exception(error)));
   }
 }
 

@@ -61,7 +61,8 @@ class Environment {
   // JavaScript thread.
   Napi::Promise run(Napi::Env env, Job job);
   // Any thread: runs `callback` on the JavaScript thread, or drops it when the environment is going away.
-  bool post(std::function<void(Napi::Env)> callback);
+  using Callback = std::function<void(Napi::Env)>;
+  bool post(Callback callback);
 
   Napi::FunctionReference key, control, sealer, opened, reader, model, legacy_reader;
   const void* constructing = nullptr;  // what construct() is making a handle for: scripts cannot call the constructors
@@ -72,7 +73,11 @@ class Environment {
   static void teardown(void* self);
   static void at_exit();
   void stop();
-  void finish(Napi::Env env, Running& running, const Status& status);
+  Napi::Promise start(Napi::Env env, Job& job);
+  bool post(std::unique_ptr<Callback> callback);
+  static Status compute(Running& running, payload::Pool& pool) noexcept;
+  std::unique_ptr<Running> drop(Napi::Env env, Running& running);
+  void finish(Napi::Env env, Running& running);
 
   napi_threadsafe_function channel_ = nullptr;
   const std::thread::id thread_ = std::this_thread::get_id();

@@ -2,6 +2,7 @@
 #include "hardware/binding.h"
 
 #include "convert.h"
+#include "entry.h"
 #include "handles.h"
 #include "keys/sealed.h"
 #include "salts/salts.h"
@@ -182,12 +183,12 @@ Napi::Value write_salts_file(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_hardware(Napi::Env env, Napi::Object exports) {
-  exports.Set("fingerprint", Napi::Function::New<fingerprint>(env, "fingerprint"));
-  exports.Set("exportMachine", Napi::Function::New<export_machine>(env, "exportMachine"));
-  exports.Set("parseMachineFile", Napi::Function::New<parse_machine_file>(env, "parseMachineFile"));
-  exports.Set("generateSealedKey", Napi::Function::New<generate_sealed_key>(env, "generateSealedKey"));
-  exports.Set("salts", Napi::Function::New<salts_of_build>(env, "salts"));
-  exports.Set("writeSaltsFile", Napi::Function::New<write_salts_file>(env, "writeSaltsFile"));
+  export_function<fingerprint>(env, exports, "fingerprint");
+  export_function<export_machine>(env, exports, "exportMachine");
+  export_function<parse_machine_file>(env, exports, "parseMachineFile");
+  export_function<generate_sealed_key>(env, exports, "generateSealedKey");
+  export_function<salts_of_build>(env, exports, "salts");
+  export_function<write_salts_file>(env, exports, "writeSaltsFile");
 }
 
 }  // namespace mg::addon

@@ -2,6 +2,7 @@
 
 #include "container/manifest.h"
 #include "convert.h"
+#include "entry.h"
 #include "crypto/crypto.h"
 #include "handles.h"
 
@@ -11,19 +12,19 @@ namespace {
 constexpr napi_type_tag kKeyTag = {0x6d672d6b65790001, 0x8d1f2f0a5f4e4b11};
 constexpr napi_type_tag kControlTag = {0x6d672d63746c0001, 0x8d1f2f0a5f4e4b12};
 
-class KeyHandle : public Napi::ObjectWrap<KeyHandle> {
+class KeyHandle : public Handle<KeyHandle> {
  public:
   explicit KeyHandle(const Napi::CallbackInfo& info)
-      : ObjectWrap(info), key(constructed_from<std::shared_ptr<const keys::Key>>(info)) {
+      : Handle(info), key(constructed_from<std::shared_ptr<const keys::Key>>(info)) {
     info.This().As<Napi::Object>().TypeTag(&kKeyTag);
   }
   const std::shared_ptr<const keys::Key> key;
 };
 
-class ControlHandle : public Napi::ObjectWrap<ControlHandle> {
+class ControlHandle : public Handle<ControlHandle> {
  public:
   explicit ControlHandle(const Napi::CallbackInfo& info)
-      : ObjectWrap(info), work(constructed_from<std::shared_ptr<Work>>(info)) {
+      : Handle(info), work(constructed_from<std::shared_ptr<Work>>(info)) {
     info.This().As<Napi::Object>().TypeTag(&kControlTag);
   }
   void cancel(const Napi::CallbackInfo&) { work->cancel(); }
@@ -142,24 +143,24 @@ void define_key(Napi::Env env, Environment& environment) {
 
 void define_control(Napi::Env env, Environment& environment) {
   environment.control = Napi::Persistent(ControlHandle::DefineClass(env, "Control", {
-      ControlHandle::InstanceMethod<&ControlHandle::cancel>("cancel"),
-      ControlHandle::InstanceMethod<&ControlHandle::done>("done"),
+      ControlHandle::define<&ControlHandle::cancel>("cancel"),
+      ControlHandle::define<&ControlHandle::done>("done"),
   }));
 }
 
 void export_keys(Napi::Env env, Napi::Object exports) {
-  exports.Set("control", Napi::Function::New<control>(env, "control"));
-  exports.Set("generateKey", Napi::Function::New<generate>(env, "generateKey"));
-  exports.Set("readKeyFile", Napi::Function::New<read_key_file>(env, "readKeyFile"));
-  exports.Set("readPassphraseFile", Napi::Function::New<read_passphrase_file>(env, "readPassphraseFile"));
-  exports.Set("passphraseFromEnvironment", Napi::Function::New<passphrase_from_environment>(env, "passphraseFromEnvironment"));
-  exports.Set("passphraseFromBytes", Napi::Function::New<passphrase_from_bytes>(env, "passphraseFromBytes"));
-  exports.Set("writeKeyFile", Napi::Function::New<write_key_file>(env, "writeKeyFile"));
-  exports.Set("keyType", Napi::Function::New<key_type>(env, "keyType"));
-  exports.Set("publicKeys", Napi::Function::New<public_keys>(env, "publicKeys"));
-  exports.Set("checkPublicKey", Napi::Function::New<check_public_key>(env, "checkPublicKey"));
-  exports.Set("keyId", Napi::Function::New<key_id>(env, "keyId"));
-  exports.Set("checkPath", Napi::Function::New<check_path>(env, "checkPath"));
+  export_function<control>(env, exports, "control");
+  export_function<generate>(env, exports, "generateKey");
+  export_function<read_key_file>(env, exports, "readKeyFile");
+  export_function<read_passphrase_file>(env, exports, "readPassphraseFile");
+  export_function<passphrase_from_environment>(env, exports, "passphraseFromEnvironment");
+  export_function<passphrase_from_bytes>(env, exports, "passphraseFromBytes");
+  export_function<write_key_file>(env, exports, "writeKeyFile");
+  export_function<key_type>(env, exports, "keyType");
+  export_function<public_keys>(env, exports, "publicKeys");
+  export_function<check_public_key>(env, exports, "checkPublicKey");
+  export_function<key_id>(env, exports, "keyId");
+  export_function<check_path>(env, exports, "checkPath");
 }
 
 }  // namespace mg::addon

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "convert.h"
+#include "entry.h"
 #include "handles.h"
 #include "memory/secret_file.h"
 #include "salts/salts.h"
@@ -265,10 +266,10 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   return Environment::of(info.Env()).run(info.Env(), std::move(job));
 }
 
-class LegacyReaderHandle : public Napi::ObjectWrap<LegacyReaderHandle> {
+class LegacyReaderHandle : public Handle<LegacyReaderHandle> {
  public:
   explicit LegacyReaderHandle(const Napi::CallbackInfo& info)
-      : ObjectWrap(info), from_(constructed_from<std::shared_ptr<legacy::Decrypted>>(info)) {
+      : Handle(info), from_(constructed_from<std::shared_ptr<legacy::Decrypted>>(info)) {
     show(info, "size", Napi::Number::New(info.Env(), double(from_->size())));
   }
 
@@ -367,18 +368,18 @@ std::shared_ptr<LegacyRequest> as_legacy(Napi::Value artifact, Napi::Value key) 
 
 void define_legacy_reader(Napi::Env env, Environment& environment) {
   environment.legacy_reader = Napi::Persistent(LegacyReaderHandle::DefineClass(env, "LegacyReader", {
-      LegacyReaderHandle::InstanceMethod<&LegacyReaderHandle::read>("read"),
-      LegacyReaderHandle::InstanceMethod<&LegacyReaderHandle::close>("close"),
+      LegacyReaderHandle::define<&LegacyReaderHandle::read>("read"),
+      LegacyReaderHandle::define<&LegacyReaderHandle::close>("close"),
   }));
 }
 
 void export_legacy(Napi::Env env, Napi::Object exports) {
-  exports.Set("legacyKey", Napi::Function::New<key_from_text>(env, "legacyKey"));
-  exports.Set("legacyDerive", Napi::Function::New<derive>(env, "legacyDerive"));
-  exports.Set("legacyEncrypt", Napi::Function::New<encrypt>(env, "legacyEncrypt"));
-  exports.Set("legacyEncryptToFile", Napi::Function::New<encrypt_to_file>(env, "legacyEncryptToFile"));
-  exports.Set("legacyLoad", Napi::Function::New<load>(env, "legacyLoad"));
-  exports.Set("legacyOpen", Napi::Function::New<open>(env, "legacyOpen"));
+  export_function<key_from_text>(env, exports, "legacyKey");
+  export_function<derive>(env, exports, "legacyDerive");
+  export_function<encrypt>(env, exports, "legacyEncrypt");
+  export_function<encrypt_to_file>(env, exports, "legacyEncryptToFile");
+  export_function<load>(env, exports, "legacyLoad");
+  export_function<open>(env, exports, "legacyOpen");
 }
 
 }  // namespace mg::addon

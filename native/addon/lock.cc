@@ -1,4 +1,5 @@
 #include "convert.h"
+#include "entry.h"
 #include "files/lock_file.h"
 #include "handles.h"
 
@@ -17,7 +18,7 @@ Napi::Value lock_file(const Napi::CallbackInfo& info) {
   job.result = [lock](Napi::Env env) -> Napi::Value {
     if (!*lock) return env.Undefined();
     Napi::Object out = Napi::Object::New(env);
-    out.Set("release", Napi::Function::New(env, [lock](const Napi::CallbackInfo&) { lock->reset(); }, "release"));
+    out.Set("release", new_function(env, [lock](const Napi::CallbackInfo&) { lock->reset(); }, "release"));
     return out;
   };
   return Environment::of(info.Env()).run(info.Env(), std::move(job));
@@ -26,7 +27,7 @@ Napi::Value lock_file(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_lock(Napi::Env env, Napi::Object exports) {
-  exports.Set("lockFile", Napi::Function::New<lock_file>(env, "lockFile"));
+  export_function<lock_file>(env, exports, "lockFile");
 }
 
 }  // namespace mg::addon

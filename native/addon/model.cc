@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "convert.h"
+#include "entry.h"
 #include "handles.h"
 
 namespace mg::addon {
@@ -49,10 +50,10 @@ void ModelState::wipe() {
 
 namespace {
 
-class ModelHandle : public Napi::ObjectWrap<ModelHandle> {
+class ModelHandle : public Handle<ModelHandle> {
  public:
   explicit ModelHandle(const Napi::CallbackInfo& info)
-      : ObjectWrap(info), state(constructed_from<std::shared_ptr<ModelState>>(info)) {
+      : Handle(info), state(constructed_from<std::shared_ptr<ModelState>>(info)) {
     info.This().As<Napi::Object>().TypeTag(&kModelTag);
     bytes_.resize(state->files.size());
     Napi::Array files = Napi::Array::New(info.Env());
@@ -212,11 +213,11 @@ std::shared_ptr<ModelState> as_model(Napi::Value value) {
 
 void define_model(Napi::Env env, Environment& environment) {
   environment.model = Napi::Persistent(ModelHandle::DefineClass(env, "Model", {
-      ModelHandle::InstanceMethod<&ModelHandle::bytes>("bytes"),
-      ModelHandle::InstanceMethod<&ModelHandle::read>("read"),
-      ModelHandle::InstanceMethod<&ModelHandle::protection>("protection"),
-      ModelHandle::InstanceMethod<&ModelHandle::dispose>("dispose"),
-      ModelHandle::InstanceMethod<&ModelHandle::settled>("settled"),
+      ModelHandle::define<&ModelHandle::bytes>("bytes"),
+      ModelHandle::define<&ModelHandle::read>("read"),
+      ModelHandle::define<&ModelHandle::protection>("protection"),
+      ModelHandle::define<&ModelHandle::dispose>("dispose"),
+      ModelHandle::define<&ModelHandle::settled>("settled"),
   }));
 }
 

@@ -2,6 +2,7 @@
 #include "container/opener.h"
 
 #include "convert.h"
+#include "entry.h"
 #include "handles.h"
 #include "source.h"
 
@@ -52,10 +53,10 @@ class PayloadOnDisk : public payload::Source {
   payload::JoinedSource joined_{head_, *big_};
 };
 
-class OpenedHandle : public Napi::ObjectWrap<OpenedHandle> {
+class OpenedHandle : public Handle<OpenedHandle> {
  public:
   explicit OpenedHandle(const Napi::CallbackInfo& info)
-      : ObjectWrap(info), state_(constructed_from<std::shared_ptr<OpenedState>>(info)) {
+      : Handle(info), state_(constructed_from<std::shared_ptr<OpenedState>>(info)) {
     show(info, "info", to_js(info.Env(), state_->opened->header()));
   }
 
@@ -172,14 +173,14 @@ Napi::Value rewrap(const Napi::CallbackInfo& info) {
 
 void define_opened(Napi::Env env, Environment& environment) {
   environment.opened = Napi::Persistent(OpenedHandle::DefineClass(env, "Opened", {
-      OpenedHandle::InstanceMethod<&OpenedHandle::load>("load"),
-      OpenedHandle::InstanceMethod<&OpenedHandle::reader>("reader"),
+      OpenedHandle::define<&OpenedHandle::load>("load"),
+      OpenedHandle::define<&OpenedHandle::reader>("reader"),
   }));
 }
 
 void export_open(Napi::Env env, Napi::Object exports) {
-  exports.Set("open", Napi::Function::New<open>(env, "open"));
-  exports.Set("rewrap", Napi::Function::New<rewrap>(env, "rewrap"));
+  export_function<open>(env, exports, "open");
+  export_function<rewrap>(env, exports, "rewrap");
 }
 
 }  // namespace mg::addon

@@ -1,5 +1,6 @@
 // What needs no key: looking at headers, splitting, joining.
 #include "convert.h"
+#include "entry.h"
 #include "handles.h"
 #include "source.h"
 #include "split/split.h"
@@ -62,12 +63,12 @@ Napi::Value check_parts(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_parts(Napi::Env env, Napi::Object exports) {
-  exports.Set("headerLength", Napi::Function::New<header_length>(env, "headerLength"));
-  exports.Set("inspect", Napi::Function::New<inspect>(env, "inspect"));
-  exports.Set("checkOrigin", Napi::Function::New<check_origin>(env, "checkOrigin"));
-  exports.Set("cut", Napi::Function::New<cut>(env, "cut"));
-  exports.Set("describeSmall", Napi::Function::New<describe_small>(env, "describeSmall"));
-  exports.Set("checkParts", Napi::Function::New<check_parts>(env, "checkParts"));
+  export_function<header_length>(env, exports, "headerLength");
+  export_function<inspect>(env, exports, "inspect");
+  export_function<check_origin>(env, exports, "checkOrigin");
+  export_function<cut>(env, exports, "cut");
+  export_function<describe_small>(env, exports, "describeSmall");
+  export_function<check_parts>(env, exports, "checkParts");
 }
 
 }  // namespace mg::addon

@@ -2,15 +2,16 @@
 #include "container/reader.h"
 
 #include "convert.h"
+#include "entry.h"
 #include "handles.h"
 
 namespace mg::addon {
 namespace {
 
-class ReaderHandle : public Napi::ObjectWrap<ReaderHandle> {
+class ReaderHandle : public Handle<ReaderHandle> {
  public:
   explicit ReaderHandle(const Napi::CallbackInfo& info)
-      : ObjectWrap(info), reader_(constructed_from<std::shared_ptr<container::Reader>>(info)) {
+      : Handle(info), reader_(constructed_from<std::shared_ptr<container::Reader>>(info)) {
     const Napi::Env env = info.Env();
     Napi::Array files = Napi::Array::New(env);
     for (const auto& file : reader_->files()) {
@@ -54,8 +55,8 @@ Napi::Value new_reader(Napi::Env env, std::shared_ptr<container::Reader> reader)
 
 void define_reader(Napi::Env env, Environment& environment) {
   environment.reader = Napi::Persistent(ReaderHandle::DefineClass(env, "Reader", {
-      ReaderHandle::InstanceMethod<&ReaderHandle::read>("read"),
-      ReaderHandle::InstanceMethod<&ReaderHandle::close>("close"),
+      ReaderHandle::define<&ReaderHandle::read>("read"),
+      ReaderHandle::define<&ReaderHandle::close>("close"),
   }));
 }
 

@@ -2,6 +2,7 @@
 #include <array>
 
 #include "convert.h"
+#include "entry.h"
 #include "handles.h"
 #include "remote/field.h"
 #include "remote/fragment.h"
@@ -112,20 +113,20 @@ Napi::Value field_mac(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_remote(Napi::Env env, Napi::Object exports) {
-  exports.Set("sign", Napi::Function::New<sign>(env, "sign"));
-  exports.Set("verifySignature", Napi::Function::New<verify>(env, "verifySignature"));
-  exports.Set("sealNonce", Napi::Function::New<seal_nonce>(env, "sealNonce"));
-  exports.Set("proveEnrolment", Napi::Function::New<prove_enrolment>(env, "proveEnrolment"));
-  exports.Set("machineIdentity", Napi::Function::New<machine_identity>(env, "machineIdentity"));
-  exports.Set("sealState", Napi::Function::New<seal_state>(env, "sealState"));
-  exports.Set("openState", Napi::Function::New<open_state>(env, "openState"));
-  exports.Set("sealFragment", Napi::Function::New<seal_fragment>(env, "sealFragment"));
-  exports.Set("resealFragment", Napi::Function::New<reseal_fragment>(env, "resealFragment"));
-  exports.Set("openFragment", Napi::Function::New<open_fragment>(env, "openFragment"));
-  exports.Set("newSubjectKey", Napi::Function::New<new_subject_key>(env, "newSubjectKey"));
-  exports.Set("sealBox", Napi::Function::New<seal_box>(env, "sealBox"));
-  exports.Set("openBox", Napi::Function::New<open_box>(env, "openBox"));
-  exports.Set("fieldMac", Napi::Function::New<field_mac>(env, "fieldMac"));
+  export_function<sign>(env, exports, "sign");
+  export_function<verify>(env, exports, "verifySignature");
+  export_function<seal_nonce>(env, exports, "sealNonce");
+  export_function<prove_enrolment>(env, exports, "proveEnrolment");
+  export_function<machine_identity>(env, exports, "machineIdentity");
+  export_function<seal_state>(env, exports, "sealState");
+  export_function<open_state>(env, exports, "openState");
+  export_function<seal_fragment>(env, exports, "sealFragment");
+  export_function<reseal_fragment>(env, exports, "resealFragment");
+  export_function<open_fragment>(env, exports, "openFragment");
+  export_function<new_subject_key>(env, exports, "newSubjectKey");
+  export_function<seal_box>(env, exports, "sealBox");
+  export_function<open_box>(env, exports, "openBox");
+  export_function<field_mac>(env, exports, "fieldMac");
 }
 
 }  // namespace mg::addon

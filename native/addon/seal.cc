@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "convert.h"
+#include "entry.h"
 #include "handles.h"
 #include "legacy.h"
 
@@ -25,10 +26,10 @@ struct SealerState {
   }
 };
 
-class SealerHandle : public Napi::ObjectWrap<SealerHandle> {
+class SealerHandle : public Handle<SealerHandle> {
  public:
   explicit SealerHandle(const Napi::CallbackInfo& info)
-      : ObjectWrap(info), state(constructed_from<std::shared_ptr<SealerState>>(info)) {
+      : Handle(info), state(constructed_from<std::shared_ptr<SealerState>>(info)) {
     const container::Sealer& sealer = *state->sealer;
     show(info, "payloadId", Napi::String::New(info.Env(), sealer.core().payload_id));
     show(info, "plaintextSize", Napi::Number::New(info.Env(), double(sealer.plaintext_size())));
@@ -183,15 +184,15 @@ Napi::Value seal(const Napi::CallbackInfo& info) {
 
 void define_sealer(Napi::Env env, Environment& environment) {
   environment.sealer = Napi::Persistent(SealerHandle::DefineClass(env, "Sealer", {
-      SealerHandle::InstanceMethod<&SealerHandle::encrypt_to_file>("encryptToFile"),
-      SealerHandle::InstanceMethod<&SealerHandle::next>("next"),
-      SealerHandle::InstanceMethod<&SealerHandle::finish>("finish"),
-      SealerHandle::InstanceMethod<&SealerHandle::close>("close"),
-      SealerHandle::InstanceMethod<&SealerHandle::head>("head"),
-      SealerHandle::InstanceMethod<&SealerHandle::tree>("tree"),
+      SealerHandle::define<&SealerHandle::encrypt_to_file>("encryptToFile"),
+      SealerHandle::define<&SealerHandle::next>("next"),
+      SealerHandle::define<&SealerHandle::finish>("finish"),
+      SealerHandle::define<&SealerHandle::close>("close"),
+      SealerHandle::define<&SealerHandle::head>("head"),
+      SealerHandle::define<&SealerHandle::tree>("tree"),
   }));
 }
 
-void export_seal(Napi::Env env, Napi::Object exports) { exports.Set("seal", Napi::Function::New<seal>(env, "seal")); }
+void export_seal(Napi::Env env, Napi::Object exports) { export_function<seal>(env, exports, "seal"); }
 
 }  // namespace mg::addon

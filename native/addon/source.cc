@@ -1,6 +1,7 @@
 #include "source.h"
 
 #include "convert.h"
+#include "entry.h"
 
 namespace mg::addon {
 
@@ -16,11 +17,15 @@ struct ScriptSource::Request {
   bool over = false;
   Status status;
 
-  void settle(const Status& result) {
+  void settle(const Status& result) noexcept {
     std::lock_guard<std::mutex> lock(mutex);
     if (over) return;
     over = true;
-    status = result;
+    try {
+      status = result;
+    } catch (const std::exception& error) {
+      status = Status::from_exception(error);
+    }
     wake.notify_all();
   }
   // Bytes that follow `given` earlier ones.
@@ -64,9 +69,12 @@ Status ScriptSource::read(uint64_t offset, Span out) {
   auto request = std::make_shared<Request>();
   request->offset = offset;
   request->out = out;
-  if (!environment_.post([this, request](Napi::Env env) { ask(env, request); }))
-    return Status(Code::ABORT_ERR, "the environment is going away");
+  // Nothing may fail once it is posted: the script's bytes are copied to `out`, as long as nobody has settled the request.
   const uint64_t id = work_->on_cancel([request] { request->settle(Status(Code::ABORT_ERR, "cancelled")); });
+  if (!environment_.post([this, request](Napi::Env env) { ask(env, request); })) {
+    work_->forget(id);
+    return Status(Code::ABORT_ERR, "the environment is going away");
+  }
   std::unique_lock<std::mutex> lock(request->mutex);
   request->wake.wait(lock, [&] { return request->over; });
   lock.unlock();
@@ -82,17 +90,19 @@ void ScriptSource::ask(Napi::Env env, const std::shared_ptr<Request>& request) {
   const Status failed(Code::IO_FAILED, "the store could not read the big part");
   try {
     const Napi::Value answer = read_.Call({Napi::Number::New(env, double(request->offset)), Napi::Number::New(env, double(request->out.size))});
-    auto fulfilled = Napi::Function::New(env, [request](const Napi::CallbackInfo& info) {
+    auto fulfilled = new_function(env, [request](const Napi::CallbackInfo& info) {
       try {
         request->deliver(info[0]);
       } catch (const Napi::Error&) {
         request->settle(Status(Code::IO_FAILED, "the store gave something else than Uint8Arrays"));
+      } catch (const std::exception& error) {
+        request->settle(Status::from_exception(error));
       }
     });
     // The job, and with it this source, may be over by then: hold the slot for the error, not the source.
-    auto rejected = Napi::Function::New(env, [request, failed, slot = error_](const Napi::CallbackInfo& info) {
-      keep_error(*slot, info[0]);
+    auto rejected = new_function(env, [request, failed, slot = error_](const Napi::CallbackInfo& info) {
       request->settle(failed);
+      keep_error(*slot, info[0]);
     });
     Napi::Object promise = answer.IsObject() ? answer.As<Napi::Object>() : Napi::Object();
     if (!answer.IsPromise()) {
@@ -103,6 +113,8 @@ void ScriptSource::ask(Napi::Env env, const std::shared_ptr<Request>& request) {
   } catch (const Napi::Error& error) {
     keep_error(*error_, error.Value());
     request->settle(failed);
+  } catch (const std::exception& error) {
+    request->settle(Status::from_exception(error));
   }
 }
 

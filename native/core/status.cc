@@ -2,6 +2,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <new>
+#include <stdexcept>
 
 namespace mg {
 
@@ -40,6 +42,17 @@ Status Status::from_errno(int error, const std::string& action, const std::strin
   what += ": ";
   what += std::strerror(error);
   return Status(code_of(error), what, error);
+}
+
+Status Status::from_exception(const std::exception& error) noexcept {
+  const char* const no_memory = "no memory left";  // so short that std::string holds it without an allocation
+  if (dynamic_cast<const std::bad_alloc*>(&error) || dynamic_cast<const std::length_error*>(&error))
+    return Status(Code::OUT_OF_MEMORY, no_memory);
+  try {
+    return Status(Code::INTERNAL, std::string("an exception that nothing handles: ") + error.what());
+  } catch (const std::exception&) {
+    return Status(Code::OUT_OF_MEMORY, no_memory);
+  }
 }
 
 }  // namespace mg

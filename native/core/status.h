@@ -1,6 +1,7 @@
 // Errors as values. Nothing in native/core throws; the addon turns a Status into a ModelGuardError.
 #pragma once
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <string>
 #include <utility>
@@ -41,6 +42,8 @@ struct [[nodiscard]] Status {
 
   // Maps errno to the code a person can act on; `action` reads like "cannot write the big part", `path` may be empty.
   static Status from_errno(int error, const std::string& action, const std::string& path);
+  // Of what the standard library throws: OUT_OF_MEMORY, which takes no memory to say, or INTERNAL.
+  static Status from_exception(const std::exception& error) noexcept;
 };
 
 template <class T>

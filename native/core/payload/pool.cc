@@ -224,8 +224,8 @@ struct Round {
   Status run_task(uint64_t index) {
     try {
       return task(index);
-    } catch (const std::exception&) {
-      return Status(Code::OUT_OF_MEMORY, "no memory is left");
+    } catch (const std::exception& error) {
+      return Status::from_exception(error);
     }
   }
 
@@ -260,7 +260,11 @@ Status Pool::parallel(uint64_t count, const Control& control, const std::functio
   auto round = std::make_shared<Round>(count, control, task);
   uint64_t threads = control.threads == 0 ? size() : control.threads;
   uint64_t helpers = std::min<uint64_t>({threads == 0 ? 0 : threads - 1, size(), count == 0 ? 0 : count - 1});
-  for (uint64_t i = 0; i < helpers; i++) submit([round] { round->help(); });
+  try {
+    for (uint64_t i = 0; i < helpers; i++) submit([round] { round->help(); });
+  } catch (const std::exception&) {
+    // Fewer help. Those that were called refer to the caller's task, so the round goes on to its end.
+  }
   round->work();
   std::unique_lock<std::mutex> lock(round->mutex);
   round->closed = true;
