@@ -13,8 +13,9 @@ constexpr size_t kMaxBlob = 2048;
 
 using Cancelled = std::atomic<bool>;
 
-// Whether there is a device to talk to: MODEL_GUARD_TCTI is set ("device:PATH" or "tabrmd", as tss2 writes it; builds for tests take any), or
-// /dev/tpmrm0 or /dev/tpm0 exists. Says nothing of whether it may be used.
+// Whether there is a device to talk to: MODEL_GUARD_TCTI is set ("device:PATH" of a character device below /dev, links resolved, or
+// "tabrmd"; builds for tests take other transports of tss2 too), or /dev/tpmrm0 or /dev/tpm0 exists. Says nothing of whether it may be
+// used.
 bool present();
 
 struct Sealed {

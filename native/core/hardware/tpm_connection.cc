@@ -1,14 +1,18 @@
 #include "hardware/tpm_connection.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 #include "hardware/tpm.h"
 #include "hardware/tpm_response.h"
+#include "memory/fd.h"
 
 namespace mg::hardware::tpm {
 namespace {
@@ -26,15 +30,6 @@ std::string configured() {
   return value ? value : "";
 }
 
-// Other transports would load a library of any path, run a command, or trust whoever listens on a port.
-bool is_local(const std::string& transport) {
-#ifdef MG_TEST_MACHINE
-  return transport[0] != ':';
-#else
-  return transport == "tabrmd" || transport.rfind("tabrmd:", 0) == 0 || transport.rfind("device:/dev/", 0) == 0;
-#endif
-}
-
 const char* device() {
   for (const char* path : kDevices) {
     if (access(path, F_OK) == 0) return path;
@@ -42,31 +37,46 @@ const char* device() {
   return nullptr;
 }
 
-// Opened here first, because the library tells no reason.
-Status try_device(const char* path) {
-  const int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-  if (fd >= 0) {
-    close(fd);
-    return {};
-  }
-  const int error = errno;
-  const std::string name = std::string("the TPM device ") + path;
+Status not_opened(const std::string& path, int error) {
+  const std::string name = "the TPM device " + path;
   if (error == EACCES || error == EPERM) return Status(Code::TPM_UNAVAILABLE, "this user may not use " + name, error);
   if (error == EBUSY) return Status(Code::TPM_UNAVAILABLE, name + " is in use by another program", error);
   return Status(Code::TPM_UNAVAILABLE, name + " cannot be opened: " + std::strerror(error), error);
 }
 
+// The transport of a character device below /dev, with every link resolved: the commands, secrets among them, must not end in a file.
+// Opened here first, because the library tells no reason.
+Result<std::string> transport_of(const std::string& path) {
+  char resolved[PATH_MAX];
+  if (!realpath(path.c_str(), resolved)) return not_opened(path, errno);
+  const Status no_device(Code::TPM_UNAVAILABLE, "'" + path + "' is no character device below /dev, as a TPM is one");
+  struct stat found;
+  if (std::strncmp(resolved, "/dev/", 5) != 0 || stat(resolved, &found) != 0 || !S_ISCHR(found.st_mode)) return no_device;
+  const Fd fd(open(resolved, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY));
+  if (fd.get() < 0) return not_opened(path, errno);
+  if (fstat(fd.get(), &found) != 0 || !S_ISCHR(found.st_mode)) return no_device;
+  return std::string("device:") + resolved;
+}
+
+// Other transports would load a library of any path, run a command, or trust whoever listens on a port.
+Result<std::string> named_transport(const std::string& given) {
+  constexpr std::string_view kDevice = "device:";
+  if (given == "tabrmd") return given;
+  if (given.rfind(kDevice, 0) == 0) return transport_of(given.substr(kDevice.size()));
+#ifdef MG_TEST_MACHINE
+  const std::string name = given.substr(0, given.find(':'));
+  if (!name.empty() && name != "tabrmd" && name != "device") return given;  // a software TPM
+#endif
+  return Status(Code::TPM_UNAVAILABLE, "MODEL_GUARD_TCTI is neither device:/dev/… nor tabrmd: '" + given + "'");
+}
+
 // Always a transport by name: without one, the loader would go through all it knows, TCP ports and D-Bus among them.
 Result<std::string> transport() {
   const std::string given = configured();
-  if (!given.empty()) {
-    if (!is_local(given)) return Status(Code::TPM_UNAVAILABLE, "MODEL_GUARD_TCTI names no device and no tabrmd: '" + given + "'");
-    return given;
-  }
+  if (!given.empty()) return named_transport(given);
   const char* path = device();
   if (!path) return Status(Code::TPM_UNAVAILABLE, "this machine has no TPM: there is neither /dev/tpmrm0 nor /dev/tpm0");
-  if (auto s = try_device(path); !s.ok()) return s;
-  return std::string("device:") + path;
+  return transport_of(path);
 }
 
 }  // namespace
