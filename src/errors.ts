@@ -146,7 +146,8 @@ export const ERROR_CODES = {
   AUDIT_LOG_TRUNCATED: { exit: 4, advice: 'Ask for a full export: this one ends before the checkpoint, or begins too late.' },
   AUDIT_LOG_ROLLED_BACK: {
     exit: 4,
-    advice: "Tell the server's administrator: it was set back to an earlier state, or its log was rewritten.",
+    advice:
+      "Tell the server's administrator: it was set back to an earlier state, or its log was rewritten. After a restore that was meant, accept its statement (`model-guard audit-log accept`).",
   },
   FILE_UNSAFE: {
     exit: 6,

@@ -31,6 +31,7 @@ const GRANTED: Readonly<Record<Permission, string>> = {
   'archives.register': '. . . . x x x',
   'archives.unlock': '. x x x x . x',
   'audit.read': '. . . . x . x',
+  'audit.restore': '. . . . . . x',
   'keys.read': '. . . . x . x',
   'keys.rotate': '. . . . . . x',
   'users.manage': '. . . . . . x',
@@ -97,6 +98,7 @@ const DEMANDED: Readonly<Record<RouteName, Permission | 'open' | 'signed-url'>> 
   auditEvents: 'audit.read',
   exportAudit: 'audit.read',
   auditCheckpoint: 'audit.read',
+  stateRestored: 'audit.restore',
 };
 
 /** A path whose parameters fit the contract and name nothing. */

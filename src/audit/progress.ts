@@ -18,5 +18,15 @@ export function checkProgress<Shown extends AuditCheckpoint>(kept: Shown | undef
   return shown.seq > kept.seq || shown.time > kept.time ? shown : kept;
 }
 
+/** Of a position that the server's log does not hold any more; its administrator needs to know which. */
+export const lostPosition = (
+  { seq, head }: Pick<AuditCheckpoint, 'seq' | 'head'>,
+  what: string,
+  cause?: unknown,
+): ModelGuardError =>
+  new ModelGuardError('AUDIT_LOG_ROLLED_BACK', `${what} Kept: event ${seq}, head ${head}`, {
+    ...(cause !== undefined && { cause }),
+  });
+
 const rolledBack = (what: string): ModelGuardError => new ModelGuardError('AUDIT_LOG_ROLLED_BACK', what);
 const dateOf = ({ time }: AuditCheckpoint): string => new Date(time * 1000).toISOString();

@@ -33,6 +33,12 @@ export function fingerprintOf(publicKey: string): string {
   return (digits.match(/.{4}/g) as string[]).join(' ');
 }
 
+/** What people compare before a client accepts a statement: ten groups of four hex digits. */
+export function statementFingerprint({ payload }: Statement): string {
+  const digits = sha256('model-guard/v1/statement-fingerprint\0', decode(payload)).subarray(0, 20).toString('hex');
+  return (digits.match(/.{4}/g) as string[]).join(' ');
+}
+
 interface Proven {
   readonly serverId: string;
   /** base64url */
@@ -76,6 +82,16 @@ export const statements = {
   }),
   latest: z.object({ kind: z.literal('latest'), ...common, name: s.modelName, version: s.modelName, ordinal: z.int().min(1) }),
   succession: z.object({ kind: z.literal('succession'), ...common, next: s.verifyingKey }),
+  history: z.object({ kind: z.literal('history'), ...common, logId: s.id, ...s.auditPosition.shape }),
+  restored: z.object({
+    kind: z.literal('restored'),
+    ...common,
+    logId: s.id,
+    /** The newest position that was lost. */
+    lost: s.auditPosition,
+    /** Where the log went on. */
+    checkpoint: s.checkpoint,
+  }),
 } as const;
 /** What a statement is about. */
 export type StatementKind = keyof typeof statements;

@@ -32,6 +32,8 @@ export const PERMISSIONS = {
   'archives.register': ['admin', 'resourceUploader', 'apiAdmin'],
   'archives.unlock': MACHINES,
   'audit.read': ADMINS,
+  /** State that a restored log is the one to go on with. */
+  'audit.restore': ['apiAdmin'],
   'keys.read': ADMINS,
   'keys.rotate': ['apiAdmin'],
   'users.manage': ['apiAdmin'],

@@ -42,10 +42,14 @@ export const paged = <Item extends z.ZodType>(item: Item) =>
   z.object({ items: z.array(item), /** Absent on the last page. */ next: cursor.optional() });
 
 export const statement = z.object({ payload: base64url.max(4_194_304), signature, key: verifyingKey });
+const auditSeq = z.int().min(0);
+const auditHead = text(/^[0-9a-f]{96}$/, '96 hex digits');
+/** A position of the audit log, as a client saw it. */
+export const auditPosition = z.strictObject({ seq: auditSeq, head: auditHead });
 export const checkpoint = z.object({
   logId: id,
-  seq: z.int().min(0),
-  head: text(/^[0-9a-f]{96}$/, '96 hex digits'),
+  seq: auditSeq,
+  head: auditHead,
   time: seconds,
   signature,
 });
@@ -138,6 +142,8 @@ export const grant = z.object({
   /** Of kind `lease`. */
   lease: statement,
   checkpoint: checkpoint.optional(),
+  /** Of kind `history`, where the request named a position. */
+  history: statement.optional(),
   big: z.object({ name: partName, size: z.int().min(0), url: z.string(), treeUrl: z.string().optional(), expires: seconds }),
 });
 
@@ -154,6 +160,8 @@ export const fragmentGrant = z.object({
   fragment: base64url,
   archive,
   checkpoint: checkpoint.optional(),
+  /** Of kind `history`, where the request named a position. */
+  history: statement.optional(),
 });
 
 export const outcome = z.enum(['success', 'failure', 'denied']);

@@ -27,6 +27,7 @@ export const guardServerOptions = z.strictObject({
   timeoutMs: z.int().min(1).max(MAX_TIMEOUT_MS).optional(),
   rollback: z.literal('accept').optional(),
 });
+export const fingerprintText = z.string().max(100);
 export const enrolName = z.string().min(1, 'is empty').max(200);
 export const publishersByName = z.record(name, verifier);
 export const guardServerOf = has<GuardServer>('a guard server', 'unlock', 'enroll');

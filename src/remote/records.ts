@@ -143,6 +143,13 @@ export interface ServerFacts {
   readonly signingKeys: readonly string[];
 }
 
+/** The server's word that its audit log was restored, for devices that saw more of it. */
+export interface RestoredLog {
+  readonly statement: { readonly payload: string; readonly signature: string; readonly key: string };
+  /** To compare over another way than the network. */
+  readonly fingerprint: string;
+}
+
 /** A change of the server's encryption key. */
 export interface KeyRotation {
   readonly id: string;

@@ -12,7 +12,7 @@ import { call } from '../native/index.js';
 import { controlled, meter } from '../native/work.js';
 import type { Verifier } from '../types.js';
 import type { Connection } from './connection.js';
-import type { Memory } from './device/memory.js';
+import { type Memory, namingLog } from './device/memory.js';
 import { proveLease, type Signer } from './device/proof.js';
 import { measured } from './measured.js';
 import type { Archive } from './records.js';
@@ -192,14 +192,16 @@ export class Unlocking {
     return await connection.procedure({ repeatable: true, signal }, async (options) => {
       const facts = await trust.facts(options);
       const { challenge } = await client.call('challengeLease', { body: {} }, options);
-      const body = { device: device.id, challenge, name };
-      const proof = proveLease(device, { serverId: facts.server, challenge }, body);
-      const grant = await client.call('unlockArchive', { params: { name }, body }, { ...options, ...proof });
+      const grant = await namingLog(before, async (seen) => {
+        const body = { device: device.id, challenge, ...seen, name };
+        const proof = proveLease(device, { serverId: facts.server, challenge }, body);
+        return await client.call('unlockArchive', { params: { name }, body }, { ...options, ...proof });
+      });
       const { archive } = grant;
       if (archive.name !== name || archive.sha256 !== sha256 || archive.size !== size || archive.format !== format)
         throw new ModelGuardError('RESPONSE_INVALID', 'The server gives the key of another archive');
       if (grant.checkpoint) checkCheckpoint(grant.checkpoint, facts);
-      await memory.learnCheckpoint(before, facts.server, grant.checkpoint);
+      await memory.learnCheckpoint(before, facts.server, grant);
       const key = call((native) =>
         native.openFragment(device.handle, decode(grant.fragment), unhex(facts.server), name, decode(challenge)),
       );

@@ -214,6 +214,36 @@ describe('the audit log', () => {
     expect(codes.sort()).toEqual(['AUDIT_LOG_ROLLED_BACK', 'believed']);
   });
 
+  it('that grew past what was seen must hold it still, by the word of the server', async () => {
+    const one = client();
+    await lease(one);
+    const seen = { seq: fake.seq, head: fake.head };
+    fake.seq = 25;
+    fake.head = 'cd'.repeat(48);
+    const said = { kind: 'history', server: fake.id, time: fake.now, logId: fake.logId, ...seen } as const;
+    const answers: [string, () => Statement | undefined, string][] = [
+      ['no word', () => undefined, 'AUDIT_LOG_ROLLED_BACK'],
+      ['of an earlier event', () => fake.say({ ...said, seq: 9 }), 'AUDIT_LOG_ROLLED_BACK'],
+      ['of another head', () => fake.say({ ...said, head: 'ef'.repeat(48) }), 'AUDIT_LOG_ROLLED_BACK'],
+      ['of another log', () => fake.say({ ...said, logId: randomHex(16) }), 'AUDIT_LOG_ROLLED_BACK'],
+      ['by a stranger', () => fake.say(said, stranger), 'SERVER_UNTRUSTED'],
+      ['of yesterday', () => fake.say({ ...said, time: fake.now - 86_400 }), 'CLOCK_SKEWED'],
+      ['another kind', () => fake.say(fake.serverStatement()), 'RESPONSE_INVALID'],
+    ];
+    for (const [what, history, code] of answers) {
+      fake.on('takeLease', async (asked) => ({ status: 201, json: { ...(await grant(asked)), history: history() } }));
+      expect(await codeOf(() => lease(one)), what).toBe(code);
+    }
+    fake.on('takeLease', () => failure(409, 'AUDIT_LOG_ROLLED_BACK'));
+    expect(await codeOf(() => lease(one))).toBe('AUDIT_LOG_ROLLED_BACK');
+    fake.on('takeLease', async (asked) => {
+      // What it names is signed with the request.
+      expect(asked.json.checkpoint).toEqual(seen);
+      return await fake.usual(asked);
+    });
+    await lease(one);
+  });
+
   it('is not blamed for answers that overtake each other', async () => {
     const one = client();
     await lease(one);

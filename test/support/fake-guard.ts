@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { type RouteName, routes, type Said, type Statement } from '../../src/contract/index.js';
+import { type RouteName, routes, type Said, type Statement, type StatementKind } from '../../src/contract/index.js';
 import { encrypt, split } from '../../src/index.js';
 import {
   type Checkpoint,
@@ -128,7 +128,7 @@ export class FakeGuard {
     return model;
   }
 
-  say<Kind extends Said<'server' | 'jwks' | 'lease' | 'latest' | 'succession'>>(said: Kind, key = this.signing): Statement {
+  say<Kind extends Said<StatementKind>>(said: Kind, key = this.signing): Statement {
     return sayAs(key, said as Parameters<typeof sayAs>[1]);
   }
 
@@ -147,6 +147,14 @@ export class FakeGuard {
 
   checkpoint(more: Partial<Checkpoint> = {}, key = this.audit): Checkpoint {
     return signCheckpoint(key, { logId: this.logId, seq: this.seq, head: this.head, time: this.now, ...more });
+  }
+
+  /** The word that the log holds what a device saw. */
+  history({ checkpoint }: Asked['json']): { history?: Statement } {
+    if (checkpoint === undefined) return {};
+    const { seq, head } = checkpoint as { seq: number; head: string };
+    const said = { kind: 'history', server: this.id, time: this.now, logId: this.logId, seq, head } as const;
+    return { history: this.say(said) };
   }
 
   /** A token by the key of this server, or by another. */
@@ -225,7 +233,8 @@ export class FakeGuard {
       case 'takeLease': {
         const asked = json as unknown as { device: string; name: string; version?: string };
         if (!this.models.has(`${asked.name}@${asked.version}`)) return failure(404, 'NOT_FOUND');
-        return { status: 201, json: await this.grant(asked, this.devices.get(asked.device) ?? '') };
+        const grant = await this.grant(asked, this.devices.get(asked.device) ?? '');
+        return { status: 201, json: { ...grant, ...this.history(json) } };
       }
       case 'latestVersion': {
         const versions = [...this.models.values()].filter((model) => model.name === params.name);

@@ -33,9 +33,9 @@ export function useTrustLab(label: string) {
   });
   const newState = (): string => path.join(base, `state-${folders++}`);
   /** The answer to a lease request, with lies. */
-  const grant = ({ json }: Asked, lies?: Lies, key?: SigningKey) => {
+  const grant = async ({ json }: Asked, lies?: Lies, key?: SigningKey) => {
     const asked = json as { device: string; name: string; version: string };
-    return fake.grant(asked, fake.devices.get(asked.device) ?? '', lies, key);
+    return { ...(await fake.grant(asked, fake.devices.get(asked.device) ?? '', lies, key)), ...fake.history(json) };
   };
   return {
     base,

@@ -10,6 +10,7 @@ import {
   resealFragment,
 } from '@org/model-guard/server-kit';
 import { latestCheckpoint } from '../audit/checkpoints.js';
+import { stateHistory } from '../audit/history.js';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
 import { type Page, type PageQuery, pageOf } from '../database/paging.js';
@@ -141,7 +142,9 @@ export async function unlockArchive(
   });
   const fragment = await sealedTo(context, row, device, request.challenge);
   const checkpoint = await latestCheckpoint(context);
-  return { fragment: encode(fragment), archive: archiveOf(row), ...(checkpoint && { checkpoint }) };
+  const { checkpoint: seen } = request;
+  const history = seen && stateHistory(context, (await context.keys.newest(context.db)).key, seen);
+  return { fragment: encode(fragment), archive: archiveOf(row), ...(checkpoint && { checkpoint }), ...(history && { history }) };
 }
 
 /** Where a rotation wrapped the fragment to another key meanwhile, the row says so by now. */

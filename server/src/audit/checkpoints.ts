@@ -32,13 +32,16 @@ export async function latestCheckpoint(context: Context): Promise<Checkpoint | u
 
 /** Signs what the log is now. */
 export const checkpointNow = (context: Context): Promise<Checkpoint> =>
-  context.db.transaction().execute(async (trx) => {
-    const { seq, head } = await lastEvent(trx);
-    const { audit } = await context.keys.newest(trx);
-    const checkpoint = signCheckpoint(audit, { logId: context.logId, seq, head: hex(head), time: context.now() });
-    await keep(trx, checkpoint);
-    return checkpoint;
-  });
+  context.db.transaction().execute((trx) => signPosition(context, trx));
+
+/** The same in a transaction that has written its events. */
+export async function signPosition(context: Context, trx: Transaction<Schema>): Promise<Checkpoint> {
+  const { seq, head } = await lastEvent(trx);
+  const { audit } = await context.keys.newest(trx);
+  const checkpoint = signCheckpoint(audit, { logId: context.logId, seq, head: hex(head), time: context.now() });
+  await keep(trx, checkpoint);
+  return checkpoint;
+}
 
 async function keptCheckpoint({ logId }: Context, connection: Connection): Promise<Checkpoint | undefined> {
   const row = await connection.selectFrom('checkpoints').selectAll().orderBy('seq', 'desc').limit(1).executeTakeFirst();

@@ -6,10 +6,13 @@ import type { Schema } from '../database/schema.js';
 import { sealEvent } from './boxes.js';
 import { daySubject, findSubject } from './subjects.js';
 
+/** Of a log without events. */
+export const EMPTY_POSITION = { seq: 0, head: EMPTY_HEAD } as const;
+
 /** The last event, and the chain's head after it. */
 export async function lastEvent(connection: Connection): Promise<{ readonly seq: number; readonly head: Uint8Array }> {
   const row = await connection.selectFrom('audit').select(['seq', 'head']).orderBy('seq', 'desc').limit(1).executeTakeFirst();
-  return row ?? { seq: 0, head: EMPTY_HEAD };
+  return row ?? EMPTY_POSITION;
 }
 
 /** The log of a server. Transactions are written one after the other, so that every event follows the one before it. */

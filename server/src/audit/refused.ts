@@ -12,6 +12,7 @@ const DENIALS: ReadonlySet<ModelGuardErrorCode> = new Set([
   'NOT_RELEASED',
   'SEATS_TAKEN',
   'ROLLBACK_REFUSED',
+  'AUDIT_LOG_ROLLED_BACK',
   'SIGNATURE_INVALID',
   'SIGNATURE_MISSING',
 ]);

@@ -5,8 +5,10 @@ import type { Context } from '../context.js';
 import { FairGate } from '../fair-gate.js';
 import { implement } from '../http/implement.js';
 import { memberOf } from '../http/member.js';
+import { WrongField } from '../wrong-field.js';
 import { checkpointNow } from './checkpoints.js';
 import { eraseUser } from './erasure.js';
+import { refuseUnknown, stateHistory, stateRestored } from './history.js';
 import { exportPersonalData } from './personal-data.js';
 import { exportLines, queryEvents } from './query.js';
 import { recordingRefusals } from './refused.js';
@@ -37,10 +39,19 @@ export function registerAudit(app: FastifyInstance, context: Context): void {
     );
   });
 
-  implement(app, 'auditCheckpoint', async ({ caller }) => {
-    await audit.record({ action: 'audit.checkpoint', outcome: 'success', caller });
-    return await checkpointNow(context);
+  implement(app, 'auditCheckpoint', async ({ caller, query: { seq, head } }) => {
+    if ((seq === undefined) !== (head === undefined)) throw new WrongField('head', 'and seq belong together');
+    const seen = seq === undefined || head === undefined ? undefined : { seq, head };
+    const entry = { action: 'audit.checkpoint', caller } as const;
+    await recordingRefusals(context, entry, () => refuseUnknown(context.db, seen));
+    await audit.record({ ...entry, outcome: 'success' });
+    const checkpoint = await checkpointNow(context);
+    return seen
+      ? { ...checkpoint, history: stateHistory(context, (await context.keys.newest(context.db)).key, seen) }
+      : checkpoint;
   });
+
+  implement(app, 'stateRestored', ({ caller, body }) => stateRestored(context, memberOf(caller), body));
 
   implement(app, 'exportOwnData', async ({ caller, query }) => {
     const member = memberOf(caller);

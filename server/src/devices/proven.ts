@@ -1,6 +1,7 @@
 /** Requests that a device proves with a challenge (docs/server-protocol.md, sections 2, 4 and 5). */
 import { isModelGuardError, leaseProofHolds, ModelGuardError, type RouteAnswer } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
+import { type Position, refuseUnknown } from '../audit/history.js';
 import { outcomeOf } from '../audit/refused.js';
 import type { AuditEntry, Connection, Context, Member } from '../context.js';
 import type { DeviceTable, Schema } from '../database/schema.js';
@@ -21,12 +22,15 @@ export interface ProvenRequest {
   readonly raw: Uint8Array;
   /** The device's signature over it. */
   readonly proof: string;
+  /** What the device keeps of the audit log. */
+  readonly checkpoint?: Position | undefined;
 }
 
 /**
  * One transaction: consumes the challenge, checks the device, and lets `grant` decide. A refusal is written down instead, consumes
  * the challenge too, and is thrown; so `grant` refuses before it changes anything. On success it writes its own event.
- * @throws NOT_FOUND if the device is not the caller's · PROOF_INVALID · DEVICE_NOT_APPROVED, DEVICE_REVOKED · what `grant` throws
+ * @throws NOT_FOUND if the device is not the caller's · PROOF_INVALID · DEVICE_NOT_APPROVED, DEVICE_REVOKED ·
+ * AUDIT_LOG_ROLLED_BACK · what `grant` throws
  */
 export async function withProvenDevice<Granted>(
   context: Context,
@@ -46,6 +50,7 @@ export async function withProvenDevice<Granted>(
       if (!device) throw noDevice();
       if (!spent || !signed) throw unproven();
       refuseUnapproved(device);
+      await refuseUnknown(trx, request.checkpoint);
       return { granted: await grant(trx, device) };
     } catch (error) {
       if (!isModelGuardError(error)) throw error;

@@ -11,6 +11,7 @@ import {
 } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
 import { latestCheckpoint } from '../audit/checkpoints.js';
+import { type Position, stateHistory } from '../audit/history.js';
 import type { Connection, Context, Member } from '../context.js';
 import type { EntitlementTable, LeaseTable, Schema, VersionTable } from '../database/schema.js';
 import { type ProvenRequest, withProvenDevice } from '../devices/proven.js';
@@ -52,7 +53,7 @@ export class Leasing {
    *   SEATS_TAKEN
    */
   async take(member: Member, asked: Asked, signed: Pick<ProvenRequest, 'raw' | 'proof'>): Promise<Grant> {
-    const { device, challenge, name } = asked;
+    const { device, challenge, checkpoint, name } = asked;
     const seat = await withProvenDevice(
       this.#context,
       {
@@ -60,11 +61,11 @@ export class Leasing {
         resource: `model:${name}${asked.version === undefined ? '' : `@${asked.version}`}`,
         caller: member,
       },
-      { device, challenge, ...signed },
+      { device, challenge, checkpoint, ...signed },
       (trx, { public_key }) => this.#seat(trx, member, asked, public_key),
     );
     try {
-      return await this.#grant(seat);
+      return await this.#grant(seat, checkpoint);
     } catch (error) {
       await this.#giveBack(member, seat);
       throw error;
@@ -101,13 +102,13 @@ export class Leasing {
     return { lease, version, publishers, device: publicKey, superseded };
   }
 
-  async #grant(seat: Seat): Promise<Grant> {
+  async #grant(seat: Seat, seen: Position | undefined): Promise<Grant> {
     const { db, keys } = this.#context;
     const checkpoint = await latestCheckpoint(this.#context);
     const big = await this.#big(seat.version);
     for (;;) {
       const { key } = await keys.newest(db);
-      const signed = await this.#sign(seat, key);
+      const signed = { ...(await this.#sign(seat, key)), ...(seen && { history: stateHistory(this.#context, key, seen) }) };
       // Once a replacement is answered, wherever that was, nothing by the key before goes out.
       if ((await keys.newest(db)).key === key) return { ...signed, ...(checkpoint && { checkpoint }), big };
     }

@@ -1,12 +1,14 @@
 /** `audit-log`: what happened on the guard server, and whether the record of it is whole. */
 import type { Command } from 'commander';
 import { verifyAuditLog } from '../../audit/verify.js';
-import { writeAll, writeWhole } from '../../files.js';
-import type { AuditEvent } from '../../remote/records.js';
+import { ModelGuardError } from '../../errors.js';
+import { readBounded, refuseExisting, writeAll, writeWhole } from '../../files.js';
+import type { AuditEvent, RestoredLog } from '../../remote/records.js';
 import type { Context } from '../context.js';
 import { example, withForce, withJson } from '../flags.js';
 import { type AskFlags, group, subcommand, table, when } from '../groups.js';
 import { rows } from '../output.js';
+import { deviceServerOf, type ServerFlags, withDevice, withServer } from '../server-flags.js';
 
 interface EventFlags extends AskFlags {
   readonly action?: string;
@@ -34,7 +36,7 @@ async function* once(text: string): AsyncGenerator<Uint8Array> {
 }
 
 export function registerAuditLog(program: Command, context: Context): void {
-  const log = group(program, 'audit-log', "the guard server's audit log: events, export, checkpoint, verify");
+  const log = group(program, 'audit-log', "the guard server's audit log: events, export, checkpoint, verify, restored, accept");
   const events = subcommand<EventFlags>(log, context, 'events', 'what happened, newest first', (guard, _args, flags, options) => {
     const { action, outcome, account, resource, since } = flags;
     const query = { action, outcome, account, resource, since: seconds(since), ...options };
@@ -77,13 +79,70 @@ export function registerAuditLog(program: Command, context: Context): void {
       };
     },
   );
+  registerRestored(log, context);
   registerVerify(log, context);
   example(
     log,
     'model-guard audit-log checkpoint --out monday.json',
     'model-guard audit-log export --out events.jsonl',
     'model-guard audit-log verify events.jsonl --checkpoint monday.json --key mgs1:…',
+    'model-guard audit-log restored --event 1042 --head 9f3c… --out restored.json     # the administrator, after a restore',
+    'model-guard audit-log accept restored.json --fingerprint "1a2b …"                # on each device that saw more',
   );
+}
+
+interface RestoredFlags extends OutFlags {
+  readonly event: string;
+  readonly head: string;
+}
+interface AcceptFlags extends ServerFlags {
+  readonly fingerprint: string;
+}
+const MAX_STATEMENT = 1024 * 1024;
+
+/** After the server was restored from a backup: the administrator's word, and each device's yes. */
+function registerRestored(log: Command, context: Context): void {
+  const restored = subcommand<RestoredFlags>(
+    log,
+    context,
+    'restored',
+    'after a restore: have the server sign that its log goes on from what it holds now',
+    async (guard, _args, { event, head, out, force }, options) => {
+      if (!force) await refuseExisting(out);
+      const { statement, fingerprint } = await guard.audit.stateRestored({ seq: Number(event), head }, options);
+      await write(out, force ?? false, once(`${JSON.stringify(statement)}\n`));
+      return {
+        value: { out, fingerprint },
+        text: `${rows([
+          ['statement', out],
+          ['fingerprint', fingerprint],
+        ])}\nGive the fingerprint to those who keep devices over another way than the network.`,
+      };
+    },
+  );
+  withForce(restored)
+    .requiredOption('--event <N>', 'the newest event that was lost, as a device reports it')
+    .requiredOption('--head <HEX>', 'the head of the lost log after that event, 96 hex digits')
+    .requiredOption('--out <FILE>', 'where to');
+  const accept = log
+    .command('accept')
+    .description('on a device: accept that the server was restored, by the fingerprint that its administrator told you')
+    .argument('<FILE>', 'what restored wrote')
+    .requiredOption('--fingerprint <F>', 'ten groups of four hex digits, not from the network');
+  withDevice(withServer(accept)).action(async (file: string, flags: AcceptFlags) => {
+    const statement = parseStatement(file, await readBounded(file, MAX_STATEMENT));
+    const guard = await deviceServerOf(flags);
+    await guard.audit.acceptRestored(statement, flags.fingerprint, { signal: context.signal });
+    context.print(false, {}, 'This device goes on with the restored log.');
+  });
+}
+
+function parseStatement(file: string, bytes: Uint8Array): RestoredLog['statement'] {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8')) as RestoredLog['statement'];
+  } catch (cause) {
+    throw new ModelGuardError('INVALID_ARGUMENT', `${file} is not a statement that audit-log restored wrote`, { cause });
+  }
 }
 
 interface VerifyFlags {

@@ -5,4 +5,9 @@ import * as s from '../shapes.js';
 export const ofModel = z.strictObject({ name: s.modelName });
 export const nothing = z.strictObject({});
 export const challenged = z.object({ challenge: s.challenge, expires: s.seconds });
-export const proven = { device: s.id, challenge: s.challenge };
+export const proven = {
+  device: s.id,
+  challenge: s.challenge,
+  /** The position of the audit log that the device keeps. */
+  checkpoint: s.auditPosition.optional(),
+};

@@ -91,7 +91,22 @@ export const operations = {
     path: '/audit/checkpoint',
     access: 'audit.read',
     summary: 'A signed checkpoint of now',
+    /** Both, or neither: the position that the client keeps. */
+    query: z.strictObject({
+      seq: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+      head: s.auditPosition.shape.head.optional(),
+    }),
     status: 200,
-    response: s.checkpoint,
+    response: s.checkpoint.extend({ history: s.statement.optional() }),
+  }),
+  stateRestored: route({
+    method: 'POST',
+    path: '/audit/restored',
+    access: 'audit.restore',
+    summary: 'After a restore: a statement that clients which saw the lost log accept by its fingerprint',
+    /** The newest position that was lost. */
+    body: s.auditPosition,
+    status: 200,
+    response: z.object({ statement: s.statement, fingerprint: z.string() }),
   }),
 } as const;

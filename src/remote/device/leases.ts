@@ -10,7 +10,7 @@ import { isAnswer } from '../http/failures.js';
 import { checkCheckpoint } from '../trust.js';
 import { isAway, SHORT_MS, shortly } from './away.js';
 import { checkGrant, readKept } from './grants.js';
-import type { Before, Memory } from './memory.js';
+import { type Before, type Memory, namingLog } from './memory.js';
 import { proveLease, type Signer } from './proof.js';
 import type { Grant } from './state.js';
 
@@ -125,17 +125,19 @@ export class Leases {
     const { client, trust, clock } = connection;
     const known = await trust.facts(options);
     const { challenge } = await client.call('challengeLease', { body: {} }, options);
-    const body = { device: device.id, challenge, name: ref.name, version: ref.version };
     const asked = await clock();
-    const proof = proveLease(device, { serverId: known.server, challenge }, body);
-    const answer = await client.call('takeLease', { body }, { ...options, ...proof });
+    const answer = await namingLog(before, async (seen) => {
+      const body = { device: device.id, challenge, ...seen, name: ref.name, version: ref.version };
+      const proof = proveLease(device, { serverId: known.server, challenge }, body);
+      return await client.call('takeLease', { body }, { ...options, ...proof });
+    });
     // A successor may have signed it that we have not heard of.
     const facts = trust.trusted.includes(answer.lease.key) ? known : await trust.ask(options);
     const said = await trust.read('lease', answer.lease, asked);
     const grant: Grant = { small: decode(answer.small), lease: answer.lease, big: answer.big };
     checkGrant(grant, said, { ...ref, device: device.id });
     if (answer.checkpoint) checkCheckpoint(answer.checkpoint, facts);
-    return { grant, said, source: 'server', seen: await memory.learn(before, said, grant, answer.checkpoint) };
+    return { grant, said, source: 'server', seen: await memory.learn(before, said, grant, answer) };
   }
 }
 

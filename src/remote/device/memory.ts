@@ -1,8 +1,9 @@
 /** What this device remembers of its server, and what that forbids. */
-import { checkProgress } from '../../audit/progress.js';
-import type { Checkpoint, Said } from '../../contract/index.js';
-import { ModelGuardError } from '../../errors.js';
+import { checkProgress, lostPosition } from '../../audit/progress.js';
+import type { Checkpoint, Said, Statement } from '../../contract/index.js';
+import { hasCode, ModelGuardError } from '../../errors.js';
 import { type Clock, type Moment, refuseSetBack, seenAfter } from '../clock.js';
+import { isAnswer } from '../http/failures.js';
 import type { Trust } from '../trust.js';
 import { type Grant, NOTHING, type State } from './state.js';
 import type { StateFolder } from './state-folder.js';
@@ -13,6 +14,31 @@ interface MemoryOptions {
   readonly pinned: string;
   readonly clock: Clock;
   readonly rollback: 'accept' | 'refuse';
+}
+
+/** What an answer shows of the audit log. */
+interface ShownLog {
+  readonly checkpoint?: Checkpoint | undefined;
+  /** Of kind `history`, about the position that the request named. */
+  readonly history?: Statement | undefined;
+}
+
+/** Members of a request that name what is kept of the audit log. */
+interface SeenLog {
+  readonly checkpoint?: { readonly seq: number; readonly head: string };
+}
+
+/**
+ * Has `ask` name what is kept of the audit log, so that the server states whether its log still holds it. The error of a refusal says
+ * what was kept, for the server's administrator. AUDIT_LOG_ROLLED_BACK
+ */
+export async function namingLog<T>({ state: { checkpoint: kept } }: Before, ask: (seen: SeenLog) => Promise<T>): Promise<T> {
+  try {
+    return await ask(kept ? { checkpoint: { seq: kept.seq, head: kept.head } } : {});
+  } catch (error) {
+    if (!kept || !hasCode(error, 'AUDIT_LOG_ROLLED_BACK') || !isAnswer(error)) throw error;
+    throw lostPosition(kept, 'The server says that its audit log does not hold what this device has seen.', error);
+  }
 }
 
 /** What was known, and what time it was, when something was asked. */
@@ -47,12 +73,13 @@ export class Memory {
    * Remembers what the server just said. AUDIT_LOG_ROLLED_BACK, ROLLBACK_REFUSED: compared with what was known when it was asked,
    * since answers to several processes may overtake each other. Returns the latest time seen, seconds since 1970.
    */
-  async learn({ state }: Before, said: Said<'lease'>, grant: Grant, shown: Checkpoint | undefined): Promise<number> {
+  async learn(before: Before, said: Said<'lease'>, grant: Grant, shown: ShownLog): Promise<number> {
     const { folder, trust, clock, rollback } = this.#options;
     const accept = rollback === 'accept';
+    const { checkpoint } = shown;
     // First: a server that was put back shows an older version too, and that is not what is wrong with it.
-    checkLog(state.checkpoint, shown);
-    this.refuseOlder(state, said);
+    await this.#checkLog(before, shown);
+    this.refuseOlder(before.state, said);
     const moment = await clock();
     const updated = await folder.update(said.server, (now) => {
       const highest = accept ? said.ordinal : Math.max(said.ordinal, now.ordinals.get(said.name) ?? 0);
@@ -61,7 +88,7 @@ export class Memory {
         ordinals: new Map(now.ordinals).set(said.name, highest),
         // Set anew, so that it stands last.
         leases: new Map([...now.leases].filter(([name]) => name !== said.name)).set(said.name, grant),
-        checkpoint: newer(now.checkpoint, shown),
+        checkpoint: newer(now.checkpoint, checkpoint),
         clock: seenAfter(now.clock, moment, said.time),
       };
     });
@@ -69,15 +96,39 @@ export class Memory {
   }
 
   /** A checkpoint that came without a lease. AUDIT_LOG_ROLLED_BACK */
-  async learnCheckpoint({ state }: Before, server: string, shown: Checkpoint | undefined): Promise<void> {
-    checkLog(state.checkpoint, shown);
-    if (!shown) return;
+  async learnCheckpoint(before: Before, server: string, shown: ShownLog): Promise<void> {
+    const { checkpoint } = shown;
+    await this.#checkLog(before, shown);
+    if (!checkpoint) return;
     const { folder, trust } = this.#options;
     await folder.update(server, (now) => ({
       ...now,
       keys: trust.trusted,
-      checkpoint: newer(now.checkpoint, shown),
+      checkpoint: newer(now.checkpoint, checkpoint),
     }));
+  }
+
+  /** The server's log was restored: what was kept of the lost one gives way. AUDIT_LOG_ROLLED_BACK */
+  async acceptRestored({ server, time, logId, lost, checkpoint }: Said<'restored'>): Promise<void> {
+    const { folder } = this.#options;
+    await folder.update(server, (now) => {
+      const { checkpoint: kept } = now;
+      if (kept && !givesWay(kept, { time, logId, lost }))
+        throw lostPosition(kept, 'The statement does not cover what this device has seen of the audit log.');
+      return { ...now, checkpoint };
+    });
+  }
+
+  /** A server that has shown its log once goes on doing so, and signs that the log still holds what was seen. */
+  async #checkLog({ state, moment }: Before, { checkpoint, history }: ShownLog): Promise<void> {
+    const { checkpoint: kept } = state;
+    if (!kept) return;
+    if (!checkpoint) throw lostPosition(kept, 'The server shows no checkpoint of its audit log any more.');
+    checkProgress(kept, checkpoint);
+    if (!history) throw lostPosition(kept, 'The server does not state that its audit log still holds what this device has seen.');
+    const said = await this.#options.trust.read('history', history, moment);
+    if (said.logId !== kept.logId || said.seq !== kept.seq || said.head !== kept.head)
+      throw lostPosition(kept, 'The server makes a statement about another position of its audit log.');
   }
 
   /** ROLLBACK_REFUSED */
@@ -111,15 +162,9 @@ const timeOf = ({ clock }: State): number => clock?.time ?? 0;
 /** The pinned key and its successors; not those from before it, which may be why it was pinned. */
 const from = (pinned: string, keys: readonly string[]): readonly string[] => keys.slice(keys.indexOf(pinned));
 
-/** A server that has shown its log once goes on doing so. */
-function checkLog(kept: Checkpoint | undefined, shown: Checkpoint | undefined): void {
-  if (shown) checkProgress(kept, shown);
-  else if (kept)
-    throw new ModelGuardError(
-      'AUDIT_LOG_ROLLED_BACK',
-      `The server shows no checkpoint; it had ${kept.seq} events in its audit log`,
-    );
-}
+/** Kept of this log, before the statement was made, and not newer than what it gives up. */
+const givesWay = (kept: Checkpoint, { time, logId, lost }: Pick<Said<'restored'>, 'time' | 'logId' | 'lost'>): boolean =>
+  kept.logId === logId && kept.time <= time && kept.seq <= lost.seq && (kept.seq < lost.seq || kept.head === lost.head);
 
 /** AUDIT_LOG_ROLLED_BACK where two processes that asked at the same time were shown two histories. */
 function newer(one: Checkpoint | undefined, other: Checkpoint | undefined): Checkpoint | undefined {

@@ -44,7 +44,7 @@ const written = z.object({
   keys: z.array(verifyingKey),
   // Lists of pairs: `constructor` is a name that a model may have.
   ordinals: z.array(z.tuple([modelName, z.int().min(1)])),
-  leases: z.array(z.tuple([modelName, grant.omit({ checkpoint: true })])),
+  leases: z.array(z.tuple([modelName, grant.omit({ checkpoint: true, history: true })])),
   checkpoint: shapes.checkpoint.optional(),
   clock: z.object({ time: seconds, bootId: z.string(), boottime: z.number() }).optional(),
 });

@@ -35,6 +35,7 @@ const CODES: Readonly<Record<number, readonly ModelGuardErrorCode[]>> = {
     'SEATS_TAKEN',
     'NOT_RELEASED',
     'ROLLBACK_REFUSED',
+    'AUDIT_LOG_ROLLED_BACK',
     'REFERENCE_MISMATCH',
     'PARTS_MISMATCH',
     'SIGNATURE_MISSING',

@@ -1,10 +1,13 @@
 /** The server's keys and its audit log. */
 import type { AuditCheckpoint } from '../../audit/types.js';
+import { type RouteRequest, readStatement, shapes, statementFingerprint } from '../../contract/index.js';
+import { ModelGuardError } from '../../errors.js';
 import { parse, signal as signalSchema } from '../../options.js';
 import type { Connection } from '../connection.js';
-import type { Memory } from '../device/memory.js';
+import { type Memory, namingLog } from '../device/memory.js';
 import { paged } from '../http/pages.js';
-import type { AuditEvent, KeyRotation, ServerEncryptionKey, SigningKeyRotation } from '../records.js';
+import { fingerprintText } from '../options.js';
+import type { AuditEvent, KeyRotation, RestoredLog, ServerEncryptionKey, SigningKeyRotation } from '../records.js';
 import { checkCheckpoint } from '../trust.js';
 import type { AuditQuery, CallerOptions } from '../types.js';
 
@@ -74,9 +77,45 @@ export class Audit {
   async checkpoint(options: CallerOptions = {}): Promise<AuditCheckpoint> {
     const facts = await this.#connection.facts(options);
     const before = await this.#memory?.before();
-    const checkpoint = await this.#connection.call('auditCheckpoint', {}, options);
+    const ask = (query: RouteRequest<'auditCheckpoint'>['query']) => this.#connection.call('auditCheckpoint', { query }, options);
+    const answer = before ? await namingLog(before, (seen) => ask(seen.checkpoint ?? {})) : await ask({});
+    const { history, ...checkpoint } = answer;
     checkCheckpoint(checkpoint, facts);
-    if (before) await this.#memory?.learnCheckpoint(before, facts.server, checkpoint);
+    if (before) await this.#memory?.learnCheckpoint(before, facts.server, { checkpoint, history });
     return checkpoint;
+  }
+
+  /**
+   * After the server was restored from a backup, for administrators: has the server sign that its log goes on from what it holds now.
+   * Give the fingerprint to those who keep devices, over another way than the network, and the statement over any.
+   * @param lost The newest position of the lost log: from the error of a device, or from a checkpoint that was kept outside
+   * @throws INVALID_ARGUMENT if the log holds that position: then nothing was lost
+   */
+  stateRestored(lost: { readonly seq: number; readonly head: string }, options: CallerOptions = {}): Promise<RestoredLog> {
+    const { seq, head } = lost;
+    return this.#connection.call('stateRestored', { body: { seq, head } }, options);
+  }
+
+  /**
+   * Accepts such a statement for this device: what it kept of the lost log gives way to what the restored one holds.
+   * @param fingerprint As the administrator told it: ten groups of four hex digits
+   * @throws INVALID_ARGUMENT without a device key, or if the fingerprint is another one · SERVER_UNTRUSTED if the server did not sign it ·
+   *   AUDIT_LOG_ROLLED_BACK if the device has seen a newer position than the statement gives up
+   */
+  async acceptRestored(statement: RestoredLog['statement'], fingerprint: string, options: CallerOptions = {}): Promise<void> {
+    if (!this.#memory) throw new ModelGuardError('INVALID_ARGUMENT', 'options.device: is required to accept a restored log');
+    const given = parse(shapes.statement, statement, 'statement');
+    const plain = (text: string): string => text.replace(/\s+/g, '').toLowerCase();
+    if (plain(statementFingerprint(given)) !== plain(parse(fingerprintText, fingerprint, 'fingerprint')))
+      throw new ModelGuardError(
+        'INVALID_ARGUMENT',
+        `fingerprint: is not that of this statement (${statementFingerprint(given)})`,
+      );
+    const facts = await this.#connection.facts(options);
+    // What was remembered of the server decides which keys are trusted.
+    await this.#memory.before();
+    const said = readStatement('restored', given, { trusted: facts.trusted, server: facts.server });
+    checkCheckpoint(said.checkpoint, facts);
+    await this.#memory.acceptRestored(said);
   }
 }
