@@ -179,6 +179,19 @@ describe('model-guard with a guard server', () => {
     expect([broken.code, broken.stderr]).toEqual([4, expect.stringContaining('AUDIT_LOG_')]);
   });
 
+  it('declares a restore, which a device accepts by its fingerprint', async () => {
+    const restored = (...more: string[]) => [
+      ...['audit-log', 'restored', '--event', '999999', '--head', 'ab'.repeat(48), '--out', at('restored.json')],
+      ...[...more, ...as('apiAdmin')],
+    ];
+    const { fingerprint } = await json(...restored());
+    expect(await modelGuard(...restored())).toMatchObject({ code: 6, stderr: expect.stringContaining('[ALREADY_EXISTS]') });
+    const accept = (told: string) =>
+      modelGuard('audit-log', 'accept', at('restored.json'), '--fingerprint', told, ...as('companion'));
+    expect(await accept('0000 0000')).toMatchObject({ code: 2, stderr: expect.stringContaining(fingerprint) });
+    expect(await accept(fingerprint)).toMatchObject({ code: 0, stdout: expect.stringContaining('goes on with the restored log') });
+  });
+
   it('makes, changes and erases accounts, and changes passwords', async () => {
     await writeFile(at('first.txt'), 'the first one of them\n', { mode: 0o600 });
     await writeFile(at('second.txt'), 'and one that she chose\n', { mode: 0o600 });

@@ -88,13 +88,22 @@ describe('loading', () => {
     expect(await codeOf(() => guard.lease('newest@a'))).toBe('ROLLBACK_REFUSED');
   });
 
-  it('goes back where it is told to, and from there on', async () => {
+  it('goes back where it is told to, that once', async () => {
     const device = DeviceKey.generate();
     const { guard } = await readyDevice(server, { publishers, device });
     await guard.lease('newest@b');
     const willing = clientOf(server, { device, publishers, rollback: 'accept' });
     expect((await willing.lease('newest@a')).version).toBe('a');
-    expect((await guard.lease('newest@a')).version).toBe('a');
+    expect(await codeOf(() => guard.lease('newest@a'))).toBe('ROLLBACK_REFUSED');
+    expect((await guard.lease('newest@b')).version).toBe('b');
+  });
+
+  it('that is refused as older leaves the current lease as it was', async () => {
+    const { guard } = await readyDevice(server, { publishers });
+    const { id, device } = await guard.lease('newest@b');
+    expect(await codeOf(() => guard.lease('newest@a'))).toBe('ROLLBACK_REFUSED');
+    const rows = await server.context.db.selectFrom('leases').selectAll().where('device', '=', device).execute();
+    expect(rows.map((row) => [row.id, row.version, row.revoked])).toEqual([[id, 'b', 0]]);
   });
 
   it('needs a publisher that is pinned: the server cannot name one', async () => {

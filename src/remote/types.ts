@@ -43,7 +43,7 @@ export interface GuardServerOptions {
   readonly tls?: TlsOptions | undefined;
   /** How long an answer may take, and a stream be silent, in milliseconds. Default: 30,000. */
   readonly timeoutMs?: number | undefined;
-  /** Accepts a version that is older than one this device has had; from then on that one is the newest. */
+  /** Accepts versions older than one this device has had, in the calls of this client alone: the newest one had stays remembered. */
   readonly rollback?: 'accept' | undefined;
 }
 

@@ -143,6 +143,20 @@ describe('versions', () => {
     expect(await codeOf(() => guard.lease('net'))).toBe('ROLLBACK_REFUSED');
     const willing = fakeClient(fake, { state, device, rollback: 'accept' }).guard;
     expect((await willing.lease('net')).version).toBe('0');
+    // It was for that call alone.
+    for (const ref of ['net@0', 'net']) expect(await codeOf(() => guard.lease(ref)), ref).toBe('ROLLBACK_REFUSED');
+    await guard.lease('net@1');
+  });
+
+  it('are asked for with the ordinal that the device has had, unless a rollback is accepted', async () => {
+    const state = newState();
+    const { guard, device } = client({ state });
+    await guard.lease('net@1');
+    await codeOf(() => guard.lease('net@0'));
+    await fakeClient(fake, { state, device, rollback: 'accept' }).guard.lease('net@0');
+    await guard.lease('other@1');
+    const asked = fake.asked.filter(({ name }) => name === 'takeLease').map(({ json }) => json.atLeast);
+    expect(asked).toEqual([undefined, 7, undefined, undefined]);
   });
 
   it.each<[string, () => Statement, string]>([

@@ -49,7 +49,7 @@ export class Leasing {
 
   /**
    * A small part that one device alone can open, for a time. Asking again renews the lease and takes no second seat.
-   * @throws what {@link withProvenDevice} throws · NOT_AUTHORISED without an entitlement · NOT_FOUND, NOT_RELEASED, SIGNATURE_INVALID ·
+   * @throws what {@link withProvenDevice} throws · NOT_AUTHORISED without an entitlement · NOT_FOUND, NOT_RELEASED, ROLLBACK_REFUSED, SIGNATURE_INVALID ·
    *   SEATS_TAKEN
    */
   async take(member: Member, asked: Asked, signed: Pick<ProvenRequest, 'raw' | 'proof'>): Promise<Grant> {
@@ -80,6 +80,7 @@ export class Leasing {
     const entitlements = await seatsFor(trx, { name, account, device, now: time });
     if (entitlements.length === 0) throw notEntitled('model', name);
     const version = await releasedVersion(trx, asked);
+    refuseOlder(version, asked.atLeast);
     const publishers = await publishersOf(trx, name);
     if (!publishers.includes(version.publisher))
       throw new ModelGuardError('SIGNATURE_INVALID', `The key that signed ${name}@${version.version} is not registered any more`);
@@ -201,6 +202,12 @@ async function releasedVersion(trx: Transaction<Schema>, { name, version }: Aske
   if (!row) throw new ModelGuardError('NOT_FOUND', `${name}@${version} is not published here`);
   if (row.state !== 'released') throw new ModelGuardError('NOT_RELEASED', `${name}@${version} is ${row.state}`);
   return row;
+}
+
+/** @throws ROLLBACK_REFUSED for a version older than one that the device has had: its current lease goes on */
+function refuseOlder({ name, version, ordinal }: VersionTable, atLeast = 0): void {
+  if (ordinal >= atLeast) return;
+  throw new ModelGuardError('ROLLBACK_REFUSED', `${name}@${version} is older than a version that this device has had`);
 }
 
 /** @throws NOT_RELEASED if the version was replaced meanwhile */

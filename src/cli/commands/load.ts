@@ -40,7 +40,7 @@ export function registerLoad(program: Command, context: Context): void {
     .argument('<N[@V]>', 'name@version; from the guard server also a name alone: the latest')
     .requiredOption('--out <FILE|DIR|->', 'a new file, for folders a new folder, or - for stdout')
     .option('--guard', 'from the guard server, with a lease for this device')
-    .option('--rollback', 'with --guard: also a version older than one this device has had');
+    .option('--rollback', 'with --guard: this time, also a version older than one this device has had');
   withStores(withOpening(command));
   withCache(withPublisher(withDevice(withServer(command))));
   example(

@@ -24,6 +24,8 @@ export const leases = {
       ...proven,
       name: s.modelName,
       version: s.modelName.optional(),
+      /** Ordinal: an older version is refused, before anything changes. */
+      atLeast: z.int().min(1).optional(),
       seconds: z.int().min(1).max(31_622_400).optional(),
     }),
     status: 201,

@@ -127,7 +127,8 @@ export class Leases {
     const { challenge } = await client.call('challengeLease', { body: {} }, options);
     const asked = await clock();
     const answer = await namingLog(before, async (seen) => {
-      const body = { device: device.id, challenge, ...seen, name: ref.name, version: ref.version };
+      const { name, version } = ref;
+      const body = { device: device.id, challenge, ...seen, name, version, atLeast: memory.oldest(before.state, name) };
       const proof = proveLease(device, { serverId: known.server, challenge }, body);
       return await client.call('takeLease', { body }, { ...options, ...proof });
     });

@@ -74,15 +74,15 @@ export class Memory {
    * since answers to several processes may overtake each other. Returns the latest time seen, seconds since 1970.
    */
   async learn(before: Before, said: Said<'lease'>, grant: Grant, shown: ShownLog): Promise<number> {
-    const { folder, trust, clock, rollback } = this.#options;
-    const accept = rollback === 'accept';
+    const { folder, trust, clock } = this.#options;
     const { checkpoint } = shown;
     // First: a server that was put back shows an older version too, and that is not what is wrong with it.
     await this.#checkLog(before, shown);
     this.refuseOlder(before.state, said);
     const moment = await clock();
     const updated = await folder.update(said.server, (now) => {
-      const highest = accept ? said.ordinal : Math.max(said.ordinal, now.ordinals.get(said.name) ?? 0);
+      // A rollback that was allowed counts for this call alone: the highest ordinal stays.
+      const highest = Math.max(said.ordinal, now.ordinals.get(said.name) ?? 0);
       return {
         keys: trust.trusted,
         ordinals: new Map(now.ordinals).set(said.name, highest),
@@ -131,13 +131,17 @@ export class Memory {
       throw lostPosition(kept, 'The server makes a statement about another position of its audit log.');
   }
 
+  /** The lowest ordinal that a lease of `name` may have; undefined: any. The server is asked for no older one, so that it ends no lease. */
+  oldest(state: State, name: string): number | undefined {
+    return this.#options.rollback === 'accept' ? undefined : state.ordinals.get(name);
+  }
+
   /** ROLLBACK_REFUSED */
   refuseOlder(
     state: State,
     { name, version, ordinal }: { readonly name: string; readonly version: string; readonly ordinal: number },
   ): void {
-    const highest = state.ordinals.get(name) ?? 0;
-    if (ordinal < highest && this.#options.rollback !== 'accept')
+    if (ordinal < (this.oldest(state, name) ?? 0))
       throw new ModelGuardError('ROLLBACK_REFUSED', `${name}@${version} is older than a version that this device has had`);
   }
 
