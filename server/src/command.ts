@@ -71,6 +71,12 @@ export function makeCommand(
     .addOption(option('--address-limit <number>', 'requests in a minute from one address (default: 600)'))
     .addOption(option('--account-limit <number>', 'requests in a minute of one account (default: 600)'))
     .addOption(option('--login-limit <number>', 'log-ins in a minute from one address (default: 20)'))
+    .addOption(
+      option(
+        '--account-quota <bytes>',
+        'of big parts that one account may have, open uploads included (default: 10 TiB, 10995116277760)',
+      ),
+    )
     .addOption(option('--part-url-seconds <number>', 'how long URLs of big parts live (default: 300)'))
     .addOption(
       option('--s3-bucket <name>', 'keep big parts in this bucket, by the secrets model_guard_s3_{read,write}_{key_id,secret}'),

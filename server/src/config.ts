@@ -42,6 +42,12 @@ export const settings = z.strictObject({
   addressLimit: perMinute.default(600),
   accountLimit: perMinute.default(600),
   loginLimit: perMinute.default(20),
+  accountQuota: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .default(10 * 2 ** 40),
   partUrlSeconds: z.coerce.number().int().min(10).max(DAY).default(300),
   unknownLoginRetentionDays: z.coerce.number().int().min(1).max(3650).default(30),
   ...storageSettings,
@@ -85,6 +91,8 @@ export interface Config {
   readonly auditAddresses: 'anonymise' | 'keep' | 'omit';
   /** Requests in a minute. */
   readonly limits: { readonly address: number; readonly account: number; readonly login: number };
+  /** Bytes of big parts that an account may have, open uploads included. */
+  readonly accountQuota: number;
   readonly partUrlSeconds: number;
   readonly unknownLoginRetentionDays: number;
   /** Where big parts are; absent: in the data folder. */
@@ -128,6 +136,7 @@ export function configure(given: Settings, environment: NodeJS.ProcessEnv = proc
     logLevel: from.logLevel,
     auditAddresses: from.addressPolicy,
     limits: { address: from.addressLimit, account: from.accountLimit, login: from.loginLimit },
+    accountQuota: from.accountQuota,
     partUrlSeconds: from.partUrlSeconds,
     unknownLoginRetentionDays: from.unknownLoginRetentionDays,
     ...storageOf(from, production),

@@ -1,4 +1,5 @@
 /** Big parts: stored whole or not at all, never replaced, read by signed URL alone, and removed once nobody names them. */
+import { randomBytes } from 'node:crypto';
 import { readdirSync, readlinkSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { request as ask } from 'node:http';
 import { join } from 'node:path';
@@ -21,7 +22,18 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 const folder = (): string => join(server.folder, 'parts', 'big');
+const member = () => ({ account: server.accounts.admin, address: '', request: 'r' });
 const files = (): string[] => readdirSync(folder());
+const openUpload = {
+  name: 'quota',
+  version: '1',
+  part: 'open',
+  piece_bytes: 1,
+  storage_id: '',
+  state: 'open',
+  created: 0,
+  touched: 0,
+} as const;
 let made: Made;
 let count = 0;
 
@@ -67,18 +79,101 @@ describe('uploading', () => {
     const ref = { name: made.name, version: made.version };
     const upload = () => ({ size: made.big.length, bytes: Readable.from([made.big]) });
     const { urls } = server.context.parts;
-    const full = new LocalParts(server.config, urls, async () => 2 ** 28);
-    await expect(full.put(ref, made.bigName, upload())).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    const full = new LocalParts(server.context, urls, async () => 2 ** 28);
+    await expect(full.put(member(), ref, made.bigName, upload())).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
     expect(files()).not.toContain(made.bigName);
-    const roomy = new LocalParts(server.config, urls, async () => 2 ** 28 + made.big.length);
-    await roomy.put(ref, made.bigName, upload());
+    const roomy = new LocalParts(server.context, urls, async () => 2 ** 28 + made.big.length);
+    await roomy.put(member(), ref, made.bigName, upload());
     expect(files()).toContain(made.bigName);
+  });
+
+  it('leaves the reserve free where many are announced at once, and counts what ended no more', async () => {
+    const { urls } = server.context.parts;
+    const MIB = 2 ** 20;
+    let free = 2 ** 28 + 10 * MIB;
+    const parts = new LocalParts(server.context, urls, async () => free);
+    let begin: () => void = () => undefined;
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    async function* slowly() {
+      await begun;
+      for (let sent = 0; sent < 4; sent++) {
+        yield Buffer.alloc(MIB);
+        free -= MIB;
+      }
+    }
+    const names = Array.from({ length: 8 }, () => `${randomBytes(16).toString('hex')}-0`);
+    const putting = names.map((part) =>
+      parts.put(member(), { name: made.name, version: '1' }, part, { size: 4 * MIB, bytes: slowly() }),
+    );
+    const outcomes = Promise.allSettled(putting);
+    let ended = 0;
+    const count = () => {
+      ended++;
+    };
+    for (const put of putting) put.then(count, count);
+    await vi.waitFor(() => expect(ended).toBe(6));
+    begin();
+    const refused = (await outcomes).filter(({ status }) => status === 'rejected');
+    expect(refused).toHaveLength(6);
+    for (const one of refused) expect(one).toMatchObject({ reason: { code: 'LIMIT_EXCEEDED' } });
+    expect(free).toBeGreaterThanOrEqual(2 ** 28);
+    // 2 MiB are left: what was announced by those that have ended is not counted twice.
+    const last = { size: 2 * MIB, bytes: Readable.from([Buffer.alloc(2 * MIB)]) };
+    await parts.put(member(), { name: made.name, version: '1' }, `${randomBytes(16).toString('hex')}-0`, last);
+  });
+
+  it('are counted for their account, and refused beyond its quota until they are gone', async () => {
+    const { db } = server.context;
+    const account = server.accounts.resourceUploader;
+    const context = { ...server.context, config: { ...server.config, accountQuota: 1000 } };
+    const parts = new LocalParts(context, server.context.parts.urls);
+    const by = { account, address: '', request: 'r' };
+    const name = () => `${randomBytes(16).toString('hex')}-0`;
+    const put = (part: string, size: number, bytes = size) =>
+      parts.put(by, { name: 'quota', version: '1' }, part, { size, bytes: Readable.from([Buffer.alloc(bytes)]) });
+    const rows = () => db.selectFrom('disk_parts').select('size').where('account', '=', account.id).execute();
+    const [first, second] = [name(), name()];
+    await put(first, 600);
+    await put(first, 600);
+    await expect(put(second, 401)).rejects.toMatchObject({
+      code: 'LIMIT_EXCEEDED',
+      message: expect.stringMatching(/600 bytes.*1000/),
+    });
+    // An upload that fails is not counted; one under way is.
+    await expect(put(second, 400, 399)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(await rows()).toEqual([{ size: 600 }]);
+    const both = await Promise.allSettled([put(name(), 300), put(name(), 300)]);
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    await db
+      .insertInto('uploads')
+      .values({ ...openUpload, id: randomBytes(16).toString('hex'), account: account.id, size: 100 })
+      .execute();
+    await expect(put(second, 1)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    // What a killed process began is not there: it is given up a day later.
+    for (const file of files()) if (file.startsWith(first)) rmSync(join(folder(), file));
+    server.clock.now += 86_401;
+    await parts.collect(new Set());
+    await put(second, 500);
+  });
+
+  it('on a disk that is full is refused with 413, however late that is found', async () => {
+    const full = Object.assign(new Error('no space'), { code: 'ENOSPC', syscall: 'write' });
+    const parts = vi.spyOn(server.context.parts, 'put').mockRejectedValue(full);
+    try {
+      const answer = await server.request('admin', 'putPart', { params: params(), body: made.big });
+      expect(said(answer)).toBe('413 LIMIT_EXCEEDED');
+      expect(answer.json().error.message).toMatch(/disk of this server is full/);
+    } finally {
+      parts.mockRestore();
+    }
   });
 
   it('stops where others fill the disk meanwhile', async () => {
     const before = files();
     let free = 2 ** 30;
-    const parts = new LocalParts(server.config, server.context.parts.urls, async () => free);
+    const parts = new LocalParts(server.context, server.context.parts.urls, async () => free);
     const piece = Buffer.alloc(2 ** 22);
     async function* slowly() {
       for (let sent = 0; sent < 32; sent++) {
@@ -87,7 +182,7 @@ describe('uploading', () => {
       }
     }
     const upload = { size: 32 * piece.length, bytes: slowly() };
-    const put = parts.put({ name: made.name, version: made.version }, made.bigName, upload);
+    const put = parts.put(member(), { name: made.name, version: made.version }, made.bigName, upload);
     await expect(put).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
     expect(files()).toEqual(before);
   });

@@ -1,9 +1,11 @@
 /** The tables, brought up to date. A migration that was released is never changed; another one follows it. */
-import { type Kysely, type Migration, Migrator, sql } from 'kysely';
+import { ModelGuardError } from '@org/model-guard/server-kit';
+import { DEFAULT_MIGRATION_TABLE, type Kysely, type Migration, Migrator, sql } from 'kysely';
 import type { Database } from '../context.js';
 import { firstTables } from './migrations/0001-first.js';
 import { knownNetworks } from './migrations/0003-known-networks.js';
 import { listIndexes } from './migrations/0004-list-indexes.js';
+import { diskParts } from './migrations/0005-disk-parts.js';
 import type { Words } from './words.js';
 
 const inOrder = (statements: readonly string[]): Migration => ({
@@ -16,11 +18,33 @@ const migrations = (words: Words): Record<string, Migration> => ({
   '0001-first': inOrder(firstTables(words)),
   '0003-known-networks': inOrder(knownNetworks(words)),
   '0004-list-indexes': inOrder(listIndexes),
+  '0005-disk-parts': inOrder(diskParts(words)),
 });
 
-/** Brings the tables up to date, in one transaction: a server that is killed meanwhile changed nothing, and others wait for it. */
+/**
+ * Brings the tables up to date, in one transaction: a server that is killed meanwhile changed nothing, and others wait for it.
+ * @throws VERSION_UNSUPPORTED for a database that a newer version of the server has changed
+ */
 export async function migrate(db: Database, words: Words): Promise<void> {
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations(words) } });
+  const known = migrations(words);
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => known } });
+  await refuseNewer(db, known);
   const { error } = await migrator.migrateToLatest();
   if (error) throw error;
+}
+
+async function refuseNewer(db: Database, known: Readonly<Record<string, Migration>>): Promise<void> {
+  const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
+  if (!tables.some(({ name }) => name === DEFAULT_MIGRATION_TABLE)) return;
+  const { rows } = await sql<{ name: string }>`select name from ${sql.table(DEFAULT_MIGRATION_TABLE)} order by name`.execute(db);
+  const unknown = rows.filter(({ name }) => known[name] === undefined).map(({ name }) => name);
+  if (unknown.length === 0) return;
+  throw new ModelGuardError(
+    'VERSION_UNSUPPORTED',
+    `The database was changed by a newer version of the guard server (${unknown.join(', ')})`,
+    {
+      advice:
+        'Start that version or a later one. To go back, restore a backup from before the update: this version cannot undo it.',
+    },
+  );
 }

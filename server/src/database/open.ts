@@ -8,6 +8,7 @@ import { DatabaseAway } from './away.js';
 import { migrate } from './migrations.js';
 import { openPostgres } from './postgres/driver.js';
 import { demandTls } from './postgres/tls.js';
+import { failureOf } from './sqlite/failures.js';
 import { openSqlite } from './sqlite/file.js';
 import { POSTGRES_WORDS, SQLITE_WORDS } from './words.js';
 
@@ -26,19 +27,27 @@ export async function findDatabaseUrl(config: Config): Promise<string | undefine
 
 /**
  * Opens the database and brings its tables up to date; makes the data folder if it is missing, for this user alone.
- * @throws INVALID_ARGUMENT for a URL that is none of PostgreSQL; SERVER_UNREACHABLE
+ * @throws INVALID_ARGUMENT for a URL that is none of PostgreSQL; SERVER_UNREACHABLE; IO_FAILED where the file or its disk cannot be used
  */
 export async function openDatabase({ dataFolder, databaseUrl }: DatabasePlace): Promise<Database> {
   await mkdir(dataFolder, { recursive: true, mode: 0o700 });
-  const db = databaseUrl === undefined ? await openSqlite(dataFolder) : openPostgres(databaseUrl);
+  let db: Database | undefined;
   try {
+    db = databaseUrl === undefined ? await openSqlite(dataFolder) : openPostgres(databaseUrl);
     await migrate(db, databaseUrl === undefined ? SQLITE_WORDS : POSTGRES_WORDS);
-  } catch (cause) {
-    await db.destroy();
+    return db;
+  } catch (error) {
+    // The reason is the first failure, not one of closing.
+    await db?.destroy().catch(() => undefined);
+    const cause = failureOf(error);
     if (!(cause instanceof DatabaseAway)) throw cause;
-    throw new ModelGuardError('SERVER_UNREACHABLE', cause.message, {
-      advice: 'Check the URL of the database, and that it takes connections.',
-    });
+    throw databaseUrl === undefined
+      ? new ModelGuardError('IO_FAILED', cause.message, {
+          cause: error,
+          advice: `Make room on the disk of ${dataFolder}, and see that this user may write there and no other program holds the file.`,
+        })
+      : new ModelGuardError('SERVER_UNREACHABLE', cause.message, {
+          advice: 'Check the URL of the database, and that it takes connections.',
+        });
   }
-  return db;
 }

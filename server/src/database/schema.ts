@@ -237,6 +237,14 @@ export interface UploadTable {
   touched: number;
 }
 
+/** Big parts on the server's own disk, or on their way there. */
+export interface DiskPartTable {
+  part: string;
+  account: string;
+  size: number;
+  created: number;
+}
+
 /** How often somebody asked in a window of time; may be lost. */
 export interface RateCountTable {
   key: string;
@@ -272,6 +280,7 @@ export interface Schema {
   audit: AuditTable;
   checkpoints: CheckpointTable;
   uploads: UploadTable;
+  disk_parts: DiskPartTable;
   rate_counts: RateCountTable;
   claims: ClaimTable;
 }

@@ -69,6 +69,7 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   const refusal = refusalOf(error);
   // The message of an error that nobody foresaw may hold anything: it is for the log alone.
   if (refusal.status >= 500) request.log.error({ err: error, request_id: request.id }, 'failed');
+  if (refusal === noRoom) request.log.warn({ err: error, request_id: request.id }, 'the disk is full');
   if (refusal.status === 401) reply.header('www-authenticate', 'Bearer');
   if (error instanceof TooMany) reply.header('retry-after', error.seconds);
   // To clients it says that nothing was done: they repeat then what must not be done twice.
@@ -81,6 +82,7 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
 }
 
 function refusalOf(error: unknown): Refusal {
+  if (isFull(error)) return noRoom;
   if (isModelGuardError(error)) {
     if (error.code === 'SERVER_UNREACHABLE') return storageAway;
     const status = STATUS[error.code];
@@ -113,6 +115,18 @@ const limit = (status: number): Refusal => ({
   code: 'LIMIT_EXCEEDED',
   message: new ModelGuardError('LIMIT_EXCEEDED', 'The request is longer than this route takes', { advice: 'Send less.' }).message,
 });
+const noRoom: Refusal = {
+  status: 413,
+  code: 'LIMIT_EXCEEDED',
+  message: new ModelGuardError('LIMIT_EXCEEDED', 'The disk of this server is full', {
+    advice: 'Have its administrator make room.',
+  }).message,
+};
+/** However late it is found: the reserve is looked at before, and others may fill the disk. */
+const isFull = (error: unknown): boolean =>
+  isModelGuardError(error)
+    ? error.code === 'NO_SPACE'
+    : ['ENOSPC', 'EDQUOT'].includes(String((error as NodeJS.ErrnoException | undefined)?.code));
 const invalid = (what: string, path?: string): Refusal => ({
   status: 400,
   code: 'INVALID_ARGUMENT',

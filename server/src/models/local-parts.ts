@@ -1,9 +1,10 @@
 /** Big parts and their trees on the disk of this machine: the big half of a file store. */
-import { type FileHandle, open, rename, stat, statfs, unlink, utimes } from 'node:fs/promises';
+import { type FileHandle, open, rename, stat, unlink, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileStore, isModelGuardError, ModelGuardError } from '@org/model-guard/server-kit';
-import type { Config } from '../config.js';
-import type { Member } from '../context.js';
+import type { Context, Member } from '../context.js';
+import { DiskReserve, freeBytes, type Room } from './disk-reserve.js';
+import { DiskRows } from './disk-rows.js';
 import {
   type Begun,
   noUpload,
@@ -22,27 +23,29 @@ export interface StoredFile extends StoredPart {
   readonly file: string;
 }
 
-/** Uploads leave so much of the disk to the database: everything else needs its commits. */
-const RESERVED = 256 * 1024 * 1024;
-/** Others write too, so it is looked at again and again. */
+/** Others write too, so the disk is looked at again and again. */
 const LOOKED_AT_EVERY = 64 * 1024 * 1024;
-async function freeBytes(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize;
-}
 
 export class LocalParts implements Parts {
   readonly urls: UrlSigner;
   readonly #folder: string;
   readonly #store: ReturnType<typeof fileStore>;
-  readonly #free: () => Promise<number>;
+  readonly #reserve: DiskReserve;
+  readonly #rows: DiskRows;
+  /** Uploads under way, by part. */
+  readonly #running = new Map<string, number>();
 
   /** @param free Bytes that the disk has left. */
-  constructor({ dataFolder }: Pick<Config, 'dataFolder'>, urls: UrlSigner, free = () => freeBytes(dataFolder)) {
+  constructor(
+    context: Pick<Context, 'config' | 'db' | 'now'>,
+    urls: UrlSigner,
+    free = () => freeBytes(context.config.dataFolder),
+  ) {
     this.urls = urls;
-    this.#folder = join(dataFolder, 'parts');
+    this.#folder = join(context.config.dataFolder, 'parts');
     this.#store = fileStore(this.#folder);
-    this.#free = free;
+    this.#rows = new DiskRows(context);
+    this.#reserve = new DiskReserve(free);
   }
 
   #file(object: string): string {
@@ -86,36 +89,55 @@ export class LocalParts implements Parts {
     throw noUpload(upload);
   }
 
-  async put(ref: Ref, name: string, upload: Upload): Promise<void> {
+  async put({ account }: Member, ref: Ref, name: string, upload: Upload): Promise<void> {
     const stored = await this.find(name);
     if (stored) return refuseOthers(name, await holds(stored, upload));
-    await this.#refuseFull(upload.size);
-    const bytes = this.#leavingRoom(exactly(upload));
+    await this.#counted(account.id, name, upload.size, () => this.#put(ref, name, upload));
+  }
+
+  /** Runs `task` with the part counted for the account; where no part comes of it, it is not counted any more. */
+  async #counted(account: string, name: string, size: number, task: () => Promise<void>): Promise<void> {
+    await this.#rows.claim(account, name, size);
+    this.#running.set(name, (this.#running.get(name) ?? 0) + 1);
+    try {
+      await task();
+    } finally {
+      const others = (this.#running.get(name) ?? 1) - 1;
+      if (others > 0) this.#running.set(name, others);
+      else {
+        this.#running.delete(name);
+        // What fails here is put right a day later; the reason of a failed upload stays.
+        if (!(await this.find(name).catch(() => true))) await this.#rows.release(name).catch(() => undefined);
+      }
+    }
+  }
+
+  async #put(ref: Ref, name: string, upload: Upload): Promise<void> {
+    const room = await this.#reserve.admit(upload.size);
+    const bytes = this.#within(room, exactly(upload));
     try {
       await this.#store.putBig(ref, name, { size: upload.size, stream: () => bytes, tree: () => new Uint8Array() });
     } catch (error) {
       // Somebody else was faster, and this upload is used up.
       if (isModelGuardError(error) && error.code === 'ALREADY_EXISTS') refuseOthers(name, false);
       throw error;
+    } finally {
+      room.end();
     }
   }
 
-  async #refuseFull(more: number): Promise<void> {
-    if ((await this.#free()) - more < RESERVED)
-      throw new ModelGuardError('LIMIT_EXCEEDED', 'The disk of this server has no room for the part', {
-        advice: 'Have its administrator make room.',
-      });
-  }
-
-  async *#leavingRoom(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  async *#within(room: Room, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
     let since = 0;
     for await (const piece of bytes) {
       since += piece.length;
       if (since >= LOOKED_AT_EVERY) {
         since = 0;
-        await this.#refuseFull(0);
+        await this.#reserve.check();
       }
+      const { length } = piece;
       yield piece;
+      // The store asks for the next piece once this one is written.
+      room.written(length);
     }
   }
 
@@ -141,8 +163,10 @@ export class LocalParts implements Parts {
     for (const object of [name, treeOf(name)]) await utimes(this.#file(object), now, now).catch(() => undefined);
   }
 
-  collect(referenced: ReadonlySet<string>): Promise<readonly string[]> {
-    return this.#store.collect({ referenced });
+  async collect(referenced: ReadonlySet<string>): Promise<readonly string[]> {
+    const removed = await this.#store.collect({ referenced });
+    await this.#rows.releaseAbsent(async (part) => this.#running.has(part) || (await this.find(part)) !== undefined);
+    return removed;
   }
 
   /** Files of this server's own. */

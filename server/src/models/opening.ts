@@ -14,5 +14,5 @@ export async function openParts(context: Pick<Context, 'config' | 'db' | 'keys' 
     const { S3Parts } = await import('./s3/s3-parts.js');
     return await S3Parts.open(context, config.bucket, cdn);
   }
-  return new LocalParts(config, cdn ?? partUrls(context));
+  return new LocalParts(context, cdn ?? partUrls(context));
 }

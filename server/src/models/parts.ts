@@ -63,9 +63,9 @@ export interface Uploads {
   /**
    * Stores a part that comes through this server. An upload that repeats what is stored succeeds: its first answer may have been lost.
    * @throws ALREADY_EXISTS if other bytes have this name; INVALID_ARGUMENT if it is not as long as announced, or if parts do not come
-   *   this way; LIMIT_EXCEEDED if there is no room for it
+   *   this way; LIMIT_EXCEEDED if there is no room for it, or beyond the account's quota
    */
-  put(ref: Ref, part: string, upload: Upload): Promise<void>;
+  put(member: Member, ref: Ref, part: string, upload: Upload): Promise<void>;
 }
 
 /** Big parts and their trees. A part is written once, whole or not at all, and never changed. Nothing here looks into it. */

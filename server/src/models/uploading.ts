@@ -54,7 +54,7 @@ export function registerUploads(app: FastifyInstance, context: Context): void {
   implement(app, 'putPart', async ({ caller, params: { name, version, part }, request }) => {
     const upload = uploadOf(request);
     return await recorded(caller, `part:${part}`, async () => {
-      await parts.put({ name, version }, part, upload);
+      await parts.put(memberOf(caller), { name, version }, part, upload);
       return { part, answer: { name: part, size: upload.size } };
     });
   });

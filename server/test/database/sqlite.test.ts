@@ -62,7 +62,10 @@ describe('the SQLite database', () => {
       await db.transaction().execute(async (trx) => {
         await trx.selectFrom('meta').selectAll().execute();
         const write = other.insertInto('meta').values({ key: 'a', value: 'b' }).execute();
-        await expect(write).rejects.toMatchObject({ code: 'SQLITE_BUSY' });
+        await expect(write).rejects.toMatchObject({
+          name: 'DatabaseAway',
+          message: expect.stringMatching(/Another process holds.*SQLITE_BUSY/),
+        });
       });
     } finally {
       await other.destroy();
@@ -82,5 +85,31 @@ describe('the SQLite database', () => {
       expect(details).toMatch(/USING (COVERING )?INDEX/);
       expect(details).not.toMatch(/SCAN|TEMP B-TREE/);
     }
+  });
+});
+
+describe('a full disk', () => {
+  /** As if it were full from now on. */
+  const fill = async (): Promise<void> => {
+    await sql.raw(`pragma max_page_count = ${Number(await pragma('page_count'))}`).execute(db);
+  };
+  const large = { key: 'large', value: 'x'.repeat(1_000_000) };
+
+  it('is named as the reason, within a transaction too: rolling back does not take its place', async () => {
+    await fill();
+    const full = {
+      name: 'DatabaseAway',
+      undone: false,
+      message: expect.stringMatching(/The disk of the database is full.*SQLITE_FULL/),
+    };
+    await expect(db.insertInto('meta').values(large).execute()).rejects.toMatchObject(full);
+    const transaction = db.transaction().execute(async (trx) => {
+      await trx.insertInto('meta').values({ key: 'small', value: '' }).execute();
+      await trx.insertInto('meta').values(large).execute();
+    });
+    await expect(transaction).rejects.toMatchObject(full);
+    expect(await db.selectFrom('meta').selectAll().where('key', '=', 'small').execute()).toEqual([]);
+    await sql.raw('pragma max_page_count = 1000000').execute(db);
+    await db.transaction().execute((trx) => trx.insertInto('meta').values(large).execute());
   });
 });

@@ -1,5 +1,7 @@
 /** What a balancer is told. If these fail, it sends requests to replicas that can do nothing, or takes away those that can. */
+import { sql } from 'kysely';
 import { expect, it } from 'vitest';
+import { makeWriteProbe } from '../../src/database/writable.js';
 import { asSuperuser, onPostgres } from '../support/database.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 
@@ -24,6 +26,61 @@ it('a server whose database is there is ready', () =>
     const answer = await server.request(undefined, 'ready');
     expect([answer.statusCode, answer.json()]).toEqual([200, { status: 'ready' }]);
   }));
+
+it('tries a write, and not at each request', () =>
+  withServer(async (server) => {
+    const tried = async () =>
+      (await server.context.db.selectFrom('meta').select('value').where('key', '=', 'write_probe').executeTakeFirst())?.value;
+    expect(await tried()).toBeUndefined();
+    for (let n = 0; n < 20; n++) expect((await server.request(undefined, 'ready')).statusCode).toBe(200);
+    expect(await tried()).toBe(String(server.clock.now));
+    server.clock.now += 1;
+    expect((await server.request(undefined, 'ready')).statusCode).toBe(200);
+    expect(await tried()).toBe(String(server.clock.now - 1));
+  }));
+
+it('tries again after its time alone, and waits for no try longer than is fair while one has succeeded lately', async () => {
+  let at = 0;
+  let tries = 0;
+  let attempt: () => Promise<void> = async () => undefined;
+  const transaction = () => ({
+    execute: async () => {
+      tries++;
+      await attempt();
+    },
+  });
+  const probe = makeWriteProbe({ db: { transaction } as never, now: () => 0 }, () => at);
+  await probe();
+  at = 4999;
+  await probe();
+  expect(tries).toBe(1);
+  at = 5000;
+  attempt = () => Promise.reject(new Error('full'));
+  await expect(probe()).rejects.toThrow('full');
+  await expect(probe()).rejects.toThrow('full');
+  expect(tries).toBe(3);
+  let end: () => void = () => undefined;
+  attempt = () =>
+    new Promise<void>((resolve) => {
+      end = resolve;
+    });
+  await probe();
+  at = 40_000;
+  const waiting = probe();
+  expect(tries).toBe(4);
+  end();
+  await waiting;
+});
+
+it.skipIf(onPostgres)('it is not where SQLite takes no write', () =>
+  withServer(async (server) => {
+    await sql`pragma query_only = on`.execute(server.context.db);
+    expect((await server.request(undefined, 'ready')).statusCode).toBe(503);
+    expect((await server.request(undefined, 'health')).statusCode).toBe(200);
+    await sql`pragma query_only = off`.execute(server.context.db);
+    expect((await server.request(undefined, 'ready')).statusCode).toBe(200);
+  }),
+);
 
 it.skipIf(!onPostgres)('it is not where nothing can be written', () =>
   withServer(async (server, database) => {

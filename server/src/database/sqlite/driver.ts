@@ -3,12 +3,14 @@ import type Sqlite from 'better-sqlite3';
 import {
   CompiledQuery,
   type DatabaseConnection,
+  type QueryResult,
   SqliteAdapter,
   type SqliteDatabase,
   SqliteDialect,
   SqliteDriver,
   type SqliteStatement,
 } from 'kysely';
+import { failureOf } from './failures.js';
 
 /** The queries of every route are fewer; those with lists of many lengths must not pile up. */
 const KEPT_STATEMENTS = 256;
@@ -39,8 +41,48 @@ class CompiledOnce implements SqliteDatabase {
   }
 }
 
+/** Fails with errors of `failures.ts`. */
+class ExplainingConnection implements DatabaseConnection {
+  readonly #connection: DatabaseConnection;
+
+  constructor(connection: DatabaseConnection) {
+    this.#connection = connection;
+  }
+
+  async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    try {
+      return await this.#connection.executeQuery<Row>(query);
+    } catch (error) {
+      throw failureOf(error);
+    }
+  }
+
+  streamQuery<Row>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<Row>> {
+    return this.#connection.streamQuery<Row>(query, chunkSize);
+  }
+}
+
 /** Transactions take the write lock when they begin: what they read is still so when they write, in other processes too. */
 class ImmediateDriver extends SqliteDriver {
+  readonly #file: Sqlite.Database;
+  #explaining: DatabaseConnection | undefined;
+
+  constructor(database: SqliteDatabase, file: Sqlite.Database) {
+    super({ database });
+    this.#file = file;
+  }
+
+  override async acquireConnection(): Promise<DatabaseConnection> {
+    const connection = await super.acquireConnection();
+    this.#explaining ??= new ExplainingConnection(connection);
+    return this.#explaining;
+  }
+
+  /** SQLite itself has rolled back where the disk is full or fails. The first error is the reason, and is not replaced by one of this. */
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    if (this.#file.inTransaction) await super.rollbackTransaction(connection).catch(() => undefined);
+  }
+
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw('begin immediate'));
   }
@@ -55,13 +97,15 @@ class TransactionalAdapter extends SqliteAdapter {
 
 export class DurableDialect extends SqliteDialect {
   readonly #database: SqliteDatabase;
+  readonly #file: Sqlite.Database;
   constructor(file: Sqlite.Database) {
     const database = new CompiledOnce(file);
     super({ database });
     this.#database = database;
+    this.#file = file;
   }
   override createDriver(): SqliteDriver {
-    return new ImmediateDriver({ database: this.#database });
+    return new ImmediateDriver(this.#database, this.#file);
   }
   override createAdapter(): SqliteAdapter {
     return new TransactionalAdapter();

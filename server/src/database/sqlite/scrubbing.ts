@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import Sqlite from 'better-sqlite3';
 import { sql } from 'kysely';
 import type { Database } from '../../context.js';
+import { DatabaseAway } from '../away.js';
 
 const PIECE = 1024 * 1024;
 
@@ -50,7 +51,9 @@ function checkpoint(path: string): boolean {
   }
 }
 
-const isBusy = (error: unknown): boolean => error instanceof Sqlite.SqliteError && error.code.startsWith('SQLITE_BUSY');
+/** Of this file's own connection, or of the server's. */
+const isBusy = (error: unknown): boolean =>
+  error instanceof DatabaseAway || (error instanceof Sqlite.SqliteError && error.code.startsWith('SQLITE_BUSY'));
 
 /** Whether any of `needles` lies in the file. */
 async function holdsAny(file: string, needles: readonly Buffer[]): Promise<boolean> {

@@ -5,6 +5,7 @@ import type { ExpressionBuilder, Selectable, Transaction } from 'kysely';
 import type { Connection, Context } from '../../context.js';
 import type { Schema, UploadTable } from '../../database/schema.js';
 import { otherBytes, type Recording } from '../parts.js';
+import { refuseBeyondQuota } from '../quota.js';
 
 export type UploadRow = Selectable<UploadTable>;
 type Begun = Pick<UploadRow, 'name' | 'version' | 'part' | 'size' | 'piece_bytes' | 'account'> & {
@@ -24,9 +25,9 @@ const unnamed = ({ not, exists, selectFrom }: ExpressionBuilder<Schema, 'uploads
   not(exists(selectFrom('versions').select('big_name').whereRef('versions.big_name', '=', 'uploads.part')));
 
 export class UploadRows {
-  readonly #context: Pick<Context, 'db' | 'now'>;
+  readonly #context: Pick<Context, 'config' | 'db' | 'now'>;
 
-  constructor(context: Pick<Context, 'db' | 'now'>) {
+  constructor(context: Pick<Context, 'config' | 'db' | 'now'>) {
     this.#context = context;
   }
 
@@ -48,7 +49,7 @@ export class UploadRows {
    * @throws ALREADY_EXISTS if it would be sent, and a version names it; LIMIT_EXCEEDED
    */
   async begin(begun: Begun): Promise<UploadRow> {
-    const { db, now } = this.#context;
+    const { config, db, now } = this.#context;
     return await db.transaction().execute(async (trx) => {
       const known = await trx.selectFrom('uploads').selectAll().where('part', '=', begun.part).executeTakeFirst();
       if (known) return known;
@@ -56,6 +57,7 @@ export class UploadRows {
         // It may come into the bucket in another way, later.
         if (await isNamed(trx, begun.part)) throw otherBytes(begun.part);
         await refuseMany(trx, begun.account);
+        await refuseBeyondQuota(trx, config, begun.account, begun.size);
       }
       const [id, time] = [randomBytes(16).toString('hex'), now()];
       const row = { ...begun, id, storage_id: '', created: time, touched: time };
