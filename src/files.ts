@@ -223,6 +223,33 @@ export async function readBounded(path: string, limit: number): Promise<Uint8Arr
   });
 }
 
+/** The same of anything that can be read to an end, such as a pipe. LIMIT_EXCEEDED at the first byte too many. */
+export async function readAtMost(path: string, limit: number): Promise<Uint8Array> {
+  return attempt('Cannot read', path, () =>
+    withHandle(open(path, 'r'), async (handle) => {
+      const bytes = new Uint8Array(limit + 1);
+      let size = 0;
+      for (let read = -1; read !== 0 && size <= limit; size += read)
+        read = (await handle.read(bytes, size, bytes.length - size, null)).bytesRead;
+      if (size > limit)
+        throw new ModelGuardError('LIMIT_EXCEEDED', `${path} is longer than ${limit} bytes, and no more are read`);
+      return bytes.subarray(0, size);
+    }),
+  );
+}
+
+/** Of a file with a password, or a line of it. */
+const MAX_LINES = 8 * 1024;
+
+/** The first line of a small file or pipe. LIMIT_EXCEEDED */
+export async function readLine(path: string): Promise<string> {
+  return (
+    Buffer.from(await readAtMost(path, MAX_LINES))
+      .toString('utf8')
+      .split(/\r?\n/, 1)[0] ?? ''
+  );
+}
+
 const PIECE = 1024 * 1024;
 
 /** The bytes [start, end) in pieces, each a buffer of its own. */

@@ -2,11 +2,15 @@
 const NAME = /^[a-z0-9][a-z0-9._-]{0,127}$/;
 const MAX = 128;
 
-export const isName = (text: string): boolean => NAME.test(text);
+export const isName = (text: string): boolean => text.length <= MAX && NAME.test(text);
+
+/** Characters of a text that are looked at for a name of it: letters may be dropped on the way. */
+const LOOKED_AT = 1024;
 
 /** The nearest name that fits the grammar: a proposal in errors, a default of the command line. */
 export function normaliseName(text: string): string {
   const name = text
+    .slice(0, LOOKED_AT)
     .normalize('NFKD')
     .replace(/\p{M}+/gu, '')
     .toLowerCase()

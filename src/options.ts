@@ -6,8 +6,10 @@
 import { isUint8Array } from 'node:util/types';
 import { z } from 'zod';
 import type { AbortSignalLike } from './abort.js';
+import { list, matching, record, text } from './bounded.js';
 import { ModelGuardError, type ModelGuardErrorCode } from './errors.js';
 import type { LegacyKey } from './legacy/key.js';
+import { MAX_PATH, MAX_PEM, MAX_URL } from './limits.js';
 import { isName, normaliseName } from './names.js';
 import type { Progress } from './native/work.js';
 import type { S3KeyPairs, S3KeySource, S3Keys } from './stores/s3/types.js';
@@ -48,19 +50,20 @@ export const has = <Type>(what: string, ...methods: readonly string[]) =>
     `wants ${what}`,
   );
 
-export const name = z.string().superRefine((text, context) => {
-  if (isName(text)) return;
+/** Longer than a name may be: one that is a little too long is told what would fit. */
+const MAX_NAME = 1024;
+export const name = text(MAX_NAME).superRefine((given, context) => {
+  if (isName(given)) return;
   context.addIssue({
     code: 'custom',
     params: { code: 'NAME_INVALID' satisfies ModelGuardErrorCode },
-    message: `${JSON.stringify(text.slice(0, 200))} does not match [a-z0-9][a-z0-9._-]{0,127}; ${JSON.stringify(normaliseName(text))} would`,
+    message: `${JSON.stringify(given.slice(0, 200))} does not match [a-z0-9][a-z0-9._-]{0,127}; ${JSON.stringify(normaliseName(given))} would`,
   });
 });
 
-export const filePath = z
-  .string()
+export const filePath = text(MAX_PATH)
   .min(1, 'is empty')
-  .refine((text) => !text.includes('\0'), 'holds a NUL character');
+  .refine((path) => !path.includes('\0'), 'holds a NUL character');
 
 export const bytes = z.custom<Uint8Array>((value) => isUint8Array(value), 'wants a Uint8Array');
 
@@ -80,8 +83,8 @@ export const run = {
   signal: signal.optional(),
 };
 
-const recipients = z.array(opaque<T.Recipient>()).min(1).max(MAX_KEYS);
-const identities = z.array(opaque<T.Identity>()).min(1).max(MAX_KEYS);
+const recipients = list(opaque<T.Recipient>(), MAX_KEYS).min(1);
+const identities = list(opaque<T.Identity>(), MAX_KEYS).min(1);
 export const verifier = opaque<T.Verifier>();
 const seal = { ...run, recipients: recipients.optional(), signer: opaque<NonNullable<T.SealOptions['signer']>>().optional() };
 const origin = { verifier: verifier.optional(), unsigned: z.literal('accept').optional(), leaseKeys: verifier.optional() };
@@ -105,9 +108,11 @@ export const stores = z.union([partStore, z.strictObject({ small: partStore, big
   error: 'wants a store, or { small, big } with a store each',
 });
 
-const splitReference = (text: string) => {
-  const at = text.indexOf('@');
-  return at < 0 ? { name: text } : { name: text.slice(0, at), version: text.slice(at + 1) };
+const splitReference = (given: string) => {
+  // What is longer is no reference; what is left of it is refused as a name.
+  const start = given.slice(0, 2 * MAX_NAME);
+  const at = start.indexOf('@');
+  return at < 0 ? { name: start } : { name: start.slice(0, at), version: start.slice(at + 1) };
 };
 export const reference = z.preprocess(
   (value) => (typeof value === 'string' ? splitReference(value) : value),
@@ -125,7 +130,7 @@ export const protectOptions = z.strictObject({
   resume: filePath.optional(),
 });
 
-const digest = z.string().regex(/^[0-9a-f]{64}$/i, 'is not 64 hex digits');
+const digest = matching(64, /^[0-9a-f]{64}$/i, '64 hex digits');
 export const legacySource = z.union([bytes, filePath, partFiles], {
   error: 'wants bytes, a path, or { small, big } with a path each',
 });
@@ -188,7 +193,9 @@ export const rekeyOptions = z
 
 export const FACTORS = ['cpu', 'gpu', 'memory', 'drive', 'uuid', 'tpm'] as const;
 export const TPM_USES = ['never', 'when-usable', 'required'] as const;
-const factors = z.array(z.enum(FACTORS)).refine((names) => new Set(names).size === names.length, 'names a factor twice');
+/** Of lists that name each thing once. */
+const MAX_NAMES = 64;
+const factors = list(z.enum(FACTORS), MAX_NAMES).refine((names) => new Set(names).size === names.length, 'names a factor twice');
 const weight = z.int().min(1).max(MAX_WEIGHT).optional();
 const machinePolicy = {
   factors: factors.min(1).optional(),
@@ -196,7 +203,7 @@ const machinePolicy = {
   atLeast: z.int().min(1).optional(),
   weights: z.strictObject({ cpu: weight, gpu: weight, memory: weight, drive: weight, uuid: weight, tpm: weight }).optional(),
   tpm: z.enum(TPM_USES).optional(),
-  pcrs: z.array(z.int().min(0).max(MAX_PCR)).min(1).optional(),
+  pcrs: list(z.int().min(0).max(MAX_PCR), MAX_NAMES).min(1).optional(),
 };
 export const exportMachineOptions = z.strictObject({ ...machinePolicy, overwrite: z.boolean().optional() }).optional();
 export const sealedKeyOptions = z.strictObject({ ...machinePolicy, path: filePath });
@@ -220,15 +227,18 @@ export const passphraseSource = z
 
 export const fileStoreOptions = z.strictObject({ graceMs: z.number().min(0).optional() }).optional();
 
-const tls = z.strictObject({ ca: filePath.optional(), cert: filePath.optional(), key: filePath.optional() });
+/** The path of a PEM file, or its text. */
+const pem = text(MAX_PEM)
+  .min(1, 'is empty')
+  .refine((given) => !given.includes('\0'), 'holds a NUL character');
+export const tls = z.strictObject({ ca: pem.optional(), cert: pem.optional(), key: pem.optional() });
 const timeoutMs = z.int().min(1).max(MAX_TIMEOUT_MS);
-const text = z.string().min(1, 'is empty');
 /** Visible characters and spaces: nothing that ends a header. */
-const headerValue = z.string().regex(/^[\x20-\x7e]*$/, 'holds characters that no header may have');
+const headerValue = text(8192).regex(/^[\x20-\x7e]*$/, 'holds characters that no header may have');
 const s3Keys = z.strictObject({
-  accessKeyId: text,
-  secretAccessKey: text,
-  sessionToken: text.optional(),
+  accessKeyId: text(256).min(1, 'is empty'),
+  secretAccessKey: text(1024).min(1, 'is empty'),
+  sessionToken: text(16_384).min(1, 'is empty').optional(),
   expiration: z.date().optional(),
 }) satisfies z.ZodType<S3Keys>;
 /** What is wrong with keys is said without them. */
@@ -243,16 +253,12 @@ const s3KeyPairs = z
     'has neither read nor write',
   ) satisfies z.ZodType<S3KeyPairs>;
 export const s3StoreOptions = z.strictObject({
-  bucket: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/, 'is not the name of a bucket'),
-  prefix: z
-    .string()
+  bucket: matching(255, /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/, 'the name of a bucket'),
+  prefix: text(1024)
     .regex(/^(?!\.{1,2}(\/|$))[\w.-]+(\/(?!\.{1,2}(\/|$))[\w.-]+)*\/?$/, 'is not folders of letters, digits, ".", "_" and "-"')
     .optional(),
-  region: z
-    .string()
-    .regex(/^[A-Za-z0-9-]{1,64}$/, 'is not a region')
-    .optional(),
-  endpoint: text.optional(),
+  region: matching(64, /^[A-Za-z0-9-]{1,64}$/, 'a region').optional(),
+  endpoint: text(MAX_URL).min(1, 'is empty').optional(),
   forcePathStyle: z.boolean().optional(),
   credentials: z
     .union([s3KeySource, s3KeyPairs], { error: 'wants keys, a callback that gives them, or { read, write } with such for each' })
@@ -263,9 +269,10 @@ export const s3StoreOptions = z.strictObject({
   graceMs: z.number().min(0).optional(),
   tls: tls.optional(),
 });
+const MAX_HEADERS = 64;
 export const httpStoreOptions = z
   .strictObject({
-    headers: z.record(z.string().regex(/^[!#$%&'*+.^_`|~\w-]+$/, 'is not the name of a header'), headerValue).optional(),
+    headers: record(matching(256, /^[!#$%&'*+.^_`|~\w-]+$/, 'the name of a header'), headerValue, MAX_HEADERS).optional(),
     connections: z.int().min(1).max(MAX_CONNECTIONS).optional(),
     timeoutMs: timeoutMs.optional(),
     tls: tls.optional(),
@@ -273,7 +280,7 @@ export const httpStoreOptions = z
   .optional();
 export const modelRef = z.strictObject({ name, version: name }) satisfies z.ZodType<ModelRef>;
 /** `<payloadId>-<offset>` (docs/format.md, section 10). */
-export const bigName = z.string().regex(/^[0-9a-f]{32}-(0|[1-9][0-9]{0,15})$/, 'is not <payloadId>-<offset>');
+export const bigName = matching(49, /^[0-9a-f]{32}-(0|[1-9][0-9]{0,15})$/, '<payloadId>-<offset>');
 export const bigPartSource = has<BigPartSource>('a big part source', 'stream', 'tree');
 
 /** A read within a file of `size` bytes. */

@@ -1,14 +1,15 @@
 /** Cutting containers in two and joining them again (docs/format.md, section 10). No key is needed, nothing is decrypted. */
+
 import { abortable } from './abort.js';
 import { join } from './bytes.js';
 import { type Beginning, wholeContainer } from './container.js';
 import { ModelGuardError } from './errors.js';
 import { commit, openRegular, readBounded, readPieces, refuseExisting, writeAll, writeSynced, writeWhole } from './files.js';
+import { MAX_SMALL } from './limits.js';
 import { call } from './native/index.js';
 import { type RunOptions, stepwise } from './native/work.js';
 import { filePath, mergeFilesOptions, parse, partFiles, splitFileOptions, splitOptions, stableBytes } from './options.js';
 import { ruleOf } from './seal.js';
-import { MAX_SMALL } from './stores/parts.js';
 import type { OverwriteOptions, PartFiles, Parts, SplitRule } from './types.js';
 import { checkParts, checkPayload } from './verify.js';
 

@@ -1,7 +1,7 @@
 /** What the server is told: flags, else environment, else defaults; and what production refuses. */
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
-import { ModelGuardError, shapes } from '@org/model-guard/server-kit';
+import { countOf, list, ModelGuardError, shapes, text } from '@org/model-guard/server-kit';
 import { z } from 'zod';
 import { flag, httpUrl, isLoopback, refused } from './setting-kinds.js';
 import { type BucketConfig, storageOf, storageSettings } from './storage-config.js';
@@ -10,13 +10,18 @@ const DAY = 86_400;
 /** Networks that proxies usually stand in. */
 const PRIVATE_NETWORKS = 'loopback,linklocal,uniquelocal';
 
-const port = z.coerce.number().int().min(0).max(65_535);
-const perMinute = z.coerce.number().int().min(1).max(1_000_000_000);
-const file = z.string().min(1);
-const list = z.union([z.array(z.string()), z.string().transform((text) => text.split(',').filter((item) => item !== ''))]);
-const origin = z
-  .url({ protocol: /^https?$/ })
-  .refine((text) => URL.canParse(text) && new URL(text).origin === text, 'is not an origin (https://host[:port])');
+const port = countOf(0, 65_535);
+const perMinute = countOf(1, 1_000_000_000);
+const file = text(4096).min(1);
+const MAX_ORIGINS = 100;
+const originText = text(256);
+const origins = z.union([
+  list(originText, MAX_ORIGINS),
+  text(16_384).transform((given) => given.split(',').filter((item) => item !== '')),
+]);
+const origin = originText
+  .check(z.url({ protocol: /^https?$/ }))
+  .refine((given) => URL.canParse(given) && new URL(given).origin === given, 'is not an origin (https://host[:port])');
 
 /** What may be set; every text comes from a flag or from the environment. */
 export const settings = z.strictObject({
@@ -24,32 +29,27 @@ export const settings = z.strictObject({
   secretsFolder: file.default('/run/secrets'),
   keysFolder: file.optional(),
   newDatabase: flag.default(false),
-  databaseUrl: z.string().min(1).optional(),
-  host: z.string().min(1).default('127.0.0.1'),
+  databaseUrl: text(4096).min(1).optional(),
+  host: text(256).min(1).default('127.0.0.1'),
   port: port.optional(),
   tlsCert: file.optional(),
   tlsKey: file.optional(),
   clientCa: file.optional(),
   httpRedirectPort: port.optional(),
   publicUrl: httpUrl.optional(),
-  behindProxy: z.union([z.boolean(), z.string()]).default(false),
+  behindProxy: z.union([z.boolean(), text(4096)]).default(false),
   tokens: z.enum(['eddsa', 'hs256']).default('eddsa'),
   authentication: flag.default(true),
-  corsOrigin: list.pipe(z.array(origin)).default([]),
+  corsOrigin: origins.pipe(list(origin, MAX_ORIGINS)).default([]),
   adminEmail: shapes.email.default('admin@localhost'),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   addressPolicy: z.enum(['anonymise', 'keep', 'omit']).default('anonymise'),
   addressLimit: perMinute.default(600),
   accountLimit: perMinute.default(600),
   loginLimit: perMinute.default(20),
-  accountQuota: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(Number.MAX_SAFE_INTEGER)
-    .default(10 * 2 ** 40),
-  partUrlSeconds: z.coerce.number().int().min(10).max(DAY).default(300),
-  unknownLoginRetentionDays: z.coerce.number().int().min(1).max(3650).default(30),
+  accountQuota: countOf(0, Number.MAX_SAFE_INTEGER).default(10 * 2 ** 40),
+  partUrlSeconds: countOf(10, DAY).default(300),
+  unknownLoginRetentionDays: countOf(1, 3650).default(30),
   ...storageSettings,
 });
 export type Settings = z.input<typeof settings>;

@@ -1,8 +1,10 @@
 /** Secrets that are text: a file of the secrets folder, else the environment, else a development default. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ModelGuardError } from '@org/model-guard/server-kit';
+import { isModelGuardError, ModelGuardError, readAtMost } from '@org/model-guard/server-kit';
 import type { Config } from './config.js';
+
+/** Bytes. */
+const MAX_SECRET = 64 * 1024;
 
 /** The place and the rules secrets are found by. `production`: no secret is taken that everybody knows. */
 export type SecretPlace = Pick<Config, 'secretsFolder' | 'production'>;
@@ -18,13 +20,19 @@ export async function findSecret(
 ): Promise<string | undefined> {
   const path = join(secretsFolder, `model_guard_${name}`);
   try {
-    return (await readFile(path, 'utf8')).replace(/\r?\n$/, '');
+    return Buffer.from(await readAtMost(path, MAX_SECRET))
+      .toString('utf8')
+      .replace(/\r?\n$/, '');
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code !== 'ENOENT' && code !== 'ENOTDIR') throw new ModelGuardError('IO_FAILED', `Could not read ${path}`, { cause });
+    if (!isAbsent(cause)) throw new ModelGuardError('IO_FAILED', `Could not read ${path}`, { cause });
   }
   return environment[`MODEL_GUARD_${name.toUpperCase()}`];
 }
+
+const isAbsent = (error: unknown): boolean => {
+  const { code } = (isModelGuardError(error) ? error.cause : error) as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ENOTDIR';
+};
 
 /**
  * A secret that must be; in development a well-known default stands in.

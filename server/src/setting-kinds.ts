@@ -1,6 +1,6 @@
 /** Kinds of settings that several groups of them have. */
 import { isIP } from 'node:net';
-import { ModelGuardError } from '@org/model-guard/server-kit';
+import { ModelGuardError, text } from '@org/model-guard/server-kit';
 import { z } from 'zod';
 
 export const flag = z.union([
@@ -8,8 +8,8 @@ export const flag = z.union([
   z.enum(['true', 'false', '1', '0', '']).transform((text) => text === 'true' || text === '1'),
 ]);
 /** Without a slash at the end. */
-export const httpUrl = z
-  .url({ protocol: /^https?$/ })
+export const httpUrl = text(2048)
+  .check(z.url({ protocol: /^https?$/ }))
   .refine((text) => !/[?#@]/.test(text), 'must not hold a query, a fragment or a password')
   .transform((text) => text.replace(/\/+$/, ''));
 

@@ -1,5 +1,6 @@
 /** Where big parts are to be kept, and what production refuses of it. */
-import { z } from 'zod';
+import { countOf, text } from '@org/model-guard/server-kit';
+import type { z } from 'zod';
 import type { Config } from './config.js';
 import { flag, httpUrl, isLoopback, refused } from './setting-kinds.js';
 
@@ -10,25 +11,22 @@ const SMALLEST_PIECE = 5 * MIB;
 const LARGEST_PIECE = 5 * 1024 * MIB;
 
 export const storageSettings = {
-  s3Bucket: z
-    .string()
+  s3Bucket: text(63)
     .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'is not the name of a bucket')
     .optional(),
   s3Endpoint: httpUrl.optional(),
   s3PublicEndpoint: httpUrl.optional(),
-  s3Region: z
-    .string()
+  s3Region: text(64)
     .regex(/^[a-z0-9-]{1,64}$/, 'is not a region')
     .optional(),
-  s3Prefix: z
-    .string()
+  s3Prefix: text(520)
     .regex(
       /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(\/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){0,7}\/?$/,
       'is not a prefix: names with / between them',
     )
     .optional(),
   s3PathStyle: flag.optional(),
-  pieceBytes: z.coerce.number().int().min(SMALLEST_PIECE).max(LARGEST_PIECE).default(DEFAULT_PIECE),
+  pieceBytes: countOf(SMALLEST_PIECE, LARGEST_PIECE).default(DEFAULT_PIECE),
   cdnUrl: httpUrl.optional(),
 };
 type Given = z.output<z.ZodObject<typeof storageSettings>>;

@@ -10,7 +10,7 @@ export const auditCheckpoint = shapes.checkpoint;
 export const auditLogSource = z.custom<AuditLogSource>(
   (value) =>
     isUint8Array(value) ||
-    (typeof value === 'string' && value.length > 0 && !value.includes('\0')) ||
+    filePath.safeParse(value).success ||
     (typeof value === 'object' && value !== null && Symbol.asyncIterator in value),
   'wants a path, bytes, or an AsyncIterable of pieces',
 );

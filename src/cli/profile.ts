@@ -5,19 +5,26 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { list, record, text } from '../bounded.js';
 import { hasCode, ModelGuardError } from '../errors.js';
 import { attempt, makeFolder, readBounded, writeAll, writeWhole } from '../files.js';
+import { MAX_URL } from '../limits.js';
 import { filePath } from '../options.js';
 import { refuseUnsafeFile } from '../safe-file.js';
 import { userFolder } from '../user-folder.js';
 
 const MAX_BYTES = 1024 * 1024;
+const MAX_KEYS = 64;
+/** Characters: longer ones are no keys or names. */
+const MAX_KEY = 256;
+const MAX_NAME = 256;
+const MAX_MODELS = 10_000;
 /** The folder a command runs in decides nothing. */
 const wholePath = filePath.refine((path) => isAbsolute(path), 'wants an absolute path');
 const shape = z.strictObject({
-  url: z.url(),
+  url: text(MAX_URL).check(z.url()),
   /** Pinned: `mgs1:…`. */
-  serverKey: z.string(),
+  serverKey: text(MAX_KEY),
   /** File with e-mail address and password; they are never kept here. */
   credentials: wholePath.optional(),
   ca: wholePath.optional(),
@@ -26,7 +33,7 @@ const shape = z.strictObject({
   /** The device's key file. */
   device: wholePath.optional(),
   /** Pinned publisher keys, by model name. */
-  publishers: z.record(z.string(), z.array(z.string())).optional(),
+  publishers: record(text(MAX_NAME), list(text(MAX_KEY), MAX_KEYS), MAX_MODELS).optional(),
 });
 export type Profile = z.output<typeof shape>;
 

@@ -1,6 +1,7 @@
 /** The bytes that devices and servers sign (docs/server-protocol.md, sections 1 and 2), and what their keys are called. */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { list } from '../bounded.js';
 import { ModelGuardError } from '../errors.js';
 import { decodeKey } from '../keys/text.js';
 import type { KeyHandle } from '../native/binding.js';
@@ -60,12 +61,12 @@ export const statements = {
   server: z.object({
     kind: z.literal('server'),
     ...common,
-    keys: z.array(s.serverKey).min(1),
+    keys: list(s.serverKey, 100).min(1),
     auditKey: s.verifyingKey,
     logId: s.id,
     tokens: z.enum(['EdDSA', 'HS256', 'off']),
   }),
-  jwks: z.object({ kind: z.literal('jwks'), ...common, keys: z.array(z.looseObject({ kid: z.string(), kty: z.string() })) }),
+  jwks: z.object({ kind: z.literal('jwks'), ...common, keys: list(s.webKey, 100) }),
   lease: z.object({
     kind: z.literal('lease'),
     ...common,
@@ -78,7 +79,7 @@ export const statements = {
     notBefore: s.seconds,
     notAfter: s.seconds,
     offlineUntil: s.seconds,
-    publishers: z.array(s.verifyingKey),
+    publishers: list(s.verifyingKey, 100),
   }),
   latest: z.object({ kind: z.literal('latest'), ...common, name: s.modelName, version: s.modelName, ordinal: z.int().min(1) }),
   succession: z.object({ kind: z.literal('succession'), ...common, next: s.verifyingKey }),

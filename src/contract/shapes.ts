@@ -1,49 +1,55 @@
 /** The values that cross the wire. Requests refuse what they do not know; answers may grow. */
 import { z } from 'zod';
+import { countOf, list, matching, text } from '../bounded.js';
+import { MAX_SMALL, MAX_URL } from '../limits.js';
 import { ROLES } from './roles.js';
 
-const text = (pattern: RegExp, what: string) => z.string().regex(pattern, `is not ${what}`);
-
-export const id = text(/^[0-9a-f]{32}$/, '32 hex digits');
-export const modelName = text(/^[a-z0-9][a-z0-9._-]{0,127}$/, 'a name: [a-z0-9][a-z0-9._-]{0,127}');
-export const partName = text(/^[0-9a-f]{32}-(0|[1-9][0-9]{0,15})$/, '<payloadId>-<offset>');
-export const sha256 = text(/^[0-9a-f]{64}$/, '64 hex digits');
-export const base64url = text(/^[A-Za-z0-9_-]*$/, 'base64url without padding');
-const exactly = (bytes: number) => base64url.length(Math.ceil((bytes * 4) / 3), `is not ${bytes} bytes in base64url`);
+export const id = matching(32, /^[0-9a-f]{32}$/, '32 hex digits');
+export const modelName = matching(128, /^[a-z0-9][a-z0-9._-]{0,127}$/, 'a name: [a-z0-9][a-z0-9._-]{0,127}');
+export const partName = matching(49, /^[0-9a-f]{32}-(0|[1-9][0-9]{0,15})$/, '<payloadId>-<offset>');
+export const sha256 = matching(64, /^[0-9a-f]{64}$/, '64 hex digits');
+/** Characters that so many bytes take in base64url. */
+const encoded = (bytes: number) => Math.ceil((bytes * 4) / 3);
+/** @param bytes At most. */
+export const base64url = (bytes: number) => matching(encoded(bytes), /^[A-Za-z0-9_-]*$/, 'base64url without padding');
+const exactly = (bytes: number) => base64url(bytes).length(encoded(bytes), `is not ${bytes} bytes in base64url`);
 export const challenge = exactly(32);
 export const signature = exactly(64);
-export const deviceKey = text(/^mgd1:[A-Za-z0-9_-]{86}$/, 'the public keys of a device (mgd1:…)');
-export const verifyingKey = text(/^mgs1:[A-Za-z0-9_-]{43}$/, 'an Ed25519 public key (mgs1:…)');
-export const encryptionKey = text(/^mgx1:[A-Za-z0-9_-]{43}$/, 'an X25519 public key (mgx1:…)');
+export const deviceKey = matching(91, /^mgd1:[A-Za-z0-9_-]{86}$/, 'the public keys of a device (mgd1:…)');
+export const verifyingKey = matching(48, /^mgs1:[A-Za-z0-9_-]{43}$/, 'an Ed25519 public key (mgs1:…)');
+export const encryptionKey = matching(48, /^mgx1:[A-Za-z0-9_-]{43}$/, 'an X25519 public key (mgx1:…)');
+export const smallPart = base64url(MAX_SMALL);
+/** An address, signed by the server or its storage. */
+export const address = text(MAX_URL);
+/** Ten groups of four hex digits. */
+export const fingerprint = text(100);
+/** A JSON web key; what it holds beside that is not read. */
+export const webKey = z.looseObject({ kid: text(256), kty: text(16) });
+/** The end of the year 9999. */
+const MAX_SECONDS = 253402300799;
 /** Seconds since 1970. */
-export const seconds = z.int().min(0).max(253402300799);
+export const seconds = z.int().min(0).max(MAX_SECONDS);
+export const secondsInQuery = countOf(0, MAX_SECONDS);
 export const role = z.enum(ROLES);
 /** NFC text for people, without control characters. */
-export const label = z
-  .string()
+export const label = text(200)
   .min(1)
-  .max(200)
   .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'holds a control character')
   .refine((value) => value === value.normalize('NFC'), 'is not in NFC');
-export const email = z
-  .string()
-  .max(254)
-  .regex(/^[^\s@\p{Cc}]{1,64}@[^\s@\p{Cc}]{1,189}$/u, 'is not an e-mail address');
+export const email = matching(254, /^[^\s@\p{Cc}]{1,64}@[^\s@\p{Cc}]{1,189}$/u, 'an e-mail address');
 /** Long enough to be strong, short enough to be hashed. NIST SP 800-63B, section 3.1.1. */
-export const newPassword = z.string().min(12, 'has fewer than 12 characters').max(256);
-export const anyPassword = z.string().min(1).max(1024);
+export const newPassword = text(256).min(12, 'has fewer than 12 characters');
+export const anyPassword = text(1024).min(1);
 
-export const cursor = z
-  .string()
-  .max(200)
-  .regex(/^[A-Za-z0-9_.-]+$/, 'is not a cursor of this server');
-export const page = { cursor: cursor.optional(), limit: z.coerce.number().int().min(1).max(500).default(100) };
+export const cursor = matching(200, /^[A-Za-z0-9_.-]+$/, 'a cursor of this server');
+const MAX_PAGE = 500;
+export const page = { cursor: cursor.optional(), limit: countOf(1, MAX_PAGE).default(100) };
 export const paged = <Item extends z.ZodType>(item: Item) =>
-  z.object({ items: z.array(item), /** Absent on the last page. */ next: cursor.optional() });
+  z.object({ items: list(item, MAX_PAGE), /** Absent on the last page. */ next: cursor.optional() });
 
-export const statement = z.object({ payload: base64url.max(4_194_304), signature, key: verifyingKey });
+export const statement = z.object({ payload: base64url(64 * 1024), signature, key: verifyingKey });
 const auditSeq = z.int().min(0);
-const auditHead = text(/^[0-9a-f]{96}$/, '96 hex digits');
+const auditHead = matching(96, /^[0-9a-f]{96}$/, '96 hex digits');
 /** A position of the audit log, as a client saw it. */
 export const auditPosition = z.strictObject({ seq: auditSeq, head: auditHead });
 export const checkpoint = z.object({
@@ -72,7 +78,7 @@ export const device = z.object({
   name: label,
   publicKey: deviceKey,
   /** Of the public keys, to compare before approving. */
-  fingerprint: z.string(),
+  fingerprint,
   /** The key is sealed to its machine. */
   sealed: z.boolean(),
   state: deviceState,
@@ -112,7 +118,7 @@ export const version = z.object({
   /** Grows with every publication of this name. */
   ordinal: z.int().min(1),
   state: versionState,
-  format: z.string(),
+  format: modelName,
   payloadId: id,
   digest: sha256,
   smallBytes: z.int(),
@@ -138,13 +144,13 @@ export const lease = z.object({
 });
 export const grant = z.object({
   /** The small part for this device alone. */
-  small: base64url,
+  small: smallPart,
   /** Of kind `lease`. */
   lease: statement,
   checkpoint: checkpoint.optional(),
   /** Of kind `history`, where the request named a position. */
   history: statement.optional(),
-  big: z.object({ name: partName, size: z.int().min(0), url: z.string(), treeUrl: z.string().optional(), expires: seconds }),
+  big: z.object({ name: partName, size: z.int().min(0), url: address, treeUrl: address.optional(), expires: seconds }),
 });
 
 export const archiveFormat = z.enum(['container', 'legacy']);
@@ -156,8 +162,10 @@ export const archive = z.object({
   registeredBy: id,
   created: seconds,
 });
+/** A sealed key. */
+export const fragment = base64url(6144);
 export const fragmentGrant = z.object({
-  fragment: base64url,
+  fragment,
   archive,
   checkpoint: checkpoint.optional(),
   /** Of kind `history`, where the request named a position. */
@@ -167,19 +175,19 @@ export const fragmentGrant = z.object({
 export const outcome = z.enum(['success', 'failure', 'denied']);
 export const auditEvent = z.object({
   seq: z.int().min(1),
-  time: z.iso.datetime(),
-  action: z.string(),
+  time: text(32).check(z.iso.datetime()),
+  action: text(64),
   outcome,
-  resource: z.string().optional(),
-  request: z.string().optional(),
+  resource: text(400).optional(),
+  request: text(64).optional(),
   subject: id.optional(),
   /** What the box holds; absent once its subject was erased. */
   personal: z
     .object({
-      actor: z.string().optional(),
+      actor: text(254).optional(),
       account: id.optional(),
-      address: z.string().optional(),
-      detail: z.string().optional(),
+      address: text(64).optional(),
+      detail: text(2000).optional(),
     })
     .optional(),
 });
@@ -200,15 +208,15 @@ export const rotation = z.object({
   started: seconds,
   finished: seconds.optional(),
   acceptUntil: seconds,
-  notice: z.string(),
+  notice: text(1000),
 });
 
 export const failure = z.object({
   error: z.object({
-    code: z.string(),
-    message: z.string(),
+    code: text(64),
+    message: text(4000),
     /** Of the field that is wrong. */
-    path: z.string().optional(),
-    request: z.string(),
+    path: text(400).optional(),
+    request: text(64),
   }),
 });

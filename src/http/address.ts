@@ -1,5 +1,6 @@
 /** Addresses that callers give. */
 import { ModelGuardError } from '../errors.js';
+import { MAX_URL } from '../limits.js';
 
 /** Names and addresses of this machine, as `URL` writes them. */
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
@@ -7,6 +8,7 @@ const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 export const isThisMachine = ({ hostname }: URL): boolean => LOOPBACK.test(hostname);
 
 export function parseAddress(text: string, base?: URL): URL | undefined {
+  if (text.length > MAX_URL) return undefined;
   try {
     return new URL(text, base);
   } catch {

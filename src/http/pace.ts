@@ -64,9 +64,12 @@ export async function retried<T>(
   }
 }
 
+/** Of the longest date. */
+const LONGEST_HEADER = 64;
+
 /** `Retry-After`, in seconds or as a date, to milliseconds. */
 export function retryAfter(header: string | undefined, now: number): number | undefined {
-  if (header === undefined) return undefined;
+  if (header === undefined || header.length > LONGEST_HEADER) return undefined;
   if (/^[0-9]{1,9}$/.test(header)) return Number(header) * 1000;
   const date = Date.parse(header);
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);

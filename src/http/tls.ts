@@ -1,5 +1,6 @@
 /** Certificates as callers name them. */
 import { readBounded } from '../files.js';
+import { MAX_PEM } from '../limits.js';
 
 /** Paths of PEM files, or their text. */
 export interface TlsSource {
@@ -7,8 +8,6 @@ export interface TlsSource {
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
 }
-
-const MAX_PEM = 1024 * 1024;
 
 export async function readTls({ ca, cert, key }: TlsSource = {}): Promise<{ ca?: string; cert?: string; key?: string }> {
   return {

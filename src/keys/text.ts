@@ -33,11 +33,12 @@ export function decodeKey(text: string, wanted: readonly KeyPrefix[]): { prefix:
     const names = wanted.map((one) => `${one}… (${KINDS[one].what})`).join(' or ');
     throw new ModelGuardError('KEY_TYPE_WRONG', `${prefix}… is ${KINDS[prefix].what}; wanted is ${names}`);
   }
-  const body = text.slice(prefix.length);
-  const bytes = new Uint8Array(Buffer.from(body, 'base64url'));
-  // Buffer skips what it does not know, so only the way back proves that the text was canonical.
   const { curves } = KINDS[prefix];
   const size = KEY_BYTES * curves.length;
+  // More than these characters are never decoded.
+  const body = text.slice(prefix.length, prefix.length + 2 * size);
+  const bytes = new Uint8Array(Buffer.from(body, 'base64url'));
+  // Buffer skips what it does not know, so only the way back proves that the text was canonical.
   if (bytes.length !== size || encodeKey(prefix, bytes) !== text)
     throw new ModelGuardError('KEY_INVALID', `${prefix}… is not followed by ${size} bytes in base64url`);
   for (const [index, curve] of curves.entries())

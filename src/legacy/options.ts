@@ -1,14 +1,17 @@
 /** The zod schemas of `@org/model-guard/legacy`. */
 import { z } from 'zod';
+import { text } from '../bounded.js';
 import { bytes, filePath, opaque, partFiles, run, signal } from '../options.js';
 import type { LegacyKey } from './key.js';
 
 const key = opaque<LegacyKey>();
 const overwrite = z.boolean().optional();
 
+/** Of a key string, a password or a fingerprint; the addon takes no more. */
+const MAX_TEXT = 65_536;
 const SOURCES = 'wants exactly one of file, env, bytes, text';
 export const legacyText = z
-  .strictObject({ file: filePath.optional(), env: filePath.optional(), bytes: bytes.optional(), text: z.string().optional() })
+  .strictObject({ file: filePath.optional(), env: filePath.optional(), bytes: bytes.optional(), text: text(MAX_TEXT).optional() })
   .refine((source) => Object.values(source).filter((value) => value !== undefined).length === 1, SOURCES);
 
 const derivation = { salts: filePath.optional(), encoding: z.enum(['base64', 'hex']).optional() };

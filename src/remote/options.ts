@@ -1,7 +1,9 @@
 /** What callers of the client give, checked. */
 import { z } from 'zod';
+import { record, text } from '../bounded.js';
 import type { DeviceKey } from '../keys/index.js';
-import { filePath, has, name, ONE_ORIGIN, oneOrigin, opaque, run, signal, verifier } from '../options.js';
+import { MAX_URL } from '../limits.js';
+import { filePath, has, name, ONE_ORIGIN, oneOrigin, opaque, run, signal, tls, verifier } from '../options.js';
 import type { GuardServer } from './guard-server.js';
 import type * as T from './types.js';
 
@@ -12,7 +14,7 @@ const credentialsShape = z.union([
   z.strictObject({ env: z.strictObject({ email: filePath, password: filePath }) }),
 ]);
 export const guardServerOptions = z.strictObject({
-  url: z.string().min(1, 'is empty'),
+  url: text(MAX_URL).min(1, 'is empty'),
   serverKey: opaque<T.GuardServerOptions['serverKey']>(),
   credentials: z
     .custom<T.CredentialsSource>(
@@ -23,13 +25,14 @@ export const guardServerOptions = z.strictObject({
   device: opaque<DeviceKey>().optional(),
   publishers: opaque<NonNullable<T.GuardServerOptions['publishers']>>().optional(),
   state: filePath.optional(),
-  tls: z.strictObject({ ca: filePath.optional(), cert: filePath.optional(), key: filePath.optional() }).optional(),
+  tls: tls.optional(),
   timeoutMs: z.int().min(1).max(MAX_TIMEOUT_MS).optional(),
   rollback: z.literal('accept').optional(),
 });
-export const fingerprintText = z.string().max(100);
-export const enrolName = z.string().min(1, 'is empty').max(200);
-export const publishersByName = z.record(name, verifier);
+export const fingerprintText = text(100);
+export const enrolName = text(200).min(1, 'is empty');
+const MAX_MODELS = 100_000;
+export const publishersByName = record(name, verifier, MAX_MODELS);
 export const guardServerOf = has<GuardServer>('a guard server', 'unlock', 'enroll');
 export const registerArchiveOptions = z.strictObject({
   name: name.optional(),

@@ -3,10 +3,11 @@
  * version belong together; nothing here is promised to others.
  */
 export { chainHead, EMPTY_HEAD, exportHeader } from '../audit/chain.js';
+export { countOf, list, text } from '../bounded.js';
 export { askNewPassword } from '../cli/prompt.js';
 export * from '../contract/index.js';
 export { ERROR_CODES, isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
-export { writeWhole } from '../files.js';
+export { readAtMost, writeWhole } from '../files.js';
 export { hinted } from '../http/hints.js';
 export { LEAST_BYTES, LeastRate } from '../http/least-rate.js';
 export { PageMarkers } from '../http/page-markers.js';

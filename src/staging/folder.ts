@@ -1,17 +1,20 @@
 /** The folder in which one version is staged, `DIR/<name>/<version>`, held by one call at a time. */
+
 import { lstat, mkdir, readdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { text } from '../bounded.js';
 import { hasCode, ModelGuardError } from '../errors.js';
 import { attempt, makeFolder, readBounded, removeQuietly, syncFolder, writeAll, writeSynced, writeWhole } from '../files.js';
+import { MAX_SMALL } from '../limits.js';
 import { call } from '../native/index.js';
-import { label, MAX_SMALL } from '../stores/parts.js';
+import { label } from '../stores/parts.js';
 import type { ModelRef, UploadNotes } from '../stores/store.js';
 
 const LOCK = 'lock';
 const ATTEMPTS = 10;
 const MAX_NOTES = 1024 * 1024;
-const uploadShape = z.object({ part: z.string(), notes: z.string() });
+const uploadShape = z.object({ part: text(64), notes: text(MAX_NOTES) });
 type Upload = z.infer<typeof uploadShape>;
 
 /**

@@ -1,4 +1,5 @@
 /** A store in a folder: `small/<name>/<version>`, `big/<payloadId>-<offset>` and its `.tree` (docs/format.md, section 10). */
+
 import { lstat, rename, utimes } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { throwIfAborted } from '../abort.js';
@@ -17,9 +18,10 @@ import {
   writeAll,
   writeWhole,
 } from '../files.js';
+import { MAX_SMALL } from '../limits.js';
 import { filePath, fileStoreOptions, parse } from '../options.js';
 import { collectFolder, listFolder } from './folder.js';
-import { bigPartOf, checkedBigName, checkedRef, checkSmallSize, label, MAX_SMALL, referencedBy, treeLimit } from './parts.js';
+import { bigPartOf, checkedBigName, checkedRef, checkSmallSize, label, referencedBy, treeLimit } from './parts.js';
 import type { BigPartSource, CollectOptions, ModelRef, OpenBigPart, PartStore, StoreOptions } from './store.js';
 
 /** Options of {@link fileStore}. */

@@ -1,4 +1,5 @@
 /** A store that is only read, behind any web server or CDN: `small/<name>/<version>`, `big/<payloadId>-<offset>` and its `.tree`. */
+
 import type { AbortSignalLike } from '../abort.js';
 import { hasCode, ModelGuardError } from '../errors.js';
 import { safeAddress } from '../http/address.js';
@@ -8,10 +9,11 @@ import { type Pace, pace as realPace, retried } from '../http/pace.js';
 import { storageFailure } from '../http/storage-failure.js';
 import type { TlsSource } from '../http/tls.js';
 import { Transport } from '../http/transport.js';
+import { MAX_SMALL } from '../limits.js';
 import { httpStoreOptions, parse } from '../options.js';
 import { checkRangeAnswer, type KnownObject, type WantedRange } from '../transfer/range-answer.js';
 import { type RangedSurroundings, rangedPart } from '../transfer/ranged.js';
-import { checkedBigName, checkedRef, label, MAX_SMALL, treeLimit } from './parts.js';
+import { checkedBigName, checkedRef, label, treeLimit } from './parts.js';
 import type { ModelRef, OpenBigPart, PartStore, StoreOptions } from './store.js';
 
 /** Options of {@link httpStore}. */

@@ -1,12 +1,10 @@
 /** What every store needs to know about parts, and nothing about where they lie. */
 import { isAbort, throwIfAborted } from '../abort.js';
 import { hasCode, isModelGuardError, ModelGuardError } from '../errors.js';
+import { MAX_SMALL } from '../limits.js';
 import { call } from '../native/index.js';
 import { bigName, modelRef, parse } from '../options.js';
 import type { DefaultsOptions, ModelRef, PartStore, StoreDefaults, StoreOptions, Stores } from './store.js';
-
-/** 16 MiB of payload at most (docs/format.md, section 10), and room for the header. */
-export const MAX_SMALL = 17 * 1024 * 1024;
 
 export const label = ({ name, version }: ModelRef): string => `${name}@${version}`;
 

@@ -1,21 +1,23 @@
 /** What is personal in an event, under the keys of those whom it is about. */
-import type { FieldCipher } from '@org/model-guard/server-kit';
+import { type FieldCipher, text } from '@org/model-guard/server-kit';
 import { z } from 'zod';
 import type { AuditEntry } from '../context.js';
 import type { Subject } from './subjects.js';
 
 /** Longer ones are cut. */
 const MAX_DETAIL = 2000;
+/** Characters of a box, the detail in it escaped. */
+export const MAX_BOX = 65_536;
 
 /**
  * Where somebody acts on the data of another, the event lies under the key of the other, and the actor's address inside it under the
  * key of the actor: erasing either leaves nothing readable about that one.
  */
 const boxed = z.object({
-  account: z.string().optional(),
-  address: z.string().optional(),
-  detail: z.string().optional(),
-  actor: z.object({ subject: z.string(), box: z.string() }).optional(),
+  account: text(32).optional(),
+  address: text(64).optional(),
+  detail: text(MAX_DETAIL).optional(),
+  actor: z.object({ subject: text(32), box: text(MAX_BOX) }).optional(),
 });
 /** What a box holds. */
 export type Boxed = z.output<typeof boxed>;

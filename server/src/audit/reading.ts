@@ -1,10 +1,10 @@
 /** From rows of the log to what people read: boxes opened, where their keys are still there. */
-import { isModelGuardError, type RouteAnswer } from '@org/model-guard/server-kit';
+import { isModelGuardError, type RouteAnswer, text } from '@org/model-guard/server-kit';
 import { z } from 'zod';
 import { openProfile, users } from '../accounts/profiles.js';
 import type { Context } from '../context.js';
 import type { AuditTable } from '../database/schema.js';
-import { type Boxed, openBox } from './boxes.js';
+import { type Boxed, MAX_BOX, openBox } from './boxes.js';
 import type { Subject } from './subjects.js';
 
 export type AuditEvent = RouteAnswer<'auditEvents'>['items'][number];
@@ -14,13 +14,13 @@ type Keys = ReadonlyMap<string, Subject>;
 /** What is stored; the log made it. */
 const stored = z.object({
   seq: z.number(),
-  time: z.string(),
-  action: z.string(),
+  time: text(32),
+  action: text(64),
   outcome: z.enum(['success', 'failure', 'denied']),
-  resource: z.string().optional(),
-  request: z.string().optional(),
-  subject: z.string(),
-  box: z.string(),
+  resource: text(400).optional(),
+  request: text(64).optional(),
+  subject: text(32),
+  box: text(MAX_BOX),
 });
 
 /** Opened for those who may read the log; with `only`, for that subject, who is shown nothing about others. */

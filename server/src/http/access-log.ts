@@ -10,7 +10,9 @@ const MOST_PARAMETERS = 32;
 const REDACTED = '[redacted]';
 /** Signatures are secret, and cursors say nothing to anybody: a token would pass for one. */
 const OPAQUE: ReadonlySet<string> = new Set(['signature', 'cursor']);
-const TOKEN = /[\w-]{16,}\.[\w-]{16,}\.[\w-]*/g;
+/** Runs of a token's characters. One pass, however long the path is: a pattern of a whole token would go back at every character. */
+const RUN = /[\w.-]{34,}/g;
+const PART_OF_TOKEN = 16;
 /** The client went away. */
 const CLOSED = 499;
 
@@ -44,13 +46,23 @@ export function registerAccessLog(app: FastifyInstance, log: Logger): void {
 function pathOf({ originalUrl, routeOptions, params }: FastifyRequest): string {
   const { contract } = routeOptions.config;
   const { path, params: shapes } = contract === undefined ? {} : definitions[contract];
-  if (path === undefined || !shapes) return (originalUrl.split('?', 1)[0] ?? '').replace(TOKEN, REDACTED);
+  if (path === undefined || !shapes)
+    return (originalUrl.split('?', 1)[0] ?? '').replace(RUN, (run) => (holdsToken(run) ? REDACTED : run));
   const given = params as Readonly<Record<string, string>>;
   return path.replace(/:([a-z]+)/g, (_all, name: string) => {
     const taken = shapes.shape[name]?.safeParse(given[name]);
     return taken?.success ? String(taken.data) : REDACTED;
   });
 }
+
+/** Three parts between full stops, the first two of them long. */
+const holdsToken = (run: string): boolean =>
+  run
+    .split('.')
+    .some(
+      (part, at, { length: parts, [at + 1]: next = '' }) =>
+        at + 2 < parts && part.length >= PART_OF_TOKEN && next.length >= PART_OF_TOKEN,
+    );
 
 /** Parameters that the route knows and takes; of others nobody can say that they are no secret. */
 function queryOf({ originalUrl: url, routeOptions }: FastifyRequest): Record<string, string> {

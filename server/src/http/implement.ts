@@ -1,7 +1,13 @@
 /** From a route of the contract to a route of Fastify. Whatever is not registered here does not exist. */
-import { PROOF_HEADER, type RouteAnswer, type RouteInput, type RouteName, routes } from '@org/model-guard/server-kit';
+import {
+  shapes as contractShapes,
+  PROOF_HEADER,
+  type RouteAnswer,
+  type RouteInput,
+  type RouteName,
+  routes,
+} from '@org/model-guard/server-kit';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
-import { z } from 'zod';
 import type { Caller } from '../context.js';
 import * as shapes from './shapes.js';
 
@@ -42,7 +48,7 @@ export function implement<Name extends RouteName>(app: FastifyInstance, name: Na
     ...(definition.maxBody !== undefined && { bodyLimit: definition.maxBody }),
     handler: async (request, reply) => {
       const { params, query, body, caller, rawBody } = request;
-      const proof = definition.proof ? z.string().parse(request.headers[PROOF_HEADER]) : '';
+      const proof = definition.proof ? contractShapes.signature.parse(request.headers[PROOF_HEADER]) : '';
       const input = { params, query, body, caller, raw: rawBody, proof, request, reply };
       const answer = await handler(input as unknown as RouteInput<Name> & Exchange);
       if (reply.sent) return reply;

@@ -1,8 +1,7 @@
 /** `devices`, `entitlements`, `leases`, `users`: who may load what, and who does. */
-import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { ROLES } from '../../contract/index.js';
-import { attempt } from '../../files.js';
+import { readLine } from '../../files.js';
 import type { AccountRole, Device } from '../../remote/records.js';
 import type { Context } from '../context.js';
 import { example } from '../flags.js';
@@ -158,8 +157,7 @@ export function registerUsers(program: Command, context: Context): void {
     'create <EMAIL>',
     'new account; hand its password over safely, and have it changed (password)',
     async (guard, [email = ''], { role, passwordFile, name }, options) => {
-      const text = await attempt('Cannot read', passwordFile, () => readFile(passwordFile, 'utf8'));
-      const password = text.split(/\r?\n/, 1)[0] ?? '';
+      const password = await readLine(passwordFile);
       const account = await guard.users.create({ email, password, role, ...(name !== undefined && { name }) }, options);
       return { value: account, text: account.id };
     },

@@ -1,10 +1,9 @@
 /** `login` and `enroll`: who we are to a guard server, and which machine this is. */
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { fingerprintOf } from '../../contract/index.js';
 import { hasCode } from '../../errors.js';
-import { attempt } from '../../files.js';
+import { readLine } from '../../files.js';
 import { DeviceKey } from '../../keys/secret.js';
 import type { Context } from '../context.js';
 import { example, withJson } from '../flags.js';
@@ -86,12 +85,6 @@ interface PasswordFlags extends ServerFlags {
   readonly current: string;
 }
 
-/** The first line of a file. */
-async function lineOf(path: string): Promise<string> {
-  const text = await attempt('Cannot read', path, () => readFile(path, 'utf8'));
-  return text.split(/\r?\n/, 1)[0] ?? '';
-}
-
 export function registerPassword(program: Command, context: Context): void {
   const command = program
     .command('password')
@@ -102,7 +95,7 @@ export function registerPassword(program: Command, context: Context): void {
   example(command, 'model-guard password --current old.txt --new new.txt');
   command.action(async (flags: PasswordFlags) => {
     const guard = await serverOf(flags);
-    await guard.account.changePassword(await lineOf(flags.current), await lineOf(flags.new), { signal: context.signal });
+    await guard.account.changePassword(await readLine(flags.current), await readLine(flags.new), { signal: context.signal });
     context.print(false, {}, 'The password is changed. Put the new one where your credentials are read from.');
   });
 }

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { readBounded, writeAll, writeWhole } from '../../files.js';
+import { MAX_SMALL } from '../../limits.js';
 import { rewrap } from '../../rewrap.js';
 import { mergeFiles, splitFile } from '../../split.js';
-import { MAX_SMALL } from '../../stores/parts.js';
 import type { Context, RunFlags } from '../context.js';
 import {
   example,

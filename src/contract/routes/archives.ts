@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import * as s from '../shapes.js';
 import { ofModel, proven } from './common.js';
-import { route } from './route.js';
+import { MAX_PAGE_ANSWER, route } from './route.js';
 
 export const archives = {
   registerArchive: route({
@@ -15,7 +15,7 @@ export const archives = {
       format: s.archiveFormat,
       sha256: s.sha256,
       size: z.int().min(1),
-      fragment: s.base64url.max(8192),
+      fragment: s.fragment,
     }),
     status: 201,
     response: s.archive,
@@ -28,6 +28,7 @@ export const archives = {
     query: z.strictObject(s.page),
     status: 200,
     response: s.paged(s.archive),
+    maxAnswer: MAX_PAGE_ANSWER,
   }),
   getArchive: route({
     method: 'GET',

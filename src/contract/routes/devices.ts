@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import * as s from '../shapes.js';
 import { challenged, nothing } from './common.js';
-import { route } from './route.js';
+import { MAX_PAGE_ANSWER, route } from './route.js';
 
 const ofDevice = z.strictObject({ device: s.id });
 
@@ -14,7 +14,7 @@ export const devices = {
     summary: 'Begin an enrolment',
     body: z.strictObject({ publicKey: s.deviceKey }),
     status: 200,
-    response: challenged.extend({ nonce: s.base64url, serverId: s.id }),
+    response: challenged.extend({ nonce: s.base64url(1024), serverId: s.id }),
   }),
   enrollDevice: route({
     method: 'POST',
@@ -39,6 +39,7 @@ export const devices = {
     query: z.strictObject({ ...s.page, state: s.deviceState.optional(), account: s.id.optional() }),
     status: 200,
     response: s.paged(s.device),
+    maxAnswer: MAX_PAGE_ANSWER,
   }),
   getDevice: route({
     method: 'GET',
@@ -55,7 +56,7 @@ export const devices = {
     access: 'devices.decide',
     summary: 'Approve a device, having compared its fingerprint',
     params: ofDevice,
-    body: z.strictObject({ fingerprint: z.string().max(100) }),
+    body: z.strictObject({ fingerprint: s.fingerprint }),
     status: 200,
     response: s.device,
   }),
@@ -78,6 +79,7 @@ export const devices = {
     query: z.strictObject({ ...s.page, account: s.id.optional(), name: s.modelName.optional() }),
     status: 200,
     response: s.paged(s.entitlement),
+    maxAnswer: MAX_PAGE_ANSWER,
   }),
   createEntitlement: route({
     method: 'POST',

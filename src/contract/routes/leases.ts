@@ -1,8 +1,12 @@
 /** Leases, and the parts that they give access to. */
 import { z } from 'zod';
+import { matching } from '../../bounded.js';
 import * as s from '../shapes.js';
 import { challenged, nothing, proven } from './common.js';
-import { route } from './route.js';
+import { MAX_PAGE_ANSWER, route } from './route.js';
+
+/** The largest small part, in base64url, and what comes with it. */
+const MAX_GRANT_ANSWER = 23 * 1024 * 1024;
 
 export const leases = {
   challengeLease: route({
@@ -30,6 +34,7 @@ export const leases = {
     }),
     status: 201,
     response: s.grant,
+    maxAnswer: MAX_GRANT_ANSWER,
   }),
   listLeases: route({
     method: 'GET',
@@ -44,6 +49,7 @@ export const leases = {
     }),
     status: 200,
     response: s.paged(s.lease),
+    maxAnswer: MAX_PAGE_ANSWER,
   }),
   revokeLease: route({
     method: 'DELETE',
@@ -59,7 +65,7 @@ export const leases = {
     access: 'signed-url',
     summary: 'A big part, whole or a range',
     params: z.strictObject({ part: s.partName }),
-    query: z.strictObject({ expires: z.string().regex(/^[0-9]{1,12}$/), signature: s.base64url.max(64) }),
+    query: z.strictObject({ expires: matching(12, /^[0-9]{1,12}$/, 'a time'), signature: s.base64url(48) }),
     status: 200,
     response: 'octets',
   }),
@@ -69,7 +75,7 @@ export const leases = {
     access: 'signed-url',
     summary: 'The tree of a big part',
     params: z.strictObject({ part: s.partName }),
-    query: z.strictObject({ expires: z.string().regex(/^[0-9]{1,12}$/), signature: s.base64url.max(64) }),
+    query: z.strictObject({ expires: matching(12, /^[0-9]{1,12}$/, 'a time'), signature: s.base64url(48) }),
     status: 200,
     response: 'octets',
   }),

@@ -1,10 +1,12 @@
 /** Versions of models, and who decides about them. */
 import { z } from 'zod';
+import { list } from '../../bounded.js';
 import * as s from '../shapes.js';
 import { nothing, ofModel } from './common.js';
-import { route } from './route.js';
+import { MAX_PAGE_ANSWER, route } from './route.js';
 
 const ofVersion = z.strictObject({ name: s.modelName, version: s.modelName });
+const MAX_PUBLISHERS = 16;
 /** A small part in base64url: 17 MiB, a third more. */
 const MAX_SMALL_BODY = 24 * 1024 * 1024;
 
@@ -16,7 +18,7 @@ export const models = {
     summary: 'Who may sign versions of a model',
     params: ofModel,
     status: 200,
-    response: z.object({ keys: z.array(s.verifyingKey) }),
+    response: z.object({ keys: list(s.verifyingKey, MAX_PUBLISHERS) }),
   }),
   setPublishers: route({
     method: 'PUT',
@@ -24,9 +26,9 @@ export const models = {
     access: 'publishers.manage',
     summary: 'Register the publisher keys of a model',
     params: ofModel,
-    body: z.strictObject({ keys: z.array(s.verifyingKey).min(1).max(16) }),
+    body: z.strictObject({ keys: list(s.verifyingKey, MAX_PUBLISHERS).min(1) }),
     status: 200,
-    response: z.object({ keys: z.array(s.verifyingKey) }),
+    response: z.object({ keys: list(s.verifyingKey, MAX_PUBLISHERS) }),
   }),
   publishVersion: route({
     method: 'PUT',
@@ -34,7 +36,7 @@ export const models = {
     access: 'models.publish',
     summary: 'Publish: the commit',
     params: ofVersion,
-    body: z.strictObject({ small: s.base64url, overwrite: z.boolean().default(false) }),
+    body: z.strictObject({ small: s.smallPart, overwrite: z.boolean().default(false) }),
     maxBody: MAX_SMALL_BODY,
     status: 201,
     response: s.version,
@@ -47,6 +49,7 @@ export const models = {
     query: z.strictObject({ ...s.page, name: s.modelName.optional(), state: s.versionState.optional() }),
     status: 200,
     response: s.paged(s.version),
+    maxAnswer: MAX_PAGE_ANSWER,
   }),
   getVersion: route({
     method: 'GET',

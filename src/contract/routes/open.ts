@@ -1,10 +1,16 @@
 /** What every server and every caller has in common. */
 import { z } from 'zod';
+import { list, text } from '../../bounded.js';
 import * as s from '../shapes.js';
 import { route } from './route.js';
 
 const credentials = z.strictObject({ email: s.email, password: s.anyPassword });
-const token = z.object({ token: z.string(), expires: s.seconds, mustChangePassword: z.boolean() });
+const token = z.object({ token: text(4096), expires: s.seconds, mustChangePassword: z.boolean() });
+
+/** A statement of the most keys, and the same keys beside it. */
+const MAX_KEYS_ANSWER = 256 * 1024;
+/** Statements of a thousand signing keys. */
+const MAX_SUCCESSION_ANSWER = 1024 * 1024;
 
 export const open = {
   health: route({
@@ -37,7 +43,8 @@ export const open = {
     access: 'open',
     summary: 'Keys of tokens, and the same as a signed statement',
     status: 200,
-    response: z.object({ keys: z.array(z.looseObject({ kid: z.string(), kty: z.string() })), statement: s.statement.optional() }),
+    maxAnswer: MAX_KEYS_ANSWER,
+    response: z.object({ keys: list(s.webKey, 100), statement: s.statement.optional() }),
   }),
   token: route({
     method: 'POST',
@@ -64,6 +71,7 @@ export const open = {
     access: 'server.read',
     summary: 'The keys of this server, signed',
     status: 200,
-    response: z.object({ server: s.statement, succession: z.array(s.statement) }),
+    response: z.object({ server: s.statement, succession: list(s.statement, 1000) }),
+    maxAnswer: MAX_SUCCESSION_ANSWER,
   }),
 } as const;

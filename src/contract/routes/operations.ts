@@ -1,8 +1,9 @@
 /** The server's keys and its audit log. */
 import { z } from 'zod';
+import { list, matching, text } from '../../bounded.js';
 import * as s from '../shapes.js';
 import { nothing } from './common.js';
-import { route } from './route.js';
+import { MAX_PAGE_ANSWER, route } from './route.js';
 
 export const operations = {
   keys: route({
@@ -11,7 +12,8 @@ export const operations = {
     access: 'keys.read',
     summary: 'Encryption keys and rotations',
     status: 200,
-    response: z.object({ keys: z.array(s.serverKey), rotations: z.array(s.rotation) }),
+    response: z.object({ keys: list(s.serverKey, 100), rotations: list(s.rotation, 10_000) }),
+    maxAnswer: MAX_PAGE_ANSWER,
   }),
   rotateKeys: route({
     method: 'POST',
@@ -31,7 +33,7 @@ export const operations = {
     summary: 'Replace the signing key by one that the old one signs',
     body: nothing,
     status: 200,
-    response: z.object({ key: s.verifyingKey, previous: s.verifyingKey, /** Of the new one. */ fingerprint: z.string() }),
+    response: z.object({ key: s.verifyingKey, previous: s.verifyingKey, /** Of the new one. */ fingerprint: s.fingerprint }),
   }),
   getRotation: route({
     method: 'GET',
@@ -50,33 +52,16 @@ export const operations = {
     summary: 'Query the audit log',
     query: z.strictObject({
       ...s.page,
-      action: z
-        .string()
-        .max(64)
-        .regex(/^[a-z.-]+$/)
-        .optional(),
+      action: matching(64, /^[a-z.-]+$/, 'an action').optional(),
       outcome: s.outcome.optional(),
       account: s.id.optional(),
-      resource: z.string().max(300).optional(),
-      since: s.seconds
-        .or(
-          z
-            .string()
-            .regex(/^[0-9]{1,12}$/)
-            .transform(Number),
-        )
-        .optional(),
-      until: s.seconds
-        .or(
-          z
-            .string()
-            .regex(/^[0-9]{1,12}$/)
-            .transform(Number),
-        )
-        .optional(),
+      resource: text(300).optional(),
+      since: s.secondsInQuery.optional(),
+      until: s.secondsInQuery.optional(),
     }),
     status: 200,
     response: s.paged(s.auditEvent),
+    maxAnswer: MAX_PAGE_ANSWER,
   }),
   exportAudit: route({
     method: 'GET',

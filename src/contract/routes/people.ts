@@ -1,17 +1,24 @@
 /** Accounts: the own one, and those of others. */
 import { z } from 'zod';
+import { countOf, list } from '../../bounded.js';
 import * as s from '../shapes.js';
-import { route } from './route.js';
+import { MAX_PAGE_ANSWER, route } from './route.js';
 
 const ofAccount = z.strictObject({ account: s.id });
+/** Of one page. */
+const MAX_EVENTS = 5000;
+/** Of one account: beyond what anyone has. */
+const MAX_OWNED = 100_000;
+/** Bytes. Parsing so much may take seconds. */
+const MAX_DATA_ANSWER = 32 * 1024 * 1024;
 /** Events come in pages; the rest is on the first one. */
-const ofEvents = z.strictObject({ cursor: s.cursor.optional(), limit: z.coerce.number().int().min(1).max(5000).default(1000) });
+const ofEvents = z.strictObject({ cursor: s.cursor.optional(), limit: countOf(1, MAX_EVENTS).default(1000) });
 const personalData = z.object({
   account: s.account,
-  devices: z.array(s.device),
-  entitlements: z.array(s.entitlement),
-  leases: z.array(s.lease),
-  events: z.array(s.auditEvent),
+  devices: list(s.device, MAX_OWNED),
+  entitlements: list(s.entitlement, MAX_OWNED),
+  leases: list(s.lease, MAX_OWNED),
+  events: list(s.auditEvent, MAX_EVENTS),
   /** Absent on the last page. */ next: s.cursor.optional(),
 });
 
@@ -40,6 +47,7 @@ export const people = {
     query: ofEvents,
     status: 200,
     response: personalData,
+    maxAnswer: MAX_DATA_ANSWER,
   }),
 
   listUsers: route({
@@ -50,6 +58,7 @@ export const people = {
     query: z.strictObject(s.page),
     status: 200,
     response: s.paged(s.account),
+    maxAnswer: MAX_PAGE_ANSWER,
   }),
   createUser: route({
     method: 'POST',
@@ -102,6 +111,7 @@ export const people = {
     query: ofEvents,
     status: 200,
     response: personalData,
+    maxAnswer: MAX_DATA_ANSWER,
   }),
   eraseUser: route({
     method: 'DELETE',

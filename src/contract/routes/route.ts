@@ -20,10 +20,15 @@ export interface Route {
   readonly body?: z.ZodType | 'octets';
   /** Bytes of the body at most, where it is not the server's default of 64 KiB. */
   readonly maxBody?: number;
+  /** Bytes of a JSON answer at most, where it is not the default of 64 KiB: clients read no more. */
+  readonly maxAnswer?: number;
   readonly status: 200 | 201 | 202 | 204;
   /** Absent with 204. */
   readonly response?: z.ZodType | 'octets' | 'lines' | 'text';
 }
+
+/** Bytes of an answer with a page of a list, its texts as long as they may be. */
+export const MAX_PAGE_ANSWER = 8 * 1024 * 1024;
 
 /** Keeps the literal types. */
 export const route = <const Definition extends Route>(definition: Definition): Definition => definition;

@@ -1,5 +1,6 @@
 /** Big parts on their way in: through the server, or in pieces straight to the storage, by addresses that the server signs. */
 import { z } from 'zod';
+import { list } from '../../bounded.js';
 import * as s from '../shapes.js';
 import { nothing } from './common.js';
 import { route } from './route.js';
@@ -11,6 +12,8 @@ const MAX_PART = 2 ** 40;
 const MAX_PIECES = 10_000;
 /** Addresses in one answer. */
 const MAX_URLS = 100;
+/** Bytes: the numbers of all pieces, or the addresses of as many as are asked for. */
+const MAX_PIECES_ANSWER = 1024 * 1024;
 const piece = z.int().min(1).max(MAX_PIECES);
 
 export const uploads = {
@@ -32,9 +35,10 @@ export const uploads = {
         kind: z.literal('pieces'),
         upload: s.id,
         pieceBytes: z.int().min(1),
-        present: z.array(z.object({ number: piece, size: z.int().min(0) })).max(MAX_PIECES),
+        present: list(z.object({ number: piece, size: z.int().min(0) }), MAX_PIECES),
       }),
     ]),
+    maxAnswer: MAX_PIECES_ANSWER,
   }),
   uploadUrls: route({
     method: 'POST',
@@ -42,9 +46,10 @@ export const uploads = {
     access: 'models.publish',
     summary: 'Addresses to which pieces are sent (PUT), each for one piece of the right size',
     params: ofUpload,
-    body: z.strictObject({ numbers: z.array(piece).min(1).max(MAX_URLS) }),
+    body: z.strictObject({ numbers: list(piece, MAX_URLS).min(1) }),
     status: 200,
-    response: z.object({ urls: z.array(z.object({ number: piece, url: z.string().min(1), expires: z.int() })) }),
+    maxAnswer: MAX_PIECES_ANSWER,
+    response: z.object({ urls: list(z.object({ number: piece, url: s.address.min(1), expires: z.int() }), MAX_URLS) }),
   }),
   completeUpload: route({
     method: 'POST',

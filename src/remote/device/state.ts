@@ -1,5 +1,6 @@
 /** What a device remembers of a server (docs/server-protocol.md, section 4), as values. */
 import { z } from 'zod';
+import { list, text } from '../../bounded.js';
 import { type Checkpoint, decode, encode, type Statement, shapes } from '../../contract/index.js';
 import { ModelGuardError } from '../../errors.js';
 import type { Seen } from '../clock.js';
@@ -37,16 +38,18 @@ export const NOTHING: State = { keys: [], ordinals: new Map(), leases: new Map()
 /** As the addon limits it. */
 const MAX_BYTES = 16 * 1024 * 1024;
 const VERSION = 1;
+/** More do not fit into the bytes. */
+const MAX_MODELS = 1_000_000;
 
 const { grant, modelName, verifyingKey, seconds } = shapes;
 const written = z.object({
   version: z.literal(VERSION),
-  keys: z.array(verifyingKey),
+  keys: list(verifyingKey, 10_000),
   // Lists of pairs: `constructor` is a name that a model may have.
-  ordinals: z.array(z.tuple([modelName, z.int().min(1)])),
-  leases: z.array(z.tuple([modelName, grant.omit({ checkpoint: true, history: true })])),
+  ordinals: list(z.tuple([modelName, z.int().min(1)]), MAX_MODELS),
+  leases: list(z.tuple([modelName, grant.omit({ checkpoint: true, history: true })]), MAX_MODELS),
   checkpoint: shapes.checkpoint.optional(),
-  clock: z.object({ time: seconds, bootId: z.string(), boottime: z.number() }).optional(),
+  clock: z.object({ time: seconds, bootId: text(64), boottime: z.number() }).optional(),
 });
 
 /** Leaves out the oldest leases if it would be too large: those open with the server only. */

@@ -10,10 +10,8 @@ import { parse } from '../../options.js';
 import { routeAddress } from './address.js';
 import { failureOf } from './failures.js';
 
-const MAX_ANSWER = 8 * 1024 * 1024;
-/** A lease with the largest small part, in base64url; everything about a person. Parsing so much may take seconds. */
-const LARGE = 32 * 1024 * 1024;
-const LARGE_ANSWERS: ReadonlySet<Route> = new Set([routes.takeLease, routes.exportOwnData, routes.exportUserData]);
+/** Where a route says nothing else. */
+const MAX_ANSWER = 64 * 1024;
 
 /** Routes that answer with a stream or with text have no shape. */
 type StreamRoute = Extract<RouteName, 'readPart' | 'readTree' | 'exportAudit' | 'metrics'>;
@@ -146,7 +144,7 @@ export class Client {
 
   async #read(route: Route, answer: Answer): Promise<unknown> {
     await this.#expect(route, answer);
-    const bytes = await answer.bytes(LARGE_ANSWERS.has(route) ? LARGE : MAX_ANSWER);
+    const bytes = await answer.bytes(route.maxAnswer ?? MAX_ANSWER);
     if (route.response === undefined || typeof route.response === 'string') return undefined;
     if (!/^application\/json\s*(;|$)/i.test(answer.headers['content-type'] ?? '')) throw invalid('something that is not JSON');
     return checked(route.response, bytes);

@@ -1,14 +1,16 @@
 /** A store in a bucket: `small/<name>/<version>`, `big/<payloadId>-<offset>` and its `.tree` (docs/format.md, section 10). */
+
 import { throwIfAborted } from '../../abort.js';
 import { hasCode } from '../../errors.js';
 import { safeAddress } from '../../http/address.js';
 import { hintOf } from '../../http/hints.js';
 import { pace as realPace } from '../../http/pace.js';
+import { MAX_SMALL } from '../../limits.js';
 import { isName } from '../../names.js';
 import { parse, s3StoreOptions } from '../../options.js';
 import { checkRangeAnswer } from '../../transfer/range-answer.js';
 import { type RangedSurroundings, rangedPart } from '../../transfer/ranged.js';
-import { checkedBigName, checkedRef, checkSmallSize, label, MAX_SMALL, referencedBy, treeLimit } from '../parts.js';
+import { checkedBigName, checkedRef, checkSmallSize, label, referencedBy, treeLimit } from '../parts.js';
 import { payloadIdOf } from '../published.js';
 import type { BigPartSource, CollectOptions, ModelRef, OpenBigPart, PartStore, Standing, StoreOptions } from '../store.js';
 import { type About, Bucket } from './bucket.js';
