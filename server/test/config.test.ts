@@ -37,7 +37,7 @@ describe('configure', () => {
   });
 
   it.each<[string, Settings]>([
-    ['a port that is none', { data, port: 'x' }],
+    ['a port that is none', { data, port: 'x' as unknown as number }],
     ['a port that is too high', { data, port: 65_536 }],
     ['a certificate without a key', { data, tlsCert: 'a' }],
     ['client certificates without TLS', { data, clientCa: 'a' }],

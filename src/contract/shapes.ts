@@ -18,7 +18,8 @@ export const signature = exactly(64);
 export const deviceKey = matching(91, /^mgd1:[A-Za-z0-9_-]{86}$/, 'the public keys of a device (mgd1:…)');
 export const verifyingKey = matching(48, /^mgs1:[A-Za-z0-9_-]{43}$/, 'an Ed25519 public key (mgs1:…)');
 export const encryptionKey = matching(48, /^mgx1:[A-Za-z0-9_-]{43}$/, 'an X25519 public key (mgx1:…)');
-export const smallPart = base64url(MAX_SMALL);
+/** With room, so that one that is a little too large is told so: LIMIT_EXCEEDED. */
+export const smallPart = base64url(MAX_SMALL + 1024 * 1024);
 /** An address, signed by the server or its storage. */
 export const address = text(MAX_URL);
 /** Ten groups of four hex digits. */

@@ -85,7 +85,7 @@ describe('an answer', () => {
   it('is not parsed for seconds where nothing so large can be meant', async () => {
     fake.on('getDevice', text(`[${'[],'.repeat(4 * MIB)}[]]`));
     const error = await failureOf(() => client().guard.devices.get(device.id));
-    expect(error).toMatchObject({ code: 'RESPONSE_INVALID', message: expect.stringContaining('more than 8388608 bytes') });
+    expect(error).toMatchObject({ code: 'RESPONSE_INVALID', message: expect.stringContaining('more than 65536 bytes') });
   });
 
   it('that breaks off is asked for again, and then told', async () => {

@@ -2,9 +2,9 @@
  * Keeps, beside the keys, which database they belong to. So an empty or another database is not taken for a first start: an unmounted
  * volume or a forgotten URL would make a new server, with a new administrator, under the keys that devices trust.
  */
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ModelGuardError, writeWhole } from '@org/model-guard/server-kit';
+import { ModelGuardError, readAtMost, shapes, writeWhole } from '@org/model-guard/server-kit';
 import { z } from 'zod';
 import type { Config } from '../config.js';
 import type { Database } from '../context.js';
@@ -13,13 +13,14 @@ import { databaseFile } from '../database/sqlite/file.js';
 /** Where keys and database are, and whether the operator says that the database is new to the keys. */
 export type KeyedPlaces = Pick<Config, 'keysFolder' | 'secretsFolder' | 'dataFolder' | 'databaseUrl' | 'newDatabase'>;
 
+const MAX_BYTES = 4096;
 const shape = z.union([
   // A first start is under way: no client has seen this server yet.
   z.strictObject({ modelGuardDatabase: z.literal(1), state: z.literal('starting') }),
   z.strictObject({
     modelGuardDatabase: z.literal(1),
     state: z.literal('complete'),
-    server: z.string().regex(/^[0-9a-f]{32}$/),
+    server: shapes.id,
     kind: z.enum(['sqlite', 'postgresql']),
   }),
 ]);
@@ -83,7 +84,7 @@ async function readMarker(keysFolder: string): Promise<Marker | undefined> {
   const file = markerFile(keysFolder);
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = Buffer.from(await readAtMost(file, MAX_BYTES)).toString('utf8');
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new ModelGuardError('IO_FAILED', `Could not read ${file}`, { cause });

@@ -6,7 +6,7 @@ import { challenged, nothing, proven } from './common.js';
 import { MAX_PAGE_ANSWER, route } from './route.js';
 
 /** The largest small part, in base64url, and what comes with it. */
-const MAX_GRANT_ANSWER = 23 * 1024 * 1024;
+const MAX_GRANT_ANSWER = 25 * 1024 * 1024;
 
 export const leases = {
   challengeLease: route({
