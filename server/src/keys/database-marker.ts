@@ -4,7 +4,7 @@
  */
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ModelGuardError, readAtMost, shapes, writeWhole } from '@org/model-guard/server-kit';
+import { isModelGuardError, ModelGuardError, readAtMost, shapes, writeWhole } from '@org/model-guard/server-kit';
 import { z } from 'zod';
 import type { Config } from '../config.js';
 import type { Database } from '../context.js';
@@ -86,7 +86,7 @@ async function readMarker(keysFolder: string): Promise<Marker | undefined> {
   try {
     text = Buffer.from(await readAtMost(file, MAX_BYTES)).toString('utf8');
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isModelGuardError(cause) && cause.code === 'NOT_FOUND') return undefined;
     throw new ModelGuardError('IO_FAILED', `Could not read ${file}`, { cause });
   }
   try {
