@@ -189,7 +189,10 @@ describe('model-guard with a guard server', () => {
     const accept = (told: string) =>
       modelGuard('audit-log', 'accept', at('restored.json'), '--fingerprint', told, ...as('companion'));
     expect(await accept('0000 0000')).toMatchObject({ code: 2, stderr: expect.stringContaining(fingerprint) });
-    expect(await accept(fingerprint)).toMatchObject({ code: 0, stdout: expect.stringContaining('goes on with the restored log') });
+    expect(await accept(fingerprint)).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('goes on with the restored log'),
+    });
   });
 
   it('makes, changes and erases accounts, and changes passwords', async () => {

@@ -66,7 +66,7 @@ export const statements = {
     logId: s.id,
     tokens: z.enum(['EdDSA', 'HS256', 'off']),
   }),
-  jwks: z.object({ kind: z.literal('jwks'), ...common, keys: list(s.webKey, 100) }),
+  jwks: z.object({ kind: z.literal('jwks'), ...common, keys: list(s.webKey, s.MAX_WEB_KEYS) }),
   lease: z.object({
     kind: z.literal('lease'),
     ...common,

@@ -48,7 +48,13 @@ export const page = { cursor: cursor.optional(), limit: countOf(1, MAX_PAGE).def
 export const paged = <Item extends z.ZodType>(item: Item) =>
   z.object({ items: list(item, MAX_PAGE), /** Absent on the last page. */ next: cursor.optional() });
 
-export const statement = z.object({ payload: base64url(64 * 1024), signature, key: verifyingKey });
+const statementOf = (bytes: number) => z.object({ payload: base64url(bytes), signature, key: verifyingKey });
+export const statement = statementOf(64 * 1024);
+/** Keys of tokens: each start of a process adds one for a day, so that a process that fails again and again makes many. */
+export const MAX_WEB_KEYS = 10_000;
+/** Bytes that one of them takes at most in a statement. */
+const WEB_KEY_BYTES = 300;
+export const keysStatement = statementOf(MAX_WEB_KEYS * WEB_KEY_BYTES);
 const auditSeq = z.int().min(0);
 const auditHead = matching(96, /^[0-9a-f]{96}$/, '96 hex digits');
 /** A position of the audit log, as a client saw it. */

@@ -1,5 +1,6 @@
 /** What tokens are signed with: a key pair that lives in this process alone, or a secret that processes share. */
 import { randomBytes } from 'node:crypto';
+import { shapes } from '@org/model-guard/server-kit';
 import { type CryptoKey, errors, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
 import type { Context } from '../context.js';
 import { type SecretPlace, secret } from '../secrets.js';
@@ -104,7 +105,13 @@ export function tokenKeys({ db, now }: Pick<Context, 'db' | 'now'>): TokenSigner
       return find(kid);
     },
     async published() {
-      const rows = await db.selectFrom('token_keys').select('jwk').where('expires', '>', now()).orderBy('expires').execute();
+      const rows = await db
+        .selectFrom('token_keys')
+        .select('jwk')
+        .where('expires', '>', now())
+        .orderBy('expires', 'desc')
+        .limit(shapes.MAX_WEB_KEYS)
+        .execute();
       return rows.map(({ jwk }) => JSON.parse(jwk) as JWK & { kid: string; kty: string });
     },
   };

@@ -8,7 +8,7 @@ const credentials = z.strictObject({ email: s.email, password: s.anyPassword });
 const token = z.object({ token: text(4096), expires: s.seconds, mustChangePassword: z.boolean() });
 
 /** A statement of the most keys, and the same keys beside it. */
-const MAX_KEYS_ANSWER = 256 * 1024;
+const MAX_KEYS_ANSWER = 8 * 1024 * 1024;
 /** Statements of a thousand signing keys. */
 const MAX_SUCCESSION_ANSWER = 1024 * 1024;
 
@@ -44,7 +44,7 @@ export const open = {
     summary: 'Keys of tokens, and the same as a signed statement',
     status: 200,
     maxAnswer: MAX_KEYS_ANSWER,
-    response: z.object({ keys: list(s.webKey, 100), statement: s.statement.optional() }),
+    response: z.object({ keys: list(s.webKey, s.MAX_WEB_KEYS), statement: s.keysStatement.optional() }),
   }),
   token: route({
     method: 'POST',

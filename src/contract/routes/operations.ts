@@ -1,6 +1,6 @@
 /** The server's keys and its audit log. */
 import { z } from 'zod';
-import { list, matching, text } from '../../bounded.js';
+import { countOf, list, matching, text } from '../../bounded.js';
 import * as s from '../shapes.js';
 import { nothing } from './common.js';
 import { MAX_PAGE_ANSWER, route } from './route.js';
@@ -78,7 +78,7 @@ export const operations = {
     summary: 'A signed checkpoint of now',
     /** Both, or neither: the position that the client keeps. */
     query: z.strictObject({
-      seq: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+      seq: countOf(0, Number.MAX_SAFE_INTEGER).optional(),
       head: s.auditPosition.shape.head.optional(),
     }),
     status: 200,
@@ -92,6 +92,6 @@ export const operations = {
     /** The newest position that was lost. */
     body: s.auditPosition,
     status: 200,
-    response: z.object({ statement: s.statement, fingerprint: z.string() }),
+    response: z.object({ statement: s.statement, fingerprint: s.fingerprint }),
   }),
 } as const;
