@@ -1,5 +1,5 @@
 /** What every part of the server is given. */
-import type { DeviceKey, FieldCipher, Role, SigningKey, Statement } from '@org/model-guard/server-kit';
+import type { DeviceKey, FieldCipher, Permission, Role, SigningKey, Statement } from '@org/model-guard/server-kit';
 import type { Kysely, Transaction } from 'kysely';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
@@ -52,10 +52,19 @@ export interface Keyring {
   discard(key: string): Promise<void>;
 }
 
+/** What a request was let in by. It may end before the request does, so a change reads it again (`accounts/rights.ts`). */
+export interface Rights {
+  /** Of the account when its token was made; undefined where authentication is off. */
+  readonly epoch: number | undefined;
+  /** What the route demands. */
+  readonly access: Permission;
+}
 /** Who asks. */
 export interface Caller {
   /** Absent before log-in. */
   readonly account?: { readonly id: string; readonly subject: string; readonly role: Role } | undefined;
+  /** Absent where no account is needed: before log-in, and of the server itself. */
+  readonly rights?: Rights | undefined;
   /** The network address, anonymised as the policy says. */
   readonly address: string;
   readonly request: string;
@@ -79,8 +88,12 @@ export interface AuditEntry {
 
 /** Where events go: in the transaction of what they tell about, so that neither is without the other. */
 export interface AuditLog {
+  /**
+   * What succeeds counts only while the caller still may: the rights are read again here, in the transaction.
+   * @throws NOT_AUTHENTICATED, NOT_AUTHORISED
+   */
   append(transaction: Transaction<Schema>, entry: AuditEntry): Promise<void>;
-  /** In a transaction of its own: reads and refusals. */
+  /** {@link append} in a transaction of its own: reads and refusals. */
   record(entry: AuditEntry): Promise<void>;
 }
 

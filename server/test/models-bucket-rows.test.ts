@@ -1,6 +1,6 @@
 /** What the database says of parts in a bucket: how many an account sends at once, and who removes what nobody names. */
-import { ModelGuardError } from '@org/model-guard/server-kit';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { ModelGuardError, type Role } from '@org/model-guard/server-kit';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Member } from '../src/context.js';
 import { startModels } from '../src/models/collecting.js';
 import type { Bucket, OpenUpload } from '../src/models/s3/bucket.js';
@@ -21,7 +21,9 @@ class EmptyBucket {
   before: (object: string) => Promise<void> | void = () => undefined;
   #count = 0;
 
-  async size(): Promise<undefined> {}
+  async size(): Promise<number | undefined> {
+    return undefined;
+  }
   async create(): Promise<string> {
     this.#count += 1;
     return `upload ${this.#count}`;
@@ -108,6 +110,68 @@ describe('an account', () => {
     for (let number = 0; number < 60; number++) await begin('operator', number);
     const asked = await Promise.allSettled(Array.from({ length: 12 }, (_, n) => begin('operator', 60 + n)));
     expect(asked.filter(({ status }) => status === 'fulfilled')).toHaveLength(4);
+  });
+});
+
+describe('an account that loses its rights while the bucket answers', () => {
+  const letIn = (role: 'operator' | 'validator'): Member => ({
+    account: { ...server.accounts[role], role },
+    rights: { epoch: 0, access: 'models.publish' },
+    address: '',
+    request: '',
+  });
+  const set = (role: 'operator' | 'validator', values: { disabled?: number; role?: Role }) =>
+    server.context.db.updateTable('users').set(values).where('id', '=', server.accounts[role].id).execute();
+  /** Until the test ends. */
+  const lose = async (role: 'operator' | 'validator', values: { disabled?: number; role?: Role }) => {
+    await set(role, values);
+    onTestFinished(async () => {
+      await set(role, { disabled: 0, role });
+    });
+  };
+
+  it('begins no upload', async () => {
+    bucket.size = async () => {
+      await lose('operator', { disabled: 1 });
+      return undefined;
+    };
+    const beginning = parts().begin(letIn('operator'), ref, partOf(1), 5 * MIB);
+    await expect(beginning).rejects.toMatchObject({ code: 'NOT_AUTHENTICATED' });
+    expect(await states()).toEqual([]);
+  });
+
+  it('completes none, its own or as one who decided', async () => {
+    for (const [role, values, code] of [
+      ['operator', { disabled: 1 }, 'NOT_AUTHENTICATED'],
+      // What is left of a validator goes on with its own uploads alone.
+      ['validator', { role: 'operator' }, 'NOT_AUTHORISED'],
+    ] as const) {
+      const begun = await begin('operator', 1);
+      const whole = Object.assign(new EmptyBucket(), {
+        pieces: async () => [{ number: 1, size: 5 * MIB }],
+        complete: async () => {
+          await lose(role, values);
+          return true;
+        },
+      });
+      const replica = new S3Parts(server.context, whole as unknown as Bucket, 5 * MIB);
+      const record = vi.fn();
+      const upload = begun.kind === 'pieces' ? begun.upload : '';
+      await expect(replica.complete(letIn(role), upload, record)).rejects.toMatchObject({ code });
+      expect(await states()).toEqual([{ part: partOf(1), state: 'open' }]);
+      expect(record).not.toHaveBeenCalled();
+      await set(role, { disabled: 0, role });
+    }
+  });
+
+  it('is given no addresses, and gives nothing up', async () => {
+    const begun = await begin('operator', 1);
+    const upload = begun.kind === 'pieces' ? begun.upload : '';
+    await lose('operator', { disabled: 1 });
+    await expect(parts().pieceUrls(letIn('operator'), upload, [1])).rejects.toMatchObject({ code: 'NOT_AUTHENTICATED' });
+    const giving = parts().abort(letIn('operator'), upload, async () => undefined);
+    await expect(giving).rejects.toMatchObject({ code: 'NOT_AUTHENTICATED' });
+    expect(await states()).toEqual([{ part: partOf(1), state: 'open' }]);
   });
 });
 

@@ -37,10 +37,11 @@ export async function changePassword(
     },
   };
   await check(claim, async (trx, { id, token_epoch }, attempt) => {
+    // First: the change ends the token that it was asked for with.
+    await context.audit.append(trx, { action, outcome: 'success', resource: `account:${id}`, caller });
     await forgetOtherNetworks(trx, attempt);
     const values = { password, must_change_password: 0, token_epoch: token_epoch + 1 };
     await trx.updateTable('users').set(values).where('id', '=', id).execute();
-    await context.audit.append(trx, { action, outcome: 'success', resource: `account:${id}`, caller });
   });
   await afterCommit(() => removeFirstPassword(context));
 }

@@ -9,6 +9,7 @@ import type { Schema } from '../database/schema.js';
 import { forgetAttempts } from './admission.js';
 import { checkPassword, hashPassword } from './passwords.js';
 import { type Account, accountOf, openProfile, type Profile, sealProfile, type UserRow, users } from './profiles.js';
+import { confirmRights } from './rights.js';
 
 const newId = (): string => randomBytes(16).toString('hex');
 type NewUser = RouteInput<'createUser'>['body'];
@@ -94,6 +95,8 @@ async function update(context: Context, caller: Member, id: string, changes: Cha
   }
   const password = changes.password === undefined ? undefined : await hashPassword(changes.password);
   const row = await context.db.transaction().execute(async (trx) => {
+    // First: it may be the caller's own account.
+    await confirmRights(trx, caller);
     const now = await findUser(trx, id);
     const { name, address, ...profile } = openProfile(context, now);
     const changed = { ...profile, name: changes.name ?? name, address: changes.address ?? address };

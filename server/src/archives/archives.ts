@@ -15,7 +15,7 @@ import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
 import { type Page, type PageQuery, pageOf } from '../database/paging.js';
 import type { ArchiveTable } from '../database/schema.js';
-import { type ProvenRequest, withProvenDevice } from '../devices/proven.js';
+import { demandDevice, type ProvenRequest, withProvenDevice } from '../devices/proven.js';
 import { acceptedKeys, findKey, storeWrapped } from '../keys/wrapping.js';
 import { entitling, notEntitled } from '../leases/entitlements.js';
 import { WrongField } from '../wrong-field.js';
@@ -130,11 +130,15 @@ export async function unlockArchive(
   request: ProvenRequest & { readonly name: string },
 ): Promise<RouteAnswer<'unlockArchive'>> {
   const entry = { action: 'archives.unlock', resource: resource(name), caller: member };
+  const wanted = { kind: 'archive', name, account: member.account.id, device: request.device } as const;
+  const demandEntitled = async (connection: Connection): Promise<void> => {
+    const found = await entitling(connection, { ...wanted, now: context.now() }).executeTakeFirst();
+    if (!found) throw notEntitled('archive', name);
+  };
   const { row, device } = await withProvenDevice(context, entry, request, async (trx, { id, public_key }) => {
     // What was signed for one archive is not good for another one.
     if (request.name !== name) throw new WrongField('name', 'is not that of the archive in the address');
-    const wanted = { kind: 'archive', name, account: member.account.id, device: id, now: context.now() } as const;
-    if (!(await entitling(trx, wanted).executeTakeFirst())) throw notEntitled('archive', name);
+    await demandEntitled(trx);
     const found = await trx.selectFrom('archives').selectAll().where('name', '=', name).executeTakeFirst();
     if (!found) throw noArchive(name);
     await context.audit.append(trx, { ...entry, outcome: 'success', detail: `device ${id}` });
@@ -142,6 +146,13 @@ export async function unlockArchive(
   });
   const fragment = await sealedTo(context, row, device, request.challenge);
   const checkpoint = await latestCheckpoint(context);
+  // Sealing took a while: it is answered only while it would still be allowed.
+  await recordingRefusals(context, entry, async () => {
+    await demandDevice(context.db, member, request.device);
+    await demandEntitled(context.db);
+    const still = await described(context.db).where('name', '=', name).where('sha256', '=', row.sha256).executeTakeFirst();
+    if (!still) throw noArchive(name);
+  });
   const { checkpoint: seen } = request;
   const history = seen && stateHistory(context, (await context.keys.newest(context.db)).key, seen);
   return { fragment: encode(fragment), archive: archiveOf(row), ...(checkpoint && { checkpoint }), ...(history && { history }) };

@@ -1,6 +1,7 @@
 /** Where events are appended: each in the transaction of what it tells about (docs/server-protocol.md, section 6). */
 import { chainHead, EMPTY_HEAD } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
+import { confirmRights } from '../accounts/rights.js';
 import type { AuditEntry, AuditLog, Connection, Context } from '../context.js';
 import type { Schema } from '../database/schema.js';
 import { sealEvent } from './boxes.js';
@@ -18,6 +19,8 @@ export async function lastEvent(connection: Connection): Promise<{ readonly seq:
 /** The log of a server. Transactions are written one after the other, so that every event follows the one before it. */
 export function createAuditLog({ db, keys, logId, now }: Pick<Context, 'db' | 'keys' | 'logId' | 'now' | 'config'>): AuditLog {
   async function append(trx: Transaction<Schema>, entry: AuditEntry): Promise<void> {
+    // A refusal is written down whatever became of the caller.
+    if (entry.outcome === 'success') await confirmRights(trx, entry.caller);
     const last = await lastEvent(trx);
     const seq = last.seq + 1;
     const time = now();

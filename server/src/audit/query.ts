@@ -1,7 +1,8 @@
 /** Questions to the log, answered newest first and in pages; and the log as a whole, as it is stored. */
 import { setImmediate } from 'node:timers/promises';
 import { EMPTY_HEAD, exportHeader, ModelGuardError, type RouteInput } from '@org/model-guard/server-kit';
-import type { Context, Database, Member } from '../context.js';
+import { readRights } from '../accounts/rights.js';
+import type { Caller, Context, Database, Member } from '../context.js';
 import { type Page, type PageQuery, pageOf, splitCursor } from '../database/paging.js';
 import { lastEvent } from './log.js';
 import { type AuditEvent, readEvents } from './reading.js';
@@ -149,11 +150,15 @@ export async function eventsOf(
   }
 }
 
-/** The export, up to the event that is the last one when it begins. Batches are read one by one: others write meanwhile. */
-export async function* exportLines(context: Context): AsyncGenerator<Buffer> {
+/**
+ * The export, up to the event that is the last one when it begins. Batches are read one by one: others write meanwhile. It breaks off
+ * where the rights of the caller end: a slow reader would outlive them by hours.
+ */
+export async function* exportLines(context: Context, caller: Caller): AsyncGenerator<Buffer> {
   const { seq: end } = await lastEvent(context.db);
   yield Buffer.from(`${exportHeader(context.logId, 1, EMPTY_HEAD)}\n`);
   for (let after = 0; after < end; after += BATCH) {
+    await readRights(context.db, caller);
     const rows = await context.db
       .selectFrom('audit')
       .select('bytes')

@@ -4,6 +4,7 @@ import type { AuditEntry, Context } from '../context.js';
 
 /** Somebody may not; everything else that fails is a mistake or a state in the way. */
 const DENIALS: ReadonlySet<ModelGuardErrorCode> = new Set([
+  'NOT_AUTHENTICATED',
   'NOT_AUTHORISED',
   'NOT_FOUND',
   'PROOF_INVALID',

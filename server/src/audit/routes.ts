@@ -35,7 +35,7 @@ export function registerAudit(app: FastifyInstance, context: Context): void {
         .type('application/jsonl; charset=utf-8')
         .header('content-disposition', 'attachment; filename="audit.jsonl"')
         // HEAD asks whether, not what.
-        .send(Readable.from(request.method === 'HEAD' ? [] : exportLines(context), { objectMode: false }))
+        .send(Readable.from(request.method === 'HEAD' ? [] : exportLines(context, caller), { objectMode: false }))
     );
   });
 

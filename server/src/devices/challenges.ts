@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { encode, ModelGuardError } from '@org/model-guard/server-kit';
 import type { DeleteResult } from 'kysely';
-import type { Connection, Context } from '../context.js';
+import { confirmRights } from '../accounts/rights.js';
+import type { Connection, Context, Member } from '../context.js';
 import type { ChallengeTable } from '../database/schema.js';
 
 const LIVES_SECONDS = 60;
@@ -11,15 +12,20 @@ const SKEW_SECONDS = 120;
 
 export const newChallenge = (): string => encode(randomBytes(32));
 
-/** Remembers a challenge; one statement, outside of any transaction: it does not wait for those who write. */
+/**
+ * Remembers a challenge for the caller, outside of any transaction: it does not wait for those who write. By itself it allows nothing: the
+ * transaction that spends it reads the rights again.
+ */
 export async function keepChallenge(
   { db, now }: Pick<Context, 'db' | 'now'>,
-  challenge: Omit<ChallengeTable, 'expires'>,
+  member: Member,
+  challenge: Omit<ChallengeTable, 'account' | 'expires'>,
 ): Promise<{ expires: number }> {
+  const { account } = await confirmRights(db, member);
   const expires = now() + LIVES_SECONDS;
   await db
     .insertInto('challenges')
-    .values({ ...challenge, expires })
+    .values({ ...challenge, account: account.id, expires })
     .execute();
   return { expires };
 }

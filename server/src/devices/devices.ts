@@ -1,6 +1,7 @@
 /** Looking at devices, and deciding about them. */
 import { fingerprintOf, ModelGuardError, permits, type RouteInput } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
+import { confirmRights } from '../accounts/rights.js';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
 import { datedCursor, datedStart, type Page, pageOf } from '../database/paging.js';
@@ -90,10 +91,11 @@ async function deciding(
   const entry = { action, resource: resource(id), caller: member };
   return await recordingRefusals(context, entry, () =>
     context.db.transaction().execute(async (trx) => {
-      const row = await find(trx, member, id);
+      const deciding = await confirmRights(trx, member);
+      const row = await find(trx, deciding, id);
       await change(trx, row);
       await context.audit.append(trx, { ...entry, outcome: 'success', subject: row.subject ?? undefined });
-      return deviceOf(context, await find(trx, member, id));
+      return deviceOf(context, await find(trx, deciding, id));
     }),
   );
 }

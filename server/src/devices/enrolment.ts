@@ -17,19 +17,14 @@ import { boxName, type Device, deviceOf, namedDevices } from './names.js';
 /** A challenge, and a nonce that only the holder of the X25519 key can open. */
 export async function beginEnrolment(
   context: Context,
-  { account }: Member,
+  member: Member,
   publicKey: string,
 ): Promise<RouteAnswer<'challengeDevice'>> {
   const { serverId } = context;
   deviceIdOf(publicKey);
   const challenge = newChallenge();
   const { nonce, sealed } = nonceFor(publicKey, serverId, challenge);
-  const { expires } = await keepChallenge(context, {
-    challenge,
-    purpose: 'enrolment',
-    account: account.id,
-    nonce: Buffer.from(nonce),
-  });
+  const { expires } = await keepChallenge(context, member, { challenge, purpose: 'enrolment', nonce: Buffer.from(nonce) });
   return { challenge, expires, nonce: sealed, serverId };
 }
 

@@ -1,6 +1,7 @@
 /** Requests that a device proves with a challenge (docs/server-protocol.md, sections 2, 4 and 5). */
 import { isModelGuardError, leaseProofHolds, ModelGuardError, type RouteAnswer } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
+import { confirmRights } from '../accounts/rights.js';
 import { type Position, refuseUnknown } from '../audit/history.js';
 import { outcomeOf } from '../audit/refused.js';
 import type { AuditEntry, Connection, Context, Member } from '../context.js';
@@ -9,9 +10,9 @@ import { keepChallenge, newChallenge, spendChallenge, unproven } from './challen
 import { noDevice } from './devices.js';
 
 /** Begins a lease or an unlock. */
-export async function beginProof(context: Context, { account }: Member): Promise<RouteAnswer<'challengeLease'>> {
+export async function beginProof(context: Context, member: Member): Promise<RouteAnswer<'challengeLease'>> {
   const challenge = newChallenge();
-  const { expires } = await keepChallenge(context, { challenge, purpose: 'lease-request', account: account.id, nonce: null });
+  const { expires } = await keepChallenge(context, member, { challenge, purpose: 'lease-request', nonce: null });
   return { challenge, expires };
 }
 
@@ -27,10 +28,10 @@ export interface ProvenRequest {
 }
 
 /**
- * One transaction: consumes the challenge, checks the device, and lets `grant` decide. A refusal is written down instead, consumes
- * the challenge too, and is thrown; so `grant` refuses before it changes anything. On success it writes its own event.
- * @throws NOT_FOUND if the device is not the caller's · PROOF_INVALID · DEVICE_NOT_APPROVED, DEVICE_REVOKED ·
- * AUDIT_LOG_ROLLED_BACK · what `grant` throws
+ * One transaction: consumes the challenge, checks the caller's rights and the device, and lets `grant` decide. A refusal is written down
+ * instead, consumes the challenge too, and is thrown; so `grant` refuses before it changes anything. On success it writes its own event.
+ * @throws NOT_AUTHENTICATED, NOT_AUTHORISED once the caller's rights have ended · NOT_FOUND if the device is not the caller's ·
+ * PROOF_INVALID · DEVICE_NOT_APPROVED, DEVICE_REVOKED · AUDIT_LOG_ROLLED_BACK · what `grant` throws
  */
 export async function withProvenDevice<Granted>(
   context: Context,
@@ -46,6 +47,7 @@ export async function withProvenDevice<Granted>(
     const { challenge } = request;
     const spent = await spendChallenge(trx, { challenge, purpose: 'lease-request', account }, now());
     try {
+      await confirmRights(trx, entry.caller);
       const device = await ownDevice(trx, request.device, account);
       if (!device) throw noDevice();
       if (!spent || !signed) throw unproven();
@@ -60,6 +62,17 @@ export async function withProvenDevice<Granted>(
   });
   if (outcome.refused) throw outcome.refused;
   return outcome.granted;
+}
+
+/**
+ * Before what was granted is answered: wrapping and signing took a while, and what has ended meanwhile opens nothing any more.
+ * @throws NOT_AUTHENTICATED, NOT_AUTHORISED, NOT_FOUND, DEVICE_NOT_APPROVED, DEVICE_REVOKED
+ */
+export async function demandDevice(connection: Connection, caller: Member, id: string): Promise<void> {
+  await confirmRights(connection, caller);
+  const device = await ownDevice(connection, id, caller.account.id);
+  if (!device) throw noDevice();
+  refuseUnapproved(device);
 }
 
 const ownDevice = (connection: Connection, id: string, account: string): Promise<DeviceTable | undefined> =>

@@ -1,10 +1,12 @@
 /** Who may use which route: decided here, for every route, by the contract alone. */
-import { ModelGuardError, permits, type RouteName } from '@org/model-guard/server-kit';
+import { isModelGuardError, ModelGuardError, type RouteName } from '@org/model-guard/server-kit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { type Account, demandAccess, findAccount, readRights, tokenRefused } from '../accounts/rights.js';
 import type { Tokens } from '../accounts/tokens.js';
-import type { Context } from '../context.js';
+import type { Context, Rights } from '../context.js';
 import { networkOf } from './addresses.js';
 import { DOCS } from './docs.js';
+import { isImplemented, isReading } from './implement.js';
 import { definitions } from './shapes.js';
 import { Throttle } from './throttle.js';
 
@@ -14,12 +16,17 @@ const MINUTE = 60;
 const BEARER = /^Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*)$/i;
 const LONGEST_TOKEN = 4096;
 
-/** Refuses to start with a route that is not in the contract. */
+/**
+ * Refuses to start with a route that is not in the contract, and with one that changes something and was not registered by `implement`:
+ * its caller's rights would not be read again.
+ */
 export function demandContract(app: FastifyInstance): void {
-  app.addHook('onRoute', ({ method, url, config }) => {
-    if (config?.contract !== undefined && Object.hasOwn(definitions, config.contract)) return;
+  app.addHook('onRoute', ({ method, url, config, handler }) => {
     if (isDocs(url) || (method === 'OPTIONS' && url === '*')) return;
-    throw new TypeError(`The route ${method} ${url} declares no access: it is not in the contract`);
+    if (config?.contract === undefined || !Object.hasOwn(definitions, config.contract))
+      throw new TypeError(`The route ${method} ${url} declares no access: it is not in the contract`);
+    if (![method].flat().every(isReading) && !isImplemented(handler))
+      throw new TypeError(`The route ${method} ${url} changes something, and nothing reads its caller's rights again`);
   });
 }
 
@@ -29,6 +36,16 @@ const isDocs = (url: string): boolean => url === DOCS || url.startsWith(`${DOCS}
 export function registerAuthorisation(app: FastifyInstance, context: Context, tokens: Tokens): void {
   const authenticate = context.config.authentication ? bearer(context, tokens) : developer(context);
 
+  const recorded = async (request: FastifyRequest, contract: RouteName, check: () => Promise<unknown>): Promise<void> => {
+    try {
+      await check();
+    } catch (error) {
+      const entry = { action: 'authz.denied', outcome: 'denied', resource: `route:${contract}`, caller: request.caller } as const;
+      if (isModelGuardError(error)) await context.audit.record(entry);
+      throw error;
+    }
+  };
+
   app.addHook('onRequest', async (request) => {
     const { contract } = request.routeOptions.config;
     // Unknown routes, documentation, preflights: nothing there to protect.
@@ -36,28 +53,23 @@ export function registerAuthorisation(app: FastifyInstance, context: Context, to
     const { access } = definitions[contract];
     // The room of a signed URL checks the signature.
     if (access === 'open' || access === 'signed-url') return;
-    const account = await authenticate(request, contract);
-    request.caller = { ...request.caller, account };
-    const stale = account.mustChange && access !== 'account.self';
-    if (!stale && permits(account.role, access)) return;
-    const resource = `route:${contract}`;
-    await context.audit.record({ action: 'authz.denied', outcome: 'denied', resource, caller: request.caller });
-    throw stale
-      ? new ModelGuardError(
-          'NOT_AUTHORISED',
-          'The password must be changed first (`model-guard password`, POST /account/password)',
-        )
-      : new ModelGuardError('NOT_AUTHORISED', `The role ${account.role} does not have the permission ${access}`);
+    const { epoch, ...account } = await authenticate(request, contract);
+    const { id, subject, role } = account;
+    request.caller = { ...request.caller, account: { id, subject, role }, rights: { epoch, access } };
+    await recorded(request, contract, async () => demandAccess(account, access));
+  });
+
+  // Bodies may be long in coming. A change is not even begun for an account that was let in and has lost its rights since.
+  app.addHook('preHandler', async (request) => {
+    const { contract } = request.routeOptions.config;
+    if (contract === undefined || isReading(request.method)) return;
+    await recorded(request, contract, () => readRights(context.db, request.caller));
   });
 }
 
-interface Account {
-  readonly id: string;
-  readonly subject: string;
-  readonly role: NonNullable<FastifyRequest['caller']['account']>['role'];
-  readonly mustChange: boolean;
-}
-type Authenticate = (request: FastifyRequest, contract: RouteName) => Promise<Account>;
+/** An account that was let in, and the epoch of its token. */
+type LetIn = Account & Pick<Rights, 'epoch'>;
+type Authenticate = (request: FastifyRequest, contract: RouteName) => Promise<LetIn>;
 
 /** By token. What the token says of the role does not count: the database does, at this moment. */
 function bearer({ db, audit, now }: Context, tokens: Tokens): Authenticate {
@@ -68,7 +80,7 @@ function bearer({ db, audit, now }: Context, tokens: Tokens): Authenticate {
     const more = suppressed > 0 ? `, and ${suppressed} more from this address in the last minute` : '';
     const entry = { action: 'auth.token', outcome: 'failure', resource: `route:${contract}`, caller } as const;
     if (allowed) await audit.record({ ...entry, detail: `${why}${more}` });
-    throw new ModelGuardError('NOT_AUTHENTICATED', 'The token is not valid', { advice: 'Log in again.' });
+    throw tokenRefused();
   };
 
   return async (request, contract) => {
@@ -77,19 +89,12 @@ function bearer({ db, audit, now }: Context, tokens: Tokens): Authenticate {
       throw new ModelGuardError('NOT_AUTHENTICATED', 'This needs a token', { advice: 'POST /auth/token gives one.' });
     const token = authorization.length <= LONGEST_TOKEN ? BEARER.exec(authorization)?.[1] : undefined;
     if (token === undefined) return refuse(request, contract, 'not a bearer token');
-    const claims = await tokens.verify(token).catch((error: unknown) => {
+    const { account: id, epoch } = await tokens.verify(token).catch((error: unknown) => {
       if (!(error instanceof ModelGuardError)) throw error;
       return refuse(request, contract, reasonOf(error));
     });
-    const user = await db
-      .selectFrom('users')
-      .select(['id', 'subject', 'role', 'disabled', 'must_change_password', 'token_epoch'])
-      .where('id', '=', claims.account)
-      .executeTakeFirst();
-    if (!user) return refuse(request, contract, 'its account does not exist');
-    if (user.disabled === 1) return refuse(request, contract, 'its account is disabled');
-    if (user.token_epoch !== claims.epoch) return refuse(request, contract, 'the password was changed since');
-    return { id: user.id, subject: user.subject, role: user.role, mustChange: user.must_change_password === 1 };
+    const found = await findAccount(db, id, epoch);
+    return found.refused === undefined ? { ...found.account, epoch } : refuse(request, contract, found.refused);
   };
 }
 
@@ -108,5 +113,5 @@ const developer =
       .where('disabled', '=', 0)
       .orderBy('created')
       .executeTakeFirstOrThrow();
-    return { ...admin, mustChange: false };
+    return { ...admin, mustChange: false, epoch: undefined };
   };

@@ -8,6 +8,7 @@ import {
   routes,
 } from '@org/model-guard/server-kit';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import { areConfirmed } from '../accounts/rights.js';
 import type { Caller } from '../context.js';
 import * as shapes from './shapes.js';
 
@@ -37,24 +38,37 @@ type Answer<Name extends RouteName> = RouteAnswer<Name> extends undefined ? unkn
 /** Answers one route. Streams and text are sent through `reply`. */
 export type Handler<Name extends RouteName> = (input: RouteInput<Name> & Exchange) => Promise<Answer<Name>>;
 
-/** Registers `name` with its method, path, limits and shapes. */
+/** Handlers that {@link implement} made. */
+const implemented = new WeakSet<object>();
+export const isImplemented = (handler: object): boolean => implemented.has(handler);
+/** Whether requests of this method change nothing. */
+export const isReading = (method: string): boolean => method === 'GET' || method === 'HEAD';
+
+/**
+ * Registers `name` with its method, path, limits and shapes. A change by an account fails unless its rights were read again on the way:
+ * where the audit log writes it down, or by `confirmRights`.
+ */
 export function implement<Name extends RouteName>(app: FastifyInstance, name: Name, handler: Handler<Name>): void {
   const definition: (typeof shapes.definitions)[RouteName] = routes[name];
-  const options: RouteOptions = {
+  const accounts = definition.access !== 'open' && definition.access !== 'signed-url';
+  const options = {
     method: definition.method,
     url: definition.path,
     schema: shapes.schemaOf(name),
     config: { contract: name },
     ...(definition.maxBody !== undefined && { bodyLimit: definition.maxBody }),
-    handler: async (request, reply) => {
+    handler: async (request: FastifyRequest, reply: FastifyReply) => {
       const { params, query, body, caller, rawBody } = request;
       const proof = definition.proof ? contractShapes.signature.parse(request.headers[PROOF_HEADER]) : '';
       const input = { params, query, body, caller, raw: rawBody, proof, request, reply };
       const answer = await handler(input as unknown as RouteInput<Name> & Exchange);
+      if (accounts && !isReading(definition.method) && !areConfirmed(caller))
+        throw new TypeError(`${name} changed something without reading the rights of its caller again`);
       if (reply.sent) return reply;
       reply.code(definition.status);
       return definition.status === 204 ? reply.send() : answer;
     },
-  };
+  } satisfies RouteOptions;
+  implemented.add(options.handler);
   app.route(options);
 }

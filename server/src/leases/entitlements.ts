@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { ModelGuardError, type RouteAnswer, type RouteInput } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
 import { recordingRefusals } from '../audit/refused.js';
-import type { Context, Member } from '../context.js';
+import type { Connection, Context, Member } from '../context.js';
 import { datedCursor, datedStart, type Page, pageOf } from '../database/paging.js';
 import type { EntitlementTable, Schema } from '../database/schema.js';
 import { WrongField } from '../wrong-field.js';
@@ -121,10 +121,10 @@ async function requireDevice(trx: Transaction<Schema>, device: string, account: 
 
 /** What entitles this device of this account now; those for the device alone come first. */
 export const entitling = (
-  trx: Transaction<Schema>,
+  connection: Connection,
   { kind, name, account, device, now }: Pick<EntitlementTable, 'kind' | 'name' | 'account'> & { device: string; now: number },
 ) =>
-  trx
+  connection
     .selectFrom('entitlements')
     .selectAll()
     .where('account', '=', account)

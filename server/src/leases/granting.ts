@@ -14,7 +14,7 @@ import { latestCheckpoint } from '../audit/checkpoints.js';
 import { type Position, stateHistory } from '../audit/history.js';
 import type { Connection, Context, Member } from '../context.js';
 import type { EntitlementTable, LeaseTable, Schema, VersionTable } from '../database/schema.js';
-import { type ProvenRequest, withProvenDevice } from '../devices/proven.js';
+import { demandDevice, type ProvenRequest, withProvenDevice } from '../devices/proven.js';
 import { findKey } from '../keys/wrapping.js';
 import { treeOf } from '../models/parts.js';
 import { publishersOf } from '../models/publishers.js';
@@ -65,7 +65,9 @@ export class Leasing {
       (trx, { public_key }) => this.#seat(trx, member, asked, public_key),
     );
     try {
-      return await this.#grant(seat, checkpoint);
+      const grant = await this.#grant(seat, checkpoint);
+      await this.#demandStanding(member, seat);
+      return grant;
     } catch (error) {
       await this.#giveBack(member, seat);
       throw error;
@@ -81,9 +83,7 @@ export class Leasing {
     if (entitlements.length === 0) throw notEntitled('model', name);
     const version = await releasedVersion(trx, asked);
     refuseOlder(version, asked.atLeast);
-    const publishers = await publishersOf(trx, name);
-    if (!publishers.includes(version.publisher))
-      throw new ModelGuardError('SIGNATURE_INVALID', `The key that signed ${name}@${version.version} is not registered any more`);
+    const publishers = await demandPublisher(trx, version);
     const entitlement = chooseSeat(entitlements);
 
     const lease: LeaseTable = {
@@ -171,6 +171,30 @@ export class Leasing {
     throw new ModelGuardError('INTERNAL', 'No key of this server opens the small part');
   }
 
+  /**
+   * Signing took a while: a lease is answered only while it would still be granted. Without its own row it stands by one that superseded
+   * it on the same seat.
+   * @throws what {@link demandDevice} throws · NOT_AUTHORISED, NOT_RELEASED, SIGNATURE_INVALID
+   */
+  async #demandStanding(member: Member, { lease, version }: Seat): Promise<void> {
+    const { db } = this.#context;
+    await demandDevice(db, member, lease.device);
+    const { entitlement, device, name } = lease;
+    const held = await db
+      .selectFrom('leases')
+      .select('id')
+      .where('entitlement', '=', entitlement)
+      .where('device', '=', device)
+      .where('name', '=', name)
+      .where('revoked', '=', 0)
+      .limit(1)
+      .executeTakeFirst();
+    if (!held) throw notEntitled('model', name);
+    const { state } = await wrappingOf(db, version);
+    if (state !== 'released') throw notReleased(version, state);
+    await demandPublisher(db, version);
+  }
+
   async #giveBack(member: Member, { lease, version, superseded }: Seat): Promise<void> {
     const { db, audit } = this.#context;
     await db.transaction().execute(async (trx) => {
@@ -200,7 +224,7 @@ async function releasedVersion(trx: Transaction<Schema>, { name, version }: Aske
   }
   const row = await rows.where('version', '=', version).executeTakeFirst();
   if (!row) throw new ModelGuardError('NOT_FOUND', `${name}@${version} is not published here`);
-  if (row.state !== 'released') throw new ModelGuardError('NOT_RELEASED', `${name}@${version} is ${row.state}`);
+  if (row.state !== 'released') throw notReleased(row, row.state);
   return row;
 }
 
@@ -210,11 +234,21 @@ function refuseOlder({ name, version, ordinal }: VersionTable, atLeast = 0): voi
   throw new ModelGuardError('ROLLBACK_REFUSED', `${name}@${version} is older than a version that this device has had`);
 }
 
+const notReleased = ({ name, version }: VersionTable, state: VersionTable['state']): ModelGuardError =>
+  new ModelGuardError('NOT_RELEASED', `${name}@${version} is ${state}`);
+
+/** The publishers of a model; one of them signed this version. @throws SIGNATURE_INVALID */
+async function demandPublisher(connection: Connection, { name, version, publisher }: VersionTable): Promise<readonly string[]> {
+  const publishers = await publishersOf(connection, name);
+  if (publishers.includes(publisher)) return publishers;
+  throw new ModelGuardError('SIGNATURE_INVALID', `The key that signed ${name}@${version} is not registered any more`);
+}
+
 /** @throws NOT_RELEASED if the version was replaced meanwhile */
 async function wrappingOf(connection: Connection, { name, version, payload_id }: VersionTable) {
   const row = await connection
     .selectFrom('versions')
-    .select(['small', 'wrapped_to'])
+    .select(['state', 'small', 'wrapped_to'])
     .where('name', '=', name)
     .where('version', '=', version)
     .where('payload_id', '=', payload_id)

@@ -11,6 +11,7 @@ import {
   verify,
 } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
+import { confirmRights } from '../accounts/rights.js';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
 import type { Schema, VersionTable } from '../database/schema.js';
@@ -107,17 +108,19 @@ export class Publishing {
     overwrite: boolean,
   ): Promise<Version> {
     const context = this.#context;
-    const released = permits(member.account.role, 'models.decide');
     return await storeWrapped(
       context,
       async (to) => rewrapForServer({ small, ref, publishers, keys: await acceptedKeys(context), to }),
       async (trx, wrapped, wrappedTo) => {
+        // The role of now decides, not the one that the upload began with.
+        const publishing = await confirmRights(trx, member);
+        const released = permits(publishing.account.role, 'models.decide');
         if (!(await publishersOf(trx, ref.name)).includes(publisher))
           throw new ModelGuardError(
             'SIGNATURE_INVALID',
             `The key that signed ${ref.name}@${ref.version} is not registered any more`,
           );
-        const replaced = await refuseTaken(trx, member, ref, overwrite);
+        const replaced = await refuseTaken(trx, publishing, ref, overwrite);
         if (replaced) await remove(trx, replaced);
         const now = context.now();
         await trx
@@ -135,12 +138,12 @@ export class Publishing {
             big_name: described.bigName,
             big_size: described.bigSize,
             publisher,
-            published_by: member.account.id,
+            published_by: publishing.account.id,
             created: now,
             decided: released ? now : null,
           })
           .execute();
-        const event = { outcome: 'success', resource: resourceOf(ref), caller: member } as const;
+        const event = { outcome: 'success', resource: resourceOf(ref), caller: publishing } as const;
         const detail = replaced ? `in place of payload ${replaced.payload_id}` : undefined;
         await context.audit.append(trx, { ...event, action: 'models.publish', detail });
         if (released) await context.audit.append(trx, { ...event, action: 'models.release' });

@@ -7,14 +7,22 @@ import type { StoredFile } from './local-parts.js';
 import type { Upload } from './parts.js';
 import { wantedBytes } from './range.js';
 
-/** The body of a request as a part that is to be stored. INVALID_ARGUMENT unless it says how long it is. */
-export function uploadOf({ headers, body }: FastifyRequest): Upload {
+/**
+ * The body of a request as a part that is to be stored; where `confirm` fails after the last byte, it is not.
+ * @throws INVALID_ARGUMENT unless it says how long it is
+ */
+export function uploadOf({ headers, body }: FastifyRequest, confirm: () => Promise<unknown>): Upload {
   const length = headers['content-length'];
   if (length === undefined)
     throw new ModelGuardError('INVALID_ARGUMENT', 'The request has no Content-Length', {
       advice: 'Say how many bytes follow: a part is stored whole or not at all.',
     });
-  return { size: Number(length), bytes: body as AsyncIterable<Uint8Array> };
+  return { size: Number(length), bytes: confirmed(body as AsyncIterable<Uint8Array>, confirm) };
+}
+
+async function* confirmed(bytes: AsyncIterable<Uint8Array>, confirm: () => Promise<unknown>): AsyncGenerator<Uint8Array> {
+  yield* bytes;
+  await confirm();
 }
 
 /** Answers with a part, which never changes: its name is its entity tag. */

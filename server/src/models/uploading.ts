@@ -1,5 +1,6 @@
 /** Big parts on their way in: each step is written down. */
 import type { FastifyInstance } from 'fastify';
+import { confirmRights } from '../accounts/rights.js';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Caller, Context } from '../context.js';
 import { implement } from '../http/implement.js';
@@ -52,7 +53,8 @@ export function registerUploads(app: FastifyInstance, context: Context): void {
     ending(caller, upload, 'gives up', (record) => parts.abort(memberOf(caller), upload, record)),
   );
   implement(app, 'putPart', async ({ caller, params: { name, version, part }, request }) => {
-    const upload = uploadOf(request);
+    // The part is stored once its bytes end, which may be hours later.
+    const upload = uploadOf(request, () => confirmRights(context.db, caller));
     return await recorded(caller, `part:${part}`, async () => {
       await parts.put(memberOf(caller), { name, version }, part, upload);
       return { part, answer: { name: part, size: upload.size } };

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { ROLES, type Role, type RouteName, type RouteRequest, routes } from '@org/model-guard/server-kit';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { hashPassword } from '../../src/accounts/passwords.js';
+import type { TokenHolder } from '../../src/accounts/tokens.js';
 import { insertUser } from '../../src/accounts/users.js';
 import { type Config, configure, type Settings } from '../../src/config.js';
 import type { Context } from '../../src/context.js';
@@ -51,6 +52,8 @@ export interface TestServer {
   listen(): Promise<string>;
   /** A fresh token of that role's account. */
   token(role: Role): Promise<string>;
+  /** A token for an account that a test has made. */
+  issue(holder: TokenHolder): Promise<string>;
   /** Asks a route of the contract, as that role or as nobody. */
   request<Name extends RouteName>(role: Role | undefined, name: Name, ...given: Asked<Name>): Promise<LightMyRequestResponse>;
   /** Stops, and leaves the folder: {@link restart} starts again there. */
@@ -65,7 +68,7 @@ export interface TestServer {
   close(): Promise<void>;
 }
 type Query<Name extends RouteName> = RouteRequest<Name>['query'];
-type Loose<Name extends RouteName> = Omit<RouteRequest<Name>, 'body' | 'query'> &
+export type Loose<Name extends RouteName> = Omit<RouteRequest<Name>, 'body' | 'query'> &
   // Where everything has a default, nothing need be said.
   (Partial<Query<Name>> extends Query<Name> ? { readonly query?: Query<Name> } : { readonly query: Query<Name> }) & {
     readonly body?: RouteRequest<Name>['body'] | Uint8Array;
@@ -138,6 +141,7 @@ async function open(place: Place, settings: Partial<Settings>, clock: TestClock,
       return url;
     },
     token,
+    issue: async (holder) => (await tokens.issue(holder)).token,
     async request(role, name, ...[given]) {
       const headers = { ...(role && { authorization: `Bearer ${await token(role)}` }), ...given?.headers };
       return app.inject(injected(name, { ...given, headers } as Sent));

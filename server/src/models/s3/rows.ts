@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import type { ExpressionBuilder, Selectable, Transaction } from 'kysely';
-import type { Connection, Context } from '../../context.js';
+import { confirmRights } from '../../accounts/rights.js';
+import type { Connection, Context, Member } from '../../context.js';
 import type { Schema, UploadTable } from '../../database/schema.js';
 import { otherBytes, type Recording } from '../parts.js';
 import { refuseBeyondQuota } from '../quota.js';
@@ -48,9 +49,11 @@ export class UploadRows {
    * The row of a part: a new one, unless there is one.
    * @throws ALREADY_EXISTS if it would be sent, and a version names it; LIMIT_EXCEEDED
    */
-  async begin(begun: Begun): Promise<UploadRow> {
+  async begin(member: Member, given: Omit<Begun, 'account'>): Promise<UploadRow> {
     const { config, db, now } = this.#context;
     return await db.transaction().execute(async (trx) => {
+      const { account } = await confirmRights(trx, member);
+      const begun: Begun = { ...given, account: account.id };
       const known = await trx.selectFrom('uploads').selectAll().where('part', '=', begun.part).executeTakeFirst();
       if (known) return known;
       if (begun.state === 'open') {

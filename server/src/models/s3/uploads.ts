@@ -1,5 +1,6 @@
 /** Uploads in pieces, straight from the publisher to the bucket: this server signs the address of each piece and keeps count. */
 import { ModelGuardError, permits } from '@org/model-guard/server-kit';
+import { confirmRights } from '../../accounts/rights.js';
 import type { Context, Member } from '../../context.js';
 import { type Begun, noUpload, otherBytes, type PieceUrls, type Recording, type Ref, treeOf, type Whole } from '../parts.js';
 import type { Bucket, Piece } from './bucket.js';
@@ -13,13 +14,13 @@ const usable = (row: UploadRow, pieces: readonly Piece[]): readonly Piece[] =>
   pieces.filter(({ number, size }) => size === bytesOf(cut(row), number));
 
 export class BucketUploads {
-  readonly #context: Pick<Context, 'config' | 'now'>;
+  readonly #context: Pick<Context, 'config' | 'db' | 'now'>;
   readonly #bucket: Bucket;
   readonly #rows: UploadRows;
   /** Of a piece, at least. */
   readonly #least: number;
 
-  constructor(context: Pick<Context, 'config' | 'now'>, bucket: Bucket, rows: UploadRows, least: number) {
+  constructor(context: Pick<Context, 'config' | 'db' | 'now'>, bucket: Bucket, rows: UploadRows, least: number) {
     this.#context = context;
     this.#bucket = bucket;
     this.#rows = rows;
@@ -32,15 +33,15 @@ export class BucketUploads {
     if (!(await this.#rows.touch(part))) throw beingRemoved(row);
     if (row.state === 'stored' && ((await this.#rows.isNamed(part)) || (await this.#isThere(part, size))))
       return { kind: 'stored' };
-    refuseOthers(member, row);
+    await this.#demandOwn(member, row);
     return await this.#goOn(row.state === 'stored' ? await this.#reopened(row) : row);
   }
 
   /** What somebody copied into the bucket, or an older database does not know, is nobody's to replace. */
-  async #newRow({ account }: Member, { name, version }: Ref, part: string, size: number): Promise<UploadRow> {
+  async #newRow(member: Member, { name, version }: Ref, part: string, size: number): Promise<UploadRow> {
     const state = (await this.#isThere(part, size)) ? 'stored' : 'open';
     const { pieceBytes } = cutOf(size, this.#least);
-    return await this.#rows.begin({ name, version, part, size, piece_bytes: pieceBytes, account: account.id, state });
+    return await this.#rows.begin(member, { name, version, part, size, piece_bytes: pieceBytes, state });
   }
 
   /** @throws ALREADY_EXISTS if it is of another length */
@@ -131,17 +132,17 @@ export class BucketUploads {
           advice: 'Begin the upload again: the answer says which are there.',
         });
       if (await this.#bucket.complete(row.part, row.storage_id, all)) {
-        await this.#stored(row, record);
+        await this.#stored(row, stillOwn(member, row, record));
         return whole;
       }
     }
-    if (await this.#isWhole(row, record)) return whole;
+    if (await this.#isWhole(row, stillOwn(member, row, record))) return whole;
     throw noUpload(upload);
   }
 
   async abort(member: Member, upload: string, record: Recording): Promise<void> {
     const row = await this.#mine(member, upload);
-    if (row.state === 'stored' || !(await this.#rows.giveUp(row, record)))
+    if (row.state === 'stored' || !(await this.#rows.giveUp(row, stillOwn(member, row, record))))
       throw new ModelGuardError('INVALID_ARGUMENT', `The upload of ${row.part} is over`, {
         advice: 'A part that no version names goes a day after it was last used.',
       });
@@ -166,10 +167,23 @@ export class BucketUploads {
   async #mine(member: Member, upload: string): Promise<UploadRow> {
     const row = await this.#rows.find(upload);
     if (!row || row.state === 'removing') throw noUpload(upload);
-    refuseOthers(member, row);
+    await this.#demandOwn(member, row);
     return row;
   }
+
+  /** By the rights of now. @throws NOT_AUTHENTICATED, NOT_AUTHORISED */
+  async #demandOwn(member: Member, row: UploadRow): Promise<void> {
+    refuseOthers(await confirmRights(this.#context.db, member), row);
+  }
 }
+
+/** Looked at again in the transaction of the change: the bucket may have taken its time. */
+const stillOwn =
+  (member: Member, row: UploadRow, record: Recording): Recording =>
+  async (trx, part) => {
+    refuseOthers(await confirmRights(trx, member), row);
+    await record(trx, part);
+  };
 
 /** Whoever decides about versions may go on with everybody's uploads. */
 function refuseOthers({ account }: Member, row: UploadRow): void {

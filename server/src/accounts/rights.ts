@@ -1,0 +1,79 @@
+/** The rights of an account as the database has them now: read when a request comes, and once more where its change is committed. */
+import { ModelGuardError, type Permission, permits, type Role } from '@org/model-guard/server-kit';
+import type { Caller, Connection, Rights } from '../context.js';
+
+/** An account that may use the server. */
+export interface Account {
+  readonly id: string;
+  readonly subject: string;
+  readonly role: Role;
+  /** The password comes first: until it is changed, the account may do nothing else. */
+  readonly mustChange: boolean;
+}
+/** An account, or why its tokens are refused. */
+type Found = { readonly account: Account; readonly refused?: undefined } | { readonly refused: string };
+
+/** `epoch`: of the token; undefined where authentication is off, and no token can be old. */
+export async function findAccount(connection: Connection, id: string, epoch: number | undefined): Promise<Found> {
+  const user = await connection
+    .selectFrom('users')
+    .select(['id', 'subject', 'role', 'disabled', 'must_change_password', 'token_epoch'])
+    .where('id', '=', id)
+    .executeTakeFirst();
+  if (!user) return { refused: 'its account does not exist' };
+  if (user.disabled === 1) return { refused: 'its account is disabled' };
+  if (epoch !== undefined && user.token_epoch !== epoch) return { refused: 'the password was changed since' };
+  const mustChange = epoch !== undefined && user.must_change_password === 1;
+  return { account: { id: user.id, subject: user.subject, role: user.role, mustChange } };
+}
+
+/** The one answer to every token that is not good, or not any more. */
+export const tokenRefused = (): ModelGuardError =>
+  new ModelGuardError('NOT_AUTHENTICATED', 'The token is not valid', { advice: 'Log in again.' });
+
+/** @throws NOT_AUTHORISED */
+export function demandAccess({ role, mustChange }: Account, access: Permission): void {
+  if (mustChange && access !== 'account.self')
+    throw new ModelGuardError(
+      'NOT_AUTHORISED',
+      'The password must be changed first (`model-guard password`, POST /account/password)',
+    );
+  if (!permits(role, access))
+    throw new ModelGuardError('NOT_AUTHORISED', `The role ${role} does not have the permission ${access}`);
+}
+
+/**
+ * The caller with the role of now. Log-ins and the server itself have no rights that could end.
+ * @throws NOT_AUTHENTICATED, NOT_AUTHORISED
+ */
+export async function readRights<Asking extends Caller>(connection: Connection, caller: Asking): Promise<Asking> {
+  const { account, rights } = caller;
+  if (!account || !rights) return caller;
+  const now = await findAccount(connection, account.id, rights.epoch);
+  if (now.refused !== undefined) throw tokenRefused();
+  demandAccess(now.account, rights.access);
+  const { id, subject, role } = now.account;
+  return { ...caller, account: { id, subject, role } };
+}
+
+const confirmed = new WeakSet<Rights>();
+const ofTransaction = new WeakMap<Connection, { readonly rights: Rights; readonly caller: Caller }>();
+
+/**
+ * {@link readRights} in the transaction of a change, once: what follows in it may take the caller's own rights away. The audit log does
+ * this for every change that it writes down. A change that depends on the role does it first, and goes by the role that it is given.
+ * @throws NOT_AUTHENTICATED, NOT_AUTHORISED
+ */
+export async function confirmRights<Asking extends Caller>(connection: Connection, caller: Asking): Promise<Asking> {
+  const { rights } = caller;
+  if (!rights) return caller;
+  const known = ofTransaction.get(connection);
+  if (known?.rights === rights) return { ...caller, account: known.caller.account };
+  const now = await readRights(connection, caller);
+  if (connection.isTransaction) ofTransaction.set(connection, { rights, caller: now });
+  confirmed.add(rights);
+  return now;
+}
+
+/** Whether some change of this request has read the rights again. */
+export const areConfirmed = ({ rights }: Caller): boolean => rights !== undefined && confirmed.has(rights);
