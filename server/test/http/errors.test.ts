@@ -184,7 +184,8 @@ describe('a code', () => {
   });
 
   it('is a denial in the audit log where a right or a state of a right is missing, else a failure', () => {
-    const denied = `NOT_AUTHORISED NOT_FOUND PROOF_INVALID DEVICE_NOT_APPROVED DEVICE_REVOKED NOT_RELEASED SEATS_TAKEN
+    const denied =
+      `NOT_AUTHENTICATED NOT_AUTHORISED NOT_FOUND PROOF_INVALID DEVICE_NOT_APPROVED DEVICE_REVOKED NOT_RELEASED SEATS_TAKEN
       ROLLBACK_REFUSED SIGNATURE_INVALID SIGNATURE_MISSING`.split(/\s+/);
     expect(CODES.filter((code) => outcomeOf(code) === 'denied').sort()).toEqual(denied.sort());
   });
