@@ -41,10 +41,10 @@ interface Actor {
 }
 async function actorOf(role: Role): Promise<Actor> {
   const profile = { email: `${randomBytes(6).toString('hex')}@example.com` };
-  const { id, token } = await server.context.db.transaction().execute(async (trx) => {
-    const row = await insertUser(server.context, trx, { profile, role, password: hashed, mustChange: false });
-    return { id: row.id, token: await server.issue({ id: row.id, role, epoch: 0 }) };
-  });
+  const { id } = await server.context.db
+    .transaction()
+    .execute((trx) => insertUser(server.context, trx, { profile, role, password: hashed, mustChange: false }));
+  const token = await server.issue({ id, role, epoch: 0 });
   return { id, role, authorization: `Bearer ${token}` };
 }
 
