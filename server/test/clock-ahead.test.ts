@@ -32,11 +32,12 @@ async function ahead<Result>(task: () => Promise<Result>): Promise<Result> {
 describe('after the clock was ahead', () => {
   it('a challenge from then is over, one from now lives for a minute', async () => {
     const { db, now } = server.context;
-    const account = server.accounts.operator.id;
+    const account = server.accounts.operator;
+    const member = { account, address: '', request: '' };
     const keep = async () => {
-      const challenge = { challenge: newChallenge(), purpose: 'lease-request', account, nonce: null } as const;
-      await keepChallenge(server.context, challenge);
-      return challenge;
+      const challenge = { challenge: newChallenge(), purpose: 'lease-request', nonce: null } as const;
+      await keepChallenge(server.context, member, challenge);
+      return { ...challenge, account: account.id };
     };
     expect(await spendChallenge(db, await ahead(keep), now())).toBeUndefined();
     expect(await spendChallenge(db, await keep(), now() + 60)).toBeDefined();
