@@ -127,6 +127,11 @@ export const ERROR_CODES = {
     exit: 7,
     advice: "Ask for the newer version, or allow the older one explicitly (rollback: 'accept', --rollback).",
   },
+  REVIEW_OUTDATED: {
+    exit: 7,
+    advice:
+      'Look at the version again (`model-guard models show`), and decide about the payload that is there now (payloadId, --payload).',
+  },
   CLOCK_SET_BACK: { exit: 7, advice: 'Set the clock right: it shows a time before the one that this device has already seen.' },
   CLOCK_SKEWED: { exit: 7, advice: "Set this machine's clock: it may differ from the server's by two minutes." },
   RATE_LIMITED: { exit: 7, advice: 'Wait as long as the message says, then try again.' },

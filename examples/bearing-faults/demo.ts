@@ -89,8 +89,13 @@ async function throughTheServer(folder: string, plain: Uint8Array, heldOut: Data
     await refused('the machine asks before it is approved', 'DEVICE_NOT_APPROVED', attempt());
     await admin.devices.approve(enrolled.device.id, enrolled.fingerprint);
     await refused('it asks before the model is released', 'NOT_RELEASED', attempt());
-    await refused('the build machine releases it itself', 'NOT_AUTHORISED', build.release('bearing-faults@1'));
-    await admin.release('bearing-faults@1');
+    await refused(
+      'the build machine releases it itself',
+      'NOT_AUTHORISED',
+      build.release('bearing-faults@1', { payloadId: published.payloadId }),
+    );
+    // What the administrator has reviewed, not what is called so by then.
+    await admin.release('bearing-faults@1', { payloadId: published.payloadId });
 
     const lease = await machine.lease('bearing-faults@1');
     const hours = (until: number): string => `${Math.round((until - Date.now() / 1000) / 360) / 10} h`;

@@ -78,10 +78,15 @@ describe('model-guard with a guard server', () => {
       ...as('operator'),
     );
     expect(published).toMatchObject({ ref: 'defects@1', state: 'pending' });
-    const early = await modelGuard('release', 'defects@1', ...as('operator'));
+    const { payloadId } = await json('models', 'show', 'defects@1', ...as('apiAdmin'));
+    const early = await modelGuard('release', 'defects@1', '--payload', payloadId, ...as('operator'));
     expect([early.code, early.stderr]).toEqual([7, expect.stringContaining('NOT_AUTHORISED')]);
     expect(await json('models', 'list', '--state', 'pending', ...as('apiAdmin'))).toHaveLength(1);
-    await succeed('release', 'defects@1', ...as('apiAdmin'));
+    const unseen = await modelGuard('release', 'defects@1', ...as('apiAdmin'));
+    expect([unseen.code, unseen.stderr]).toEqual([2, expect.stringContaining('--payload')]);
+    const outdated = await modelGuard('models', 'reject', 'defects@1', '--payload', 'ab'.repeat(16), ...as('apiAdmin'));
+    expect([outdated.code, outdated.stderr]).toEqual([7, expect.stringContaining(payloadId)]);
+    await succeed('release', 'defects@1', '--payload', payloadId, ...as('apiAdmin'));
 
     const load = () => modelGuard('load', 'defects', '--guard', '--out', '-', ...as('companion'));
     expect((await load()).stderr).toContain('DEVICE_NOT_APPROVED');

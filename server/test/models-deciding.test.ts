@@ -25,7 +25,7 @@ describe('who publishes', () => {
     expect(said(await server.request('operator', 'latestVersion', { params: { name } }))).toBe('409 NOT_RELEASED');
     const queue = await server.request('validator', 'listVersions', { query: { state: 'pending', name } });
     expect(queue.json().items).toMatchObject([{ name, version: '1' }]);
-    const release = await server.request('validator', 'releaseVersion', { ...at(made), body: {} });
+    const release = await server.request('validator', 'releaseVersion', { ...at(made), body: { payloadId: made.payloadId } });
     expect(release.json()).toMatchObject({ state: 'released', decided: server.clock.now });
   });
 
@@ -38,7 +38,7 @@ describe('who publishes', () => {
     await operator.upload(next);
     expect(said(await operator.commit(next, { overwrite: true }, 'resourceUploader'))).toBe('403 NOT_AUTHORISED');
     expect(said(await operator.commit(next, { overwrite: true }))).toBe('201');
-    await server.request('admin', 'releaseVersion', { ...at(next), body: {} });
+    await server.request('admin', 'releaseVersion', { ...at(next), body: { payloadId: next.payloadId } });
     const third = await operator.make({ name });
     await operator.upload(third);
     expect(said(await operator.commit(third, { overwrite: true }))).toBe('403 NOT_AUTHORISED');
@@ -55,7 +55,8 @@ describe('deciding', () => {
       await admin.publish({ name, version: '2' }),
       await admin.publish({ name, version: '3' }),
     ];
-    const release = (made: Made, body = {}) => server.request('admin', 'releaseVersion', { ...at(made), body });
+    const release = (made: Made, body = {}) =>
+      server.request('admin', 'releaseVersion', { ...at(made), body: { payloadId: made.payloadId, ...body } });
     expect(said(await release(now))).toBe('200');
     expect(said(await release(old))).toBe('409 ROLLBACK_REFUSED');
     expect(said(await release(old, { rollback: true }))).toBe('200');
@@ -85,13 +86,37 @@ describe('deciding', () => {
     expect(readStatement('latest', next, { trusted }).version).toBe('1');
   });
 
+  it('is about the payload that was reviewed: a version that was replaced since is refused', async () => {
+    const name = freshName();
+    const operator = new Publisher(server, 'operator');
+    await operator.register(name);
+    const reviewed = await operator.publish({ name });
+    const other = await operator.make({ name });
+    await operator.upload(other);
+    expect(said(await operator.commit(other, { overwrite: true }))).toBe('201');
+    for (const what of ['releaseVersion', 'rejectVersion', 'revokeVersion'] as const) {
+      const answer = await server.request('validator', what, { ...at(reviewed), body: { payloadId: reviewed.payloadId } });
+      expect(said(answer), what).toBe('409 REVIEW_OUTDATED');
+      expect(answer.json().error.message).toContain(reviewed.payloadId);
+      expect(answer.json().error.message).toContain(other.payloadId);
+      expect(await stateOf(other)).toBe('pending');
+    }
+    const nameless = { ...at(other), body: {} as { payloadId: string } };
+    expect(said(await server.request('validator', 'releaseVersion', nameless))).toBe('400 INVALID_ARGUMENT');
+    expect(said(await server.request('validator', 'rejectVersion', nameless))).toBe('400 INVALID_ARGUMENT');
+    const release = await server.request('validator', 'releaseVersion', { ...at(other), body: { payloadId: other.payloadId } });
+    expect(release.json()).toMatchObject({ state: 'released', payloadId: other.payloadId });
+    // A revocation is not to wait for a review.
+    expect(said(await server.request('validator', 'revokeVersion', { ...at(other), body: {} }))).toBe('200');
+  });
+
   it('rejects what is pending, and revokes for good', async () => {
     const name = freshName();
     const operator = new Publisher(server, 'operator');
     await operator.register(name);
     const made = await operator.publish({ name });
     const decide = (what: 'rejectVersion' | 'revokeVersion' | 'releaseVersion') =>
-      server.request('validator', what, { ...at(made), body: {} });
+      server.request('validator', what, { ...at(made), body: { payloadId: made.payloadId } });
     expect((await decide('rejectVersion')).json().state).toBe('rejected');
     expect((await decide('rejectVersion')).json().state).toBe('rejected');
     expect((await decide('releaseVersion')).json().state).toBe('released');

@@ -1,4 +1,4 @@
-/** Credentials and passwords from a terminal, where nothing else gives them. */
+/** Questions at a terminal, where no flag and no file answers them. */
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { AbortError, ModelGuardError } from '../errors.js';
@@ -41,6 +41,10 @@ export async function askNewPassword(terminal: Terminal = PROCESS): Promise<stri
     throw new ModelGuardError('INVALID_ARGUMENT', 'The two passwords differ', { advice: 'Type the same password twice.' });
   });
 }
+
+/** Whether the answer is `yes`, in full: it is not to be given by a habit. ABORT_ERR where the terminal is left without an answer. */
+export const askYes = (question: string, terminal: Terminal = PROCESS): Promise<boolean> =>
+  asking(terminal, async (ask) => (await ask(`${question} (yes) `)).trim() === 'yes');
 
 async function asking<Answer>({ input, output: shown }: Terminal, task: (ask: Ask) => Promise<Answer>): Promise<Answer> {
   let hidden = false;

@@ -124,18 +124,21 @@ export class GuardServer implements S.PartStore {
     return { id, name, version, ordinal, device, notBefore, notAfter, offlineUntil, publishers, source };
   }
 
-  /** Releases a version. One that is older than the released one only with `rollback`. @throws ROLLBACK_REFUSED */
-  release(ref: Reference, { rollback, ...options }: T.ReleaseOptions = {}): Promise<R.ModelVersion> {
-    const body = { rollback: rollback === 'accept' };
+  /**
+   * Releases a version, as it was reviewed. One that is older than the released one only with `rollback`.
+   * @throws REVIEW_OUTDATED if another payload is there by now · ROLLBACK_REFUSED
+   */
+  release(ref: Reference, { payloadId, rollback, ...options }: T.ReleaseOptions): Promise<R.ModelVersion> {
+    const body = { payloadId, rollback: rollback === 'accept' };
     return this.#connection.call('releaseVersion', { params: versionOf(ref), body }, options);
   }
-  /** Rejects a version that waits for a decision. */
-  reject(ref: Reference, options: T.CallerOptions = {}): Promise<R.ModelVersion> {
-    return this.#connection.call('rejectVersion', { params: versionOf(ref), body: {} }, options);
+  /** Rejects a version that waits for a decision, as it was reviewed. @throws REVIEW_OUTDATED */
+  reject(ref: Reference, { payloadId, ...options }: T.ReviewOptions): Promise<R.ModelVersion> {
+    return this.#connection.call('rejectVersion', { params: versionOf(ref), body: { payloadId } }, options);
   }
-  /** Ends a version and its leases. */
-  revoke(ref: Reference, options: T.CallerOptions = {}): Promise<R.ModelVersion> {
-    return this.#connection.call('revokeVersion', { params: versionOf(ref), body: {} }, options);
+  /** Ends a version and its leases: with `payloadId` that one alone, else whatever stands there. @throws REVIEW_OUTDATED */
+  revoke(ref: Reference, { payloadId, ...options }: Partial<T.ReviewOptions> = {}): Promise<R.ModelVersion> {
+    return this.#connection.call('revokeVersion', { params: versionOf(ref), body: { payloadId } }, options);
   }
 
   /** As the function `unlock`, which says more. */

@@ -53,8 +53,14 @@ export interface CallerOptions {
   readonly signal?: AbortSignalLike | undefined;
 }
 
+/** Options of `reject`. */
+export interface ReviewOptions extends CallerOptions {
+  /** The payload that was reviewed, as `models.get` shows it: 32 hex digits. The version may have been replaced since. */
+  readonly payloadId: string;
+}
+
 /** Options of `release`. */
-export interface ReleaseOptions extends CallerOptions {
+export interface ReleaseOptions extends ReviewOptions {
   /** Releases it although a newer version is released, which is then rejected. */
   readonly rollback?: 'accept' | undefined;
 }

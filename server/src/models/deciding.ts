@@ -8,13 +8,21 @@ import type { Ref } from './parts.js';
 import { findVersion, resourceOf, type Version, versionOf } from './versions.js';
 
 type Row = Pick<VersionTable, 'name' | 'version' | 'ordinal' | 'state'>;
+type Reviewed = Row & Pick<VersionTable, 'payload_id'>;
 
 /**
  * Releases a version; again, it changes nothing. With `rollback` the newer released ones are rejected.
- * @throws NOT_FOUND · NOT_RELEASED if it was revoked · ROLLBACK_REFUSED if a newer one is released
+ * @param payloadId What was reviewed.
+ * @throws NOT_FOUND · REVIEW_OUTDATED · NOT_RELEASED if it was revoked · ROLLBACK_REFUSED if a newer one is released
  */
-export const releaseVersion = (context: Context, member: Member, ref: Ref, rollback: boolean): Promise<Version> =>
+export const releaseVersion = (
+  context: Context,
+  member: Member,
+  ref: Ref,
+  { payloadId, rollback }: { readonly payloadId: string; readonly rollback: boolean },
+): Promise<Version> =>
   deciding(context, member, ref, 'models.release', async (trx, row) => {
+    demandReviewed(row, payloadId);
     if (row.state === 'revoked')
       throw new ModelGuardError('NOT_RELEASED', `${ref.name}@${ref.version} was revoked and does not come back`, {
         advice: 'Publish it under a new version.',
@@ -41,10 +49,12 @@ export const releaseVersion = (context: Context, member: Member, ref: Ref, rollb
 
 /**
  * Rejects a pending version; again, it changes nothing.
- * @throws NOT_FOUND, INVALID_ARGUMENT
+ * @param payloadId What was reviewed.
+ * @throws NOT_FOUND, REVIEW_OUTDATED, INVALID_ARGUMENT
  */
-export const rejectVersion = (context: Context, member: Member, ref: Ref): Promise<Version> =>
+export const rejectVersion = (context: Context, member: Member, ref: Ref, payloadId: string): Promise<Version> =>
   deciding(context, member, ref, 'models.reject', async (trx, row) => {
+    demandReviewed(row, payloadId);
     if (row.state === 'rejected') return;
     if (row.state !== 'pending')
       throw new ModelGuardError('INVALID_ARGUMENT', `${ref.name}@${ref.version} is ${row.state}, not pending`, {
@@ -55,13 +65,24 @@ export const rejectVersion = (context: Context, member: Member, ref: Ref): Promi
 
 /**
  * Revokes a version for good, whatever its state, and its leases.
- * @throws NOT_FOUND
+ * @param payloadId Where one is meant; else whatever stands there now. A revocation lets nothing through, and is not to wait for a review.
+ * @throws NOT_FOUND, REVIEW_OUTDATED
  */
-export const revokeVersion = (context: Context, member: Member, ref: Ref): Promise<Version> =>
+export const revokeVersion = (context: Context, member: Member, ref: Ref, payloadId: string | undefined): Promise<Version> =>
   deciding(context, member, ref, 'models.revoke', async (trx, row) => {
+    if (payloadId !== undefined) demandReviewed(row, payloadId);
     if (row.state !== 'revoked') await decide(trx, context, row, 'revoked');
     await trx.updateTable('leases').set({ revoked: 1 }).where('name', '=', ref.name).where('version', '=', ref.version).execute();
   });
+
+/** A decision is about a content; the name may stand for another one by now. */
+function demandReviewed({ name, version, payload_id }: Reviewed, payloadId: string): void {
+  if (payload_id !== payloadId)
+    throw new ModelGuardError(
+      'REVIEW_OUTDATED',
+      `Payload ${payloadId} was reviewed; ${name}@${version} is payload ${payload_id}`,
+    );
+}
 
 const newerReleased = (trx: Transaction<Schema>, { name, ordinal }: Row): Promise<Row[]> =>
   trx
@@ -81,13 +102,14 @@ async function deciding(
   member: Member,
   ref: Ref,
   action: string,
-  change: (trx: Transaction<Schema>, row: Row) => Promise<void>,
+  change: (trx: Transaction<Schema>, row: Reviewed) => Promise<void>,
 ): Promise<Version> {
   const entry = { action, resource: resourceOf(ref), caller: member };
   return await recordingRefusals(context, entry, () =>
     context.db.transaction().execute(async (trx) => {
-      await change(trx, await findVersion(trx, ref));
-      await context.audit.append(trx, { ...entry, outcome: 'success' });
+      const row = await findVersion(trx, ref);
+      await change(trx, row);
+      await context.audit.append(trx, { ...entry, outcome: 'success', detail: `payload ${row.payload_id}` });
       return versionOf(await findVersion(trx, ref));
     }),
   );

@@ -32,9 +32,7 @@ function registerVersions(app: FastifyInstance, context: Context, publishing: Pu
   implement(app, 'listVersions', ({ caller, query }) => listVersions(context, memberOf(caller), query));
   implement(app, 'getVersion', ({ caller, params }) => getVersion(context, memberOf(caller), params));
   implement(app, 'latestVersion', ({ caller, params }) => latestVersion(context, memberOf(caller), params.name));
-  implement(app, 'releaseVersion', ({ caller, params, body }) =>
-    releaseVersion(context, memberOf(caller), params, body.rollback),
-  );
-  implement(app, 'rejectVersion', ({ caller, params }) => rejectVersion(context, memberOf(caller), params));
-  implement(app, 'revokeVersion', ({ caller, params }) => revokeVersion(context, memberOf(caller), params));
+  implement(app, 'releaseVersion', ({ caller, params, body }) => releaseVersion(context, memberOf(caller), params, body));
+  implement(app, 'rejectVersion', ({ caller, params, body }) => rejectVersion(context, memberOf(caller), params, body.payloadId));
+  implement(app, 'revokeVersion', ({ caller, params, body }) => revokeVersion(context, memberOf(caller), params, body.payloadId));
 }

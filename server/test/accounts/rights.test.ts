@@ -171,8 +171,20 @@ const CHANGES: Readonly<Record<string, readonly [Role, (actor: Actor) => Promise
       return { ...version(made), body: { small: encode(made.small) } };
     },
   ],
-  releaseVersion: ['validator', async () => ({ ...version(await pending()), body: { rollback: true } })],
-  rejectVersion: ['validator', async () => ({ ...version(await pending()), body: {} })],
+  releaseVersion: [
+    'validator',
+    async () => {
+      const made = await pending();
+      return { ...version(made), body: { payloadId: made.payloadId, rollback: true } };
+    },
+  ],
+  rejectVersion: [
+    'validator',
+    async () => {
+      const made = await pending();
+      return { ...version(made), body: { payloadId: made.payloadId } };
+    },
+  ],
   revokeVersion: ['validator', async () => ({ ...version(await pending()), body: {} })],
   beginUpload: [
     'operator',

@@ -215,7 +215,10 @@ describe('a rotation', () => {
     expect(row.wrapped_to).toBe(rotation.to);
     expect(published.bigName).toBe(row.big_name);
     await entitle(server, 'operator');
-    await server.request('admin', 'releaseVersion', { params: { name: 'defects', version: '1' }, body: {} });
+    await server.request('admin', 'releaseVersion', {
+      params: { name: 'defects', version: '1' },
+      body: { payloadId: row.payload_id },
+    });
     const machine = await Machine.ready(server);
     const lease = await machine.take({ name: 'defects' });
     expect(await machine.open(server, lease.json(), published.big, publisher.key)).toEqual(published.plain);

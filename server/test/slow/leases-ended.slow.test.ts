@@ -141,7 +141,8 @@ describe('going back', () => {
     await opens(a.guard(), 'net');
     expect((await a.guard().lease('net')).version).toBe('2');
     await refused('ROLLBACK_REFUSED', () => a.guard().lease('net@1'));
-    await admin().release('net@1', { rollback: 'accept' });
+    const { payloadId } = await admin().models.get('net@1');
+    await admin().release('net@1', { payloadId, rollback: 'accept' });
     await refused('ROLLBACK_REFUSED', () => a.guard().lease('net'));
     await refused('ROLLBACK_REFUSED', () => load('net', { from: a.guard() }));
     await opens(a.guard({ rollback: 'accept' }), 'net');

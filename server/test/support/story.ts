@@ -146,6 +146,7 @@ export interface Made {
   readonly big: Uint8Array;
   readonly tree: Uint8Array;
   readonly bigName: string;
+  readonly payloadId: string;
 }
 
 /** A container for this server, in two parts. */
@@ -162,7 +163,8 @@ export async function make(
   const plain = new Uint8Array(randomBytes(size));
   const container = await encrypt(plain, { name, version, recipients: [recipient], ...(signer && { signer }) });
   const { small, big, tree } = await split(container);
-  return { name, version, plain, small, big, tree, bigName: describePart(small).bigName };
+  const { bigName, payloadId } = describePart(small);
+  return { name, version, plain, small, big, tree, bigName, payloadId };
 }
 
 /** What a publisher does, and on whose behalf. */

@@ -7,6 +7,7 @@ import type { Context } from '../context.js';
 import { collect, example, usage } from '../flags.js';
 import { type AskFlags, group, subcommand, table, when } from '../groups.js';
 import { formatBytes, rows } from '../output.js';
+import { factsOf, type ReviewFlags, reviewedPayload, withPayload } from '../review.js';
 
 const STATES = ['pending', 'released', 'rejected', 'revoked'] as const;
 const labelOf = ({ name, version }: ModelVersion): string => `${name}@${version}`;
@@ -29,16 +30,30 @@ export function registerModels(program: Command, context: Context): void {
     .option('--name <N>', 'only of this model');
   subcommand(models, context, 'show <N@V>', 'one version', async (guard, [ref = ''], _flags, options) => {
     const value = await guard.models.get(ref, options);
-    return { value, text: rows(Object.entries(value).map(([key, one]) => [key, String(one)] as const)) };
+    return { value, text: factsOf(value) };
   });
-  subcommand(models, context, 'reject <N@V>', 'reject a version that waits', async (guard, [ref = ''], _flags, options) => {
-    const value = await guard.reject(ref, options);
-    return { value, text: `${labelOf(value)} is rejected` };
-  });
-  subcommand(models, context, 'revoke <N@V>', 'revoke a version and its leases', async (guard, [ref = ''], _flags, options) => {
-    const value = await guard.revoke(ref, options);
-    return { value, text: `${labelOf(value)} is revoked` };
-  });
+  const reject = subcommand<AskFlags & ReviewFlags>(
+    models,
+    context,
+    'reject <N@V>',
+    'reject a version that waits',
+    async (guard, [ref = ''], flags, options) => {
+      const payloadId = await reviewedPayload(guard, ref, flags, options);
+      const value = await guard.reject(ref, { payloadId, ...options });
+      return { value, text: `${labelOf(value)} is rejected` };
+    },
+  );
+  withPayload(reject);
+  subcommand<AskFlags & ReviewFlags>(
+    models,
+    context,
+    'revoke <N@V>',
+    'revoke a version and its leases',
+    async (guard, [ref = ''], { payload }, options) => {
+      const value = await guard.revoke(ref, { ...(payload !== undefined && { payloadId: payload }), ...options });
+      return { value, text: `${labelOf(value)} is revoked` };
+    },
+  ).option('--payload <ID>', 'only if this payload is there (default: whatever stands there now)');
   subcommand<AskFlags & { readonly set?: readonly string[] }>(
     models,
     context,

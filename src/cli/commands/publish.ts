@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { protect } from '../../protect.js';
 import type { Context, RunFlags } from '../context.js';
 import { example, signingKey, splitOf, withForce, withJson, withResume, withSplitRule, withThreads } from '../flags.js';
+import { type ReviewFlags, reviewedPayload, withPayload } from '../review.js';
 import { type ServerFlags, serverOf, withServer } from '../server-flags.js';
 import { published } from './protect.js';
 
@@ -42,7 +43,10 @@ export function registerPublish(program: Command, context: Context): void {
       ...(flags.resume !== undefined && { resume: flags.resume }),
       ...context.run(flags),
     });
-    const waits = result.state === 'pending' ? '\nIt waits for a validator or an administrator (`model-guard release`).' : '';
+    const waits =
+      result.state === 'pending'
+        ? `\nIt waits for a validator or an administrator (\`model-guard release\`): payload ${result.payloadId}`
+        : '';
     context.print(flags.json, result, `${published(result)}${waits}`);
   });
 }
@@ -53,11 +57,13 @@ export function registerRelease(program: Command, context: Context): void {
     .description('release a published version, so that entitled devices may load it')
     .argument('<N@V>', 'name@version')
     .option('--rollback', 'also where a newer version is released, which is then rejected');
-  withJson(withServer(command));
-  example(command, 'model-guard release defects@3');
-  command.action(async (ref: string, flags: ServerFlags & { readonly json?: boolean }) => {
+  withJson(withServer(withPayload(command)));
+  example(command, 'model-guard release defects@3 --payload 9f0c…');
+  command.action(async (ref: string, flags: ServerFlags & ReviewFlags & { readonly json?: boolean }) => {
     const guard = await serverOf(flags);
-    const version = await guard.release(ref, { ...(flags.rollback && { rollback: 'accept' as const }), signal: context.signal });
+    const { signal } = context;
+    const payloadId = await reviewedPayload(guard, ref, flags, { signal });
+    const version = await guard.release(ref, { payloadId, ...(flags.rollback && { rollback: 'accept' as const }), signal });
     context.print(flags.json, version, `${version.name}@${version.version} is released`);
   });
 }

@@ -2,11 +2,13 @@
 import { z } from 'zod';
 import { list } from '../../bounded.js';
 import * as s from '../shapes.js';
-import { nothing, ofModel } from './common.js';
+import { ofModel } from './common.js';
 import { MAX_PAGE_ANSWER, route } from './route.js';
 
 const ofVersion = z.strictObject({ name: s.modelName, version: s.modelName });
 const MAX_PUBLISHERS = 16;
+/** The payload that was looked at: a version may be replaced after that. */
+const reviewed = { payloadId: s.id };
 /** A small part in base64url: 17 MiB, a third more. */
 const MAX_SMALL_BODY = 24 * 1024 * 1024;
 
@@ -76,6 +78,7 @@ export const models = {
     summary: 'Release a version',
     params: ofVersion,
     body: z.strictObject({
+      ...reviewed,
       /** Releases it although a newer one is released; that one is then rejected. */ rollback: z.boolean().default(false),
     }),
     status: 200,
@@ -87,7 +90,7 @@ export const models = {
     access: 'models.decide',
     summary: 'Reject a pending version',
     params: ofVersion,
-    body: nothing,
+    body: z.strictObject(reviewed),
     status: 200,
     response: s.version,
   }),
@@ -97,7 +100,8 @@ export const models = {
     access: 'models.decide',
     summary: 'Revoke a version and its leases',
     params: ofVersion,
-    body: nothing,
+    /** Without a payload: whatever stands there now. */
+    body: z.strictObject({ payloadId: s.id.optional() }),
     status: 200,
     response: s.version,
   }),

@@ -36,6 +36,7 @@ const CODES: Readonly<Record<number, readonly ModelGuardErrorCode[]>> = {
     'NOT_RELEASED',
     'ROLLBACK_REFUSED',
     'AUDIT_LOG_ROLLED_BACK',
+    'REVIEW_OUTDATED',
     'REFERENCE_MISMATCH',
     'PARTS_MISMATCH',
     'SIGNATURE_MISSING',

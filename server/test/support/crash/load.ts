@@ -95,7 +95,11 @@ export class Load {
     if (record.least === 'absent') return;
     if (record.least === 'pending' && random.integer(4) === 0) await this.#publish(pipeline, record, 'pending', true);
     const ref = { name, version };
-    if (record.least === 'pending') await this.#decide(decider, 'release', record, 'released', () => decider.release(ref));
+    if (record.least === 'pending')
+      await this.#decide(decider, 'release', record, 'released', async () => {
+        const { payloadId } = await decider.models.get(ref);
+        return await decider.release(ref, { payloadId });
+      });
     const old = [...journal.versions.values()].find((one) => one.name === name && one.least === 'released' && one !== record);
     if (!old || record.least !== 'released' || random.integer(5) > 0) return;
     journal.ending((lease) => lease.name === name && lease.version === old.version);
