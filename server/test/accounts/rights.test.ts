@@ -230,6 +230,8 @@ const CHANGES: Readonly<Record<string, readonly [Role, (actor: Actor) => Promise
   ],
   rotateKeys: ['apiAdmin', () => ({ body: {} })],
   rotateSigningKey: ['apiAdmin', () => ({ body: {} })],
+  // A position that no log holds: it was lost.
+  stateRestored: ['apiAdmin', () => ({ body: { seq: 1_000_000, head: 'ab'.repeat(48) } })],
 };
 const NAMES = Object.keys(CHANGES) as RouteName[];
 /** They change nothing in a transaction: challenges are rows by themselves, and the parts of this server are no bucket's. */
