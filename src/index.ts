@@ -81,6 +81,7 @@ export type {
   ProtectedModel,
   Protection,
   ProtectOptions,
+  ReadKeyOptions,
   Recipient,
   Reference,
   RekeyOptions,

@@ -218,6 +218,8 @@ export const machineDemand = z
   .optional();
 export const fingerprintOptions = z.strictObject({ values: z.boolean().optional(), tpm: z.boolean().optional() }).optional();
 
+export const readKeyOptions = z.strictObject({ signal: signal.optional() }).optional();
+
 export const passphraseSource = z
   .strictObject({ file: filePath.optional(), env: filePath.optional(), bytes: bytes.optional() })
   .refine(

@@ -26,6 +26,12 @@ export interface PassphraseSource {
   readonly bytes?: Uint8Array | undefined;
 }
 
+/** How a key or passphrase is read. */
+export interface ReadKeyOptions {
+  /** Ends the wait for the writer of a pipe; the promise then rejects with an AbortError whose `cause` is the signal's reason. */
+  readonly signal?: AbortSignalLike | undefined;
+}
+
 /** Where the small part ends: `max(end of header + 56, min(maxBytes, ratio · total))` (docs/format.md section 10). */
 export interface SplitRule {
   /** Bytes, 0 to 16 MiB. Default 3072. */

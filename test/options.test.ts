@@ -1,7 +1,7 @@
 /** Options are parsed once, strictly, and errors name the path that is wrong. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encrypt, fileStore, inspect, load, MasterKey, memoryStore, protect, split, verify } from '../src/index.js';
+import { encrypt, fileStore, inspect, load, MasterKey, memoryStore, passphrase, protect, split, verify } from '../src/index.js';
 import { formatOf, isName, normaliseName } from '../src/names.js';
 import { seeded } from './support/seed.js';
 
@@ -28,6 +28,18 @@ const refused: readonly [string, () => Promise<unknown>, string, RegExp][] = [
   ['half a thread', protecting({ threads: 1.5 }), 'INVALID_ARGUMENT', /^options\.threads/],
   ['a progress callback that is none', protecting({ onProgress: 1 }), 'INVALID_ARGUMENT', /^options\.onProgress/],
   ['a signal that is none', protecting({ signal: {} }), 'INVALID_ARGUMENT', /^options\.signal: wants an AbortSignal/],
+  [
+    'a signal that is none, for a key',
+    () => MasterKey.fromFile('/nowhere', { signal: {} as AbortSignal }),
+    'INVALID_ARGUMENT',
+    /^options\.signal: wants an AbortSignal/,
+  ],
+  [
+    'an unknown option, for a passphrase',
+    () => passphrase({ file: '/nowhere' }, { timeout: 1 } as object),
+    'INVALID_ARGUMENT',
+    /^options \(timeout\)/,
+  ],
   ['no recipients', protecting({ recipients: [] }), 'INVALID_ARGUMENT', /^options\.recipients/],
   [
     'recipients that the store does not default',

@@ -34,6 +34,7 @@ import {
   type PersonalData,
   type ProtectOptions,
   protect,
+  type ReadKeyOptions,
   type Recipient,
   type RegisterArchiveOptions,
   type RekeyOptions,
@@ -78,6 +79,7 @@ describe('types', () => {
     expectTypeOf<Same<Input<'rewrapOptions'>, RewrapOptions>>().toEqualTypeOf<true>();
     expectTypeOf<Same<Input<'verifyOptions'>, VerifyOptions>>().toEqualTypeOf<true>();
     expectTypeOf<Same<Input<'passphraseSource'>, PassphraseSource>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<NonNullable<Input<'readKeyOptions'>>, ReadKeyOptions>>().toEqualTypeOf<true>();
     expectTypeOf<Same<NonNullable<Input<'splitOptions'>>, SplitRule>>().toEqualTypeOf<true>();
     expectTypeOf<Same<NonNullable<Input<'exportMachineOptions'>>, ExportMachineOptions>>().toEqualTypeOf<true>();
     expectTypeOf<Same<Input<'sealedKeyOptions'>, SealedKeyOptions>>().toEqualTypeOf<true>();

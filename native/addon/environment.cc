@@ -9,6 +9,8 @@ namespace mg::addon {
 
 // Of a job that waits for a store.
 constexpr unsigned kWaitingThreads = 4;
+// That wait for files, all together.
+constexpr unsigned kFileThreads = 256;
 
 void Work::cancel() {
   control.cancelled.store(true);
@@ -78,6 +80,8 @@ Environment::~Environment() = default;
 void Environment::stop() {
   for (auto& running : running_) running->job.work->cancel();
   for (auto& running : running_) running->own.reset();
+  files_.reset();
+  machine_.reset();
   pool_.reset();
 }
 
@@ -139,14 +143,7 @@ Napi::Promise Environment::start(Napi::Env env, Job& job) {
   running->self = added.begin();
   running->finish = std::make_unique<Callback>([this, running](Napi::Env e) { finish(e, *running); });
   const Napi::Promise promise = running->deferred.Promise();
-  payload::Pool* pool = pool_.get();
-  if (job.waits_for_script) {
-    // They mostly wait: for the network, and for their turn on the JavaScript thread.
-    const unsigned asked = job.work->control.threads, most = std::max(kWaitingThreads, pool->size());
-    running->own = std::make_unique<payload::Pool>(asked ? std::min(asked, most) : most);
-    // Where the system gives no thread, the shared ones have to do: JavaScript must not wait for itself.
-    if (running->own->size() > 0) pool = running->own.get();
-  }
+  payload::Pool* pool = &pool_for(*running, job);
   running->job = std::move(job);
   running->job.work->in_use = true;
   if (running_.empty()) napi_ref_threadsafe_function(env, channel_);
@@ -161,6 +158,26 @@ Napi::Promise Environment::start(Napi::Env env, Job& job) {
     throw;
   }
   return promise;
+}
+
+// Where the system gives no thread, the shared ones have to do: JavaScript must not wait for itself.
+payload::Pool& Environment::pool_for(Running& running, const Job& job) {
+  const auto made = [this](std::unique_ptr<payload::Pool>& pool, unsigned threads, unsigned most) -> payload::Pool& {
+    if (!pool) pool = std::make_unique<payload::Pool>(threads, most);
+    return pool->size() > 0 ? *pool : *pool_;
+  };
+  switch (job.waits) {
+    case Job::Waits::script: {
+      // They mostly wait: for the network, and for their turn on the JavaScript thread.
+      const unsigned asked = job.work->control.threads, most = std::max(kWaitingThreads, pool_->size());
+      const unsigned threads = asked ? std::min(asked, most) : most;
+      return made(running.own, threads, threads);
+    }
+    case Job::Waits::file: return made(files_, 1, kFileThreads);
+    case Job::Waits::machine: return made(machine_, pool_->size(), pool_->size());
+    case Job::Waits::no: break;
+  }
+  return *pool_;
 }
 
 // On an engine thread. Nothing gets past it.

@@ -47,9 +47,14 @@ struct Job {
   std::function<Napi::Value(Napi::Env)> result;     // on the JavaScript thread, after compute succeeded
   std::function<Napi::Value(Napi::Env)> failure;    // optional, on the JavaScript thread: a better error, or empty
   std::function<void()> settled;                    // optional, on the JavaScript thread, in every case
-  // compute waits for JavaScript, which may itself wait for other jobs: it then gets a pool of its own, since in the shared one
-  // it could take the threads that those jobs need.
-  bool waits_for_script = false;
+  // What compute may wait for. The shared pool is for jobs that compute: one that waits there would take a thread that others need,
+  // among them those that it waits for.
+  enum class Waits {
+    no,
+    script,   // JavaScript, which may itself wait for other jobs: a pool of its own
+    file,     // the writer of a pipe, a lock, a slow file system: a thread of its own, of at most 256
+    machine,  // a TPM, which serves one call at a time: threads for such jobs alone, as many as compute
+  } waits = Waits::no;
 };
 
 class Environment {
@@ -78,10 +83,11 @@ class Environment {
   static Status compute(Running& running, payload::Pool& pool) noexcept;
   std::unique_ptr<Running> drop(Napi::Env env, Running& running);
   void finish(Napi::Env env, Running& running);
+  payload::Pool& pool_for(Running& running, const Job& job);
 
   napi_threadsafe_function channel_ = nullptr;
   const std::thread::id thread_ = std::this_thread::get_id();
-  std::unique_ptr<payload::Pool> pool_;
+  std::unique_ptr<payload::Pool> pool_, files_, machine_;  // the last two are made when first needed
   std::list<std::unique_ptr<Running>> running_;  // JavaScript thread only
 };
 

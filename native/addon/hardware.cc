@@ -76,6 +76,7 @@ Napi::Value fingerprint(const Napi::CallbackInfo& info) {
   auto machine = std::make_shared<hardware::Machine>();
   Job job;
   job.work = std::make_shared<Work>();
+  job.waits = Job::Waits::machine;
   job.compute = [machine, tpm, work = job.work](payload::Pool&) -> Status {
     auto read = hardware::read_machine({hardware::system_root(), tpm, &work->control.cancelled});
     if (!read.ok()) return read.status();
@@ -109,6 +110,7 @@ Napi::Value export_machine(const Napi::CallbackInfo& info) {
   auto file = std::make_shared<Bytes>();
   Job job;
   job.work = std::make_shared<Work>();
+  job.waits = Job::Waits::machine;
   job.compute = [policy = as_policy(info[0]), bound, file, work = job.work](payload::Pool&) -> Status {
     auto made = bind_here(policy, *work);
     if (!made.ok()) return made.status();
@@ -147,6 +149,7 @@ Napi::Value generate_sealed_key(const Napi::CallbackInfo& info) {
   auto key = std::make_shared<std::shared_ptr<const keys::Key>>();
   Job job;
   job.work = std::make_shared<Work>();
+  job.waits = Job::Waits::machine;
   job.compute = [path = as_string(info[0], "path"), policy = as_policy(info[1]), bound, key, work = job.work](payload::Pool&) -> Status {
     auto made = bind_here(policy, *work);
     auto generated = keys::Key::generate(keys::Type::device);
@@ -175,6 +178,7 @@ Napi::Value salts_of_build(const Napi::CallbackInfo& info) {
 
 Napi::Value write_salts_file(const Napi::CallbackInfo& info) {
   Job job;
+  job.waits = Job::Waits::file;
   job.compute = [path = as_string(info[0], "path")](payload::Pool&) { return salts::write_new_file(path); };
   job.result = [](Napi::Env env) { return env.Undefined(); };
   return Environment::of(info.Env()).run(info.Env(), std::move(job));

@@ -44,12 +44,13 @@ Napi::Value generate(const Napi::CallbackInfo& info) {
   raise_argument(info.Env(), "no key is of type '" + type + "'");
 }
 
-// Either reader, on an engine thread: key files may lie on slow or hanging file systems.
+// Either reader: a key may come through a pipe, and lie on a slow or hanging file system.
 Napi::Value read_file(const Napi::CallbackInfo& info, Result<keys::FromFile> (*read)(const std::string&, const keys::Cancelled*)) {
   auto found = std::make_shared<keys::FromFile>();
   const std::string path = as_string(info[0], "path");
   Job job;
-  job.work = std::make_shared<Work>();
+  job.work = info[1].IsUndefined() ? std::make_shared<Work>() : as_control(info[1]);
+  job.waits = Job::Waits::file;
   job.compute = [found, path, read, work = job.work.get()](payload::Pool&) -> Status {
     auto result = read(path, &work->control.cancelled);
     if (!result.ok()) return result.status();
@@ -81,6 +82,7 @@ Napi::Value passphrase_from_bytes(const Napi::CallbackInfo& info) {
 
 Napi::Value write_key_file(const Napi::CallbackInfo& info) {
   Job job;
+  job.waits = Job::Waits::file;
   job.compute = [key = as_key(info[0]), path = as_string(info[1], "path")](payload::Pool&) { return keys::write_key_file(*key, path); };
   job.result = [](Napi::Env env) { return env.Undefined(); };
   return Environment::of(info.Env()).run(info.Env(), std::move(job));

@@ -95,6 +95,7 @@ Napi::Value key_from_text(const Napi::CallbackInfo& info) {
   auto call = std::make_shared<Call>(Call{as_text(info[0], "the key string", Code::KEY_INVALID), nullptr});
   Job job;
   job.work = std::make_shared<Work>();
+  job.waits = Job::Waits::file;
   job.compute = [call, work = job.work.get()](payload::Pool&) -> Status {
     if (auto s = call->text.load(work->control.cancelled); !s.ok()) return s;
     auto key = legacy::key_string(call->text.bytes.reveal());
@@ -199,6 +200,7 @@ Napi::Value derive(const Napi::CallbackInfo& info) {
   auto request = as_derivation(info[0]);
   Job job;
   job.work = std::make_shared<Work>();
+  job.waits = Job::Waits::file;
   job.compute = [request, work = job.work.get()](payload::Pool&) { return request->run(work->control.cancelled); };
   job.result = [request](Napi::Env env) -> Napi::Value {
     Napi::Array too_open = Napi::Array::New(env);

@@ -9,6 +9,7 @@ namespace {
 Napi::Value lock_file(const Napi::CallbackInfo& info) {
   auto lock = std::make_shared<std::shared_ptr<Fd>>();
   Job job;
+  job.waits = Job::Waits::file;
   job.compute = [path = as_string(info[0], "path"), lock](payload::Pool&) -> Status {
     auto held = files::lock_file(path);
     if (!held.ok()) return held.status();

@@ -1,6 +1,8 @@
 // NativeOpened: opening a container, loading its model, re-wrapping its small part.
 #include "container/opener.h"
 
+#include <algorithm>
+
 #include "convert.h"
 #include "entry.h"
 #include "handles.h"
@@ -15,6 +17,11 @@ struct OpenRequest {
   container::Trust trust;
   std::shared_ptr<Work> work = std::make_shared<Work>();
 };
+
+// Its slots may need a TPM.
+bool names_machine(const container::Identities& identities) {
+  return std::any_of(identities.begin(), identities.end(), [](const auto& identity) { return !identity.key; });
+}
 
 std::shared_ptr<OpenRequest> as_open_request(Napi::Value value) {
   const Napi::Object object = as_object(value, "request");
@@ -81,7 +88,7 @@ class OpenedHandle : public Handle<OpenedHandle> {
     };
     job.result = [files](Napi::Env env) { return new_model(env, std::move(*files)); };
     job.failure = store_error(source);
-    job.waits_for_script = source->script != nullptr;
+    if (source->script) job.waits = Job::Waits::script;
     return Environment::of(info.Env()).run(info.Env(), std::move(job));
   }
 
@@ -114,6 +121,7 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   auto state = std::make_shared<OpenedState>();
   Job job;
   job.work = request->work;
+  if (names_machine(request->identities)) job.waits = Job::Waits::machine;
   job.compute = [request, state](payload::Pool&) -> Status {
     auto opened = container::Opened::open(View(request->small), request->identities, request->trust, &request->work->control.cancelled);
     if (!opened.ok()) return opened.status();
@@ -158,6 +166,7 @@ Napi::Value rewrap(const Napi::CallbackInfo& info) {
   auto out = std::make_shared<Bytes>();
   Job job;
   job.work = request->work;
+  if (names_machine(request->identities)) job.waits = Job::Waits::machine;
   job.compute = [request, recipients = as_recipients(object.Get("recipients")), lease = std::move(lease), out](payload::Pool&) -> Status {
     auto small = container::rewrap(View(request->small), request->identities, request->trust, recipients, lease,
                                    &request->work->control.cancelled);

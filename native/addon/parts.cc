@@ -56,7 +56,7 @@ Napi::Value check_parts(const Napi::CallbackInfo& info) {
   };
   job.result = [stored](Napi::Env env) { return to_js(env, View(*stored)); };
   job.failure = store_error(source);
-  job.waits_for_script = source->script != nullptr;
+  if (source->script) job.waits = Job::Waits::script;
   return Environment::of(info.Env()).run(info.Env(), std::move(job));
 }
 

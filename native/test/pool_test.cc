@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <condition_variable>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -239,4 +240,30 @@ TEST_CASE("pool: an exception in a task becomes its status, on whichever thread 
     });
     CHECK(status.code == Code::OUT_OF_MEMORY);
   }
+}
+
+TEST_CASE("a pool that grows gives every job that waits a thread of its own, up to its most") {
+  constexpr unsigned kMost = 8;
+  payload::Pool pool(1, kMost);
+  std::mutex mutex;
+  std::condition_variable changed;
+  unsigned waiting = 0, over = 0;
+  bool open = false;
+  const auto wait = [&] {
+    std::unique_lock<std::mutex> lock(mutex);
+    waiting++;
+    changed.notify_all();
+    changed.wait(lock, [&] { return open; });
+    over++;
+    changed.notify_all();
+  };
+  for (unsigned i = 0; i < kMost + 3; i++) pool.submit(wait);
+  std::unique_lock<std::mutex> lock(mutex);
+  changed.wait(lock, [&] { return waiting == kMost; });  // would wait for ever with one thread
+  lock.unlock();
+  CHECK(pool.size() == kMost);
+  lock.lock();
+  open = true;
+  changed.notify_all();
+  changed.wait(lock, [&] { return over == kMost + 3; });
 }

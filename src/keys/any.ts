@@ -1,6 +1,6 @@
 /** Files whose kind of key is not known beforehand, as on a command line. */
-import { open } from 'node:fs/promises';
-import { attempt, readBounded } from '../files.js';
+import { stat } from 'node:fs/promises';
+import { attempt, readBounded, withFile } from '../files.js';
 import { readKeyFile } from './files.js';
 import { type DeviceKey, type MasterKey, make, type SigningKey } from './secret.js';
 import { looksLikeKey } from './text.js';
@@ -14,17 +14,17 @@ export async function readAnyKey(path: string): Promise<MasterKey | DeviceKey | 
   return make[type as Exclude<typeof type, 'passphrase' | 'legacy'>](key);
 }
 
-/** The public key text that a file holds; undefined if it holds something else, of which nothing more than 5 bytes is read. */
+/**
+ * The public key text that a file holds; undefined if it holds something else, of which nothing more than 5 bytes is read. Nothing is read
+ * from a pipe: it gives its bytes once, they may be a secret key, and its writer is waited for natively, on no thread that others need.
+ */
 export async function readPublicText(path: string): Promise<string | undefined> {
-  const first = await attempt('Cannot read', path, async () => {
-    const handle = await open(path, 'r');
-    try {
-      const bytes = new Uint8Array('mgx1:'.length);
-      await handle.read(bytes, 0, bytes.length, 0);
-      return Buffer.from(bytes).toString('latin1');
-    } finally {
-      await handle.close();
-    }
+  const found = await attempt('Cannot read', path, () => stat(path));
+  if (found.isFIFO()) return undefined;
+  const first = await withFile(path, async ({ handle }) => {
+    const bytes = new Uint8Array('mgx1:'.length);
+    await handle.read(bytes, 0, bytes.length, 0);
+    return Buffer.from(bytes).toString('latin1');
   });
   if (!looksLikeKey(first)) return undefined;
   return Buffer.from(await readBounded(path, MAX_TEXT))

@@ -1,7 +1,7 @@
 import type { KeyHandle } from '../native/binding.js';
 import { call } from '../native/index.js';
 import { filePath, parse, sealedKeyOptions } from '../options.js';
-import type { MachineTerms, SealedKeyOptions } from '../types.js';
+import type { MachineTerms, ReadKeyOptions, SealedKeyOptions } from '../types.js';
 import { readKeyFileOf } from './files.js';
 import { handleOf, SecretKey } from './key.js';
 import { boundTo, nativePolicy } from './machine.js';
@@ -44,11 +44,12 @@ export class MasterKey extends SecretKey {
   }
 
   /**
-   * Reads a key file natively. Warns with MODEL_GUARD_KEY_PERMISSIONS if others may read it.
+   * Reads a key file natively. Warns with MODEL_GUARD_KEY_PERMISSIONS if others may read it. The writer of a pipe is waited for, until
+   * `signal` aborts.
    * @throws NOT_FOUND, PERMISSION_DENIED, KEY_INVALID, KEY_TYPE_WRONG
    */
-  static async fromFile(path: string): Promise<MasterKey> {
-    return new MasterKey(await readKeyFileOf('master', path));
+  static async fromFile(path: string, options?: ReadKeyOptions): Promise<MasterKey> {
+    return new MasterKey(await readKeyFileOf('master', path, options));
   }
 
   /**
@@ -110,12 +111,12 @@ export class DeviceKey extends SecretKey {
 
   /**
    * Reads a key file natively; a sealed one opens on its machine alone. Warns with MODEL_GUARD_KEY_PERMISSIONS if others may read
-   * it.
+   * it. The writer of a pipe is waited for, until `signal` aborts.
    * @throws NOT_FOUND, PERMISSION_DENIED, KEY_INVALID, KEY_TYPE_WRONG · of a sealed one HARDWARE_MISMATCH, HARDWARE_UNREADABLE,
    *   SALTS_MISMATCH, TPM_UNAVAILABLE, TPM_LOCKED, TPM_REFUSED
    */
-  static async fromFile(path: string): Promise<DeviceKey> {
-    return new DeviceKey(await readKeyFileOf('device', path));
+  static async fromFile(path: string, options?: ReadKeyOptions): Promise<DeviceKey> {
+    return new DeviceKey(await readKeyFileOf('device', path, options));
   }
 
   /**
@@ -158,11 +159,12 @@ export class SigningKey extends SecretKey {
   }
 
   /**
-   * Reads a key file natively. Warns with MODEL_GUARD_KEY_PERMISSIONS if others may read it.
+   * Reads a key file natively. Warns with MODEL_GUARD_KEY_PERMISSIONS if others may read it. The writer of a pipe is waited for, until
+   * `signal` aborts.
    * @throws NOT_FOUND, PERMISSION_DENIED, KEY_INVALID, KEY_TYPE_WRONG
    */
-  static async fromFile(path: string): Promise<SigningKey> {
-    return new SigningKey(await readKeyFileOf('signing', path));
+  static async fromFile(path: string, options?: ReadKeyOptions): Promise<SigningKey> {
+    return new SigningKey(await readKeyFileOf('signing', path, options));
   }
 
   /**

@@ -275,8 +275,9 @@ export interface NativeBinding {
   control(): NativeControl;
 
   generateKey(type: 'master' | 'device' | 'signing'): KeyHandle;
-  readKeyFile(path: string): Promise<{ key: KeyHandle; tooOpen: boolean }>;
-  readPassphraseFile(path: string): Promise<{ key: KeyHandle; tooOpen: boolean }>;
+  /** Waits for the writer of a pipe until `control` is cancelled. */
+  readKeyFile(path: string, control?: NativeControl): Promise<{ key: KeyHandle; tooOpen: boolean }>;
+  readPassphraseFile(path: string, control?: NativeControl): Promise<{ key: KeyHandle; tooOpen: boolean }>;
   passphraseFromEnvironment(name: string): KeyHandle;
   passphraseFromBytes(bytes: Uint8Array): KeyHandle;
   /** 0600, refuses to overwrite, whole or not at all. */

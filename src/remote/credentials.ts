@@ -1,14 +1,13 @@
 /** Where e-mail address and password come from. They are read for every log-in and never kept. */
-import { open } from 'node:fs/promises';
 import { ModelGuardError } from '../errors.js';
-import { attempt } from '../files.js';
+import { attempt, openRegular } from '../files.js';
 import { warnIfOpen } from '../keys/files.js';
 import type { Credentials, CredentialsSource } from './types.js';
 
 const MAX_FILE = 8 * 1024;
 const OTHERS = 0o077;
 
-/** INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED; nothing of what was read is in the error. */
+/** INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, SOURCE_UNSUPPORTED; nothing of what was read is in the error. */
 export async function readCredentials(source: CredentialsSource): Promise<Credentials> {
   if (typeof source === 'function') return complete(await source(), 'The callback');
   if ('file' in source) return complete(parseFile(await readPrivate(source.file)), source.file);
@@ -31,10 +30,9 @@ function parseFile(text: string): Partial<Credentials> {
 
 async function readPrivate(path: string): Promise<string> {
   return await attempt('Cannot read', path, async () => {
-    const handle = await open(path, 'r');
+    const { handle } = await openRegular(path);
     try {
-      const stat = await handle.stat();
-      warnIfOpen(path, stat.isFile() && (stat.mode & OTHERS) !== 0);
+      warnIfOpen(path, ((await handle.stat()).mode & OTHERS) !== 0);
       const bytes = new Uint8Array(MAX_FILE);
       const { bytesRead } = await handle.read(bytes, 0, MAX_FILE, 0);
       return Buffer.from(bytes.subarray(0, bytesRead)).toString('utf8');

@@ -1,4 +1,5 @@
 /** Row A2: on 401 or 403 one new log-in and one more try; never a loop. And where credentials come from. */
+import { execFileSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { inspect } from 'node:util';
@@ -200,5 +201,8 @@ describe('credentials', () => {
 
   it('that are not there are NOT_FOUND', async () => {
     expect((await failureOf(() => readCredentials({ file: path.join(base, 'none') }))).code).toBe('NOT_FOUND');
+    const pipe = path.join(base, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    expect((await failureOf(() => readCredentials({ file: pipe }))).code).toBe('SOURCE_UNSUPPORTED');
   });
 });

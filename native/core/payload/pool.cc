@@ -126,7 +126,16 @@ unsigned available_threads() {
   return std::max(1u, limit == 0 ? threads : std::min(threads, limit));
 }
 
-Pool::Pool(unsigned threads) {
+Pool::Pool(unsigned threads, unsigned most) : most_(most) { add(threads); }
+
+unsigned Pool::size() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return unsigned(threads_.size());
+}
+
+// Before any job is submitted, or under the mutex.
+void Pool::add(unsigned count) {
+  threads_.reserve(threads_.size() + count);
   // Signals stay with the threads that the program made for itself; those that a fault raises stay deliverable.
   sigset_t blocked, before;
   sigfillset(&blocked);
@@ -135,8 +144,7 @@ Pool::Pool(unsigned threads) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, kStack);
-  threads_.reserve(threads);
-  for (unsigned i = 0; i < threads; i++) {
+  for (unsigned i = 0; i < count; i++) {
     pthread_t thread;
     if (pthread_create(&thread, &attributes, entry, this) != 0) break;
     threads_.push_back(thread);
@@ -169,7 +177,9 @@ void Pool::run() {
     std::function<void()> job;
     {
       std::unique_lock<std::mutex> lock(mutex_);
+      idle_++;
       wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+      idle_--;
       if (jobs_.empty()) return;
       job = std::move(jobs_.front());
       jobs_.pop_front();
@@ -181,16 +191,18 @@ void Pool::run() {
 }
 
 void Pool::submit(std::function<void()> job) {
-  if (threads_.empty()) {
-    job();
-    wipe_stack_below();
-    return;
-  }
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    jobs_.push_back(std::move(job));
+    // Jobs that were submitted before still need the idle threads that have not woken up yet.
+    if (threads_.size() < most_ && jobs_.size() >= idle_) add(1);
+    if (!threads_.empty()) {
+      jobs_.push_back(std::move(job));
+      wake_.notify_one();
+      return;
+    }
   }
-  wake_.notify_one();
+  job();
+  wipe_stack_below();
 }
 
 namespace {

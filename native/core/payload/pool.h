@@ -47,12 +47,15 @@ unsigned cgroup_threads(const std::string& root);
 class Pool {
  public:
   // Where the system grants fewer threads, the pool has fewer; with none, all work is done by its callers.
-  explicit Pool(unsigned threads = available_threads());
+  explicit Pool(unsigned threads = available_threads()) : Pool(threads, threads) {}
+  // Begins with `threads` and gets one more, up to `most`, whenever a job is submitted and no thread is idle: for jobs that wait for
+  // something outside of this process.
+  Pool(unsigned threads, unsigned most);
   ~Pool();  // finishes what runs, drops nothing that was submitted
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  unsigned size() const { return unsigned(threads_.size()); }
+  unsigned size() const;
   void submit(std::function<void()> job);
 
   // Runs task(0 … count-1), in rising order of start, on the calling thread and up to `threads - 1` idle pool threads;
@@ -64,10 +67,13 @@ class Pool {
  private:
   static void* entry(void* self);
   void run();
-  std::mutex mutex_;
+  void add(unsigned count);
+  mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::function<void()>> jobs_;
   std::vector<pthread_t> threads_;
+  const unsigned most_;
+  size_t idle_ = 0;
   bool stopping_ = false;
 };
 
