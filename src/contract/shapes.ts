@@ -49,7 +49,8 @@ export const paged = <Item extends z.ZodType>(item: Item) =>
   z.object({ items: list(item, MAX_PAGE), /** Absent on the last page. */ next: cursor.optional() });
 
 const statementOf = (bytes: number) => z.object({ payload: base64url(bytes), signature, key: verifyingKey });
-export const statement = statementOf(64 * 1024);
+/** Room for a hundred keys, the most that a statement names. */
+export const statement = statementOf(24 * 1024);
 /** Keys of tokens: each start of a process adds one for a day, so that a process that fails again and again makes many. */
 export const MAX_WEB_KEYS = 10_000;
 /** Bytes that one of them takes at most in a statement. */
