@@ -3,6 +3,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { load, type ModelVersion, verifyAuditLog } from '@org/model-guard';
+import { givenBack } from './history.js';
 import { digestOf, later, type Progress } from './journal.js';
 import { NAMES, type World } from './world.js';
 
@@ -195,7 +196,11 @@ export class Checks {
       leases++;
       if (device !== auditor.id) benches++;
     }
-    this.#expect(taken === leases, () => `the log tells of ${taken} leases; there are ${leases}`);
+    const { size: returned } = await givenBack(auditor.guard);
+    this.#expect(
+      taken - returned === leases,
+      () => `the log tells of ${taken} leases, of which ${returned} were given back; there are ${leases}`,
+    );
     this.counted.untold = benches - journal.leases.size - journal.leasesToldByLoads;
   }
 }
