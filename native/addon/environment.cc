@@ -149,10 +149,8 @@ Napi::Promise Environment::start(Napi::Env env, Job& job) {
   if (running_.empty()) napi_ref_threadsafe_function(env, channel_);
   running_.splice(running_.begin(), added);
   try {
-    pool->submit([this, running, pool] {
-      running->status = compute(*running, *pool);
-      post(std::move(running->finish));
-    });
+    pool->submit([this, running, pool] { running->status = compute(*running, *pool); },
+                 [this, running] { post(std::move(running->finish)); });
   } catch (...) {
     job = std::move(drop(env, *running)->job);
     throw;

@@ -148,6 +148,7 @@ void Pool::add(unsigned count) {
     pthread_t thread;
     if (pthread_create(&thread, &attributes, entry, this) != 0) break;
     threads_.push_back(thread);
+    idle_++;
   }
   pthread_attr_destroy(&attributes);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -174,35 +175,40 @@ void* Pool::entry(void* self) {
 
 void Pool::run() {
   for (;;) {
-    std::function<void()> job;
+    Submitted job;
     {
       std::unique_lock<std::mutex> lock(mutex_);
-      idle_++;
       wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
-      idle_--;
       if (jobs_.empty()) return;
+      idle_--;
       job = std::move(jobs_.front());
       jobs_.pop_front();
     }
-    job();
-    job = nullptr;
+    job.work();
+    job.work = nullptr;
     wipe_stack_below();
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      idle_++;
+    }
+    if (job.after) job.after();
   }
 }
 
-void Pool::submit(std::function<void()> job) {
+void Pool::submit(std::function<void()> work, std::function<void()> after) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     // Jobs that were submitted before still need the idle threads that have not woken up yet.
     if (threads_.size() < most_ && jobs_.size() >= idle_) add(1);
     if (!threads_.empty()) {
-      jobs_.push_back(std::move(job));
+      jobs_.push_back({std::move(work), std::move(after)});
       wake_.notify_one();
       return;
     }
   }
-  job();
+  work();
   wipe_stack_below();
+  if (after) after();
 }
 
 namespace {

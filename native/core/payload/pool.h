@@ -56,7 +56,9 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
 
   unsigned size() const;
-  void submit(std::function<void()> job);
+  // `after` runs on the same thread when that is idle again: a job that is submitted because of it
+  // needs no further thread.
+  void submit(std::function<void()> work, std::function<void()> after = nullptr);
 
   // Runs task(0 … count-1), in rising order of start, on the calling thread and up to `threads - 1` idle pool threads;
   // the caller takes part, so it never waits for a busy pool. Stops handing out tasks after the first failure or once
@@ -70,7 +72,10 @@ class Pool {
   void add(unsigned count);
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::function<void()>> jobs_;
+  struct Submitted {
+    std::function<void()> work, after;
+  };
+  std::deque<Submitted> jobs_;
   std::vector<pthread_t> threads_;
   const unsigned most_;
   size_t idle_ = 0;
