@@ -6,5 +6,7 @@ export const MAX_SMALL = 17 * 1024 * 1024;
 export const MAX_PATH = 4096;
 /** Characters of a URL. */
 export const MAX_URL = 8192;
+/** Pieces of one upload, as S3 takes them. */
+export const MAX_PIECES = 10_000;
 /** Bytes of certificates or a key in PEM. */
 export const MAX_PEM = 1024 * 1024;

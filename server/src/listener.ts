@@ -1,15 +1,13 @@
 /** Sockets: plain HTTP, TLS 1.3, and a plain listener that sends everybody to the TLS one. */
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
-import { ModelGuardError, readAtMost } from '@org/model-guard/server-kit';
+import { MAX_PEM, ModelGuardError, readAtMost } from '@org/model-guard/server-kit';
 import type { Config, TlsFiles } from './config.js';
 
 /** Silence of a connection in the middle of a request; a body itself may take as long as it needs. */
 const SILENCE_MS = 120_000;
 const HEADERS_MS = 20_000;
 const bounds = { requestTimeout: 0, headersTimeout: HEADERS_MS, keepAliveTimeout: 65_000 };
-
-const MAX_PEM = 1024 * 1024;
 
 /** How to make the listener that a configuration asks for. */
 export async function makeListener({ tls }: Pick<Config, 'tls'>): Promise<(handler: RequestListener) => Server> {

@@ -1,8 +1,6 @@
 /** The `model-guard-server` command: starts a server, and stops it when it is told to; gives an account a new password. */
-
-import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { askNewPassword, ERROR_CODES, isModelGuardError, ModelGuardError } from '@org/model-guard/server-kit';
+import { askNewPassword, ERROR_CODES, isModelGuardError, readLine } from '@org/model-guard/server-kit';
 import { resetPassword } from './accounts/reset-password.js';
 import { makeCommand, type Reset } from './command.js';
 import { configure, type Settings } from './config.js';
@@ -32,38 +30,10 @@ async function reset(settings: Settings, { email, passwordFile }: Reset): Promis
   const config = configure(settings);
   const address = email ?? config.adminEmail;
   await maintain(config, async (context) => {
-    const password = passwordFile === undefined ? await askNewPassword() : await firstLine(passwordFile);
+    const password = passwordFile === undefined ? await askNewPassword() : await readLine(passwordFile);
     await resetPassword(context, address, password);
   });
   process.stderr.write(`${address} has the new password; its tokens have ended\n`);
-}
-
-async function firstLine(file: string): Promise<string> {
-  try {
-    return (await readFile(file, 'utf8')).split(/\r?\n/, 1)[0] ?? '';
-  } catch (cause) {
-    throw new ModelGuardError('IO_FAILED', `Could not read ${file}`, { cause });
-  }
-}
-
-/** The first signal stops in order; a second one at once. */
-function stopOnSignals(stop: (signal: NodeJS.Signals) => Promise<void>): void {
-  let stopping = false;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.on(signal, () => {
-      if (stopping) process.exit(1);
-      stopping = true;
-      stop(signal).then(() => process.exit(0), fail);
-    });
-}
-
-function fail(error: unknown): never {
-  // Whoever starts a server wants a sentence; the stack is for faults of ours.
-  const known = isModelGuardError(error);
-  process.stderr.write(
-    `model-guard-server: ${known ? `${error.message} (${error.code})` : String((error as Error).stack ?? error)}\n`,
-  );
-  process.exit(known ? ERROR_CODES[error.code].exit : 1);
 }
 
 await makeCommand(version, run, reset).parseAsync().catch(fail);

@@ -34,7 +34,7 @@ export function fingerprintOf(publicKey: string): string {
   return (digits.match(/.{4}/g) as string[]).join(' ');
 }
 
-/** What people compare before a client accepts a statement: ten groups of four hex digits. */
+/** The fingerprint that people compare before a client accepts a statement: ten groups of four hex digits. */
 export function statementFingerprint({ payload }: Statement): string {
   const digits = sha256('model-guard/v1/statement-fingerprint\0', decode(payload)).subarray(0, 20).toString('hex');
   return (digits.match(/.{4}/g) as string[]).join(' ');

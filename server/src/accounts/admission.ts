@@ -1,6 +1,6 @@
 /**
  * Whether a password is looked at. A network is locked by its own failures. Beyond that, failures from many networks slow all those that
- * the account has not logged in from; the networks that it has are never slowed by others.
+ * the account has not logged in from. Failures elsewhere never slow a network that it has logged in from.
  */
 import type { Transaction } from 'kysely';
 import type { Connection } from '../context.js';
@@ -35,7 +35,7 @@ export async function noteSuccess(trx: Transaction<Schema>, attempt: Attempt, no
   await rememberNetwork(trx, attempt, now);
 }
 
-/** Everything that is kept about log-ins at an address: its account is erased, or was given a new password by somebody else. */
+/** Deletes everything that is kept about log-ins at an address, when its account is erased or an administrator sets its password. */
 export async function forgetAttempts(trx: Transaction<Schema>, index: Buffer): Promise<void> {
   await forgiveAll(trx, index);
   await clearLine(trx, index);
@@ -45,7 +45,7 @@ export async function forgetAttempts(trx: Transaction<Schema>, index: Buffer): P
 /** The tables that {@link forgetAttempts} deletes from. */
 export const ATTEMPT_TABLES = ['login_failures', 'login_turns', 'known_networks'] as const;
 
-/** What is over. */
+/** Deletes failures, turns and networks whose time is over. */
 export async function forgetOldAttempts(connection: Connection, now: number): Promise<void> {
   await forgetFailures(connection, now);
   await forgetTurns(connection, now);

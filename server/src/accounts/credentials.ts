@@ -3,11 +3,11 @@ import { ModelGuardError } from '@org/model-guard/server-kit';
 import type { Selectable, Transaction } from 'kysely';
 import type { Caller, Context } from '../context.js';
 import type { Schema, UserTable } from '../database/schema.js';
+import { FairGate } from '../fair-gate.js';
 import { TooMany } from '../too-many.js';
 import { isAdmitted, noteFailure, noteSuccess, waitOf } from './admission.js';
 import { type Attempt, attemptOf } from './attempt.js';
 import { passwordHolds, prepareNobody } from './passwords.js';
-import { Queues } from './queues.js';
 
 /** Attempts at one address from one network that wait for each other. */
 const WAITING = 64;
@@ -36,9 +36,9 @@ export type CheckCredentials = <T>(claim: Claim, then: Then<T>) => Promise<T>;
 export async function makeCredentials(context: Context): Promise<CheckCredentials> {
   await prepareNobody();
   // One at a time for each address and network: a hundred guesses at once are a hundred failures, not one.
-  const queues = new Queues(WAITING);
+  const attempts = new FairGate(Number.POSITIVE_INFINITY, WAITING);
   return (claim, then) =>
-    queues.run(`${Buffer.from(claim.index).toString('base64')} ${claim.network}`, () => check(context, claim, then));
+    attempts.run(`${Buffer.from(claim.index).toString('base64')} ${claim.network}`, () => check(context, claim, then));
 }
 
 async function check<T>({ db, keys, now, audit }: Context, claim: Claim, then: Then<T>): Promise<T> {

@@ -31,7 +31,7 @@ export async function resetPassword(context: Place, email: string, next: string)
   await removeFirstPassword(context);
 }
 
-/** @throws NOT_FOUND, which names the accounts that may manage others */
+/** @throws NOT_FOUND, which names the accounts that may manage accounts */
 async function findByEmail(
   context: Pick<Context, 'keys'> & { readonly db: Parameters<typeof users>[0] },
   email: string,
@@ -43,6 +43,6 @@ async function findByEmail(
   const admins = await users(db).where('users.role', '=', 'apiAdmin').orderBy('users.created').limit(10).execute();
   const emails = admins.map((admin) => openProfile(context, admin).email);
   throw new ModelGuardError('NOT_FOUND', `There is no account with the e-mail address ${email}`, {
-    advice: `Name another one (--email). Accounts that manage others: ${emails.join(', ') || 'none'}.`,
+    advice: `Name another one (--email). Accounts that manage accounts: ${emails.join(', ') || 'none'}.`,
   });
 }

@@ -1,6 +1,6 @@
 /**
  * The line in which networks wait that an account has never logged in from, while the account is being guessed at
- * (docs/decisions/0018-strangers-take-turns.md). A turn is a time from which one attempt is allowed. Nobody waits on a connection: the
+ * (docs/decisions/0018-strangers-take-turns.md). A turn is a time from which one attempt is allowed. No connection is held meanwhile: the
  * answer says when to come back.
  */
 import type { Transaction } from 'kysely';
@@ -21,7 +21,7 @@ const LONGEST_LINE = FREE_SECONDS + LONGEST_WAIT + 120;
 const LINE = Buffer.alloc(0);
 
 /**
- * What the rows say about an attempt. `end` is the time at which the line is empty and all free failures are there again: each failure
+ * The state of an attempt, as the rows have it. `end` is the time at which the line is empty and all free failures are there again: each failure
  * moves it by the seconds of one turn.
  */
 interface Line {
@@ -33,7 +33,7 @@ interface Line {
 
 /**
  * A clock that was ahead may have written times that no rule gives. A turn is then at the end of the longest wait, and a line counts as
- * empty: nobody stands in it any more.
+ * empty.
  */
 async function lineOf(connection: Connection, { index, site }: Attempt, now: number): Promise<Line> {
   const rows = await connection

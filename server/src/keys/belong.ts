@@ -13,12 +13,12 @@ interface Keys {
 }
 /** Names of keys, and of the field key what tells it from others. */
 type Mark = Readonly<Record<'signing' | 'audit' | 'field', string>>;
-/** What a database is called: of a server, and of its audit log. */
+/** The ids that a database holds: of the server, and of its audit log. */
 export interface DatabaseIds {
   readonly serverId: string;
   readonly logId: string;
 }
-/** What never changes as long as it is the same database. The signing key changes. */
+/** Identifies a database: these never change, while the signing key does. */
 export type Identity = Readonly<Omit<Mark, 'signing'>> & DatabaseIds;
 
 /** The ids of a database, made where it is new: 32 random hex digits each, the same ever after. */

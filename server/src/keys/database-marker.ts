@@ -2,13 +2,14 @@
  * Keeps, beside the keys, which database they belong to. So an empty or another database is not taken for a first start: an unmounted
  * volume or a forgotten URL would make a new server, with a new administrator, under the keys that devices trust.
  */
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isModelGuardError, ModelGuardError, readAtMost, shapes, writeWhole } from '@org/model-guard/server-kit';
 import { z } from 'zod';
 import type { Config } from '../config.js';
 import type { Database } from '../context.js';
 import { databaseFile } from '../database/sqlite/file.js';
+import { namesIn } from './files.js';
 
 /** Where keys and database are, and whether the operator says that the database is new to the keys. */
 export type KeyedPlaces = Pick<Config, 'keysFolder' | 'secretsFolder' | 'dataFolder' | 'databaseUrl' | 'newDatabase'>;
@@ -68,16 +69,6 @@ async function serverOf(db: Database): Promise<string | undefined> {
 async function anyKey({ keysFolder, secretsFolder }: KeyedPlaces): Promise<boolean> {
   const [mounted, made] = await Promise.all([namesIn(secretsFolder), namesIn(keysFolder)]);
   return mounted.some((name) => KEY.test(name)) || made.some((name) => name.endsWith('.key'));
-}
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return await readdir(folder);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
-    throw new ModelGuardError('IO_FAILED', `Could not list ${folder}`, { cause });
-  }
 }
 
 async function readMarker(keysFolder: string): Promise<Marker | undefined> {

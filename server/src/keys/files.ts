@@ -32,8 +32,8 @@ export const keyFile = (keysFolder: string, key: string): string =>
 /** Every encryption key that is there: the one among the secrets first, then those of the keys folder. Another process may remove one meanwhile. */
 export async function candidates(places: Places): Promise<readonly DeviceKey[]> {
   const { keysFolder, secretsFolder } = places;
-  const secrets = (await names(secretsFolder)).filter((name) => name === 'model_guard_encryption_key');
-  const files = (await names(keysFolder)).filter((name) => NAME.test(name)).sort();
+  const secrets = (await namesIn(secretsFolder)).filter((name) => name === 'model_guard_encryption_key');
+  const files = (await namesIn(keysFolder)).filter((name) => NAME.test(name)).sort();
   const paths = [...secrets.map((name) => join(secretsFolder, name)), ...files.map((name) => join(keysFolder, name))];
   const found = await Promise.all(paths.map((path) => readKey<DeviceKey>(DeviceKey, path, places).catch(unlessGone)));
   return found.filter((key) => key !== undefined);
@@ -64,7 +64,7 @@ export async function readKey<Key>(kind: KeyClass<Key>, path: string, { producti
 
 /** Of key files that a killed process was writing; older ones, since another process may be writing now. */
 export async function removeLeftovers(folder: string): Promise<void> {
-  for (const name of await names(folder)) {
+  for (const name of await namesIn(folder)) {
     if (!LEFTOVER.test(name)) continue;
     const path = join(folder, name);
     // Another process may have finished it just now.
@@ -73,12 +73,13 @@ export async function removeLeftovers(folder: string): Promise<void> {
   }
 }
 
-async function names(folder: string): Promise<readonly string[]> {
+/** Names in a folder; none where there is no such folder. IO_FAILED */
+export async function namesIn(folder: string): Promise<readonly string[]> {
   try {
     return await readdir(folder);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return [];
-    throw error;
+    throw new ModelGuardError('IO_FAILED', `Could not list ${folder}`, { cause });
   }
 }

@@ -47,7 +47,7 @@ export class DiskReserve {
   }
 
   /**
-   * Fails where others have filled the disk meanwhile.
+   * Fails where the disk was filled meanwhile.
    * @throws LIMIT_EXCEEDED
    */
   async check(): Promise<void> {

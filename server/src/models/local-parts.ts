@@ -23,7 +23,7 @@ export interface StoredFile extends StoredPart {
   readonly file: string;
 }
 
-/** Others write too, so the disk is looked at again and again. */
+/** Other programs write too, so the disk is checked again after so many bytes. */
 const LOOKED_AT_EVERY = 64 * 1024 * 1024;
 
 export class LocalParts implements Parts {
@@ -106,7 +106,7 @@ export class LocalParts implements Parts {
       if (others > 0) this.#running.set(name, others);
       else {
         this.#running.delete(name);
-        // What fails here is put right a day later; the reason of a failed upload stays.
+        // A failure here is put right a day later; the upload's own error is thrown.
         if (!(await this.find(name).catch(() => true))) await this.#rows.release(name).catch(() => undefined);
       }
     }

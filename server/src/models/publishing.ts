@@ -4,6 +4,7 @@ import {
   decode,
   describePart,
   isModelGuardError,
+  MAX_SMALL,
   ModelGuardError,
   type ModelGuardErrorCode,
   permits,
@@ -21,8 +22,6 @@ import { notUploaded, type Ref, type StoredPart } from './parts.js';
 import { publishersOf, registeredPublishers, signerOf } from './publishers.js';
 import { findVersion, resourceOf, type Version, versionOf } from './versions.js';
 
-/** 16 MiB of payload, and room for the header (docs/format.md, section 10). */
-const MAX_SMALL = 17 * 1024 * 1024;
 /** A check reads a whole big part and uses every core: more at once would only be slower. */
 const CHECKS_AT_ONCE = 2;
 /** Publications of one account that wait for their check; more are told to come back. */

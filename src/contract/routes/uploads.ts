@@ -1,6 +1,7 @@
 /** Big parts on their way in: through the server, or in pieces straight to the storage, by addresses that the server signs. */
 import { z } from 'zod';
 import { list } from '../../bounded.js';
+import { MAX_PIECES } from '../../limits.js';
 import * as s from '../shapes.js';
 import { nothing } from './common.js';
 import { route } from './route.js';
@@ -8,8 +9,6 @@ import { route } from './route.js';
 const ofPart = z.strictObject({ name: s.modelName, version: s.modelName, part: s.partName });
 const ofUpload = z.strictObject({ upload: s.id });
 const MAX_PART = 2 ** 40;
-/** What S3 takes in one upload. */
-const MAX_PIECES = 10_000;
 /** Addresses in one answer. */
 const MAX_URLS = 100;
 /** Bytes: the numbers of all pieces, or the addresses of as many as are asked for. */

@@ -5,6 +5,7 @@ import { type AbortSignalLike, throwIfAborted } from '../../abort.js';
 import { ModelGuardError } from '../../errors.js';
 import { type Pace, retried } from '../../http/pace.js';
 import { PageMarkers } from '../../http/page-markers.js';
+import { MAX_PIECES } from '../../limits.js';
 import type { RangeHead } from '../../transfer/range-answer.js';
 import { s3Failure } from './errors.js';
 import type { Clients, Sdk, Use } from './sdk.js';
@@ -208,7 +209,7 @@ export class Bucket {
       if (!page.IsTruncated) return;
       marker = page.NextPartNumberMarker;
       count += page.Parts?.length ?? 0;
-      if (!markers.goesOn(marker, page.Parts?.length ?? 0) || count >= MOST_PIECES) throw endless(about);
+      if (!markers.goesOn(marker, page.Parts?.length ?? 0) || count >= MAX_PIECES) throw endless(about);
     }
   }
 
@@ -250,9 +251,6 @@ export class Bucket {
     }
   }
 }
-
-/** What S3 takes in one upload. */
-const MOST_PIECES = 10_000;
 
 const endless = (about: About): ModelGuardError => strange('a list that does not go on', about);
 

@@ -5,14 +5,14 @@ import { hasCode, isModelGuardError, ModelGuardError } from '../../errors.js';
 import { hintOf } from '../../http/hints.js';
 import type { Pace } from '../../http/pace.js';
 import { within } from '../../http/watch.js';
+import { MAX_PIECES } from '../../limits.js';
 import { sendPieces } from '../../transfer/multipart.js';
 import type { BigPartSource } from '../store.js';
 import type { About, Bucket } from './bucket.js';
 import { markOf } from './collect.js';
 
-/** What S3 takes. */
+/** The smallest piece that S3 takes, but for the last one. */
 const LEAST_PIECE = 5 * 1024 * 1024;
-const MOST_PIECES = 10_000;
 const MIB = 1024 * 1024;
 /** To put many pieces together takes its time. */
 const COMPLETE_MS = 5 * 60_000;
@@ -92,7 +92,7 @@ async function send(
   const earlier = source.file === undefined ? undefined : await takenUp(bucket, key, noted, about);
   const { id, pieceBytes, etags, present } = earlier ?? {
     id: await bucket.begin(key, about),
-    pieceBytes: Math.max(settings.pieceBytes, Math.ceil(size / MOST_PIECES / MIB) * MIB),
+    pieceBytes: Math.max(settings.pieceBytes, Math.ceil(size / MAX_PIECES / MIB) * MIB),
     etags: new Map<number, string>(),
     present: undefined,
   };

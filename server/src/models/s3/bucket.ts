@@ -11,7 +11,7 @@ import {
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { PageMarkers } from '@org/model-guard/server-kit';
+import { MAX_PIECES, PageMarkers } from '@org/model-guard/server-kit';
 import type { BucketConfig } from '../../storage-config.js';
 import { clientOf } from './client.js';
 import type { KeyPair, KeyPairs } from './credentials.js';
@@ -41,8 +41,6 @@ export interface RangeAnswer {
 }
 
 const FOLDER = 'big/';
-/** What S3 takes in one upload. */
-const MOST_PIECES = 10_000;
 /** It is always there, so that an answer about it shows whether objects can be read at all. No part has such a name. */
 const CANARY = 'canary';
 const KIND = { ContentType: 'application/octet-stream', CacheControl: 'private, max-age=31536000, immutable' };
@@ -103,7 +101,7 @@ export class Bucket {
         if (number !== undefined && size !== undefined && tag !== undefined) found.push({ number, size, tag });
       marker = answer.IsTruncated ? answer.NextPartNumberMarker : undefined;
       const goesOn = !answer.IsTruncated || markers.goesOn(marker, answer.Parts?.length ?? 0);
-      if (!goesOn || found.length > MOST_PIECES) throw endlessList('ListParts');
+      if (!goesOn || found.length > MAX_PIECES) throw endlessList('ListParts');
     } while (marker !== undefined);
     return found;
   }

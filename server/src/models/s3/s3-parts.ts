@@ -36,7 +36,7 @@ export class S3Parts implements Parts {
   readonly #bucket: Bucket;
   readonly #rows: UploadRows;
   readonly #uploads: BucketUploads;
-  /** What the bucket said of reading last: the refusal, or undefined. */
+  /** The bucket's last refusal to read; undefined where it lets us read. */
   #refusal: unknown;
   #proving: Promise<void> | undefined;
   #proved = Number.NEGATIVE_INFINITY;
