@@ -1,6 +1,7 @@
 // Sealing and opening with a TPM, checked, and a blob that no TPM made.
 #pragma once
 #include <doctest/doctest.h>
+#include <stdlib.h>
 
 #include "hardware/tpm.h"
 #include "hardware/tpm_blob.h"
@@ -9,6 +10,11 @@ namespace tpm_test {
 
 using namespace mg;
 using namespace mg::hardware;
+
+struct Environment {  // MODEL_GUARD_TCTI for one test
+  explicit Environment(const char* value) { value ? setenv("MODEL_GUARD_TCTI", value, 1) : unsetenv("MODEL_GUARD_TCTI"); }
+  ~Environment() { unsetenv("MODEL_GUARD_TCTI"); }
+};
 
 inline tpm::Sealed seal(uint32_t pcrs = tpm::kDefaultPcrs) {
   auto sealed = tpm::seal(pcrs);

@@ -1,7 +1,6 @@
 // Values that a TPM keeps: they open on that TPM in that state, and nowhere else. Against a software TPM where there is one.
 #include <arpa/inet.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -20,11 +19,6 @@ using test::StderrCapture;
 using test::Swtpm;
 
 namespace {
-
-struct Environment {  // MODEL_GUARD_TCTI for one test
-  explicit Environment(const char* value) { value ? setenv("MODEL_GUARD_TCTI", value, 1) : unsetenv("MODEL_GUARD_TCTI"); }
-  ~Environment() { unsetenv("MODEL_GUARD_TCTI"); }
-};
 
 // A TPM that takes every connection and never answers: a port for commands and the next one for control, as swtpm has them. Its end
 // lets go of who still waits.
@@ -126,39 +120,6 @@ TEST_CASE("tpm: without a TPM that answers, the error says why") {
   CHECK(why().find("the TPM cannot be reached through 'no-such-transport:' (0x") != std::string::npos);
   const Environment closed("swtpm:host=127.0.0.1,port=1");
   CHECK(why().find("the TPM cannot be reached through 'swtpm:host=127.0.0.1,port=1' (0x") != std::string::npos);
-}
-
-TEST_CASE("tpm: a device is a character device below /dev, wherever its links lead") {
-  char folder[] = "/tmp/mg-tcti-XXXXXX";
-  REQUIRE(mkdtemp(folder));
-  const std::string file = std::string(folder) + "/file", to_device = std::string(folder) + "/null";
-  const std::string shared = "/dev/shm/mg-tcti-" + std::to_string(getpid());
-  for (const std::string& each : {file, shared}) REQUIRE(std::fclose(std::fopen(each.c_str(), "w")) == 0);
-  REQUIRE(symlink("/dev/null", to_device.c_str()) == 0);
-  const auto why = [](const std::string& path) {
-    const StderrCapture quiet;
-    const Environment named(("device:" + path).c_str());
-    const auto sealed = tpm::seal(tpm::kDefaultPcrs);
-    REQUIRE(!sealed.ok());
-    CHECK(sealed.status().code == Code::TPM_UNAVAILABLE);
-    return sealed.status().what;
-  };
-  const auto no_device = [](const std::string& path) { return "'" + path + "' is no character device below /dev, as a TPM is one"; };
-  for (const std::string& path : {file, "/dev/.." + file, "/dev/shm/../.." + file, shared, std::string("/dev"), std::string("/proc/self/mem")}) {
-    CAPTURE(path);
-    CHECK(why(path) == no_device(path));
-  }
-  CHECK(why("/dev/no-such-tpm").find("the TPM device /dev/no-such-tpm cannot be opened: ") == 0);
-  // /dev/null is one: it takes every command and never answers.
-  if (tss2::library().ok()) CHECK(why(to_device).find("the TPM cannot be reached through 'device:/dev/null' (0x") == 0);
-  struct stat untouched;
-  for (const std::string& each : {file, shared}) {
-    REQUIRE(stat(each.c_str(), &untouched) == 0);
-    CHECK(untouched.st_size == 0);
-    unlink(each.c_str());
-  }
-  unlink(to_device.c_str());
-  rmdir(folder);
 }
 
 TEST_CASE("tpm: a policy names one or more of PCRs 0 to 23") {

@@ -1,5 +1,6 @@
-/** What a hostile bucket answers, as the server sees it. If these fail, it takes the server's memory, or holds a request for ever. */
+/** Answers of a hostile bucket to the server. If these fail, it takes the server's memory, or holds a request for ever. */
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { sendEndlessly } from '../../test/support/endless-answer.js';
 import { failureOf } from '../../test/support/failures.js';
 import { FakeS3 } from '../../test/support/fake-s3.js';
 import { wholeOf } from '../src/models/s3/bounded-answers.js';
@@ -54,19 +55,13 @@ it('an upload has no more pieces than S3 takes', async () => {
 });
 
 it('a list that is longer than any list is not read to its end', async () => {
-  let sent = 0;
+  let sent = (): number => 0;
   s3.hook = (_, response) => {
-    response.writeHead(200, { 'content-type': 'application/xml' });
-    const more = (): void => {
-      while (sent < 262_000_000 && !response.destroyed && response.write(Buffer.alloc(65_536, 'a'))) sent += 65_536;
-      if (sent < 262_000_000) response.once('drain', more);
-      else response.end();
-    };
-    more();
+    sent = sendEndlessly(response);
     return 'taken';
   };
   expect(await codeOf(uploads)).toBe('SERVER_UNREACHABLE');
-  expect(sent).toBeLessThan(100_000_000);
+  expect(sent()).toBeLessThan(100_000_000);
 });
 
 it('one that drips is given up', async () => {
