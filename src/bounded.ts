@@ -33,7 +33,7 @@ export const countOf = (min: number, max: number): z.ZodType<number, number> =>
     z.int().min(min).max(max),
   ) as unknown as z.ZodType<number, number>;
 
-/** The part of zod's internals of a schema that holds others, which the classes below change. */
+/** The part of zod's internals that the classes below change, for schemas that hold other schemas. */
 interface Internals {
   readonly def: { readonly most?: number };
   parse(payload: z.core.ParsePayload, context: z.core.ParseContextInternal): unknown;

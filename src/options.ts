@@ -109,7 +109,7 @@ export const stores = z.union([partStore, z.strictObject({ small: partStore, big
 });
 
 const splitReference = (given: string) => {
-  // What is longer is no reference; what is left of it is refused as a name.
+  // A longer text is no reference: its beginning is refused as a name.
   const start = given.slice(0, 2 * MAX_NAME);
   const at = start.indexOf('@');
   return at < 0 ? { name: start } : { name: start.slice(0, at), version: start.slice(at + 1) };

@@ -6,7 +6,7 @@ import { dirname, isAbsolute, join, parse, resolve, sep } from 'node:path';
 import { ModelGuardError } from './errors.js';
 import { attempt, exists } from './files.js';
 
-/** Write permission of the group and of others. */
+/** Write permission of the group and of all other users. */
 const WRITABLE = 0o022;
 const STICKY = 0o1000;
 /** As many links as Linux follows. */
@@ -14,8 +14,8 @@ const MAX_LINKS = 40;
 
 /**
  * Follows `path` from the root as a look-up does, and checks every folder, link and file on the way: owned by this user or root, and
- * writable by nobody else. A folder such as /tmp, where only owners may rename, passes; its entries are checked. What does not exist
- * yet passes.
+ * writable by no other user. A folder such as /tmp, where only owners may rename, passes; its entries are checked. A path that does not
+ * exist yet passes.
  * @throws FILE_UNSAFE with the path that another user can change
  */
 export async function refuseUnsafeFile(path: string): Promise<void> {

@@ -94,7 +94,7 @@ async function throughTheServer(folder: string, plain: Uint8Array, heldOut: Data
       'NOT_AUTHORISED',
       build.release('bearing-faults@1', { payloadId: published.payloadId }),
     );
-    // What the administrator has reviewed, not what is called so by then.
+    // The decision names the reviewed payload: the version may have been replaced since.
     await admin.release('bearing-faults@1', { payloadId: published.payloadId });
 
     const lease = await machine.lease('bearing-faults@1');

@@ -31,7 +31,7 @@ std::vector<Napi::Value> as_array(Napi::Value value, const char* what);
 std::optional<std::string> optional_string(Napi::Object object, const char* name);
 bool present(Napi::Object object, const char* name);
 
-// What section 11 of docs/format.md refuses is KEY_INVALID here, so that no such key goes further.
+// A key that section 11 of docs/format.md refuses is KEY_INVALID here, so that it goes no further.
 keys::PublicKey as_x25519(Napi::Value value, const char* what);
 keys::PublicKey as_ed25519(Napi::Value value, const char* what);
 container::Identities as_identities(Napi::Object request);  // its `identities`, `hardware`, `machines`

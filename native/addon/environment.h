@@ -47,7 +47,7 @@ struct Job {
   std::function<Napi::Value(Napi::Env)> result;     // on the JavaScript thread, after compute succeeded
   std::function<Napi::Value(Napi::Env)> failure;    // optional, on the JavaScript thread: a better error, or empty
   std::function<void()> settled;                    // optional, on the JavaScript thread, in every case
-  // What compute may wait for. The shared pool is for jobs that compute: one that waits there would take a thread that others need,
+  // The thing that compute may wait for. The shared pool is for jobs that compute: one that waits there would hold up computing jobs,
   // among them those that it waits for.
   enum class Waits {
     no,

@@ -69,7 +69,7 @@ Status ScriptSource::read(uint64_t offset, Span out) {
   auto request = std::make_shared<Request>();
   request->offset = offset;
   request->out = out;
-  // Nothing may fail once it is posted: the script's bytes are copied to `out`, as long as nobody has settled the request.
+  // Nothing may fail once it is posted: the script's bytes are copied to `out`, as long as the request is not settled.
   const uint64_t id = work_->on_cancel([request] { request->settle(Status(Code::ABORT_ERR, "cancelled")); });
   if (!environment_.post([this, request](Napi::Env env) { ask(env, request); })) {
     work_->forget(id);

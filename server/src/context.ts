@@ -52,11 +52,11 @@ export interface Keyring {
   discard(key: string): Promise<void>;
 }
 
-/** What a request was let in by. It may end before the request does, so a change reads it again (`accounts/rights.ts`). */
+/** The rights by which a request was admitted. They may end before the request does, so a change reads them again (`accounts/rights.ts`). */
 export interface Rights {
   /** Of the account when its token was made; undefined where authentication is off. */
   readonly epoch: number | undefined;
-  /** What the route demands. */
+  /** The permission that the route demands. */
   readonly access: Permission;
 }
 /** Who asks. */

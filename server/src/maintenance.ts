@@ -1,4 +1,4 @@
-/** What a command of the server's machine is given: database, keys and audit log, without a server. */
+/** Opens database, keys and audit log for a command on the server's machine, without a server. */
 import { access } from 'node:fs/promises';
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import { createAuditLog } from './audit/log.js';
@@ -10,7 +10,7 @@ import { databaseFile } from './database/sqlite/file.js';
 import { ServerKeyring } from './keys/keyring.js';
 import { makeLog } from './log.js';
 
-/** What commands need of the context. */
+/** The part of the context that commands need. */
 export type Maintenance = Pick<Context, 'audit' | 'config' | 'db' | 'keys'>;
 
 /**

@@ -35,8 +35,8 @@ export function registerUpkeep(app: FastifyInstance, context: Context): void {
 }
 
 /**
- * What is over of attempts to log in, the keys of days that are over for longer than the retention time; what an erasure left that was
- * killed before its end; challenges that are over, leases long after. Several processes at once do no harm.
+ * Deletes attempts to log in whose time is over, day keys after the retention time, what a killed erasure left, challenges that have
+ * ended, and leases long after their end. Several processes at once do no harm.
  */
 export async function forget(context: Context): Promise<void> {
   const { db, config, now } = context;

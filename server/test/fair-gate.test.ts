@@ -1,4 +1,4 @@
-/** Tasks that take turns. If these fail, one account keeps all others waiting behind its requests. */
+/** Tasks that take turns. If these fail, one account keeps every other account waiting behind its requests. */
 import { describe, expect, it } from 'vitest';
 import { FairGate } from '../src/fair-gate.js';
 

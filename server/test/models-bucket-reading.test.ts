@@ -16,7 +16,7 @@ let s3: FakeS3;
 let folder: string;
 let server: TestServer;
 let publisher: Publisher;
-/** What the keys that read are told: `unlisted`, 403 of what is not there; `refused`, 403 of everything. */
+/** Answers to the reading keys: `unlisted`, 403 of what is not there; `refused`, 403 of everything. */
 let reader: 'unlisted' | 'refused' | 'listed';
 
 beforeEach(async () => {
@@ -84,7 +84,7 @@ describe('keys that read, refused', () => {
     reader = 'refused';
     expect(await ready()).toBe(500);
     reader = 'unlisted';
-    // What is known counts for some seconds, and for another process not at all.
+    // The last answer counts for some seconds, in this process alone.
     expect(await ready()).toBe(500);
     server = await server.restart();
     expect(await ready()).toBe(200);

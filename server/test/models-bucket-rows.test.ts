@@ -143,7 +143,7 @@ describe('an account that loses its rights while the bucket answers', () => {
   it('completes none, its own or as one who decided', async () => {
     for (const [role, values, code] of [
       ['operator', { disabled: 1 }, 'NOT_AUTHENTICATED'],
-      // What is left of a validator goes on with its own uploads alone.
+      // An operator, who was a validator, goes on with own uploads alone.
       ['validator', { role: 'operator' }, 'NOT_AUTHORISED'],
     ] as const) {
       const begun = await begin('operator', 1);

@@ -39,7 +39,7 @@ const GRANTED: Readonly<Record<Permission, string>> = {
 };
 const isGranted = (role: Role, permission: Permission): boolean => GRANTED[permission].split(' ')[ORDER.indexOf(role)] === 'x';
 
-/** What each route demands. */
+/** The permission that each route demands. */
 const DEMANDED: Readonly<Record<RouteName, Permission | 'open' | 'signed-url'>> = {
   health: 'open',
   ready: 'open',

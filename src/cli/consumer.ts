@@ -88,7 +88,7 @@ async function closed(input: Writable): Promise<void> {
 
 /**
  * SIGTERM goes to the leader alone: in a pipeline, what comes later would take the end of what comes first for the end of the whole.
- * All others are killed as soon as the leader has gone, itself too when the grace is over.
+ * The rest of the group is killed as soon as the leader has gone, and the leader too when the grace is over.
  */
 async function endGroup(child: ChildProcess, graceMs: number): Promise<void> {
   const leader = child.pid as number;

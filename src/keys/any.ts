@@ -16,7 +16,7 @@ export async function readAnyKey(path: string): Promise<MasterKey | DeviceKey | 
 
 /**
  * The public key text that a file holds; undefined if it holds something else, of which nothing more than 5 bytes is read. Nothing is read
- * from a pipe: it gives its bytes once, they may be a secret key, and its writer is waited for natively, on no thread that others need.
+ * from a pipe: it gives its bytes once, they may be a secret key, and the native code waits for its writer on a thread of its own.
  */
 export async function readPublicText(path: string): Promise<string | undefined> {
   const found = await attempt('Cannot read', path, () => stat(path));

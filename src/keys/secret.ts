@@ -44,7 +44,7 @@ export class MasterKey extends SecretKey {
   }
 
   /**
-   * Reads a key file natively. Warns with MODEL_GUARD_KEY_PERMISSIONS if others may read it. The writer of a pipe is waited for, until
+   * Reads a key file natively. Warns with MODEL_GUARD_KEY_PERMISSIONS if other users may read it. The writer of a pipe is waited for, until
    * `signal` aborts.
    * @throws NOT_FOUND, PERMISSION_DENIED, KEY_INVALID, KEY_TYPE_WRONG
    */
@@ -159,7 +159,7 @@ export class SigningKey extends SecretKey {
   }
 
   /**
-   * Reads a key file natively. Warns with MODEL_GUARD_KEY_PERMISSIONS if others may read it. The writer of a pipe is waited for, until
+   * Reads a key file natively. Warns with MODEL_GUARD_KEY_PERMISSIONS if other users may read it. The writer of a pipe is waited for, until
    * `signal` aborts.
    * @throws NOT_FOUND, PERMISSION_DENIED, KEY_INVALID, KEY_TYPE_WRONG
    */

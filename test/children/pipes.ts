@@ -27,7 +27,7 @@ using model = await decrypt(await encrypt(Buffer.from(text), { name: 'net', vers
   unsigned: 'accept',
 });
 if (Buffer.from(model.bytes).toString() !== text) throw new Error('another text');
-// What this process could not have written if the wait for it held up everything else.
+// This process could not write these if a wait for them held up everything else.
 await writeFile(secret, model.bytes);
 await word;
 tell('worked');

@@ -6,7 +6,7 @@ import { call } from '../../src/native/index.js';
 
 const [operation = ''] = process.argv.slice(2);
 const LARGE = 256 * 1024 * 1024;
-/** What V8 and threads may still take: less than one copy of the input. */
+/** Memory that V8 and threads may still take: less than one copy of the input. */
 const LEFT = 128 * 1024 * 1024;
 
 const large = new Uint8Array(LARGE);

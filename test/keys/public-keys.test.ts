@@ -1,6 +1,6 @@
 /**
  * Public keys of small order have no secret: with such an Ed25519 key everybody signs everything, and what is sealed to such an X25519 key
- * is sealed to nobody. The points come from arithmetic on the curve (test/reference/points.ts), not from a list.
+ * is sealed to no recipient. The points come from arithmetic on the curve (test/reference/points.ts), not from a list.
  */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -66,7 +66,7 @@ describe('a lease', () => {
     await bigs.putBig({ name: 'net', version: '1' }, bigName, stored(big));
     using model = await load('net@1', { from: { small: guard, big: bigs } });
     expect(model.bytes.length).toBe(plain.length);
-    // The same bytes in a store: nobody renews them there.
+    // The same bytes in a store are never renewed.
     const copy = memoryStore();
     await copy.putSmall({ name: 'net', version: '1' }, await guard.getSmall({ name: 'net', version: '1' }));
     const opening = { identities: [device], verifier: fake.publisher.publicKey, leaseKeys: fake.serverKey };
@@ -251,7 +251,7 @@ describe('the audit log', () => {
     fake.on('takeLease', () => failure(409, 'AUDIT_LOG_ROLLED_BACK'));
     expect(await codeOf(() => lease(one))).toBe('AUDIT_LOG_ROLLED_BACK');
     fake.on('takeLease', async (asked) => {
-      // What it names is signed with the request.
+      // The position that it names is signed with the request.
       expect(asked.json.checkpoint).toEqual(seen);
       return await fake.usual(asked);
     });

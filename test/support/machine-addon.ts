@@ -14,7 +14,7 @@ export const machineImports: readonly string[] = [
   pathToFileURL(path.join(projectRoot, 'test/children/use-machine-addon.ts')).href,
 ];
 
-/** What a process with this addon needs in its environment so that it takes the folder `machine` for its machine. */
+/** Environment of a process with this addon, so that it takes the folder `machine` for its machine. */
 export const machineEnv = (machine: string): Record<string, string> => ({ [MACHINE]: machine });
 
 let named = false;

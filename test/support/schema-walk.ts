@@ -75,7 +75,7 @@ export function* leavesOf(
   }
 }
 
-/** What a schema of texts or lists says of its largest length. */
+/** The largest length that a schema of texts or lists states. */
 export const maximumOf = (schema: z.core.$ZodType): number | undefined => {
   const { checks = [] } = schema._zod.def as { checks?: readonly z.core.$ZodCheck[] };
   const maxima = checks.flatMap(({ _zod: { def } }) => {

@@ -58,7 +58,7 @@ Result<std::string> transport_of(const std::string& path) {
   return std::string("device:") + resolved;
 }
 
-// Other transports would load a library of any path, run a command, or trust whoever listens on a port.
+// Other transports would load a library of any path, run a command, or trust any listener on a port.
 Result<std::string> named_transport(const std::string& given) {
   constexpr std::string_view kDevice = "device:";
   if (given == "tabrmd") return given;

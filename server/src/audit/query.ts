@@ -151,7 +151,7 @@ export async function eventsOf(
 }
 
 /**
- * The export, up to the event that is the last one when it begins. Batches are read one by one: others write meanwhile. It breaks off
+ * The export, up to the event that is the last one when it begins. Batches are read one by one, while events are appended. It breaks off
  * where the rights of the caller end: a slow reader would outlive them by hours.
  */
 export async function* exportLines(context: Context, caller: Caller): AsyncGenerator<Buffer> {

@@ -1,6 +1,6 @@
 /**
- * The server's time is the database's: processes that share a database share its clock too, so that none of them ends or deletes what is
- * not over for the others (docs/decisions/0024-the-time-is-the-databases.md).
+ * The server's time is the database's. Processes that share a database share its clock, so that no process ends or deletes a thing too
+ * early for another one (docs/decisions/0024-the-time-is-the-databases.md).
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';

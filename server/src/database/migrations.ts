@@ -22,7 +22,7 @@ const migrations = (words: Words): Record<string, Migration> => ({
 });
 
 /**
- * Brings the tables up to date, in one transaction: a server that is killed meanwhile changed nothing, and others wait for it.
+ * Brings the tables up to date, in one transaction: a server that is killed meanwhile changed nothing, and other servers wait for its end.
  * @throws VERSION_UNSUPPORTED for a database that a newer version of the server has changed
  */
 export async function migrate(db: Database, words: Words): Promise<void> {

@@ -23,7 +23,7 @@ export interface ProvenRequest {
   readonly raw: Uint8Array;
   /** The device's signature over it. */
   readonly proof: string;
-  /** What the device keeps of the audit log. */
+  /** The position of the audit log that the device keeps. */
   readonly checkpoint?: Position | undefined;
 }
 

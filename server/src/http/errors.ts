@@ -123,7 +123,7 @@ const noRoom: Refusal = {
     advice: 'Have its administrator make room.',
   }).message,
 };
-/** However late it is found: the reserve is looked at before, and others may fill the disk. */
+/** A full disk, even if it is found late: another program may fill it after the reserve was checked. */
 const isFull = (error: unknown): boolean =>
   isModelGuardError(error)
     ? error.code === 'NO_SPACE'

@@ -98,7 +98,7 @@ describe('logging in', () => {
       expect((await from('203.0.113.7', 'operator@example.com', PASSWORD)).statusCode).toBe(429);
     });
 
-    /** As many failures from elsewhere as there are free: the last one is made, the others are written down. */
+    /** All free failures, from elsewhere: the last one is made, the ones before it are written into the table. */
     const underAttack = async (email: string): Promise<void> => {
       expect((await from('203.0.113.1', email, 'wrong')).statusCode).toBe(401);
       const index = Buffer.from(server.context.keys.fields.emailIndex(email));

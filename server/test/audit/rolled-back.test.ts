@@ -135,7 +135,7 @@ describe('a log that was cut and has grown past what a device saw', () => {
       await guard.audit.acceptRestored(statement, fingerprint.replaceAll(' ', '').toUpperCase());
       await guard.lease('defects');
       await unlocked(guard);
-      // What was seen since is kept again.
+      // The newer position is kept again.
       const { seq } = await lastEvent();
       await grow(1);
       await guard.lease('defects');

@@ -1,4 +1,4 @@
-/** Whose time the server goes by. If these fail, a replica whose clock is wrong ends and deletes what is not over for the others. */
+/** The clock that the server goes by. If these fail, a replica with a wrong clock ends and deletes things too early. */
 import { expect, it } from 'vitest';
 import { type ClockSource, DatabaseClock } from '../../src/database/clock.js';
 

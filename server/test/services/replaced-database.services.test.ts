@@ -43,7 +43,7 @@ afterEach(async () => {
   await built?.remove();
 });
 
-/** What a client that pinned the first key, and remembers nothing, does with a replica. */
+/** Runs a task with a replica, as a client that pinned the first key and remembers nothing. */
 async function asked<Result>(
   { url }: Pick<Replica, 'url'>,
   task: (guard: ReturnType<typeof guardServer>) => Promise<Result>,
@@ -104,7 +104,7 @@ it('a restored dump without their keys is no loss for replicas that run', async 
 it('a fail-over to an older copy is signed for by the key that the copy names', async () => {
   const name = new URL(replicas.database).pathname.slice(1);
   const owner = new URL(replicas.database).username;
-  /** Without connections to the database; whoever lost one connects again. */
+  /** Ends all connections to the database; the servers connect again. */
   const alone = (task: (client: Client) => Promise<unknown>) =>
     asSuperuser(async (client) => {
       await client.query(`alter database ${name} allow_connections false`);

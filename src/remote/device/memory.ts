@@ -16,7 +16,7 @@ interface MemoryOptions {
   readonly rollback: 'accept' | 'refuse';
 }
 
-/** What an answer shows of the audit log. */
+/** The audit log as an answer shows it. */
 interface ShownLog {
   readonly checkpoint?: Checkpoint | undefined;
   /** Of kind `history`, about the position that the request named. */
@@ -29,8 +29,8 @@ interface SeenLog {
 }
 
 /**
- * Has `ask` name what is kept of the audit log, so that the server states whether its log still holds it. The error of a refusal says
- * what was kept, for the server's administrator. AUDIT_LOG_ROLLED_BACK
+ * Has `ask` name what is kept of the audit log, so that the server states whether its log still holds it. The error of a refusal names
+ * the kept position, for the server's administrator. AUDIT_LOG_ROLLED_BACK
  */
 export async function namingLog<T>({ state: { checkpoint: kept } }: Before, ask: (seen: SeenLog) => Promise<T>): Promise<T> {
   try {

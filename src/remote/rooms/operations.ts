@@ -112,7 +112,7 @@ export class Audit {
         `fingerprint: is not that of this statement (${statementFingerprint(given)})`,
       );
     const facts = await this.#connection.facts(options);
-    // What was remembered of the server decides which keys are trusted.
+    // Recalls the server's keys that this device has learned to trust.
     await this.#memory.before();
     const said = readStatement('restored', given, { trusted: facts.trusted, server: facts.server });
     checkCheckpoint(said.checkpoint, facts);
