@@ -36,4 +36,24 @@ async function reset(settings: Settings, { email, passwordFile }: Reset): Promis
   process.stderr.write(`${address} has the new password; its tokens have ended\n`);
 }
 
+/** The first signal stops in order; a second one at once. */
+function stopOnSignals(stop: (signal: NodeJS.Signals) => Promise<void>): void {
+  let stopping = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      if (stopping) process.exit(1);
+      stopping = true;
+      stop(signal).then(() => process.exit(0), fail);
+    });
+}
+
+function fail(error: unknown): never {
+  // The person who starts a server wants a sentence; the stack is for faults of ours.
+  const known = isModelGuardError(error);
+  process.stderr.write(
+    `model-guard-server: ${known ? `${error.message} (${error.code})` : String((error as Error).stack ?? error)}\n`,
+  );
+  process.exit(known ? ERROR_CODES[error.code].exit : 1);
+}
+
 await makeCommand(version, run, reset).parseAsync().catch(fail);
