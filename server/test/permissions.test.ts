@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { definitions } from '../src/http/shapes.js';
 import { startTestServer, type TestServer } from './support/server.js';
 
-const OPEN: readonly RouteName[] = ['health', 'ready', 'metrics', 'jwks', 'token', 'login'];
+const OPEN: readonly RouteName[] = ['health', 'ready', 'metrics', 'jwks', 'token', 'login', 'serverKey'];
 const BY_URL: readonly RouteName[] = ['readPart', 'readTree'];
 const NAMES = Object.keys(routes) as RouteName[];
 
@@ -47,6 +47,7 @@ const DEMANDED: Readonly<Record<RouteName, Permission | 'open' | 'signed-url'>> 
   jwks: 'open',
   token: 'open',
   login: 'open',
+  serverKey: 'open',
   server: 'server.read',
   account: 'account.self',
   changePassword: 'account.self',

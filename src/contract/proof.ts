@@ -66,6 +66,7 @@ export const statements = {
     logId: s.id,
     tokens: z.enum(['EdDSA', 'HS256', 'off']),
   }),
+  key: z.object({ kind: z.literal('key'), ...common, /** Of the caller. */ nonce: s.challenge }),
   jwks: z.object({ kind: z.literal('jwks'), ...common, keys: list(s.webKey, s.MAX_WEB_KEYS) }),
   lease: z.object({
     kind: z.literal('lease'),

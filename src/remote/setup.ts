@@ -67,7 +67,7 @@ export function setUp(
   const publishers = pinnedPublishers(options.publishers);
   const { tls, timeoutMs = TIMEOUT_MS } = options;
   const transport = new Transport({ origin: base.origin, tls, timeoutMs, timers });
-  const client = new Client({ base, transport, pace, now });
+  const client: Client = new Client({ base, transport, pace, now, prove: (options) => trust.prove(options) });
   const trust = new Trust({ client, pinned, clock });
   const session = new Session({ now, logIn: logInWith(options.credentials, client, trust) });
   const connection = new Connection(client, session, trust, clock);

@@ -1,7 +1,9 @@
 /** What is believed of a server: what the pinned key signed, and what it named as its successor signed. */
+import { randomBytes } from 'node:crypto';
 import {
   type Checkpoint,
   checkpointVerifies,
+  encode,
   readStatement,
   type Said,
   type Statement,
@@ -10,6 +12,7 @@ import {
 import { ModelGuardError } from '../errors.js';
 import { type Clock, type Moment, refuseSkewed } from './clock.js';
 import type { CallOptions, Client } from './http/client.js';
+import { isAnswer } from './http/failures.js';
 import { verifyToken } from './tokens.js';
 
 /** The statement `server`, verified, and the signing keys that are trusted because of it. */
@@ -28,6 +31,7 @@ interface TrustOptions {
 
 /** How long what was asked once is taken for current. */
 const FRESH_SECONDS = 300;
+const NONCE_BYTES = 32;
 
 export class Trust {
   readonly #client: Client;
@@ -84,6 +88,24 @@ export class Trust {
     return facts;
   }
 
+  /**
+   * Has the server sign a nonce of this moment, so that only a server with the pinned key, or a successor of it, is given a secret. A relay
+   * passes too: TLS is what binds the connection to the server. SERVER_UNTRUSTED, CLOCK_SKEWED
+   */
+  async prove(options: CallOptions): Promise<void> {
+    const nonce = encode(randomBytes(NONCE_BYTES));
+    const asked = await this.#clock();
+    const { statement, succession } = await this.#client
+      .call('serverKey', { query: { nonce } }, options)
+      .catch((cause: unknown) => {
+        // The route is open, so that no server of this version refuses it.
+        throw isAnswer(cause) ? unproved('The server does not prove that it has the key that is pinned', cause) : cause;
+      });
+    this.#succeed(succession);
+    const said = await this.read('key', statement, asked);
+    if (said.nonce !== nonce) throw unproved("The server's proof is for another nonce");
+  }
+
   /** In order, oldest first. Those from before the pinned key say nothing to us. */
   #succeed(succession: readonly Statement[]): void {
     for (const statement of succession) {
@@ -99,7 +121,8 @@ export class Trust {
     const { statement } = await this.#client.call('jwks', {}, { attempts: 1 });
     // Only the signed statement counts, the bare key set is anybody's word.
     if (statement === undefined) return await this.#acceptOpaque(token);
-    if (!this.#trusted.includes(statement.key)) await this.ask({ token, attempts: 1 });
+    // Replaced since the proof.
+    if (!this.#trusted.includes(statement.key)) await this.prove({ attempts: 1 });
     const { keys, server } = await this.read('jwks', statement, asked);
     // Its signed word that no token has a signature to check. Who must change a password first may not ask for more.
     if (keys.length === 0) return;
@@ -113,6 +136,9 @@ export class Trust {
       throw new ModelGuardError('SERVER_UNTRUSTED', 'The server shows no signed keys for the tokens that it says it signs');
   }
 }
+
+const unproved = (message: string, cause?: unknown): ModelGuardError =>
+  new ModelGuardError('SERVER_UNTRUSTED', message, { cause });
 
 /** SERVER_UNTRUSTED */
 export function checkCheckpoint(checkpoint: Checkpoint, { auditKey, logId }: Facts): void {

@@ -174,6 +174,7 @@ describe('a refusal', () => {
 
 describe('an abort', () => {
   it.each<[string, RouteName, () => (guard: ReturnType<typeof client>['guard'], signal: AbortSignal) => Promise<unknown>]>([
+    ['the proof of the key', 'serverKey', () => (guard, signal) => guard.devices.get(device.id, { signal })],
     ['a log-in', 'token', () => (guard, signal) => guard.devices.get(device.id, { signal })],
     ['the check of a token', 'jwks', () => (guard, signal) => guard.devices.get(device.id, { signal })],
     ['a request', 'getDevice', () => (guard, signal) => guard.devices.get(device.id, { signal })],

@@ -132,6 +132,11 @@ export class FakeGuard {
     return sayAs(key, said as Parameters<typeof sayAs>[1]);
   }
 
+  /** The proof for the nonce of a query. */
+  sayKey(query: URLSearchParams, more: Partial<Said<'key'>> = {}, key = this.signing): Statement {
+    return this.say({ kind: 'key', server: this.id, time: this.now, nonce: query.get('nonce') ?? '', ...more }, key);
+  }
+
   serverStatement(more: Partial<Said<'server'>> = {}): Said<'server'> {
     return {
       kind: 'server',
@@ -218,7 +223,7 @@ export class FakeGuard {
   readonly devices = new Map<string, string>();
 
   /** The truth. */
-  async usual({ name, params, json, headers }: Asked): Promise<Reply> {
+  async usual({ name, params, query, json, headers }: Asked): Promise<Reply> {
     switch (name) {
       case 'token':
         return { json: { token: await this.token(), expires: this.now + 900, mustChangePassword: false } };
@@ -226,6 +231,8 @@ export class FakeGuard {
         const { keys } = await this.jwks();
         return { json: { keys, statement: this.say({ kind: 'jwks', server: this.id, time: this.now, keys }) } };
       }
+      case 'serverKey':
+        return { json: { statement: this.sayKey(query), succession: [] } };
       case 'server':
         return { json: { server: this.say(this.serverStatement()), succession: [] } };
       case 'challengeLease':

@@ -32,6 +32,13 @@ export function registerKeys(app: FastifyInstance, context: Context): void {
     return { server: sayAs(key, said), succession: [...succession] };
   });
 
+  // Open, and so without an event: a client asks before it sends a password.
+  implement(app, 'serverKey', async ({ query: { nonce } }) => {
+    const { key, succession } = await keys.newest(context.db);
+    const statement = sayAs(key, { kind: 'key', server: serverId, time: context.now(), nonce });
+    return { statement, succession: [...succession] };
+  });
+
   implement(app, 'keys', async ({ caller }) => {
     const answer = { keys: await serverKeys(context), rotations: await listRotations(context.db) };
     await audit.record({ action: 'keys.read', outcome: 'success', caller });

@@ -69,6 +69,26 @@ describe('a succession', () => {
     readStatement('server', statement, { ...about, trusted: [newest] });
     const jwks = (await server.request(undefined, 'jwks')).json();
     readStatement('jwks', jwks.statement, { ...about, trusted: [newest] });
+    // Without a token: clients follow the chain before they log in.
+    const nonce = randomBytes(32).toString('base64url');
+    const proof = (await server.request(undefined, 'serverKey', { query: { nonce } })).json();
+    expect(proof.succession).toEqual(succession);
+    expect(readStatement('key', proof.statement, { ...about, trusted: [newest] })).toEqual({
+      kind: 'key',
+      ...about,
+      time: server.clock.now,
+      nonce,
+    });
+  });
+
+  it('is not signed for a nonce that is too short or too long, and leaves no event', async () => {
+    const events = async () => (await server.context.db.selectFrom('audit').select('seq').execute()).length;
+    const before = await events();
+    for (const bytes of [31, 32, 33]) {
+      const query = { nonce: randomBytes(bytes).toString('base64url') };
+      expect((await server.request(undefined, 'serverKey', { query })).statusCode).toBe(bytes === 32 ? 200 : 400);
+    }
+    expect(await events()).toBe(before);
   });
 
   it('has its file for this user alone; the one of the old key is not needed any more', async () => {

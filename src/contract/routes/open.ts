@@ -9,7 +9,8 @@ const token = z.object({ token: text(4096), expires: s.seconds, mustChangePasswo
 
 /** A statement of the most keys, and the same keys beside it. */
 const MAX_KEYS_ANSWER = 8 * 1024 * 1024;
-/** Statements of a thousand signing keys. */
+const MAX_SUCCESSION = 1000;
+/** Bytes of so many statements. */
 const MAX_SUCCESSION_ANSWER = 1024 * 1024;
 
 export const open = {
@@ -52,6 +53,7 @@ export const open = {
     access: 'open',
     summary: 'Log in',
     body: credentials,
+    secretBody: true,
     status: 200,
     response: token,
   }),
@@ -61,17 +63,28 @@ export const open = {
     access: 'open',
     summary: 'Log in (alias)',
     body: credentials,
+    secretBody: true,
     status: 200,
     response: token,
   }),
 
+  serverKey: route({
+    method: 'GET',
+    path: '/server/key',
+    access: 'open',
+    summary: 'Proof that this server has its signing key, for a nonce of the caller',
+    query: z.strictObject({ nonce: s.challenge }),
+    status: 200,
+    response: z.object({ statement: s.statement, succession: list(s.statement, MAX_SUCCESSION) }),
+    maxAnswer: MAX_SUCCESSION_ANSWER,
+  }),
   server: route({
     method: 'GET',
     path: '/server',
     access: 'server.read',
     summary: 'The keys of this server, signed',
     status: 200,
-    response: z.object({ server: s.statement, succession: list(s.statement, 1000) }),
+    response: z.object({ server: s.statement, succession: list(s.statement, MAX_SUCCESSION) }),
     maxAnswer: MAX_SUCCESSION_ANSWER,
   }),
 } as const;

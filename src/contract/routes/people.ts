@@ -37,6 +37,7 @@ export const people = {
     access: 'account.self',
     summary: 'Change the own password',
     body: z.strictObject({ current: s.anyPassword, next: s.newPassword }),
+    secretBody: true,
     status: 204,
   }),
   exportOwnData: route({
@@ -73,6 +74,7 @@ export const people = {
       address: s.label.optional(),
       /** Before anything else is done with the account. */ mustChange: z.boolean().default(false),
     }),
+    secretBody: true,
     status: 201,
     response: s.account,
   }),
@@ -99,6 +101,7 @@ export const people = {
       password: s.newPassword.optional(),
       mustChange: z.boolean().optional(),
     }),
+    secretBody: true,
     status: 200,
     response: s.account,
   }),

@@ -18,6 +18,11 @@ export interface Route {
   readonly query?: z.ZodObject;
   /** Absent: no body. `octets`: a stream. */
   readonly body?: z.ZodType | 'octets';
+  /**
+   * The body may hold a secret that the caller knows: a password. Clients send it only to a server that has just proved that it has the
+   * pinned key.
+   */
+  readonly secretBody?: true;
   /** Bytes of the body at most, where it is not the server's default of 64 KiB. */
   readonly maxBody?: number;
   /** Bytes of a JSON answer at most, where it is not the default of 64 KiB: clients read no more. */

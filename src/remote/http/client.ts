@@ -4,6 +4,7 @@ import type { AbortSignalLike } from '../../abort.js';
 import { type Route, type RouteAnswer, type RouteName, type RouteRequest, routes } from '../../contract/index.js';
 import { hasCode, ModelGuardError } from '../../errors.js';
 import type { Answer } from '../../http/answer.js';
+import { hinted, hintOf } from '../../http/hints.js';
 import { type Pace, pace, retried } from '../../http/pace.js';
 import type { HttpRequest, Transport, Upload } from '../../http/transport.js';
 import { parse } from '../../options.js';
@@ -32,6 +33,8 @@ export interface CallOptions {
 export interface ClientOptions {
   readonly base: URL;
   readonly transport: Transport;
+  /** Rejects unless the server proves that it has the pinned key. Awaited before a secret is sent. */
+  readonly prove: (options: CallOptions) => Promise<void>;
   readonly pace?: Pace | undefined;
   readonly now?: (() => number) | undefined;
 }
@@ -40,11 +43,14 @@ export class Client {
   readonly base: URL;
   readonly transport: Transport;
   readonly pace: Pace;
+  readonly #prove: ClientOptions['prove'];
   readonly #now: () => number;
+  #proved = false;
 
-  constructor({ base, transport, pace: given = pace, now = Date.now }: ClientOptions) {
+  constructor({ base, transport, prove, pace: given = pace, now = Date.now }: ClientOptions) {
     this.base = base;
     this.transport = transport;
+    this.#prove = prove;
     this.pace = given;
     this.#now = now;
   }
@@ -118,6 +124,7 @@ export class Client {
     { signal, token, headers, timeoutMs }: CallOptions,
     more: Partial<HttpRequest>,
   ): Promise<Answer> {
+    if (route.secretBody || (token !== undefined && !this.#proved)) await this.#demandProof(signal);
     return await this.transport.send({
       method: route.method,
       url,
@@ -131,6 +138,18 @@ export class Client {
         ...headers,
       },
     });
+  }
+
+  /** Before every password, and before the first token: this client has its tokens from the server that proved itself at the log-in. */
+  async #demandProof(signal: AbortSignalLike | undefined): Promise<void> {
+    try {
+      await this.#prove({ signal, attempts: 1 });
+    } catch (error) {
+      const hint = hintOf(error);
+      // The request itself was not sent.
+      throw error instanceof Error && hint ? hinted(error, { ...hint, effect: 'undone' }) : error;
+    }
+    this.#proved = true;
   }
 
   async #expect(route: Route, answer: Answer): Promise<void> {
