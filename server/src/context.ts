@@ -67,6 +67,8 @@ export interface Caller {
   readonly rights?: Rights | undefined;
   /** The network address, anonymised as the policy says. */
   readonly address: string;
+  /** The network by which requests are counted (`networkOf`), whatever the policy says: it is never kept. Absent for the server itself. */
+  readonly network?: string | undefined;
   readonly request: string;
 }
 /** Somebody who has logged in. */
@@ -95,6 +97,8 @@ export interface AuditLog {
   append(transaction: Transaction<Schema>, entry: AuditEntry): Promise<void>;
   /** {@link append} in a transaction of its own: reads and refusals. */
   record(entry: AuditEntry): Promise<void>;
+  /** Writes how many refusals were not written one by one (`audit/repeated-refusals.ts`), also of the minute that is not over. */
+  settle(): Promise<void>;
 }
 
 export interface Context {

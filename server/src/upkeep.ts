@@ -9,7 +9,7 @@ import { type Deleted, noteDeletion, scrub } from './database/scrubbing.js';
 import { forgetChallenges } from './devices/challenges.js';
 import { forgetCounts } from './http/shared-counts.js';
 import { forgetClaims } from './keys/claim.js';
-import { forgetLeases } from './leases/leases.js';
+import { forgetLeases, forgetSuperseded } from './leases/leases.js';
 
 const HOUR_MS = 3_600_000;
 /** Rows that one transaction forgets: nobody who writes waits until all are gone. */
@@ -31,6 +31,7 @@ export function registerUpkeep(app: FastifyInstance, context: Context): void {
   app.addHook('onClose', async () => {
     clearInterval(timer);
     await running;
+    await context.audit.settle();
   });
 }
 
@@ -39,7 +40,8 @@ export function registerUpkeep(app: FastifyInstance, context: Context): void {
  * ended, and leases long after their end. Several processes at once do no harm.
  */
 export async function forget(context: Context): Promise<void> {
-  const { db, config, now } = context;
+  const { audit, db, config, now } = context;
+  await audit.settle();
   const deleted = await db.transaction().execute(async (trx): Promise<Deleted | undefined> => {
     await forgetOldAttempts(trx, now());
     const gone = await forgetDays(trx, config.unknownLoginRetentionDays, now());
@@ -50,6 +52,7 @@ export async function forget(context: Context): Promise<void> {
   // Last: erasing must not wait for them should they fail.
   await inPieces(db, (trx) => forgetChallenges(trx, now(), PIECE));
   await inPieces(db, (trx) => forgetLeases(trx, now(), PIECE));
+  await inPieces(db, (trx) => forgetSuperseded(trx, now(), PIECE));
   if (config.databaseUrl !== undefined) {
     await forgetCounts(db);
     await forgetClaims(db, now());

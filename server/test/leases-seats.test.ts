@@ -1,7 +1,9 @@
 /** Seats: leases at the same time are never more than were sold, and never fewer for want of giving one back. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { call } from '../../src/native/index.js';
+import type { LeaseTable } from '../src/database/schema.js';
 import { giveSeatBack, takeSeat } from '../src/leases/seats.js';
+import { forget } from '../src/upkeep.js';
 import type { TestServer } from './support/server.js';
 import { entitle, granted, leasesOf, Machine, type Publisher, said, startScene, termsOf } from './support/story.js';
 
@@ -53,6 +55,8 @@ describe('seats', () => {
     await granted(one);
     await granted(one, { seconds: 1 });
     server.clock.now += 3600;
+    const [held] = await leasesOf(server, { active: 'true' });
+    expect(held).toMatchObject({ device: one.id, revoked: false, seatUntil: server.clock.now - 3600 + 86_400 });
     expect(said(await two.take({ name: 'defects' }))).toBe('409 SEATS_TAKEN');
     await granted(one);
     expect((await leasesOf(server, { active: 'true' })).length).toBe(1);
@@ -107,18 +111,74 @@ describe('seats', () => {
     expect(await leasesOf(server, { active: 'true' })).toEqual([]);
   });
 
+  it('have one live lease of a device, however often it asks for a shorter one', async () => {
+    await entitle(server, 'operator', { leaseSeconds: 86_400, offlineSeconds: 86_400 });
+    const end = server.clock.now + 86_400;
+    for (let asked = 0; asked < 30; asked++) await granted(machine, { seconds: 86_400 - asked });
+    expect((await leasesOf(server, { active: 'true' })).map(({ seatUntil }) => seatUntil)).toEqual([end]);
+    server.clock.advance(86_401);
+    await forget(server.context);
+    expect((await leasesOf(server)).length).toBe(1);
+  });
+
+  it('stay with a longer lease of another version when the version of the newest lease is revoked', async () => {
+    await publisher.publish({ version: 'next' });
+    await entitle(server, 'operator', { leaseSeconds: 86_400 });
+    const other = await Machine.ready(server);
+    await granted(machine, { version: '1' });
+    await granted(machine, { version: 'next', seconds: 60 });
+    const next = { params: { name: 'defects', version: 'next' }, body: {} };
+    expect(said(await server.request('admin', 'revokeVersion', next))).toBe('200');
+    expect(said(await other.take({ name: 'defects' }))).toBe('409 SEATS_TAKEN');
+    // The administrator can free it all the same.
+    const [held] = await leasesOf(server, { active: 'true' });
+    expect(said(await server.request('admin', 'revokeLease', { params: { lease: held?.id ?? '' } }))).toBe('204');
+    expect(said(await other.take({ name: 'defects' }))).toBe('201');
+  });
+
+  it('are remembered for as long as they are held, long after the last lease of the device ended', async () => {
+    const year = 31_536_000;
+    await entitle(server, 'operator', { leaseSeconds: year });
+    await granted(machine);
+    await granted(machine, { seconds: 1 });
+    server.clock.advance(year - 1);
+    await forget(server.context);
+    const other = await Machine.ready(server);
+    expect(said(await other.take({ name: 'defects' }))).toBe('409 SEATS_TAKEN');
+  });
+
+  /** A lease like that of an answered one, taken and not answered yet. */
+  const takeAgain = async (lease: string, more: Partial<LeaseTable>) => {
+    const { db } = server.context;
+    const before = await db.selectFrom('leases').selectAll().where('id', '=', lease).executeTakeFirstOrThrow();
+    return await db.transaction().execute((trx) => takeSeat(trx, { ...before, ...more }));
+  };
+  const giveBack = (lease: string, superseded: readonly string[]) =>
+    server.context.db.transaction().execute((trx) => giveSeatBack(trx, lease, superseded));
+
   it('given back revive no lease of a version that was revoked meanwhile', async () => {
     await entitle(server, 'operator');
     const { lease } = termsOf(server, await granted(machine));
     await publisher.publish({ version: 'next' });
-    const { db } = server.context;
-    const before = await db.selectFrom('leases').selectAll().where('id', '=', lease).executeTakeFirstOrThrow();
-    const next = { ...before, id: 'a'.repeat(32), version: 'next' };
-    const superseded = await db.transaction().execute((trx) => takeSeat(trx, next));
+    const superseded = await takeAgain(lease, { id: 'a'.repeat(32), version: 'next' });
     expect(superseded).toEqual([lease]);
-    const { name, version } = before;
-    expect(said(await server.request('admin', 'revokeVersion', { params: { name, version }, body: {} }))).toBe('200');
-    await db.transaction().execute((trx) => giveSeatBack(trx, next.id, superseded));
+    const params = { name: 'defects', version: '1' };
+    expect(said(await server.request('admin', 'revokeVersion', { params, body: {} }))).toBe('200');
+    await giveBack('a'.repeat(32), superseded);
     expect(await leasesOf(server, { active: 'true' })).toEqual([]);
+  });
+
+  it('given back by two requests at once stay with the lease before both', async () => {
+    await entitle(server, 'operator');
+    const { lease, notAfter } = termsOf(server, await granted(machine));
+    const [first, second] = ['a'.repeat(32), 'b'.repeat(32)];
+    const before = await takeAgain(lease, { id: first, not_after: notAfter - 100 });
+    const between = await takeAgain(lease, { id: second, not_after: notAfter - 200 });
+    expect([before, between]).toEqual([[lease], [first]]);
+    await giveBack(first, before);
+    await giveBack(second, between);
+    server.clock.now = notAfter - 1;
+    const other = await Machine.ready(server);
+    expect(said(await other.take({ name: 'defects' }))).toBe('409 SEATS_TAKEN');
   });
 });

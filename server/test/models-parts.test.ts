@@ -323,12 +323,12 @@ describe('downloading', () => {
 
   it('writes every download down, and not every guess', async () => {
     const guesses = { url: `/parts/${made.bigName}?expires=9999999999&signature=AAAA` };
-    for (let guess = 0; guess < 20; guess++) await server.app.inject(guesses);
+    for (let guess = 0; guess < 60; guess++) await server.app.inject(guesses);
     const rows = await server.context.db.selectFrom('audit').select('outcome').where('action', '=', 'parts.read').execute();
     expect(rows.filter(({ outcome }) => outcome === 'success').length).toBeGreaterThan(10);
     const denied = rows.filter(({ outcome }) => outcome === 'denied').length;
     expect(denied).toBeGreaterThan(0);
-    expect(denied).toBeLessThan(16);
+    expect(denied).toBeLessThan(50);
   });
 });
 

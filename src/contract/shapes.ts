@@ -147,6 +147,8 @@ export const lease = z.object({
   notBefore: seconds,
   notAfter: seconds,
   offlineUntil: seconds,
+  /** The seat is held for longer than the lease: the device may have kept an earlier, longer one. */
+  seatUntil: seconds.optional(),
   revoked: z.boolean(),
   created: seconds,
 });

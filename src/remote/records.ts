@@ -117,6 +117,9 @@ export interface IssuedLease {
   readonly notBefore: number;
   readonly notAfter: number;
   readonly offlineUntil: number;
+  /** The seat is held for longer than the lease: the device may have kept an earlier, longer one. */
+  readonly seatUntil?: number | undefined;
+  /** Also of a lease that a later one of the same device superseded. */
   readonly revoked: boolean;
   readonly created: number;
 }

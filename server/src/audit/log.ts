@@ -5,6 +5,7 @@ import { confirmRights } from '../accounts/rights.js';
 import type { AuditEntry, AuditLog, Connection, Context } from '../context.js';
 import type { Schema } from '../database/schema.js';
 import { sealEvent } from './boxes.js';
+import { RepeatedRefusals } from './repeated-refusals.js';
 import { daySubject, findSubject } from './subjects.js';
 
 /** Of a log without events. */
@@ -18,7 +19,14 @@ export async function lastEvent(connection: Connection): Promise<{ readonly seq:
 
 /** The log of a server. Transactions are written one after the other, so that every event follows the one before it. */
 export function createAuditLog({ db, keys, logId, now }: Pick<Context, 'db' | 'keys' | 'logId' | 'now' | 'config'>): AuditLog {
+  const refusals = new RepeatedRefusals();
+  const isNoted = (entry: AuditEntry): boolean => entry.outcome === 'success' || refusals.isNoted(entry, now());
+
   async function append(trx: Transaction<Schema>, entry: AuditEntry): Promise<void> {
+    if (isNoted(entry)) await write(trx, entry);
+  }
+
+  async function write(trx: Transaction<Schema>, entry: AuditEntry): Promise<void> {
     // A refusal is written down whatever became of the caller.
     if (entry.outcome === 'success') await confirmRights(trx, entry.caller);
     const last = await lastEvent(trx);
@@ -57,5 +65,20 @@ export function createAuditLog({ db, keys, logId, now }: Pick<Context, 'db' | 'k
       .execute();
   }
 
-  return { append, record: (entry) => db.transaction().execute((trx) => append(trx, entry)) };
+  /** Writes `entries`, and before them the counts of refusals that were not written one by one. */
+  async function record(entries: readonly AuditEntry[], all = false): Promise<void> {
+    const counts = refusals.drain(now(), all);
+    const written = [...counts, ...entries];
+    if (written.length === 0) return;
+    try {
+      await db.transaction().execute(async (trx) => {
+        for (const entry of written) await write(trx, entry);
+      });
+    } catch (error) {
+      refusals.putBack(counts);
+      throw error;
+    }
+  }
+
+  return { append, record: (entry) => record(isNoted(entry) ? [entry] : []), settle: () => record([], true) };
 }

@@ -6,6 +6,7 @@ import { firstTables } from './migrations/0001-first.js';
 import { knownNetworks } from './migrations/0003-known-networks.js';
 import { listIndexes } from './migrations/0004-list-indexes.js';
 import { diskParts } from './migrations/0005-disk-parts.js';
+import { leaseSeats } from './migrations/0006-lease-seats.js';
 import type { Words } from './words.js';
 
 const inOrder = (statements: readonly string[]): Migration => ({
@@ -19,6 +20,7 @@ const migrations = (words: Words): Record<string, Migration> => ({
   '0003-known-networks': inOrder(knownNetworks(words)),
   '0004-list-indexes': inOrder(listIndexes),
   '0005-disk-parts': inOrder(diskParts(words)),
+  '0006-lease-seats': inOrder(leaseSeats(words)),
 });
 
 /**

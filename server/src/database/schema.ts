@@ -148,6 +148,10 @@ export interface LeaseTable {
   offline_until: number;
   revoked: number;
   created: number;
+  /** The device counts until then: the end of the longest lease that it may have kept. 0 once the seat is free. */
+  seat_until: number;
+  /** When a later lease of the same seat took its place. */
+  superseded: number | null;
 }
 
 export interface ArchiveTable {

@@ -13,7 +13,8 @@ const SKEW_SECONDS = 120;
 export const newChallenge = (): string => encode(randomBytes(32));
 
 /**
- * Remembers a challenge for the caller, outside of any transaction: it does not wait for those who write. By itself it allows nothing: the
+ * Remembers a challenge for the caller, and forgets those of the same account that are over: an account has no more of them than it may ask
+ * for in a minute. Outside of any transaction: it does not wait for those who write. By itself it allows nothing: the
  * transaction that spends it reads the rights again.
  */
 export async function keepChallenge(
@@ -22,7 +23,9 @@ export async function keepChallenge(
   challenge: Omit<ChallengeTable, 'account' | 'expires'>,
 ): Promise<{ expires: number }> {
   const { account } = await confirmRights(db, member);
-  const expires = now() + LIVES_SECONDS;
+  const time = now();
+  await db.deleteFrom('challenges').where('account', '=', account.id).where('expires', '<', time).execute();
+  const expires = time + LIVES_SECONDS;
   await db
     .insertInto('challenges')
     .values({ ...challenge, account: account.id, expires })

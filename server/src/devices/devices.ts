@@ -6,6 +6,7 @@ import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
 import { datedCursor, datedStart, type Page, pageOf } from '../database/paging.js';
 import type { Schema } from '../database/schema.js';
+import { REVOKED } from '../leases/revocation.js';
 import { WrongField } from '../wrong-field.js';
 import { type Device, deviceOf, type NamedDevice, namedDevices } from './names.js';
 
@@ -75,7 +76,7 @@ export const approveDevice = (context: Context, member: Member, id: string, fing
 export const revokeDevice = (context: Context, member: Member, id: string): Promise<Device> =>
   deciding(context, member, id, 'devices.revoke', async (trx, row) => {
     if (row.state !== 'revoked') await decide(trx, context, id, 'revoked');
-    await trx.updateTable('leases').set({ revoked: 1 }).where('device', '=', id).execute();
+    await trx.updateTable('leases').set(REVOKED).where('device', '=', id).execute();
   });
 
 const decide = (trx: Transaction<Schema>, { now }: Context, id: string, state: 'approved' | 'revoked') =>

@@ -8,11 +8,15 @@ import {
   type RouteAnswer,
   type RouteInput,
 } from '@org/model-guard/server-kit';
+import type { Transaction } from 'kysely';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Context, Member } from '../context.js';
-import type { DeviceTable } from '../database/schema.js';
+import type { DeviceTable, Schema } from '../database/schema.js';
 import { keepChallenge, newChallenge, spendChallenge, unproven } from './challenges.js';
 import { boxName, type Device, deviceOf, namedDevices } from './names.js';
+
+/** Devices of one account that wait for approval at a time. */
+const MOST_PENDING = 200;
 
 /** A challenge, and a nonce that only the holder of the X25519 key can open. */
 export async function beginEnrolment(
@@ -37,7 +41,7 @@ interface Signed {
 
 /**
  * Enrols a device of the caller's, which then waits for approval.
- * @throws PROOF_INVALID, ALREADY_EXISTS, DEVICE_REVOKED, KEY_INVALID
+ * @throws PROOF_INVALID, ALREADY_EXISTS, DEVICE_REVOKED, KEY_INVALID, LIMIT_EXCEEDED
  */
 export async function enrol(
   context: Context,
@@ -80,6 +84,7 @@ export async function enrol(
     return await context.db.transaction().execute(async (trx) => {
       const known = await trx.selectFrom('devices').select(['account', 'state']).where('id', '=', device).executeTakeFirst();
       if (known) throw alreadyThere(known, account.id);
+      await refuseMany(trx, account.id);
       const name = await boxName(context, trx, member, device, body.name);
       await trx
         .insertInto('devices')
@@ -88,6 +93,19 @@ export async function enrol(
       await context.audit.append(trx, { ...entry, outcome: 'success' });
       return deviceOf(context, await namedDevices(trx).where('devices.id', '=', device).executeTakeFirstOrThrow());
     });
+  });
+}
+
+async function refuseMany(trx: Transaction<Schema>, account: string): Promise<void> {
+  const { pending } = await trx
+    .selectFrom('devices')
+    .select(({ fn }) => fn.countAll<number>().as('pending'))
+    .where('account', '=', account)
+    .where('state', '=', 'pending')
+    .executeTakeFirstOrThrow();
+  if (pending < MOST_PENDING) return;
+  throw new ModelGuardError('LIMIT_EXCEEDED', `${pending} devices of this account wait for approval`, {
+    advice: 'Have an administrator approve or revoke them: model-guard devices list --state pending.',
   });
 }
 

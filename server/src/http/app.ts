@@ -14,7 +14,7 @@ import { registerLeases } from '../leases/routes.js';
 import { registerModels } from '../models/routes.js';
 import { registerUpkeep } from '../upkeep.js';
 import { registerAccessLog } from './access-log.js';
-import { addressOf, oneProxy } from './addresses.js';
+import { addressOf, networkOf, oneProxy } from './addresses.js';
 import { demandContract, registerAuthorisation } from './authorise.js';
 import { BODY_LIMIT, registerBodies } from './body.js';
 import { registerDocs } from './docs.js';
@@ -73,7 +73,11 @@ export async function buildApp(context: Context, { tokens, version, server }: Ap
 
   app.decorateRequest('caller');
   app.addHook('onRequest', async (request, reply) => {
-    request.caller = { address: addressOf(request.ip, config.auditAddresses), request: request.id };
+    request.caller = {
+      address: addressOf(request.ip, config.auditAddresses),
+      network: networkOf(request.ip),
+      request: request.id,
+    };
     reply.header('x-request-id', request.id);
   });
   registerAccessLog(app, log);

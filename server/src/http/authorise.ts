@@ -4,15 +4,10 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type Account, demandAccess, findAccount, readRights, tokenRefused } from '../accounts/rights.js';
 import type { Tokens } from '../accounts/tokens.js';
 import type { Context, Rights } from '../context.js';
-import { networkOf } from './addresses.js';
 import { DOCS } from './docs.js';
 import { isImplemented, isReading } from './implement.js';
 import { definitions } from './shapes.js';
-import { Throttle } from './throttle.js';
 
-/** Forged tokens of one network that the audit log takes in a minute. */
-const NOTED = 5;
-const MINUTE = 60;
 const BEARER = /^Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*)$/i;
 const LONGEST_TOKEN = 4096;
 
@@ -72,14 +67,10 @@ type LetIn = Account & Pick<Rights, 'epoch'>;
 type Authenticate = (request: FastifyRequest, contract: RouteName) => Promise<LetIn>;
 
 /** By token. What the token says of the role does not count: the database does, at this moment. */
-function bearer({ db, audit, now }: Context, tokens: Tokens): Authenticate {
-  const throttle = new Throttle(NOTED, MINUTE);
-
-  const refuse = async ({ caller, ip }: FastifyRequest, contract: RouteName, why: string): Promise<never> => {
-    const { allowed, suppressed } = throttle.take(networkOf(ip), now());
-    const more = suppressed > 0 ? `, and ${suppressed} more from this address in the last minute` : '';
+function bearer({ db, audit }: Context, tokens: Tokens): Authenticate {
+  const refuse = async ({ caller }: FastifyRequest, contract: RouteName, why: string): Promise<never> => {
     const entry = { action: 'auth.token', outcome: 'failure', resource: `route:${contract}`, caller } as const;
-    if (allowed) await audit.record({ ...entry, detail: `${why}${more}` });
+    await audit.record({ ...entry, detail: why });
     throw tokenRefused();
   };
 

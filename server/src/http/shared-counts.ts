@@ -34,6 +34,8 @@ export class SharedCounts {
   readonly #context: Pick<Context, 'db' | 'keys' | 'log'>;
   readonly #window: number;
   #pausedUntil = 0;
+  /** Once in a window each process forgets those that are over: many addresses do not fill the table until the hourly upkeep. */
+  #forgetAt: number;
   #gathering: Batch | undefined;
   /** Ends when the statement before has. */
   #before: Promise<void> = Promise.resolve();
@@ -42,6 +44,7 @@ export class SharedCounts {
   constructor(context: Pick<Context, 'db' | 'keys' | 'log'>, window: number) {
     this.#context = context;
     this.#window = window;
+    this.#forgetAt = performance.now() + window * 1000;
   }
 
   async add(what: string, who: string): Promise<Counted | undefined> {
@@ -76,8 +79,14 @@ export class SharedCounts {
       if (this.#gathering?.added === added) this.#gathering = undefined;
       return this.#count(added);
     });
-    this.#before = counted.then(ignore, ignore);
+    this.#before = counted.then(() => this.#forget()).catch(ignore);
     return { added, counted };
+  }
+
+  async #forget(): Promise<void> {
+    if (performance.now() < this.#forgetAt) return;
+    this.#forgetAt = performance.now() + this.#window * 1000;
+    await forgetCounts(this.#context.db);
   }
 
   /** One statement, outside of any transaction: it does not wait for those who write. In order, so that no two wait for each other. */

@@ -7,6 +7,7 @@ import type { Connection, Context, Member } from '../context.js';
 import { datedCursor, datedStart, type Page, pageOf } from '../database/paging.js';
 import type { EntitlementTable, Schema } from '../database/schema.js';
 import { WrongField } from '../wrong-field.js';
+import { REVOKED } from './revocation.js';
 
 export type Entitlement = RouteAnswer<'createEntitlement'>;
 
@@ -95,7 +96,7 @@ export async function deleteEntitlement(context: Context, member: Member, id: st
     context.db.transaction().execute(async (trx) => {
       const row = await trx.deleteFrom('entitlements').where('id', '=', id).returningAll().executeTakeFirst();
       if (!row) throw new ModelGuardError('NOT_FOUND', 'There is no such entitlement');
-      await trx.updateTable('leases').set({ revoked: 1 }).where('entitlement', '=', id).execute();
+      await trx.updateTable('leases').set(REVOKED).where('entitlement', '=', id).execute();
       const detail = `${row.kind} ${row.name}, account ${row.account}`;
       await context.audit.append(trx, { ...entry, outcome: 'success', subject: await subjectOf(trx, row.account), detail });
     }),

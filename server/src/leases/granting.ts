@@ -29,9 +29,12 @@ type Grant = RouteAnswer<'takeLease'>;
 const SKEW_SECONDS = 120;
 const ATTEMPTS = 5;
 
+/** The lease as it is answered; its seat may last longer. */
+type TakenLease = Parameters<typeof takeSeat>[1];
+
 /** A seat that is taken. */
 interface Seat {
-  readonly lease: LeaseTable;
+  readonly lease: TakenLease;
   readonly version: VersionTable;
   readonly publishers: readonly string[];
   /** `mgd1:…` */
@@ -86,7 +89,7 @@ export class Leasing {
     const publishers = await demandPublisher(trx, version);
     const entitlement = chooseSeat(entitlements);
 
-    const lease: LeaseTable = {
+    const lease = {
       id: randomBytes(16).toString('hex'),
       entitlement: entitlement.id,
       name,
@@ -94,7 +97,6 @@ export class Leasing {
       device,
       account,
       ...times(entitlement, asked.seconds, time),
-      revoked: 0,
       created: time,
     };
     const superseded = await takeSeat(trx, lease);
@@ -187,6 +189,7 @@ export class Leasing {
       .where('device', '=', device)
       .where('name', '=', name)
       .where('revoked', '=', 0)
+      .where('superseded', 'is', null)
       .limit(1)
       .executeTakeFirst();
     if (!held) throw notEntitled('model', name);

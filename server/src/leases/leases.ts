@@ -6,16 +6,28 @@ import type { Connection, Context, Member } from '../context.js';
 import { datedCursor, datedStart, type Page, pageOf } from '../database/paging.js';
 import type { LeaseTable } from '../database/schema.js';
 import { subjectOf } from './entitlements.js';
+import { revokeSeat } from './revocation.js';
 
 /** For looking back, long after they ended. */
 const KEPT_SECONDS = 90 * 86_400;
 
+/** Of leases that a later one superseded: a device may ask for any number of them. The audit log holds all. */
+const KEPT_SUPERSEDED_SECONDS = 86_400;
+
 /** So many of those that ended long ago. */
 export function forgetLeases(connection: Connection, now: number, limit: number): Promise<DeleteResult> {
+  const before = now - KEPT_SECONDS;
+  const leases = connection.selectFrom('leases').select('id').limit(limit);
+  const over = leases.where('not_after', '<', before).where('seat_until', '<', before);
+  return connection.deleteFrom('leases').where('id', 'in', over).executeTakeFirstOrThrow();
+}
+
+/** So many of those that were superseded. */
+export function forgetSuperseded(connection: Connection, now: number, limit: number): Promise<DeleteResult> {
   const over = connection
     .selectFrom('leases')
     .select('id')
-    .where('not_after', '<', now - KEPT_SECONDS)
+    .where('superseded', '<', now - KEPT_SUPERSEDED_SECONDS)
     .limit(limit);
   return connection.deleteFrom('leases').where('id', 'in', over).executeTakeFirstOrThrow();
 }
@@ -32,7 +44,8 @@ export const leaseOf = (row: LeaseTable): Lease => ({
   notBefore: row.not_before,
   notAfter: row.not_after,
   offlineUntil: row.offline_until,
-  revoked: row.revoked !== 0,
+  ...(row.superseded === null && row.seat_until > row.not_after && { seatUntil: row.seat_until }),
+  revoked: row.revoked !== 0 || row.superseded !== null,
   created: row.created,
 });
 
@@ -52,8 +65,9 @@ export async function listLeases(
     .limit(limit + 1);
   if (device !== undefined) query = query.where('device', '=', device);
   if (name !== undefined) query = query.where('name', '=', name);
-  if (active === 'true') query = query.where('revoked', '=', 0).where('not_after', '>', now);
-  if (active === 'false') query = query.where((eb) => eb.or([eb('revoked', '!=', 0), eb('not_after', '<=', now)]));
+  // Active is what holds a seat.
+  if (active === 'true') query = query.where('superseded', 'is', null).where('seat_until', '>', now);
+  if (active === 'false') query = query.where((eb) => eb.or([eb('superseded', 'is not', null), eb('seat_until', '<=', now)]));
   const rows = await query.execute();
   await context.audit.record({ action: 'leases.list', outcome: 'success', caller: member });
   return pageOf(rows, limit, datedCursor, leaseOf);
@@ -68,7 +82,7 @@ export async function revokeLease(context: Context, member: Member, id: string):
   const entry = { action: 'leases.revoke', resource: `lease:${id}`, caller: member };
   await recordingRefusals(context, entry, () =>
     context.db.transaction().execute(async (trx) => {
-      const row = await trx.updateTable('leases').set({ revoked: 1 }).where('id', '=', id).returningAll().executeTakeFirst();
+      const row = await revokeSeat(trx, id);
       if (!row) throw new ModelGuardError('NOT_FOUND', 'There is no such lease');
       const detail = `model ${row.name}@${row.version}, device ${row.device}`;
       await context.audit.append(trx, { ...entry, outcome: 'success', subject: await subjectOf(trx, row.account), detail });

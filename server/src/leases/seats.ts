@@ -19,8 +19,8 @@ export function seatsFor(
     .select(({ selectFrom }) => {
       const sitting = selectFrom('leases')
         .whereRef('leases.entitlement', '=', 'entitlements.id')
-        .where('leases.revoked', '=', 0)
-        .where('leases.not_after', '>', asked.now)
+        .where('leases.superseded', 'is', null)
+        .where('leases.seat_until', '>', asked.now)
         // A lease that begins later was made by a clock that was ahead: devices refused it.
         .where('leases.not_before', '<=', asked.now);
       return [
@@ -51,56 +51,38 @@ export function chooseSeat(entitlements: readonly Row[]): EntitlementTable {
 }
 
 /**
- * Writes a lease down in place of the device's earlier ones of the same model under the entitlement; returns their ids. One that lasts
- * longer than the new one stays, and its seat with it: the device may have kept it, and nobody can take it back from there.
+ * Writes a lease down in place of the device's earlier ones of the same model under the entitlement; returns their ids. The seat lasts as
+ * long as the longest of them: the device may have kept that one, and the server cannot take it back.
  */
-export async function takeSeat(trx: Transaction<Schema>, lease: LeaseTable): Promise<readonly string[]> {
+export async function takeSeat(trx: Transaction<Schema>, lease: Omit<LeaseTable, SeatColumns>): Promise<readonly string[]> {
   const superseded = await trx
     .updateTable('leases')
-    .set({ revoked: 1 })
+    .set({ superseded: lease.created })
     .where('entitlement', '=', lease.entitlement)
     .where('device', '=', lease.device)
     .where('name', '=', lease.name)
-    .where('revoked', '=', 0)
-    .where('not_after', '>', lease.created)
-    .where('not_after', '<=', lease.not_after)
-    .where('offline_until', '<=', lease.offline_until)
-    .returning('id')
+    .where('superseded', 'is', null)
+    .where('seat_until', '>', lease.created)
+    .where('not_before', '<=', lease.created)
+    .returning(['id', 'seat_until'])
     .execute();
-  await trx.insertInto('leases').values(lease).execute();
+  const seat_until = Math.max(lease.not_after, ...superseded.map((earlier) => earlier.seat_until));
+  await trx
+    .insertInto('leases')
+    .values({ ...lease, revoked: 0, seat_until, superseded: null })
+    .execute();
   return superseded.map(({ id }) => id);
 }
+type SeatColumns = 'revoked' | 'seat_until' | 'superseded';
 
-/**
- * Undoes {@link takeSeat}, unless the lease was revoked meanwhile: then those before it were too. One of an earlier version, or of a
- * device or an entitlement that is gone, may have been revoked by itself.
- */
+/** Undoes {@link takeSeat}. A lease that was superseded meanwhile stays: its successor leads back to it. */
 export async function giveSeatBack(trx: Transaction<Schema>, lease: string, superseded: readonly string[]): Promise<void> {
-  const removed = await trx.deleteFrom('leases').where('id', '=', lease).returning('revoked').executeTakeFirst();
-  if (removed?.revoked === 0 && superseded.length > 0)
-    await trx
-      .updateTable('leases')
-      .set({ revoked: 0 })
-      .where('id', 'in', superseded)
-      .where(({ and, exists, not, selectFrom }) =>
-        and([
-          not(
-            exists(
-              selectFrom('versions')
-                .select('versions.name')
-                .whereRef('versions.name', '=', 'leases.name')
-                .whereRef('versions.version', '=', 'leases.version')
-                .where('versions.state', '=', 'revoked'),
-            ),
-          ),
-          exists(
-            selectFrom('devices')
-              .select('devices.id')
-              .whereRef('devices.id', '=', 'leases.device')
-              .where('devices.state', '!=', 'revoked'),
-          ),
-          exists(selectFrom('entitlements').select('entitlements.id').whereRef('entitlements.id', '=', 'leases.entitlement')),
-        ]),
-      )
-      .execute();
+  const removed = await trx
+    .deleteFrom('leases')
+    .where('id', '=', lease)
+    .where('superseded', 'is', null)
+    .returning('id')
+    .executeTakeFirst();
+  if (removed && superseded.length > 0)
+    await trx.updateTable('leases').set({ superseded: null }).where('id', 'in', superseded).execute();
 }

@@ -4,6 +4,7 @@ import type { Transaction } from 'kysely';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Context, Member } from '../context.js';
 import type { Schema, VersionTable } from '../database/schema.js';
+import { revokeLeasesOf } from '../leases/revocation.js';
 import type { Ref } from './parts.js';
 import { findVersion, resourceOf, type Version, versionOf } from './versions.js';
 
@@ -72,7 +73,7 @@ export const revokeVersion = (context: Context, member: Member, ref: Ref, payloa
   deciding(context, member, ref, 'models.revoke', async (trx, row) => {
     if (payloadId !== undefined) demandReviewed(row, payloadId);
     if (row.state !== 'revoked') await decide(trx, context, row, 'revoked');
-    await trx.updateTable('leases').set({ revoked: 1 }).where('name', '=', ref.name).where('version', '=', ref.version).execute();
+    await revokeLeasesOf(trx, ref);
   });
 
 /** A decision is about a content; the name may stand for another one by now. */

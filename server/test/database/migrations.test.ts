@@ -74,7 +74,9 @@ it('one of the first version, with rows, is brought up to date', async () => {
       .values({ ...upload, id: id('c'), part: 'in-bucket', state: 'stored' })
       .execute();
     const row = { ...lease, id: id('e'), entitlement: id('f'), not_after: 9, revoked: 0 };
-    await db.insertInto('leases').values(row).execute();
+    await sql`insert into leases ${sql.raw(`(${Object.keys(row).join(', ')})`)} values (${sql.join(Object.values(row))})`.execute(
+      db,
+    );
   });
   const db = await openDatabase(place());
   try {
@@ -86,8 +88,8 @@ it('one of the first version, with rows, is brought up to date', async () => {
     expect(await db.selectFrom('disk_parts').selectAll().execute()).toEqual([
       { part: 'on-disk', account: id('b'), size: 700, created: 5 },
     ]);
-    expect(await db.selectFrom('leases').select(['id', 'not_after', 'revoked']).execute()).toEqual([
-      { id: id('e'), not_after: 9, revoked: 0 },
+    expect(await db.selectFrom('leases').select(['id', 'not_after', 'revoked', 'seat_until', 'superseded']).execute()).toEqual([
+      { id: id('e'), not_after: 9, revoked: 0, seat_until: 9, superseded: null },
     ]);
   } finally {
     await db.destroy();

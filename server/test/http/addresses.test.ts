@@ -32,15 +32,15 @@ const rows = async (action: string): Promise<number> =>
 it('writes down what another address forges, whatever the log keeps of addresses and however many one holder has', async () => {
   const forge = (remoteAddress: string) =>
     server.app.inject({ url: '/account', headers: { authorization: 'Bearer a.b.c' }, remoteAddress });
-  for (let host = 1; host <= 9; host++) await forge(`2001:db8::${host}:1`);
-  expect(await rows('auth.token')).toBe(5);
+  for (let host = 1; host <= 24; host++) await forge(`2001:db8::${host}:1`);
+  expect(await rows('auth.token')).toBe(20);
   await forge('203.0.113.77');
-  expect(await rows('auth.token')).toBe(6);
+  expect(await rows('auth.token')).toBe(21);
 
   const guess = (remoteAddress: string) =>
     server.app.inject({ url: `/parts/${'0'.repeat(32)}-0?expires=9999999999&signature=AAAA`, remoteAddress });
-  for (let host = 1; host <= 9; host++) await guess(`2001:db8::${host}:1`);
-  expect(await rows('parts.read')).toBe(5);
+  for (let host = 1; host <= 24; host++) await guess(`2001:db8::${host}:1`);
+  expect(await rows('parts.read')).toBe(20);
   await guess('203.0.113.77');
-  expect(await rows('parts.read')).toBe(6);
+  expect(await rows('parts.read')).toBe(21);
 });

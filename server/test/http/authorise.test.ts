@@ -69,12 +69,12 @@ describe('authorisation', () => {
     const forge = () => server.request(undefined, 'account', { headers: { authorization: 'Bearer a.b.c' } });
     const before = (await events('auth.token')).length;
     server.clock.advance(61);
-    for (let count = 0; count < 20; count++) expect((await forge()).statusCode).toBe(401);
-    expect((await events('auth.token')).length - before).toBe(5);
+    for (let count = 0; count < 35; count++) expect((await forge()).statusCode).toBe(401);
+    expect((await events('auth.token')).length - before).toBe(20);
     server.clock.advance(61);
     await forge();
     const [newest] = (await events('auth.token')).filter(({ personal }) => personal?.detail?.includes('15 more'));
-    expect(newest).toMatchObject({ outcome: 'failure', resource: 'route:account' });
+    expect(newest).toMatchObject({ outcome: 'failure' });
   });
 
   it('can be switched off in development: every request is the first administrator', async () => {

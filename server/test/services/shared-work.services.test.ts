@@ -66,6 +66,16 @@ describe('a count', () => {
     expect(counted).toMatchObject({ count: 1 });
   });
 
+  it('is forgotten by the next counts, once in a window', async () => {
+    const counts = new SharedCounts(server.context, 0);
+    for (const who of ['a', 'b', 'c']) await counts.add('login', who);
+    // After the last of these, its turn in the line is over, and with it what the one before forgot.
+    await counts.add('login', 'd');
+    await counts.add('login', 'e');
+    const { length } = await server.context.db.selectFrom('rate_counts').select('key').execute();
+    expect(length).toBeLessThanOrEqual(2);
+  });
+
   it('is forgotten by the upkeep when its window is over, not before', async () => {
     const counts = new SharedCounts(server.context, 60);
     await counts.add('login', 'old');

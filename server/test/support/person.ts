@@ -71,6 +71,8 @@ export async function lifeOf(server: TestServer, who: typeof person): Promise<Er
       not_after: 4e9,
       offline_until: 0,
       revoked: 0,
+      seat_until: 4e9,
+      superseded: null,
     })
     .execute();
   const read = await app.inject({ url: `/devices/${device}`, remoteAddress: who.ip, headers: { authorization } });

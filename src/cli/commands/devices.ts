@@ -122,17 +122,18 @@ export function registerLeases(program: Command, context: Context): void {
     (guard, _args, { active }, options) =>
       table(
         guard.leases.list({ ...(active && { active }), ...options }),
-        ['lease', 'model', 'device', 'until', 'offline until', ''],
+        ['lease', 'model', 'device', 'until', 'offline until', 'seat until', ''],
         (one) => [
           one.id,
           `${one.name}@${one.version}`,
           one.device,
           when(one.notAfter),
           when(one.offlineUntil),
+          when(one.seatUntil ?? one.notAfter),
           one.revoked ? 'revoked' : '',
         ],
       ),
-  ).option('--active', 'only those that are neither over nor revoked');
+  ).option('--active', 'only those that hold a seat');
   subcommand(leases, context, 'revoke <LEASE>', 'end a lease and free its seat', async (guard, [id = ''], _flags, options) => {
     await guard.leases.revoke(id, options);
     return { value: {}, text: 'It is revoked; a device that is away may use it until its offline-until' };
