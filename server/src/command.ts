@@ -73,6 +73,12 @@ export function makeCommand(
     .addOption(option('--login-limit <number>', 'log-ins in a minute from one address (default: 20)'))
     .addOption(
       option(
+        '--body-memory <bytes>',
+        'for request bodies and large answers at once, a quarter of it for one account; at least 134217728 (default: 268435456)',
+      ),
+    )
+    .addOption(
+      option(
         '--account-quota <bytes>',
         'of big parts that one account may have, open uploads included (default: 10 TiB, 10995116277760)',
       ),

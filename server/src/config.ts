@@ -47,6 +47,7 @@ export const settings = z.strictObject({
   addressLimit: perMinute.default(600),
   accountLimit: perMinute.default(600),
   loginLimit: perMinute.default(20),
+  bodyMemory: countOf(128 * 2 ** 20, 2 ** 40).default(256 * 2 ** 20),
   accountQuota: countOf(0, Number.MAX_SAFE_INTEGER).default(10 * 2 ** 40),
   partUrlSeconds: countOf(10, DAY).default(300),
   unknownLoginRetentionDays: countOf(1, 3650).default(30),
@@ -91,6 +92,8 @@ export interface Config {
   readonly auditAddresses: 'anonymise' | 'keep' | 'omit';
   /** Requests in a minute. */
   readonly limits: { readonly address: number; readonly account: number; readonly login: number };
+  /** Bytes of request bodies and large answers that are in memory at once; a quarter for each account. */
+  readonly bodyMemory: number;
   /** Bytes of big parts that an account may have, open uploads included. */
   readonly accountQuota: number;
   readonly partUrlSeconds: number;
@@ -136,6 +139,7 @@ export function configure(given: Settings, environment: NodeJS.ProcessEnv = proc
     logLevel: from.logLevel,
     auditAddresses: from.addressPolicy,
     limits: { address: from.addressLimit, account: from.accountLimit, login: from.loginLimit },
+    bodyMemory: from.bodyMemory,
     accountQuota: from.accountQuota,
     partUrlSeconds: from.partUrlSeconds,
     unknownLoginRetentionDays: from.unknownLoginRetentionDays,

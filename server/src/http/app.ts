@@ -21,6 +21,7 @@ import { registerDocs } from './docs.js';
 import { answerError, registerErrors } from './errors.js';
 import { registerHealth } from './health.js';
 import { makeLimits } from './limits.js';
+import { registerMemory } from './memory.js';
 import { registerMetrics } from './metrics.js';
 import { registerSecurity } from './security.js';
 
@@ -93,10 +94,11 @@ export async function buildApp(context: Context, { tokens, version, server }: Ap
   app.addHook('onRequest', async (request) => {
     if (request.caller.account) await limits.account(request);
   });
+  const { held } = registerMemory(app, config);
   await registerDocs(app, version);
 
   registerHealth(app, context);
-  registerMetrics(app);
+  registerMetrics(app, held);
   await registerAccounts(app, context, tokens);
   registerKeys(app, context);
   registerDevices(app, context);

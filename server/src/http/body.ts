@@ -1,8 +1,9 @@
-/** Bodies: JSON within bounds, its bytes kept for whoever checks a signature; octets as a stream within bounds. */
+/** Bodies: JSON within bounds, its bytes kept where a device signs them; octets as a stream within bounds. */
 import { type Readable, Transform } from 'node:stream';
 import { ModelGuardError, type Route } from '@org/model-guard/server-kit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { definitions } from './shapes.js';
+import { demandRate } from './slow-body.js';
 
 /** Bytes, where a route says nothing else. */
 export const BODY_LIMIT = 64 * 1024;
@@ -10,9 +11,9 @@ const DEEPEST = 32;
 /** Members and elements together; the largest body of the contract has some twenty. */
 const MOST_VALUES = 1000;
 const COMMA = 0x2c;
-/** JSON that has not come by then is not waited for: connections would be held by a byte a minute. */
-const JSON_MS = 30_000;
-const LARGE_JSON_MS = 600_000;
+/** Bytes that a body must bring in each window (`slow-body.ts`): JSON is held in memory meanwhile, octets are not. */
+const LEAST_JSON = 1024 * 1024;
+const LEAST_OCTETS = 64 * 1024;
 const [QUOTE, BACKSLASH] = [0x22, 0x5c];
 const OPENING = new Set([0x5b, 0x7b]);
 const CLOSING = new Set([0x5d, 0x7d]);
@@ -25,37 +26,68 @@ export function registerBodies(app: FastifyInstance): void {
   app.addHook('onRequest', async (request) => {
     request.rawBody = NOTHING;
   });
-  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) => {
+  app.addContentTypeParser('application/json', async (request: FastifyRequest, payload: Readable) => {
     if (bodyOf(request) === 'octets') throw wrongType();
-    request.rawBody = body;
+    const body = await collected(payload, announced(request));
+    if (routeOf(request)?.proof) request.rawBody = body;
     return parseJson(body);
   });
   app.addContentTypeParser('application/octet-stream', async (request: FastifyRequest, payload: Readable) => {
     if (bodyOf(request) !== 'octets') throw wrongType();
-    const { bodyLimit } = request.routeOptions;
-    if (Number(request.headers['content-length'] ?? 0) > (bodyLimit ?? BODY_LIMIT)) throw tooLong();
-    return bounded(payload, bodyLimit ?? BODY_LIMIT);
+    announced(request);
+    return bounded(payload, limitOf(request));
   });
-  app.addHook('preParsing', async (request, _reply, payload) => {
-    if (bodyOf(request) === 'octets' || request.raw.complete) return;
-    const { bodyLimit = BODY_LIMIT } = request.routeOptions;
-    const late = setTimeout(() => request.raw.destroy(tooSlow()), bodyLimit > BODY_LIMIT ? LARGE_JSON_MS : JSON_MS).unref();
-    for (const event of ['end', 'close'] as const) payload.once(event, () => clearTimeout(late));
+  app.addHook('onRequest', async (request) => {
+    if (!request.raw.complete && hasBody(request))
+      demandRate(request.raw, bodyOf(request) === 'octets' ? LEAST_OCTETS : LEAST_JSON);
   });
   app.addHook('preValidation', async (request) => {
     if (bodyOf(request) === 'octets' && request.body === undefined) throw wrongType();
   });
 }
 
-const bodyOf = ({ routeOptions }: FastifyRequest): Route['body'] =>
-  routeOptions.config.contract === undefined ? undefined : definitions[routeOptions.config.contract].body;
+const routeOf = ({ routeOptions: { config } }: FastifyRequest): Route | undefined =>
+  config.contract === undefined ? undefined : definitions[config.contract];
+const bodyOf = (request: FastifyRequest): Route['body'] => routeOf(request)?.body;
+
+const limitOf = ({ routeOptions }: FastifyRequest): number => routeOptions.bodyLimit ?? BODY_LIMIT;
+const hasBody = ({ headers }: FastifyRequest): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+
+/** Bytes of memory that the body of a request takes at most. */
+export function bodyLengthOf(request: FastifyRequest): number {
+  if (!hasBody(request)) return 0;
+  // A stream goes on as it comes.
+  if (bodyOf(request) === 'octets') return BODY_LIMIT;
+  return Math.min(Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY), limitOf(request));
+}
+
+/** The length that a request says its body has, else the longest of its route. @throws LIMIT_EXCEEDED where it is longer than that */
+function announced(request: FastifyRequest): number {
+  const length = Number(request.headers['content-length'] ?? limitOf(request));
+  if (length > limitOf(request)) throw tooLong();
+  return length;
+}
 
 const wrongType = (): Error => Object.assign(new Error('unsupported media type'), { statusCode: 415 });
 const tooLong = (): ModelGuardError =>
   new ModelGuardError('LIMIT_EXCEEDED', 'The request is longer than this route takes', { advice: 'Send less.' });
-const tooSlow = (): ModelGuardError => new ModelGuardError('INVALID_ARGUMENT', 'The body did not come in time');
 const notJson = (what: string): ModelGuardError =>
   new ModelGuardError('INVALID_ARGUMENT', `The body ${what}`, { advice: 'Send JSON as /docs describes it.' });
+
+/** A body that is held whole, in the memory that was counted for it and no copy. @throws LIMIT_EXCEEDED beyond `bytes` */
+function collected(payload: Readable, bytes: number): Promise<Buffer> {
+  const body = Buffer.allocUnsafeSlow(bytes);
+  let length = 0;
+  return new Promise((resolve, reject) => {
+    payload.on('data', (chunk: Buffer) => {
+      if (length + chunk.length > bytes) reject(tooLong());
+      else length += chunk.copy(body, length);
+    });
+    payload.once('end', () => resolve(body.subarray(0, length)));
+    payload.once('error', (cause) => reject(Object.assign(new Error('the body broke off', { cause }), { statusCode: 400 })));
+  });
+}
 
 /** Ends in LIMIT_EXCEEDED at the first byte too many, so that a length that was not announced is no way around the limit. */
 function bounded(payload: Readable, bytes: number): Readable {

@@ -54,8 +54,12 @@ interface Refusal {
 /** A database that is restarted or replaced is back within some seconds. */
 const AWAY_SECONDS = 2;
 
-/** Bodies of a refused request that are still on their way are not waited for beyond this many bytes. */
+/**
+ * Bodies of a refused request that are still on their way are not waited for beyond this many bytes. A client that is to come back must be
+ * able to read when: a connection that is closed in the middle of a body may take the answer with it.
+ */
 const WORTH_READING = 64 * 1024;
+const WORTH_READING_FOR_RETRY = 32 * 1024 * 1024;
 
 /** Answers every error of every route. */
 export function registerErrors(app: FastifyInstance): void {
@@ -75,7 +79,8 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   if (error instanceof TooMany) reply.header('retry-after', error.seconds);
   // To clients it says that nothing was done: they repeat then what must not be done twice.
   if (error instanceof DatabaseAway && error.undone) reply.header('retry-after', AWAY_SECONDS);
-  if (bodyIsUnread(request)) reply.header('connection', 'close');
+  if (bodyIsUnread(request, error instanceof TooMany ? WORTH_READING_FOR_RETRY : WORTH_READING))
+    reply.header('connection', 'close');
   const { code, message, path } = refusal;
   const body: Failure = { error: { code, message, ...(path !== undefined && { path }), request: request.id } };
   // As text: it is the same shape whatever the route promises for other answers.
@@ -144,7 +149,7 @@ function pathOf({ instancePath, params }: Issue, context = 'body'): string {
   return path.join('.');
 }
 
-function bodyIsUnread({ raw, headers }: FastifyRequest): boolean {
-  const announced = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > WORTH_READING;
+function bodyIsUnread({ raw, headers }: FastifyRequest, worth: number): boolean {
+  const announced = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > worth;
   return announced && !raw.complete;
 }

@@ -1,11 +1,12 @@
 /** Numbers for Prometheus. Labels are routes, methods and statuses: nothing about anybody. */
 import type { FastifyInstance } from 'fastify';
-import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { implement } from './implement.js';
 
 const SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
 
-export function registerMetrics(app: FastifyInstance): void {
+/** @param held bytes of bodies and answers in memory */
+export function registerMetrics(app: FastifyInstance, held: () => number): void {
   // Of its own: two servers in one process do not count for each other.
   const registry = new Registry();
   const registers = [registry];
@@ -25,6 +26,15 @@ export function registerMetrics(app: FastifyInstance): void {
   });
   const logins = new Counter({ name: 'model_guard_logins_total', help: 'Log-ins', labelNames: ['outcome'], registers });
   const leases = new Counter({ name: 'model_guard_leases_total', help: 'Leases asked for', labelNames: ['outcome'], registers });
+
+  new Gauge({
+    name: 'model_guard_held_bytes',
+    help: 'Bytes of request bodies and large answers that are held in memory',
+    registers,
+    collect() {
+      this.set(held());
+    },
+  });
 
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.config.contract ?? 'none';
