@@ -30,8 +30,8 @@ export async function decryptFile(container: string, options: DecryptOptions): P
 }
 
 async function open(container: Uint8Array | string, options: DecryptOptions): Promise<GuardedModel> {
-  const { identities, verifier, unsigned, leaseKeys, ref = {}, ...run } = parse(decryptOptions, options);
-  const opening = resolveOpening({ identities, verifier, unsigned, leaseKeys }, ref);
+  const { identities, maxDerivations, verifier, unsigned, leaseKeys, ref = {}, ...run } = parse(decryptOptions, options);
+  const opening = resolveOpening({ identities, maxDerivations, verifier, unsigned, leaseKeys }, ref);
   return await abortable(run.signal, async () => {
     const { head, rest } = await wholeContainer(container);
     const opened = await openSmall(head, opening, run);

@@ -41,6 +41,11 @@ export const ERROR_CODES = {
     exit: 5,
     advice: 'Give the identity of one of its recipients; `model-guard inspect` shows their key ids.',
   },
+  DERIVATIONS_EXCEEDED: {
+    exit: 5,
+    advice:
+      'Check where the small part comes from: anyone who can change it can add slots. If it is meant to have them, raise the bound (maxDerivations, --max-derivations).',
+  },
   KEY_INVALID: { exit: 5, advice: 'Give an unchanged key as `model-guard keygen` wrote or printed it.' },
   KEY_TYPE_WRONG: { exit: 5, advice: 'Give a key of the type this place asks for.' },
   PASSPHRASE_INVALID: { exit: 5, advice: 'Give 1 to 1,024 bytes of UTF-8 text.' },

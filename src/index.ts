@@ -56,6 +56,7 @@ export type {
   ContainerInfo,
   ContainerSource,
   DecryptOptions,
+  DerivationOptions,
   EncryptOptions,
   ExportMachineOptions,
   FingerprintOptions,

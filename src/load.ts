@@ -19,7 +19,7 @@ import type { LoadOptions, Reference } from './types.js';
  * @throws VERIFIER_REQUIRED unless `verifier` or `unsigned: 'accept'` says whom to trust · INVALID_ARGUMENT, NAME_INVALID,
  *   KEY_TYPE_WRONG, KEY_INVALID · NOT_FOUND · NOT_A_CONTAINER, CONTAINER_TRUNCATED, CONTAINER_MALFORMED, VERSION_UNSUPPORTED,
  *   CRITICAL_UNSUPPORTED, LIMIT_EXCEEDED, MANIFEST_INVALID · REFERENCE_MISMATCH, SIGNATURE_MISSING, SIGNATURE_INVALID,
- *   PARTS_MISMATCH, DIGEST_MISMATCH, INTEGRITY_FAILED · NO_MATCHING_IDENTITY, LEASE_UNTRUSTED, LEASE_NOT_YET_VALID,
+ *   PARTS_MISMATCH, DIGEST_MISMATCH, INTEGRITY_FAILED · NO_MATCHING_IDENTITY, DERIVATIONS_EXCEEDED, LEASE_UNTRUSTED, LEASE_NOT_YET_VALID,
  *   LEASE_EXPIRED · of `hardware()`: HARDWARE_MISMATCH, HARDWARE_UNREADABLE, SALTS_MISMATCH, TPM_UNAVAILABLE, TPM_LOCKED,
  *   TPM_REFUSED · PERMISSION_DENIED, IO_FAILED, OUT_OF_MEMORY · ABORT_ERR · from a `guardServer` what its `lease` throws
  * @see docs/format.md section 9, the order of opening
@@ -30,12 +30,12 @@ import type { LoadOptions, Reference } from './types.js';
  */
 export async function load(ref: Reference, options: LoadOptions): Promise<GuardedModel> {
   const asked = parse(reference, ref, 'ref');
-  const { from, identities, verifier, unsigned, leaseKeys, cache, ...run } = parse(loadOptions, options);
+  const { from, identities, maxDerivations, verifier, unsigned, leaseKeys, cache, ...run } = parse(loadOptions, options);
   const { small } = apart(from);
   return await abortable(run.signal, async () => {
     const wanted = await withVersion(small, asked, run);
     const defaults = await defaultsOf(small, { for: 'opening', ref: wanted, signal: run.signal });
-    const opening = resolveOpening({ identities, verifier, unsigned, leaseKeys }, wanted, defaults);
+    const opening = resolveOpening({ identities, maxDerivations, verifier, unsigned, leaseKeys }, wanted, defaults);
     const { model, info } = await openStored(from, wanted, opening, run, openCache(cache));
     return new GuardedModel(model, metadataOf(info, opening));
   });

@@ -12,22 +12,23 @@ import { call } from './native/index.js';
 import { controlled, type RunOptions } from './native/work.js';
 import { apart, asking, bigPartOf, getSmall, label } from './stores/parts.js';
 import type { ModelRef, OpenBigPart, StoreDefaults, Stores } from './stores/store.js';
-import type { OriginOptions } from './types.js';
+import type { DerivationOptions, OriginOptions } from './types.js';
 
 /** Who waits longer for the tree of a part than for a part of its payload does without. */
 const TREE_MS = 15_000;
 
 export interface Opening extends Identities {
   readonly trust: NativeTrust;
+  readonly maxDerivations: number | undefined;
 }
 
-interface Asked extends OriginOptions {
+interface Asked extends OriginOptions, DerivationOptions {
   readonly identities?: readonly unknown[] | undefined;
 }
 
 /** Who may open and who is trusted: what the caller said, else what the store brings. VERIFIER_REQUIRED if nobody says. */
 export function resolveOpening(
-  { identities, verifier, unsigned, leaseKeys }: Asked,
+  { identities, maxDerivations, verifier, unsigned, leaseKeys }: Asked,
   ref: { readonly name?: string | undefined; readonly version?: string | undefined },
   defaults: StoreDefaults = {},
 ): Opening {
@@ -48,6 +49,7 @@ export function resolveOpening(
   servers();
   return {
     ...resolveIdentities(keys),
+    maxDerivations,
     trust: {
       ...ref,
       publishers: trusted === undefined ? [] : resolveVerifiers(trusted, 'verifier'),
@@ -67,10 +69,10 @@ export function resolveOpening(
 
 /** Steps 1 to 7 of docs/format.md section 9. Deriving keys from a passphrase or a machine is what an abort stops here. */
 export function openSmall(small: Uint8Array, opening: Opening, { signal }: Pick<RunOptions, 'signal'>): Promise<NativeOpened> {
-  const { identities, hardware, machineFiles, trust } = opening;
+  const { identities, hardware, machineFiles, trust, maxDerivations } = opening;
   return controlled(signal, async (control) => {
     const machines = await machineKeys(machineFiles);
-    return await call((native) => native.open({ small, identities, hardware, machines, trust, control }));
+    return await call((native) => native.open({ small, identities, hardware, machines, trust, maxDerivations, control }));
   });
 }
 

@@ -22,6 +22,8 @@ const MAX_SMALL_BYTES = 16 * 1024 * 1024;
 const MAX_RATIO = 0.9;
 const MAX_WEIGHT = 16;
 const MAX_PCR = 23;
+/** More than 32 passphrases and 32 slots of six factors can take. */
+const MAX_DERIVATIONS = 1024;
 const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
 /** What S3 takes as any but the last piece of an upload. */
 const MIN_PIECE = 5 * 1024 * 1024;
@@ -85,6 +87,7 @@ export const run = {
 
 const recipients = list(opaque<T.Recipient>(), MAX_KEYS).min(1);
 const identities = list(opaque<T.Identity>(), MAX_KEYS).min(1);
+const maxDerivations = z.int().min(0).max(MAX_DERIVATIONS).optional();
 export const verifier = opaque<T.Verifier>();
 const seal = { ...run, recipients: recipients.optional(), signer: opaque<NonNullable<T.SealOptions['signer']>>().optional() };
 const origin = { verifier: verifier.optional(), unsigned: z.literal('accept').optional(), leaseKeys: verifier.optional() };
@@ -162,6 +165,7 @@ export const loadOptions = z
     ...origin,
     from: stores,
     identities: identities.optional(),
+    maxDerivations,
     cache: z.union([z.literal(false), cacheOptions], { error: 'wants false, or { folder, maxBytes }' }).optional(),
   })
   .refine(oneOrigin, ONE_ORIGIN);
@@ -171,7 +175,7 @@ export const encryptOptions = z.strictObject(encryptShape);
 export const encryptFileOptions = z.strictObject({ ...encryptShape, overwrite: z.boolean().optional() });
 
 export const decryptOptions = z
-  .strictObject({ ...run, ...origin, identities, ref: reference.optional() })
+  .strictObject({ ...run, ...origin, identities, maxDerivations, ref: reference.optional() })
   .refine(oneOrigin, ONE_ORIGIN);
 
 export const splitOptions = split.optional();
@@ -183,12 +187,20 @@ export const byteOrFileSource = z.union([bytes, filePath], { error: 'wants bytes
 export const verifyOptions = z.strictObject({ ...run, verifier });
 export const rewrapOptions = z.strictObject({
   identities,
+  maxDerivations,
   recipients,
   verifier: verifier.optional(),
   signal: signal.optional(),
 });
 export const rekeyOptions = z
-  .strictObject({ ...seal, ...origin, store: stores, identities: identities.optional(), split: split.optional() })
+  .strictObject({
+    ...seal,
+    ...origin,
+    store: stores,
+    identities: identities.optional(),
+    maxDerivations,
+    split: split.optional(),
+  })
   .refine(oneOrigin, ONE_ORIGIN);
 
 export const FACTORS = ['cpu', 'gpu', 'memory', 'drive', 'uuid', 'tpm'] as const;

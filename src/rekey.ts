@@ -22,14 +22,17 @@ import type { ProtectedModel, Reference, RekeyOptions } from './types.js';
  */
 export async function rekey(ref: Reference, options: RekeyOptions): Promise<ProtectedModel> {
   const asked = parse(reference, ref, 'ref');
-  const { store, identities, verifier, unsigned, leaseKeys, signer, split, ...rest } = parse(rekeyOptions, options);
+  const { store, identities, maxDerivations, verifier, unsigned, leaseKeys, signer, split, ...rest } = parse(
+    rekeyOptions,
+    options,
+  );
   const { small } = apart(store);
   const { recipients: given, ...run } = rest;
   return await abortable(run.signal, async () => {
     const wanted = await withVersion(small, asked, run);
     const recipients = given ?? (await recipientsOf(small, wanted, run));
     const defaults = await defaultsOf(small, { for: 'opening', ref: wanted, signal: run.signal });
-    const opening = resolveOpening({ identities, verifier, unsigned, leaseKeys }, wanted, defaults);
+    const opening = resolveOpening({ identities, maxDerivations, verifier, unsigned, leaseKeys }, wanted, defaults);
     if (!signer && opening.trust.publishers.length > 0)
       throw new ModelGuardError('INVALID_ARGUMENT', 'options.signer: is required, or the model would lose its signature');
     const { model, info } = await openStored(store, wanted, opening, run);

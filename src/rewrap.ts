@@ -9,7 +9,7 @@ import type { RewrapOptions } from './types.js';
  * size. It stops *new* openings only: whoever held the data key can keep it; after a leak, use `rekey`.
  * @param smallPart A small part; copied before the call returns.
  * @returns The new small part. Its big part keeps its name.
- * @throws NO_MATCHING_IDENTITY, POLICY_PRESENT, INTEGRITY_FAILED · SIGNATURE_MISSING, SIGNATURE_INVALID if a `verifier` was given ·
+ * @throws NO_MATCHING_IDENTITY, DERIVATIONS_EXCEEDED, POLICY_PRESENT, INTEGRITY_FAILED · SIGNATURE_MISSING, SIGNATURE_INVALID if a `verifier` was given ·
  *   NOT_A_CONTAINER, CONTAINER_TRUNCATED, CONTAINER_MALFORMED · INVALID_ARGUMENT, KEY_INVALID, KEY_TYPE_WRONG · what `hardware`
  *   throws · ABORT_ERR
  * @see docs/format.md section 10
@@ -18,12 +18,13 @@ import type { RewrapOptions } from './types.js';
  */
 export async function rewrap(smallPart: Uint8Array, options: RewrapOptions): Promise<Uint8Array> {
   const small = parse(stableBytes, smallPart, 'smallPart').slice();
-  const { identities, recipients, verifier, signal } = parse(rewrapOptions, options);
+  const { identities, maxDerivations, recipients, verifier, signal } = parse(rewrapOptions, options);
   const openers = resolveIdentities(identities);
   const request = {
     small,
     identities: openers.identities,
     hardware: openers.hardware,
+    maxDerivations,
     trust: {
       publishers: verifier === undefined ? [] : resolveVerifiers(verifier, 'verifier'),
       leaseKeys: [],

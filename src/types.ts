@@ -137,8 +137,18 @@ export interface MigratedSource {
   readonly source: 'checked' | 'unauthenticated';
 }
 
+/** Bounds the work that a container may cost before it opens. */
+export interface DerivationOptions {
+  /**
+   * Key derivations from passphrases and machines that one opening may take, 0 to 1,024; then DERIVATIONS_EXCEEDED. One is a run of scrypt
+   * with N = 2^15. A factor of a hardware slot takes one, a passphrase slot 4 (docs/format.md, section 6: 1 to 8). Default: as many as the
+   * identities can need of a container that this release made, so that no such container is refused.
+   */
+  readonly maxDerivations?: number | undefined;
+}
+
 /** Options of `load`. */
-export interface LoadOptions extends OriginOptions, RunOptions {
+export interface LoadOptions extends OriginOptions, DerivationOptions, RunOptions {
   /** Where the parts are. */
   readonly from: Stores;
   /** 1 to 32. Default: the store's. */
@@ -186,7 +196,7 @@ export interface SealedFile {
 }
 
 /** Options of `decrypt` and `decryptFile`. */
-export interface DecryptOptions extends OriginOptions, RunOptions {
+export interface DecryptOptions extends OriginOptions, DerivationOptions, RunOptions {
   /** 1 to 32. */
   readonly identities: readonly Identity[];
   /** Refuses with REFERENCE_MISMATCH what says otherwise; without a version only the name is compared. */
@@ -222,7 +232,7 @@ export interface Verified {
 }
 
 /** Options of `rewrap`. */
-export interface RewrapOptions {
+export interface RewrapOptions extends DerivationOptions {
   /** 1 to 32. */
   readonly identities: readonly Identity[];
   /** The new recipients; they replace the old ones. */
@@ -234,7 +244,7 @@ export interface RewrapOptions {
 }
 
 /** Options of `rekey`. */
-export interface RekeyOptions extends OriginOptions, SealOptions {
+export interface RekeyOptions extends OriginOptions, DerivationOptions, SealOptions {
   /** Where the model is and stays. */
   readonly store: Stores;
   /** 1 to 32. Default: the store's. */

@@ -15,6 +15,7 @@ struct OpenRequest {
   Bytes small;
   container::Identities identities;
   container::Trust trust;
+  std::optional<uint32_t> max_derivations;
   std::shared_ptr<Work> work = std::make_shared<Work>();
 };
 
@@ -29,6 +30,8 @@ std::shared_ptr<OpenRequest> as_open_request(Napi::Value value) {
   request->small = copy_bytes(object.Get("small"), "small");
   request->identities = as_identities(object);
   request->trust = as_trust(object.Get("trust"));
+  if (present(object, "maxDerivations"))
+    request->max_derivations = uint32_t(std::min<uint64_t>(as_integer(object.Get("maxDerivations"), "maxDerivations"), UINT32_MAX));
   if (present(object, "control")) request->work = as_control(object.Get("control"));
   return request;
 }
@@ -123,7 +126,8 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   job.work = request->work;
   if (names_machine(request->identities)) job.waits = Job::Waits::machine;
   job.compute = [request, state](payload::Pool&) -> Status {
-    auto opened = container::Opened::open(View(request->small), request->identities, request->trust, &request->work->control.cancelled);
+    auto opened = container::Opened::open(View(request->small), request->identities, request->trust, &request->work->control.cancelled,
+                                            request->max_derivations);
     if (!opened.ok()) return opened.status();
     state->head = View(request->small).from((*opened)->header().size()).copy();
     state->opened = std::move(*opened);
@@ -169,7 +173,7 @@ Napi::Value rewrap(const Napi::CallbackInfo& info) {
   if (names_machine(request->identities)) job.waits = Job::Waits::machine;
   job.compute = [request, recipients = as_recipients(object.Get("recipients")), lease = std::move(lease), out](payload::Pool&) -> Status {
     auto small = container::rewrap(View(request->small), request->identities, request->trust, recipients, lease,
-                                   &request->work->control.cancelled);
+                                   &request->work->control.cancelled, request->max_derivations);
     if (!small.ok()) return small.status();
     *out = std::move(*small);
     return {};

@@ -1,44 +1,14 @@
 // Models and device keys bound to recorded machines (test/machines): they open there in every disturbance, and nowhere else.
-#include <unistd.h>
-
-#include <cstdlib>
-
 #include "container_support.h"
 #include "hardware/binding.h"
 #include "keys/sealed.h"
-#include "support/machine_tree.h"
+#include "support/bound.h"
 
 using namespace mg;
 using namespace container_test;
-using mg::test::MachineFolder;
-using mg::test::MachineTree;
+using namespace bound_test;
 
 namespace {
-
-// What this process takes for its machine while it lives (a build with MG_TEST_MACHINE only).
-class On {
- public:
-  explicit On(const MachineTree& tree) : folder_(tree.write()) { setenv("MODEL_GUARD_TEST_MACHINE", folder_.path().c_str(), 1); }
-  ~On() { unsetenv("MODEL_GUARD_TEST_MACHINE"); }
-  On(const On&) = delete;
-  On& operator=(const On&) = delete;
-
- private:
-  MachineFolder folder_;
-};
-
-hardware::Bound bind_to(const MachineTree& tree, const hardware::Policy& policy = {}) {
-  const On on(tree);
-  auto machine = hardware::read_machine({hardware::system_root(), false});
-  REQUIRE(machine.ok());
-  auto bound = hardware::bind(*machine, policy);
-  REQUIRE_MESSAGE(bound.ok(), bound.status().what);
-  return std::move(*bound);
-}
-
-Recipient machine_recipient(hardware::Bound bound) {
-  return Recipient{std::nullopt, nullptr, std::make_shared<const hardware::Binding>(std::move(bound.binding))};
-}
 
 Code open_on(const MachineTree& tree, const Made& made) {
   const On on(tree);

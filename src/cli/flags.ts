@@ -9,7 +9,7 @@ import { looksLikeKey } from '../keys/text.js';
 import { FACTORS } from '../options.js';
 import { fileStore } from '../stores/file.js';
 import type { Stores } from '../stores/store.js';
-import type { Identity, MachineDemand, MachineFactor, OriginOptions, Recipient } from '../types.js';
+import type { DerivationOptions, Identity, MachineDemand, MachineFactor, OriginOptions, Recipient } from '../types.js';
 
 // One value per flag: a variadic option would swallow the positional that follows it.
 export const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
@@ -38,6 +38,7 @@ export interface IdentityFlags {
   readonly identity?: readonly string[];
   readonly hardware?: boolean;
   readonly passphraseFile?: string;
+  readonly maxDerivations?: string;
 }
 export interface OriginFlags {
   readonly signer?: readonly string[];
@@ -62,7 +63,11 @@ export const withRecipientPassphrase = (command: Command): Command =>
 export const withIdentities = (command: Command): Command =>
   command
     .option('--identity <FILE>', 'key file that opens it; repeat for more', collect)
-    .option('--hardware', 'this machine opens it');
+    .option('--hardware', 'this machine opens it')
+    .option(
+      '--max-derivations <N>',
+      'give up after N key derivations from passphrases and machines (default: as many as they can need)',
+    );
 export const withPassphrase = (command: Command, what: string): Command =>
   command.option('--passphrase-file <FILE>', `a passphrase as ${what}: the text of FILE`);
 export const withSigner = (command: Command): Command =>
@@ -134,7 +139,13 @@ async function recipientOf(text: string): Promise<Recipient> {
   throw new ModelGuardError('KEY_TYPE_WRONG', `${text} holds a signing key; nothing can be encrypted to it`);
 }
 
-export async function identitiesOf({ identity = [], hardware: machine, passphraseFile }: IdentityFlags): Promise<Identity[]> {
+/** The identities, and how many derivations they may take. */
+export async function openersOf({
+  identity = [],
+  hardware: machine,
+  passphraseFile,
+  maxDerivations,
+}: IdentityFlags): Promise<{ identities: Identity[] } & DerivationOptions> {
   const identities: Identity[] = [];
   for (const file of identity) {
     const key = await readAnyKey(file);
@@ -144,7 +155,7 @@ export async function identitiesOf({ identity = [], hardware: machine, passphras
   if (machine) identities.push(hardware());
   if (passphraseFile !== undefined) identities.push(await passphrase({ file: passphraseFile }));
   if (identities.length === 0) throw usage('Give at least one --identity, --hardware or a passphrase');
-  return identities;
+  return { identities, ...(maxDerivations !== undefined && { maxDerivations: Number(maxDerivations) }) };
 }
 
 export async function originOf({ signer = [], unsigned }: OriginFlags): Promise<OriginOptions> {

@@ -185,6 +185,8 @@ export interface NativeOpenRequest {
   /** Public keys of machine files that this machine exported: of hardware slots only theirs are tried. */
   readonly machines?: readonly Uint8Array[] | undefined;
   readonly trust: NativeTrust;
+  /** DERIVATIONS_EXCEEDED beyond it. Default: what the identities can need. */
+  readonly maxDerivations?: number | undefined;
   /** Cancels between two steps of key derivation. */
   readonly control?: NativeControl | undefined;
 }

@@ -1,5 +1,8 @@
 #include "container/find_key.h"
 
+#include <algorithm>
+#include <set>
+
 namespace mg::container {
 namespace {
 
@@ -27,8 +30,8 @@ bool is_hardware(const Slot& slot) { return slot.type == uint16_t(SlotType::hard
 // This machine, read when the first hardware slot is tried.
 class ThisMachine {
  public:
-  ThisMachine(const Header& header, const crypto::Sha384& core_hash, const Cancelled* cancelled)
-      : header_(header), core_hash_(core_hash), cancelled_(cancelled) {}
+  ThisMachine(const Header& header, const crypto::Sha384& core_hash, const Cancelled* cancelled, crypto::Derivations& derivations)
+      : header_(header), core_hash_(core_hash), cancelled_(cancelled), derivations_(derivations) {}
 
   Result<Secret> unwrap(const Slot& slot) {
     // What the TPM did not do for one slot it will not do for the next.
@@ -39,8 +42,9 @@ class ThisMachine {
       auto read = hardware::read_machine(options);
       if (!read.ok()) return read.status();
       machine_ = std::move(*read);
+      stretched_.emplace(*machine_, derivations_);
     }
-    auto data_key = container::unwrap(slot, *machine_, core_hash_, cancelled_);
+    auto data_key = container::unwrap(slot, *stretched_, core_hash_, cancelled_);
     if (!data_key.ok() && data_key.status().code == Code::TPM_UNAVAILABLE) tpm_unavailable_ = data_key.status();
     return data_key;
   }
@@ -49,7 +53,9 @@ class ThisMachine {
   const Header& header_;
   const crypto::Sha384& core_hash_;
   const Cancelled* cancelled_;
+  crypto::Derivations& derivations_;
   std::optional<hardware::Machine> machine_;
+  std::optional<hardware::Stretched> stretched_;
   Status tpm_unavailable_;
 };
 
@@ -58,27 +64,64 @@ bool fits(const Identity& identity, const Slot& slot) {
   return is_hardware(slot) && identity.machine.value_or(slot.key_id) == slot.key_id;
 }
 
+// A slot, and the identity that may open it.
+struct Candidate {
+  const Identity* identity;
+  const Slot* slot;
+  uint32_t derivations;
+
+  // Free ones come first, then slots that name this machine, then the others.
+  int order() const { return derivations == 0 ? 0 : identity->machine ? 1 : 2; }
+  bool operator<(const Candidate& other) const {
+    return std::pair(order(), derivations) < std::pair(other.order(), other.derivations);
+  }
+};
+
+// The cheapest first, else as they were given. A hardware slot is tried once, however many identities are this machine.
+std::vector<Candidate> candidates(const Header& header, const Identities& identities) {
+  std::vector<Candidate> all;
+  for (const Identity& identity : identities)
+    for (const Slot& slot : header.slots)
+      if (fits(identity, slot)) all.push_back({&identity, &slot, derivations_of(slot)});
+  std::stable_sort(all.begin(), all.end());
+  std::set<const Slot*> seen;
+  const auto tried = [&](const Candidate& each) { return !each.identity->key && !seen.insert(each.slot).second; };
+  all.erase(std::remove_if(all.begin(), all.end(), tried), all.end());
+  return all;
+}
+
 }  // namespace
 
+uint32_t usual_derivations(const Identities& identities) {
+  constexpr uint32_t kPassphrase = crypto::derivations_of(kMaxLogN), kMachine = hardware::kMaxFactors;
+  uint32_t passphrases = 0;
+  std::set<keys::KeyId> named;
+  bool any_machine = false;
+  for (const Identity& identity : identities) {
+    if (identity.machine) named.insert(*identity.machine);
+    else if (!identity.key) any_machine = true;
+    else if (identity.key->type() == keys::Type::passphrase) passphrases++;
+  }
+  const size_t machines = any_machine ? kMaxSlots : std::min(named.size(), kMaxSlots);
+  return passphrases * kPassphrase + uint32_t(machines) * kMachine;
+}
+
 Result<FoundKey> find_data_key(const Header& header, const crypto::Sha384& core_hash, const Identities& identities, const Trust& trust,
-                               const Cancelled* cancelled) {
+                               crypto::Derivations& derivations, const Cancelled* cancelled) {
   const bool lease_verified = lease_verifies(header, trust, core_hash);
-  ThisMachine machine(header, core_hash, cancelled);
+  ThisMachine machine(header, core_hash, cancelled, derivations);
   Status refused(Code::NO_MATCHING_IDENTITY, "none of the identities opens " + header.core.name + "@" + header.core.version);
   const auto open = [&](const Identity& identity, const Slot& slot) -> Result<Secret> {
     if (auto s = check_policy(slot, lease_verified, trust); !s.ok()) return s;
-    return identity.key ? unwrap(slot, *identity.key, core_hash) : machine.unwrap(slot);
+    return identity.key ? unwrap(slot, *identity.key, core_hash, derivations) : machine.unwrap(slot);
   };
-  for (const Identity& identity : identities) {
-    for (const Slot& slot : header.slots) {
-      if (!fits(identity, slot)) continue;
-      if (cancelled && cancelled->load()) return Status(Code::ABORT_ERR, "cancelled");
-      auto data_key = open(identity, slot);
-      if (data_key.ok()) return FoundKey{std::move(*data_key), slot.policy.has_value()};
-      const Status& reason = data_key.status();
-      if (rank(reason.code) == kEndsSearch) return reason;
-      if (rank(reason.code) > rank(refused.code)) refused = reason;
-    }
+  for (const Candidate& candidate : candidates(header, identities)) {
+    if (cancelled && cancelled->load()) return Status(Code::ABORT_ERR, "cancelled");
+    auto data_key = open(*candidate.identity, *candidate.slot);
+    if (data_key.ok()) return FoundKey{std::move(*data_key), candidate.slot->policy.has_value()};
+    const Status& reason = data_key.status();
+    if (rank(reason.code) == kEndsSearch) return reason;
+    if (rank(reason.code) > rank(refused.code)) refused = reason;
   }
   return refused;
 }

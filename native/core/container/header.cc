@@ -115,7 +115,7 @@ Status check_type(const Slot& slot, const std::string& name) {
   if (slot.type != uint16_t(SlotType::x25519) && slot.key_id != keys::KeyId{}) {
     return malformed(name + " (" + slot_name(slot.type) + ") has a key id, which only a public key has");
   }
-  if (slot.type == uint16_t(SlotType::passphrase) && (slot.body[16] < 15 || slot.body[16] > 18)) {
+  if (slot.type == uint16_t(SlotType::passphrase) && (slot.body[16] < kMinLogN || slot.body[16] > kMaxLogN)) {
     return malformed(name + " has scrypt's logN " + str(slot.body[16]) + ", it must be 15 to 18");
   }
   return {};

@@ -9,6 +9,7 @@
 namespace mg::container {
 
 constexpr size_t kMaxHeader = 65536, kFixed = 26, kMac = 48, kMaxSlots = 32, kMaxSlotLength = 16384;
+constexpr uint8_t kMinLogN = 15, kMaxLogN = 18;  // of a passphrase slot
 
 enum class SlotType : uint16_t { x25519 = 1, master = 2, passphrase = 3, hardware = 4 };
 const char* slot_name(uint16_t type);  // "unknown" where it has none

@@ -56,7 +56,8 @@ class KeptStart : public payload::Source {
 
 }  // namespace
 
-Result<std::unique_ptr<Opened>> Opened::open(View small, const Identities& identities, const Trust& trust, const Cancelled* cancelled) {
+Result<std::unique_ptr<Opened>> Opened::open(View small, const Identities& identities, const Trust& trust, const Cancelled* cancelled,
+                                             std::optional<uint32_t> max_derivations) {
   auto header = parse_header(small);
   if (!header.ok()) return header.status();
   std::unique_ptr<Opened> opened(new Opened);
@@ -72,7 +73,8 @@ Result<std::unique_ptr<Opened>> Opened::open(View small, const Identities& ident
   if (small.size - at > opened->header_.payload_length)
     return Status(Code::CONTAINER_MALFORMED, "bytes stand behind the end of the payload");
   std::memcpy(opened->prefix_, small.data + at, payload::kPrefix);
-  auto found = find_data_key(opened->header_, *hash, identities, trust, cancelled);
+  crypto::Derivations derivations(max_derivations.value_or(usual_derivations(identities)), cancelled);
+  auto found = find_data_key(opened->header_, *hash, identities, trust, derivations, cancelled);
   if (!found.ok()) return found.status();
   opened->data_key_ = std::move(found->data_key);
   opened->by_policy_ = found->by_policy;

@@ -18,9 +18,10 @@ struct LoadedFile {
 class Opened {
  public:
   // `small`: header, prefix and whatever payload bytes follow. Steps 1–7. `cancelled` ends the
-  // search for a slot that opens, the only long part.
+  // search for a slot that opens, the only long part, and `max_derivations` bounds it (default: usual_derivations()).
   static Result<std::unique_ptr<Opened>> open(View small, const Identities& identities, const Trust& trust,
-                                              const Cancelled* cancelled = nullptr);
+                                              const Cancelled* cancelled = nullptr,
+                                              std::optional<uint32_t> max_derivations = std::nullopt);
 
   const Header& header() const { return header_; }
   const crypto::Sha384& core_hash() const { return core_hash_; }
@@ -67,6 +68,7 @@ struct LeaseTerms {
   std::shared_ptr<const keys::Key> signer;
 };
 Result<Bytes> rewrap(View small, const Identities& identities, const Trust& trust, const std::vector<Recipient>& recipients,
-                     const std::optional<LeaseTerms>& lease = std::nullopt, const Cancelled* cancelled = nullptr);
+                     const std::optional<LeaseTerms>& lease = std::nullopt, const Cancelled* cancelled = nullptr,
+                     std::optional<uint32_t> max_derivations = std::nullopt);
 
 }  // namespace mg::container

@@ -20,11 +20,11 @@ Status check_terms(const LeaseTerms& terms) {
 }  // namespace
 
 Result<Bytes> rewrap(View small, const Identities& identities, const Trust& trust, const std::vector<Recipient>& recipients,
-                     const std::optional<LeaseTerms>& lease, const Cancelled* cancelled) {
+                     const std::optional<LeaseTerms>& lease, const Cancelled* cancelled, std::optional<uint32_t> max_derivations) {
   if (lease) {
     if (auto s = check_terms(*lease); !s.ok()) return s;
   }
-  auto opened = Opened::open(small, identities, trust, cancelled);
+  auto opened = Opened::open(small, identities, trust, cancelled, max_derivations);
   if (!opened.ok()) return opened.status();
   if ((*opened)->by_policy())
     return Status(Code::POLICY_PRESENT, "this small part is a lease; only the server that issued it may give it to others");

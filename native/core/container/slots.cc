@@ -4,13 +4,14 @@
 
 #include "crypto/hpke.h"
 #include "crypto/wiped.h"
+#include "salts/salts.h"
 
 namespace mg::container {
 namespace {
 
 constexpr uint8_t kLogN = 17;
 constexpr uint8_t kZeroNonce[12] = {};
-constexpr size_t kDataKey = 32, kSealed = hpke::kEnc + kDataKey + hpke::kTag;
+constexpr size_t kMasterSalt = 32, kPassphraseSalt = 16, kDataKey = 32, kSealed = hpke::kEnc + kDataKey + hpke::kTag;
 
 Bytes slot_info(SlotType type, const crypto::Sha384& core_hash) {
   Bytes info;
@@ -41,7 +42,7 @@ Result<Secret> slot_key(const keys::Key& key, SlotType type, View salt, unsigned
 
 Status wrap_shared(Slot& slot, const keys::Key& key, View data_key, const crypto::Sha384& core_hash) {
   const auto type = SlotType(slot.type);
-  Bytes salt(type == SlotType::master ? 32 : 16);
+  Bytes salt(type == SlotType::master ? kMasterSalt : kPassphraseSalt);
   if (auto s = crypto::random_bytes(salt); !s.ok()) return s;
   auto derived = slot_key(key, type, salt, kLogN, core_hash);
   if (!derived.ok()) return derived.status();
@@ -134,7 +135,15 @@ bool matches(const Slot& slot, const keys::Key& identity) {
   return false;
 }
 
-Result<Secret> unwrap(const Slot& slot, const keys::Key& identity, const crypto::Sha384& core_hash) {
+uint32_t derivations_of(const Slot& slot) {
+  if (slot.type == uint16_t(SlotType::passphrase)) return crypto::derivations_of(slot.body[kPassphraseSalt]);
+  if (slot.type != uint16_t(SlotType::hardware)) return 0;
+  const hardware::Helper helper = helper_of(slot);
+  // One of another build is refused before anything is derived.
+  return helper.salts_id == salts::id() ? uint32_t(helper.factors.size()) : 0;
+}
+
+Result<Secret> unwrap(const Slot& slot, const keys::Key& identity, const crypto::Sha384& core_hash, crypto::Derivations& derivations) {
   const Status refused(Code::NO_MATCHING_IDENTITY, "the identity does not open this slot");
   if (!matches(slot, identity)) return refused;
   const View body(slot.body);
@@ -143,9 +152,12 @@ Result<Secret> unwrap(const Slot& slot, const keys::Key& identity, const crypto:
     if (!opened.ok() || opened->size() != kDataKey) return refused;
     return opened;
   }
-  const size_t salt = identity.type() == keys::Type::master ? 32 : 16;
-  const size_t head = identity.type() == keys::Type::master ? 32 : 17;
-  auto derived = slot_key(identity, SlotType(slot.type), body.sub(0, salt), identity.type() == keys::Type::master ? 0 : body[16], core_hash);
+  const bool master = identity.type() == keys::Type::master;
+  const size_t salt = master ? kMasterSalt : kPassphraseSalt, head = master ? salt : salt + 1;
+  if (!master) {
+    if (auto s = derivations.begin(derivations_of(slot)); !s.ok()) return s;
+  }
+  auto derived = slot_key(identity, SlotType(slot.type), body.sub(0, salt), master ? 0 : body[salt], core_hash);
   if (!derived.ok()) return derived.status();
   auto gcm = crypto::Gcm::create(derived->reveal());
   if (!gcm.ok()) return gcm.status();
@@ -161,7 +173,7 @@ hardware::Helper helper_of(const Slot& slot) {
   return helper.ok() ? std::move(*helper) : hardware::Helper();
 }
 
-Result<Secret> unwrap(const Slot& slot, const hardware::Machine& machine, const crypto::Sha384& core_hash, const Cancelled* cancelled) {
+Result<Secret> unwrap(const Slot& slot, hardware::Stretched& machine, const crypto::Sha384& core_hash, const Cancelled* cancelled) {
   const Status refused(Code::NO_MATCHING_IDENTITY, "the machine does not open this slot");
   if (slot.type != uint16_t(SlotType::hardware)) return refused;
   const View tail = View(slot.body).from(slot.body.size() - kHardwareTail);

@@ -33,10 +33,12 @@ Result<std::vector<Slot>> wrap_all(const std::vector<Recipient>& recipients, Vie
 
 // Could this key open that slot? A hint from type and key id; unwrap() decides.
 bool matches(const Slot& slot, const keys::Key& identity);
-// The data key, or NO_MATCHING_IDENTITY.
-Result<Secret> unwrap(const Slot& slot, const keys::Key& identity, const crypto::Sha384& core_hash);
+// Runs of scrypt that trying this slot takes at most, in units; 0 where it takes none.
+uint32_t derivations_of(const Slot& slot);
+// The data key. NO_MATCHING_IDENTITY; of a passphrase also DERIVATIONS_EXCEEDED, ABORT_ERR.
+Result<Secret> unwrap(const Slot& slot, const keys::Key& identity, const crypto::Sha384& core_hash, crypto::Derivations& derivations);
 // The data key of a hardware slot. NO_MATCHING_IDENTITY, and what hardware::open() says.
-Result<Secret> unwrap(const Slot& slot, const hardware::Machine& machine, const crypto::Sha384& core_hash, const Cancelled* cancelled);
+Result<Secret> unwrap(const Slot& slot, hardware::Stretched& machine, const crypto::Sha384& core_hash, const Cancelled* cancelled);
 hardware::Helper helper_of(const Slot& slot);  // of a parsed hardware slot
 
 }  // namespace mg::container

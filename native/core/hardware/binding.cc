@@ -27,30 +27,6 @@ Result<Secret> stretch(const Factor& factor, View salt) {
   return u;
 }
 
-// u of each factor of the helper data, stretched when first asked for: a run costs tens of milliseconds.
-class Stretched {
- public:
-  Stretched(const Helper& helper, const Machine& machine, const Cancelled* cancelled)
-      : helper_(helper), machine_(machine), cancelled_(cancelled), u_(helper.factors.size()) {}
-
-  Status need(size_t i) {
-    if (u_[i].size() > 0) return {};
-    if (cancelled_ && cancelled_->load()) return Status(Code::ABORT_ERR, "cancelled");
-    const BoundFactor& factor = helper_.factors[i];
-    auto u = stretch(machine_.factor(factor.kind), View(factor.salt));
-    if (!u.ok()) return u.status();
-    u_[i] = std::move(*u);
-    return {};
-  }
-  View operator[](size_t i) const { return u_[i].reveal(); }
-
- private:
-  const Helper& helper_;
-  const Machine& machine_;
-  const Cancelled* cancelled_;
-  std::vector<Secret> u_;
-};
-
 // What every share and K depend on besides: without all of it not even several shares can be told from noise
 // (docs/decisions/0007).
 Result<Secret> make_tail(const Helper& helper, Stretched& stretched, View tpm_value) {
@@ -63,10 +39,11 @@ Result<Secret> make_tail(const Helper& helper, Stretched& stretched, View tpm_va
     if (part.size) std::memcpy(tail->reveal_mut().data + size, part.data, part.size);
     size += part.size;
   };
-  for (size_t i = 0; i < helper.factors.size(); i++) {
-    if (!helper.factors[i].required) continue;
-    if (auto s = stretched.need(i); !s.ok()) return s;
-    add(stretched[i]);
+  for (const BoundFactor& factor : helper.factors) {
+    if (!factor.required) continue;
+    auto u = stretched.of(factor);
+    if (!u.ok()) return u.status();
+    add(*u);
   }
   add(tpm_value);
   add(pepper->reveal());
@@ -188,7 +165,8 @@ Result<Bound> bind(const Machine& machine, const Policy& policy, const Cancelled
   }
   auto tpm_value = take_tpm(policy, bound, cancelled);
   if (!tpm_value.ok()) return tpm_value.status();
-  Stretched stretched(helper, machine, cancelled);
+  crypto::Derivations derivations(UINT32_MAX, cancelled);
+  Stretched stretched(machine, derivations);
   auto tail = make_tail(helper, stretched, tpm_value->reveal());
   if (!tail.ok()) return tail.status();
 
@@ -198,10 +176,11 @@ Result<Bound> bind(const Machine& machine, const Policy& policy, const Cancelled
   if (!shares.ok()) return shares.status();
   uint8_t j = 1;
   for (size_t i = 0; i < helper.factors.size(); i++) {
-    if (auto status = stretched.need(i); !status.ok()) return status;
+    auto u = stretched.of(helper.factors[i]);
+    if (!u.ok()) return u.status();
     for (unsigned share = 0; share < helper.factors[i].weight; share++, j++) {
       const Span clear = shares->reveal_mut().sub((j - 1) * kShare, kShare);
-      if (auto status = mask_share(stretched[i], j, tail->reveal(), clear); !status.ok()) return status;
+      if (auto status = mask_share(*u, j, tail->reveal(), clear); !status.ok()) return status;
       append(helper.factors[i].shares, clear);
     }
   }
@@ -216,7 +195,25 @@ Result<Bound> bind(const Machine& machine, const Policy& policy, const Cancelled
   return bound;
 }
 
+Result<View> Stretched::of(const BoundFactor& factor) {
+  Secret& u = stretched_[{factor.kind, factor.salt}];
+  if (u.size() == 0) {
+    if (auto s = derivations_.begin(crypto::derivations_of(kScryptLogN)); !s.ok()) return s;
+    auto made = stretch(machine_.factor(factor.kind), View(factor.salt));
+    if (!made.ok()) return made.status();
+    u = std::move(*made);
+  }
+  return u.reveal();
+}
+
 Result<Secret> open(const Helper& helper, View box, const Machine& machine, const Cancelled* cancelled) {
+  crypto::Derivations derivations(UINT32_MAX, cancelled);
+  Stretched stretched(machine, derivations);
+  return open(helper, box, stretched, cancelled);
+}
+
+Result<Secret> open(const Helper& helper, View box, Stretched& stretched, const Cancelled* cancelled) {
+  const Machine& machine = stretched.machine();
   if (helper.salts_id != salts::id())
     return Status(Code::SALTS_MISMATCH, std::string("this was bound by a build with other salts; this build has ") +
                                             (salts::is_default() ? "the public default ones" : "an organisation's own"));
@@ -240,7 +237,6 @@ Result<Secret> open(const Helper& helper, View box, const Machine& machine, cons
     if (!unsealed.ok()) return unsealed.status();
     tpm_value = std::move(*unsealed);
   }
-  Stretched stretched(helper, machine, cancelled);
   auto tail = make_tail(helper, stretched, tpm_value.reveal());
   if (!tail.ok()) return tail.status();
   auto s = Secret::allocate(kKey);
@@ -252,12 +248,13 @@ Result<Secret> open(const Helper& helper, View box, const Machine& machine, cons
     uint8_t j = 1;
     for (size_t i = 0; i < helper.factors.size(); j = uint8_t(j + helper.factors[i].weight), i++) {
       if (!(set >> i & 1)) continue;
-      if (auto status = stretched.need(i); !status.ok()) return status;
+      auto u = stretched.of(helper.factors[i]);
+      if (!u.ok()) return u.status();
       for (unsigned share = 0; share < helper.factors[i].weight && shares.size() < helper.threshold; share++) {
         const Span into = clear->reveal_mut().sub(shares.size() * kShare, kShare);
         std::memcpy(into.data, helper.factors[i].shares.data() + share * kShare, kShare);
         const auto x = uint8_t(j + share);
-        if (auto status = mask_share(stretched[i], x, tail->reveal(), into); !status.ok()) return status;
+        if (auto status = mask_share(*u, x, tail->reveal(), into); !status.ok()) return status;
         shares.push_back(Share{x, into});
       }
     }

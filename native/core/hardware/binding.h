@@ -3,6 +3,9 @@
 #include <atomic>
 #include <map>
 #include <optional>
+#include <utility>
+
+#include "crypto/derivations.h"
 #include "hardware/helper.h"
 
 namespace mg::hardware {
@@ -41,7 +44,24 @@ using Cancelled = std::atomic<bool>;
 // INVALID_ARGUMENT (weights, k greater than n, a factor twice), HARDWARE_UNREADABLE, TPM_UNAVAILABLE, TPM_LOCKED, ABORT_ERR.
 Result<Bound> bind(const Machine& machine, const Policy& policy, const Cancelled* cancelled = nullptr);
 
-// S, whose X25519 key pair is derive_key_pair(S). HARDWARE_MISMATCH, HARDWARE_UNREADABLE, SALTS_MISMATCH, TPM_*, ABORT_ERR.
+// What scrypt gives of a machine's factors. A factor is stretched when it is first needed, and once for each salt.
+class Stretched {
+ public:
+  Stretched(const Machine& machine, crypto::Derivations& derivations) : machine_(machine), derivations_(derivations) {}
+  const Machine& machine() const { return machine_; }
+  // ABORT_ERR, DERIVATIONS_EXCEEDED. The view is good as long as this object.
+  Result<View> of(const BoundFactor& factor);
+
+ private:
+  const Machine& machine_;
+  crypto::Derivations& derivations_;
+  std::map<std::pair<Kind, std::array<uint8_t, kSalt>>, Secret> stretched_;
+};
+
+// S, whose X25519 key pair is derive_key_pair(S). HARDWARE_MISMATCH, HARDWARE_UNREADABLE, SALTS_MISMATCH, TPM_*, DERIVATIONS_EXCEEDED,
+// ABORT_ERR.
+Result<Secret> open(const Helper& helper, View box, Stretched& stretched, const Cancelled* cancelled = nullptr);
+// The same for helper data that stand alone: at most six derivations.
 Result<Secret> open(const Helper& helper, View box, const Machine& machine, const Cancelled* cancelled = nullptr);
 
 // What a publisher demands of a machine file, whatever weights it chose: every set that opens holds `require` and has at

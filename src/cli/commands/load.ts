@@ -10,8 +10,8 @@ import type { Context, RunFlags } from '../context.js';
 import {
   example,
   type IdentityFlags,
-  identitiesOf,
   type OriginFlags,
+  openersOf,
   originOf,
   type StoreFlags,
   storesOf,
@@ -57,13 +57,13 @@ export function registerLoad(program: Command, context: Context): void {
 
 const stored = async (flags: LoadFlags): Promise<LoadOptions> => ({
   from: storesOf(flags),
-  identities: await identitiesOf(flags),
+  ...(await openersOf(flags)),
   ...(await originOf(flags)),
 });
 
 /** The device's key opens, and the publishers that are pinned for this server are trusted, unless flags say otherwise. */
 async function leased(flags: LoadFlags): Promise<LoadOptions> {
-  if (flags.store ?? flags.smallStore ?? flags.identity ?? flags.passphraseFile ?? flags.hardware)
+  if (flags.store ?? flags.smallStore ?? flags.identity ?? flags.passphraseFile ?? flags.hardware ?? flags.maxDerivations)
     throw usage('--guard takes the parts from the server and opens them with the device key: leave out stores and identities');
   const big = flags.bigStore === undefined ? undefined : fileStore(flags.bigStore);
   const small = await deviceServerOf(flags);
@@ -80,7 +80,7 @@ export function registerDecrypt(program: Command, context: Context): void {
   example(command, 'model-guard decrypt defects.mguard defects.onnx --identity device.key --signer mgs1:…');
   command.action((input: string, out: string, flags: OpenFlags) =>
     release(out, 'OUT', context, async () =>
-      decryptFile(input, { identities: await identitiesOf(flags), ...(await originOf(flags)), ...context.run(flags) }),
+      decryptFile(input, { ...(await openersOf(flags)), ...(await originOf(flags)), ...context.run(flags) }),
     ),
   );
 }

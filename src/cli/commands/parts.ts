@@ -7,10 +7,10 @@ import type { Context, RunFlags } from '../context.js';
 import {
   example,
   type IdentityFlags,
-  identitiesOf,
   type NewRecipientFlags,
   newRecipientsOf,
   type OriginFlags,
+  openersOf,
   originOf,
   splitOf,
   withForce,
@@ -82,7 +82,7 @@ export function registerRewrap(program: Command, context: Context): void {
   command.action(async (input: string, out: string, flags: RewrapFlags) => {
     const { verifier } = flags.signer ? await originOf(flags) : {};
     const small = await rewrap(await readBounded(input, MAX_SMALL), {
-      identities: await identitiesOf(flags),
+      ...(await openersOf(flags)),
       recipients: await newRecipientsOf(flags),
       verifier,
       signal: context.signal,

@@ -6,10 +6,10 @@ import type { Context, RunFlags } from '../context.js';
 import {
   example,
   type IdentityFlags,
-  identitiesOf,
   type NewRecipientFlags,
   newRecipientsOf,
   type OriginFlags,
+  openersOf,
   originOf,
   type RecipientFlags,
   recipientsOf,
@@ -104,7 +104,7 @@ export function registerRekey(program: Command, context: Context): void {
   command.action(async (ref: string, flags: RekeyFlags) => {
     const result = await rekey(ref, {
       store: storesOf(flags),
-      identities: await identitiesOf(flags),
+      ...(await openersOf(flags)),
       recipients: await newRecipientsOf(flags),
       signer: await signingKey(flags.sign),
       split: splitOf(flags),
