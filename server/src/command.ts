@@ -72,6 +72,15 @@ export function makeCommand(
     .addOption(option('--account-limit <number>', 'requests in a minute of one account (default: 600)'))
     .addOption(option('--login-limit <number>', 'log-ins in a minute from one address (default: 20)'))
     .addOption(
+      option('--max-connections <number>', 'connections at once (default: as many as open files are allowed for, at most 4096)'),
+    )
+    .addOption(
+      option(
+        '--network-connections <number>',
+        'connections at once from one network, but for proxies (default: a quarter of all)',
+      ),
+    )
+    .addOption(
       option(
         '--body-memory <bytes>',
         'for request bodies and large answers at once, a quarter of it for one account; at least 134217728 (default: 268435456)',

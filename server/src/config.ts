@@ -47,6 +47,8 @@ export const settings = z.strictObject({
   addressLimit: perMinute.default(600),
   accountLimit: perMinute.default(600),
   loginLimit: perMinute.default(20),
+  maxConnections: countOf(1, 1_000_000).optional(),
+  networkConnections: countOf(1, 1_000_000).optional(),
   bodyMemory: countOf(128 * 2 ** 20, 2 ** 40).default(256 * 2 ** 20),
   accountQuota: countOf(0, Number.MAX_SAFE_INTEGER).default(10 * 2 ** 40),
   partUrlSeconds: countOf(10, DAY).default(300),
@@ -92,6 +94,10 @@ export interface Config {
   readonly auditAddresses: 'anonymise' | 'keep' | 'omit';
   /** Requests in a minute. */
   readonly limits: { readonly address: number; readonly account: number; readonly login: number };
+  /** Connections at once; absent: as many as the descriptor limit has room for, within a bound (`connections.ts`). */
+  readonly maxConnections?: number | undefined;
+  /** Of one network; absent: a quarter of all. */
+  readonly networkConnections?: number | undefined;
   /** Bytes of request bodies and large answers that are in memory at once; a quarter for each account. */
   readonly bodyMemory: number;
   /** Bytes of big parts that an account may have, open uploads included. */
@@ -139,6 +145,8 @@ export function configure(given: Settings, environment: NodeJS.ProcessEnv = proc
     logLevel: from.logLevel,
     auditAddresses: from.addressPolicy,
     limits: { address: from.addressLimit, account: from.accountLimit, login: from.loginLimit },
+    maxConnections: from.maxConnections,
+    networkConnections: from.networkConnections,
     bodyMemory: from.bodyMemory,
     accountQuota: from.accountQuota,
     partUrlSeconds: from.partUrlSeconds,

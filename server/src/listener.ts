@@ -7,13 +7,22 @@ import type { Config, TlsFiles } from './config.js';
 /** Silence of a connection in the middle of a request; a body itself may take as long as it needs. */
 const SILENCE_MS = 120_000;
 const HEADERS_MS = 20_000;
-const bounds = { requestTimeout: 0, headersTimeout: HEADERS_MS, keepAliveTimeout: 65_000 };
+const HANDSHAKE_MS = 10_000;
+const bounds = {
+  requestTimeout: 0,
+  headersTimeout: HEADERS_MS,
+  keepAliveTimeout: 65_000,
+  // Node looks for late headers this often.
+  connectionsCheckingInterval: 5_000,
+};
 
 /** How to make the listener that a configuration asks for. */
 export async function makeListener({ tls }: Pick<Config, 'tls'>): Promise<(handler: RequestListener) => Server> {
   const files = tls && (await readTls(tls));
   return (handler) => {
-    const server = files ? createSecureServer({ ...bounds, ...files }, handler) : createServer(bounds, handler);
+    const server = files
+      ? createSecureServer({ ...bounds, handshakeTimeout: HANDSHAKE_MS, ...files }, handler)
+      : createServer(bounds, handler);
     server.setTimeout(SILENCE_MS);
     return server as Server;
   };

@@ -8,6 +8,7 @@ import { makeFirstAccount } from './accounts/first-start.js';
 import { makeTokens, type Tokens } from './accounts/tokens.js';
 import { createAuditLog } from './audit/log.js';
 import { type Config, urlOf } from './config.js';
+import { Connections } from './connections.js';
 import type { Context, Database } from './context.js';
 import { type Clock, openClock } from './database/clock.js';
 import { findDatabaseUrl, openDatabase } from './database/open.js';
@@ -68,6 +69,7 @@ export async function openServer(given: Config, parts: ServerParts = {}): Promis
   // The public URL is known for certain only once a port is.
   const config: { -readonly [Key in keyof Config]: Config[Key] } = { ...given, databaseUrl: await findDatabaseUrl(given) };
   const log = parts.log ?? makeLog(config);
+  const connections = await Connections.open(config, log);
   const listener = await makeListener(config);
   // PostgreSQL is for several servers, a file for one.
   const folder = config.databaseUrl === undefined ? await lockDataFolder(config.dataFolder) : undefined;
@@ -96,9 +98,9 @@ export async function openServer(given: Config, parts: ServerParts = {}): Promis
     const firstPassword = await makeFirstAccount(context);
     await complete(serverId);
     const tokens = await makeTokens(context);
-    const app = await buildApp(context, { tokens, version, server: listener });
+    const app = await buildApp(context, { tokens, version, server: (handler) => connections.watch(listener(handler)) });
     await app.ready();
-    const { listen, close } = lifeOf(app, closeDatabase, config);
+    const { listen, close } = lifeOf(app, closeDatabase, config, connections);
     return { app, context, tokens, firstPassword, listen, close };
   } catch (error) {
     // The reason is the first failure, not one of closing.
@@ -111,6 +113,7 @@ function lifeOf(
   app: FastifyInstance,
   closeDatabase: () => Promise<void>,
   config: { -readonly [Key in keyof Config]: Config[Key] },
+  connections: Connections,
 ) {
   let redirect: Server | undefined;
   let closing: Promise<void> | undefined;
@@ -121,7 +124,7 @@ function lifeOf(
     const bound = (app.server.address() as AddressInfo).port;
     if (!publicUrlGiven) config.publicUrl = urlOf(host, bound, tls !== undefined);
     if (httpRedirectPort !== undefined) {
-      redirect = makeRedirect(() => config.publicUrl);
+      redirect = connections.watch(makeRedirect(() => config.publicUrl));
       await listening(redirect, httpRedirectPort, host);
     }
     return urlOf(host, bound, tls !== undefined);

@@ -76,6 +76,44 @@ describe('the compose file', () => {
   });
 });
 
+/** What the most connections that the server takes by itself need. */
+const OPEN_FILES = 4096 * 2 + 64;
+
+describe('the systemd unit', () => {
+  const text = read('model-guard-server.service');
+  const values = (name: string): string[] =>
+    [...text.matchAll(new RegExp(`^${name}=(.*)$`, 'gm'))].map(([, value = '']) => value);
+
+  it('starts the server with flags and variables that it has', () => {
+    const given = (values('ExecStart')[0] ?? '').split(' ').filter((word) => word.startsWith('--'));
+    expect(given).not.toEqual([]);
+    for (const flag of given) expect(flags.map(({ long }) => long)).toContain(flag);
+    const variables = values('Environment').map((value) => value.split('=', 1)[0]);
+    expect(variables).toContain('NODE_ENV');
+    for (const name of variables) expect(['NODE_ENV', ...flags.map(({ envVar }) => envVar)]).toContain(name);
+  });
+
+  it('allows the open files that the connections need, and no new privileges', () => {
+    expect(Number(values('LimitNOFILE')[0])).toBeGreaterThanOrEqual(OPEN_FILES);
+    for (const name of ['NoNewPrivileges', 'PrivateTmp', 'ProtectHome']) expect(values(name), name).toEqual(['yes']);
+    expect([...values('ProtectSystem'), ...values('CapabilityBoundingSet')]).toEqual(['strict', '']);
+  });
+});
+
+describe('nginx and its container', () => {
+  const nginx = read('nginx.conf');
+  const number = (directive: string): number => Number(new RegExp(`^\\s*${directive} (\\d+)s?;$`, 'm').exec(nginx)?.[1]);
+
+  it('bound the connections of an address and the time until it speaks, and may open what their connections need', () => {
+    expect(number('limit_conn addresses')).toBeLessThan(number('worker_connections') / 4);
+    expect(number('client_header_timeout')).toBeLessThanOrEqual(10);
+    expect(number('worker_rlimit_nofile')).toBeGreaterThanOrEqual(2 * number('worker_connections'));
+    const { services } = parse(read('compose.yaml')) as { services: Record<string, { ulimits: { nofile: number } }> };
+    expect(services.nginx?.ulimits.nofile).toBeGreaterThanOrEqual(number('worker_rlimit_nofile'));
+    expect(services.guard?.ulimits.nofile).toBeGreaterThanOrEqual(OPEN_FILES);
+  });
+});
+
 const COMMON = ['ServiceAccount', 'Service', 'NetworkPolicy'];
 const S3_KEYS = ['read_key_id', 'read_secret', 'write_key_id', 'write_secret'].map((name) => `model_guard_s3_${name}`);
 
