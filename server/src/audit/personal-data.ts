@@ -1,44 +1,100 @@
-/** Everything that is stored about somebody, for that somebody. */
+/** Everything that is stored about an account, for its owner, in pages. */
 import type { RouteAnswer } from '@org/model-guard/server-kit';
 import { accountOf } from '../accounts/profiles.js';
 import { findUser } from '../accounts/users.js';
 import type { Context, Member } from '../context.js';
-import type { PageQuery } from '../database/paging.js';
+import { datedCursor, datedStart, type Page, type PageQuery, pageOf } from '../database/paging.js';
 import { deviceOf, namedDevices } from '../devices/names.js';
 import { entitlementOf } from '../leases/entitlements.js';
 import { leaseOf } from '../leases/leases.js';
+import { WrongField } from '../wrong-field.js';
 import { eventsOf } from './query.js';
 
 type PersonalData = RouteAnswer<'exportOwnData'>;
 
-/** With a cursor the next events alone: the rest was on the first page. @throws NOT_FOUND */
+/** One after the other: a page begins with the rest of one, and goes on with the next ones while there is room. */
+const SECTIONS = ['devices', 'entitlements', 'leases', 'events'] as const;
+type Section = (typeof SECTIONS)[number];
+
+/** @throws NOT_FOUND */
 export async function exportPersonalData(
   context: Context,
   caller: Member,
   account: string,
-  page: PageQuery,
+  { cursor, limit }: PageQuery,
 ): Promise<PersonalData> {
   const { db, audit } = context;
+  let from = startOf(cursor);
   const { subject } = await findUser(db, account);
   // First, so that it is in what it tells about.
   const about = { resource: `account:${account}`, subject };
   await audit.record({ action: 'subjects.export', outcome: 'success', caller, ...about });
-  const events = await eventsOf(context, subject, page);
   const whose = accountOf(context, await findUser(db, account));
-  if (page.cursor !== undefined) return { account: whose, devices: [], entitlements: [], leases: [], ...events };
-  const devices = await namedDevices(db).where('devices.account', '=', account).orderBy('devices.created').execute();
-  const entitlements = await db
-    .selectFrom('entitlements')
+  const data: PersonalData = { account: whose, devices: [], entitlements: [], leases: [], events: [] };
+  let room = limit;
+  for (const section of SECTIONS.slice(SECTIONS.indexOf(from.section))) {
+    if (room === 0) return { ...data, next: section };
+    const page = { cursor: from.section === section ? from.cursor : undefined, limit: room };
+    const { items, next } = await readSection(context, { account, subject }, section, page);
+    Object.assign(data, { [section]: items });
+    if (next !== undefined) return { ...data, next: `${section}.${next}` };
+    room -= items.length;
+    from = { section, cursor: undefined };
+  }
+  return data;
+}
+
+/** `<section>` or `<section>.<cursor of that section>`. */
+function startOf(cursor: string | undefined): { section: Section; cursor: string | undefined } {
+  if (cursor === undefined) return { section: 'devices', cursor: undefined };
+  const [name = '', ...rest] = cursor.split('.');
+  const section = SECTIONS.find((one) => one === name);
+  if (section === undefined) throw new WrongField('cursor', 'is not a cursor of this list');
+  return { section, cursor: rest.length === 0 ? undefined : rest.join('.') };
+}
+
+async function readSection(
+  context: Context,
+  { account, subject }: { readonly account: string; readonly subject: string },
+  section: Section,
+  page: PageQuery,
+): Promise<Page<unknown>> {
+  if (section === 'events') {
+    const { events, ...rest } = await eventsOf(context, subject, page);
+    return { items: events, ...rest };
+  }
+  const start = datedStart(page.cursor);
+  const { db } = context;
+  if (section === 'devices') {
+    const rows = await namedDevices(db)
+      .where('devices.account', '=', account)
+      .where(({ eb, refTuple, tuple }) => eb(refTuple('devices.created', 'devices.id'), '>', tuple(start.created, start.id)))
+      .orderBy('devices.created')
+      .orderBy('devices.id')
+      .limit(page.limit + 1)
+      .execute();
+    return pageOf(rows, page.limit, datedCursor, (row) => deviceOf(context, row));
+  }
+  if (section === 'entitlements') {
+    const rows = await db
+      .selectFrom('entitlements')
+      .selectAll()
+      .where('account', '=', account)
+      .where(({ eb, refTuple, tuple }) => eb(refTuple('created', 'id'), '>', tuple(start.created, start.id)))
+      .orderBy('created')
+      .orderBy('id')
+      .limit(page.limit + 1)
+      .execute();
+    return pageOf(rows, page.limit, datedCursor, entitlementOf);
+  }
+  const rows = await db
+    .selectFrom('leases')
     .selectAll()
     .where('account', '=', account)
+    .where(({ eb, refTuple, tuple }) => eb(refTuple('created', 'id'), '>', tuple(start.created, start.id)))
     .orderBy('created')
+    .orderBy('id')
+    .limit(page.limit + 1)
     .execute();
-  const leases = await db.selectFrom('leases').selectAll().where('account', '=', account).orderBy('created').execute();
-  return {
-    account: whose,
-    devices: devices.map((row) => deviceOf(context, row)),
-    entitlements: entitlements.map(entitlementOf),
-    leases: leases.map(leaseOf),
-    ...events,
-  };
+  return pageOf(rows, page.limit, datedCursor, leaseOf);
 }

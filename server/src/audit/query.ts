@@ -10,7 +10,7 @@ import { type AuditEvent, readEvents } from './reading.js';
 type Question = RouteInput<'auditEvents'>['query'];
 
 /** Rows that are read at a time. The database answers without waiting, so between batches other requests are let through. */
-const BATCH = 500;
+const BATCH = 100;
 const othersToo = (): Promise<void> => setImmediate();
 
 /** Events, newest first. Those that come while somebody pages are on no page; nothing is given twice. */
@@ -153,21 +153,25 @@ export async function eventsOf(
 /**
  * The export, up to the event that is the last one when it begins. Batches are read one by one, while events are appended. It breaks off
  * where the rights of the caller end: a slow reader would outlive them by hours.
+ * @param turn Runs the reading of a batch when it is the caller's turn.
  */
-export async function* exportLines(context: Context, caller: Caller): AsyncGenerator<Buffer> {
+export async function* exportLines(context: Context, caller: Caller, turn: Turn): AsyncGenerator<Buffer> {
   const { seq: end } = await lastEvent(context.db);
   yield Buffer.from(`${exportHeader(context.logId, 1, EMPTY_HEAD)}\n`);
   for (let after = 0; after < end; after += BATCH) {
-    await readRights(context.db, caller);
-    const rows = await context.db
-      .selectFrom('audit')
-      .select('bytes')
-      .where('seq', '>', after)
-      .where('seq', '<=', Math.min(after + BATCH, end))
-      .orderBy('seq')
-      .execute();
+    const rows = await turn(async () => {
+      await readRights(context.db, caller);
+      return await context.db
+        .selectFrom('audit')
+        .select('bytes')
+        .where('seq', '>', after)
+        .where('seq', '<=', Math.min(after + BATCH, end))
+        .orderBy('seq')
+        .execute();
+    });
     yield Buffer.concat(rows.flatMap(({ bytes }) => [bytes, LINE_FEED]));
     await othersToo();
   }
 }
+type Turn = <T>(task: () => Promise<T>) => Promise<T>;
 const LINE_FEED = Buffer.from('\n');

@@ -16,11 +16,15 @@ import { recordingRefusals } from './refused.js';
 const ANSWERS_AT_ONCE = 2;
 /** Requests of one account that wait; more are told to come back. */
 const WAITING = 4;
+/** Exports of the log that one account reads at a time. */
+const EXPORTS = 8;
 
 export function registerAudit(app: FastifyInstance, context: Context): void {
   const { audit } = context;
   // Cheap to ask, dear to answer: an account has one of these at a time, and all accounts together a few.
   const answers = new FairGate(ANSWERS_AT_ONCE, WAITING);
+  // Of an export each batch takes a turn: a slow reader holds up no other account, and several exports of one account share its turn.
+  const batches = new FairGate(ANSWERS_AT_ONCE, EXPORTS);
 
   implement(app, 'auditEvents', ({ caller, query }) => {
     const member = memberOf(caller);
@@ -30,12 +34,14 @@ export function registerAudit(app: FastifyInstance, context: Context): void {
   implement(app, 'exportAudit', async ({ caller, request, reply }) => {
     // First, so that the export tells of itself.
     await audit.record({ action: 'audit.export', outcome: 'success', caller });
+    const { account } = memberOf(caller);
+    const lines = exportLines(context, caller, (task) => batches.run(account.id, task));
     return (
       reply
         .type('application/jsonl; charset=utf-8')
         .header('content-disposition', 'attachment; filename="audit.jsonl"')
         // HEAD asks whether, not what.
-        .send(Readable.from(request.method === 'HEAD' ? [] : exportLines(context, caller), { objectMode: false }))
+        .send(Readable.from(request.method === 'HEAD' ? [] : lines, { objectMode: false }))
     );
   });
 

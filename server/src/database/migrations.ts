@@ -7,6 +7,7 @@ import { knownNetworks } from './migrations/0003-known-networks.js';
 import { listIndexes } from './migrations/0004-list-indexes.js';
 import { diskParts } from './migrations/0005-disk-parts.js';
 import { leaseSeats } from './migrations/0006-lease-seats.js';
+import { checkedParts } from './migrations/0007-checked-parts.js';
 import type { Words } from './words.js';
 
 const inOrder = (statements: readonly string[]): Migration => ({
@@ -21,6 +22,7 @@ const migrations = (words: Words): Record<string, Migration> => ({
   '0004-list-indexes': inOrder(listIndexes),
   '0005-disk-parts': inOrder(diskParts(words)),
   '0006-lease-seats': inOrder(leaseSeats(words)),
+  '0007-checked-parts': inOrder(checkedParts(words)),
 });
 
 /**

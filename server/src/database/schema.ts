@@ -1,6 +1,6 @@
 /** The tables. Ids are 32 hex digits, times seconds since 1970, personal data boxed (docs/server-protocol.md, section 6). */
 import type { Role } from '@org/model-guard/server-kit';
-import type { Generated } from 'kysely';
+import type { ColumnType, Generated } from 'kysely';
 
 /** What there is one of: server id, log id. */
 export interface MetaTable {
@@ -222,8 +222,16 @@ export interface CheckpointTable {
   signature: string;
 }
 
+/** The last check of a stored part. */
+interface CheckedColumns {
+  /** SHA-384 of the small part that it was checked against. */
+  checked_small: ColumnType<string | null, string | null | undefined, string | null>;
+  /** Names the bytes that were checked: other bytes have another mark. */
+  checked_mark: ColumnType<string | null, string | null | undefined, string | null>;
+}
+
 /** Big parts on their way into a bucket, or there and not published yet. */
-export interface UploadTable {
+export interface UploadTable extends CheckedColumns {
   id: string;
   name: string;
   version: string;
@@ -242,7 +250,7 @@ export interface UploadTable {
 }
 
 /** Big parts on the server's own disk, or on their way there. */
-export interface DiskPartTable {
+export interface DiskPartTable extends CheckedColumns {
   part: string;
   account: string;
   size: number;

@@ -1,4 +1,4 @@
-/** The table `disk_parts`: which account has uploaded which part to this server's disk, or is doing so. It is for the quota alone. */
+/** The table `disk_parts`: which account has uploaded which part to this server's disk, or is doing so. It is for the quota, and remembers which parts were checked. */
 import type { Context } from '../context.js';
 import { refuseBeyondQuota } from './quota.js';
 
@@ -30,6 +30,16 @@ export class DiskRows {
   /** Of a part that is not there after all, or not any more. */
   async release(part: string): Promise<void> {
     await this.#context.db.deleteFrom('disk_parts').where('part', '=', part).execute();
+  }
+
+  /** The same bytes have another mark now. */
+  async moveMark(part: string, before: string, after: string): Promise<void> {
+    await this.#context.db
+      .updateTable('disk_parts')
+      .set({ checked_mark: after })
+      .where('part', '=', part)
+      .where('checked_mark', '=', before)
+      .execute();
   }
 
   /** Releases, a day later, parts whose upload was cut off by the end of the process. */

@@ -3,10 +3,12 @@ import { type FileHandle, open, rename, stat, unlink, utimes } from 'node:fs/pro
 import { dirname, join } from 'node:path';
 import { fileStore, isModelGuardError, ModelGuardError } from '@org/model-guard/server-kit';
 import type { Context, Member } from '../context.js';
+import { isChecked, noteChecked } from './checked.js';
 import { DiskReserve, freeBytes, type Room } from './disk-reserve.js';
 import { DiskRows } from './disk-rows.js';
 import {
   type Begun,
+  type Check,
   noUpload,
   otherBytes,
   type PartBytes,
@@ -32,6 +34,7 @@ export class LocalParts implements Parts {
   readonly #store: ReturnType<typeof fileStore>;
   readonly #reserve: DiskReserve;
   readonly #rows: DiskRows;
+  readonly #db: Context['db'];
   /** Uploads under way, by part. */
   readonly #running = new Map<string, number>();
 
@@ -45,6 +48,7 @@ export class LocalParts implements Parts {
     this.#folder = join(context.config.dataFolder, 'parts');
     this.#store = fileStore(this.#folder);
     this.#rows = new DiskRows(context);
+    this.#db = context.db;
     this.#reserve = new DiskReserve(free);
   }
 
@@ -157,7 +161,29 @@ export class LocalParts implements Parts {
     await within(open(dirname(temporary), 'r'), (folder) => folder.sync());
   }
 
+  /** Another file of that name is another inode; one that is written to has another time. */
+  async mark(name: string): Promise<string | undefined> {
+    const file = await stat(this.#file(name), { bigint: true }).catch(() => undefined);
+    return file && `${file.dev}.${file.ino}.${file.size}.${file.mtimeNs}`;
+  }
+
+  async isChecked(name: string, check: Check): Promise<boolean> {
+    return (await this.hasTree(name)) && (await isChecked(this.#db, 'disk_parts', name, check));
+  }
+
+  noteChecked(name: string, check: Check): Promise<void> {
+    return noteChecked(this.#db, 'disk_parts', name, check);
+  }
+
+  /** The time of the file is also in its mark. */
   async touch(name: string): Promise<void> {
+    const before = await this.mark(name);
+    await this.#touch(name);
+    const after = await this.mark(name);
+    if (before !== undefined && after !== undefined) await this.#rows.moveMark(name, before, after);
+  }
+
+  async #touch(name: string): Promise<void> {
     const now = new Date();
     // With its tree: what covers a part lives as long.
     for (const object of [name, treeOf(name)]) await utimes(this.#file(object), now, now).catch(() => undefined);

@@ -26,6 +26,14 @@ export interface PartBytes {
   close(): Promise<void>;
 }
 
+/** What was checked against what. */
+export interface Check {
+  /** SHA-384 of the small part, as hex. */
+  readonly small: string;
+  /** {@link Parts.mark} before the check began. */
+  readonly mark: string;
+}
+
 /** Addresses that open one object for some minutes, to whoever holds them. */
 export interface UrlSigner {
   /** @param object A part, or its tree ({@link treeOf}). */
@@ -75,6 +83,11 @@ export interface Parts extends Uploads {
   hasTree(part: string): Promise<boolean>;
   /** The bytes of a part that was found. Reading throws NOT_FOUND where they are gone. */
   open(part: string, stored: StoredPart): Promise<PartBytes>;
+  /** Names the stored bytes: it changes when they are replaced. Undefined where the storage does not tell. */
+  mark(part: string): Promise<string | undefined>;
+  /** Whether the bytes of that mark were checked against that small part, and their tree is there. */
+  isChecked(part: string, check: Check): Promise<boolean>;
+  noteChecked(part: string, check: Check): Promise<void>;
   /** The tree as this server computed it. */
   storeTree(ref: Ref, part: string, tree: Uint8Array): Promise<void>;
   /** Begins the grace period of a part anew: nothing collects it while it is being published, or just after it was replaced. */

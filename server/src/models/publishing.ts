@@ -1,4 +1,5 @@
 /** Publishing: parts are uploaded first; then one commit makes a version of them, checked down to the last byte. */
+import { createHash } from 'node:crypto';
 import {
   checkParts,
   decode,
@@ -86,19 +87,23 @@ export class Publishing {
     if (!part) throw notUploaded(bigName);
     if (part.size !== bigSize)
       throw new ModelGuardError('PARTS_MISMATCH', `The big part has ${part.size} bytes where the small part says ${bigSize}`);
-    const tree = await this.#checks.run(member.account.id, () => this.#check(small, bigName, part));
-    await parts.storeTree(ref, bigName, tree);
+    await this.#checks.run(member.account.id, () => this.#check(ref, small, bigName, part));
     return { ref, small, described, publishers, publisher };
   }
 
-  /** Down to the last byte. */
-  async #check(small: Uint8Array, bigName: string, part: StoredPart): Promise<Uint8Array> {
-    const { close, ...bytes } = await this.#context.parts.open(bigName, part);
+  /** Down to the last byte, once: the same small part with the same bytes is not checked again. */
+  async #check(ref: Ref, small: Uint8Array, bigName: string, part: StoredPart): Promise<void> {
+    const { parts } = this.#context;
+    const mark = await parts.mark(bigName);
+    const check = mark === undefined ? undefined : { small: createHash('sha384').update(small).digest('hex'), mark };
+    if (check && (await parts.isChecked(bigName, check))) return;
+    const { close, ...bytes } = await parts.open(bigName, part);
     try {
-      return await checkParts(small, bytes, {});
+      await parts.storeTree(ref, bigName, await checkParts(small, bytes, {}));
     } finally {
       await close();
     }
+    if (check) await parts.noteChecked(bigName, check);
   }
 
   async #commit(

@@ -533,7 +533,7 @@ describe('an export of the audit log', () => {
       address: '',
       request: 'r',
     };
-    const lines = exportLines(server.context, caller);
+    const lines = exportLines(server.context, caller, (task) => task());
     expect((await lines.next()).done).toBe(false);
     await ENDS.demoted.end(actor);
     await expect(lines.next()).rejects.toMatchObject({ code: 'NOT_AUTHORISED' });

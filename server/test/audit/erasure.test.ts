@@ -284,7 +284,7 @@ describe('the export of personal data', () => {
     expect((await server.request('apiAdmin', 'exportUserData', { params: { account: '0'.repeat(32) } })).statusCode).toBe(404);
   });
 
-  it('gives the events in pages, each once, and ends although reading makes events', async () => {
+  it('comes in pages, each once, and ends although reading makes events', async () => {
     const { companion } = server.accounts;
     const whole = (await server.request('companion', 'exportOwnData')).json();
     const seqs: number[] = [];
@@ -292,16 +292,46 @@ describe('the export of personal data', () => {
     for (let page = 0; page === 0 || cursor !== undefined; page++) {
       const answer = await server.request('companion', 'exportOwnData', { query: { limit: 1, ...(cursor && { cursor }) } });
       expect(answer.statusCode, answer.body).toBe(200);
-      const { account, devices, events, next } = answer.json();
+      const { account, devices, entitlements, leases, events, next } = answer.json();
       expect(account.id).toBe(companion.id);
-      expect(devices).toEqual(page === 0 ? whole.devices : []);
-      expect(events.length).toBe(1);
-      seqs.push(events[0].seq);
+      expect([...devices, ...entitlements, ...leases, ...events].length).toBeLessThanOrEqual(1);
+      seqs.push(...events.map(({ seq }: { seq: number }) => seq));
       cursor = next;
     }
-    // The whole one, and the first page, tell of themselves.
-    expect(seqs.slice(0, -1)).toEqual(whole.events.map(({ seq }: { seq: number }) => seq));
-    for (const query of [{ cursor: 'x' }, { cursor: '-1.0' }, { limit: 5001 }])
+    // The whole one, and the first pages, tell of themselves.
+    expect(seqs.slice(0, whole.events.length)).toEqual(whole.events.map(({ seq }: { seq: number }) => seq));
+    for (const query of [{ cursor: 'x' }, { cursor: '-1.0' }, { cursor: 'leases.x' }, { limit: 501 }])
       expect((await server.request('companion', 'exportOwnData', { query } as never)).statusCode).toBe(400);
+  });
+
+  it('gives every device, entitlement and lease once, whatever the size of a page', async () => {
+    const { id } = await lifeOf(server, { ...person, email: 'pages.q8x7@example.org' });
+    const { db } = server.context;
+    const lease = await db.selectFrom('leases').selectAll().where('account', '=', id).executeTakeFirstOrThrow();
+    const more = Array.from({ length: 1200 }, (_, n) => ({ ...lease, id: n.toString(16).padStart(32, '0') }));
+    for (let at = 0; at < more.length; at += 300)
+      await db
+        .insertInto('leases')
+        .values(more.slice(at, at + 300))
+        .execute();
+    const params = { account: id };
+    const kinds = ['devices', 'entitlements', 'leases'] as const;
+    for (const limit of [1, 7, 500]) {
+      const seen = { devices: [] as string[], entitlements: [] as string[], leases: [] as string[] };
+      let cursor: string | undefined;
+      // With pages of one entry the first steps are enough.
+      for (let page = 0; (page === 0 || cursor !== undefined) && page < 200; page++) {
+        const answer = await server.request('apiAdmin', 'exportUserData', {
+          params,
+          query: { limit, ...(cursor && { cursor }) },
+        });
+        expect(answer.statusCode, answer.body).toBe(200);
+        const data = answer.json();
+        for (const kind of kinds) seen[kind].push(...data[kind].map((one: { id: string }) => one.id));
+        cursor = data.next;
+      }
+      for (const kind of kinds) expect(new Set(seen[kind]).size).toBe(seen[kind].length);
+      if (limit > 1) expect(kinds.map((kind) => seen[kind].length)).toEqual([1, 1, 1201]);
+    }
   });
 });

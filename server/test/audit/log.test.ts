@@ -2,9 +2,10 @@
 import { createHash } from 'node:crypto';
 import { verifyAuditLog } from '@org/model-guard';
 import { type Checkpoint, checkpointVerifies, decode, readStatement } from '@org/model-guard/server-kit';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { checkpointNow, latestCheckpoint } from '../../src/audit/checkpoints.js';
 import type { AuditEntry } from '../../src/context.js';
+import { FairGate } from '../../src/fair-gate.js';
 import { forget } from '../../src/upkeep.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 
@@ -94,6 +95,20 @@ describe('an event', () => {
 });
 
 describe('the export', () => {
+  it('takes a turn of its account for each hundred events, so that nothing else waits for the whole log', async () => {
+    for (let n = 0; n < 101; n++) await server.context.audit.record(entry());
+    const { seq } = await last();
+    const turns = vi.spyOn(FairGate.prototype, 'run');
+    try {
+      await exported();
+      const keys = turns.mock.calls.map(([key]) => key);
+      // With the event of the export itself.
+      expect(keys).toEqual(Array.from({ length: Math.ceil((seq + 1) / 100) }, () => server.accounts.admin.id));
+    } finally {
+      turns.mockRestore();
+    }
+  });
+
   it('verifies offline with the key that the server states, and tells of itself', async () => {
     const key = await auditKey();
     const log = await exported();

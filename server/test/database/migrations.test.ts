@@ -86,7 +86,7 @@ it('one of the first version, with rows, is brought up to date', async () => {
     ]);
     // Parts of the disk count for the account that published them; those of the bucket have a row already.
     expect(await db.selectFrom('disk_parts').selectAll().execute()).toEqual([
-      { part: 'on-disk', account: id('b'), size: 700, created: 5 },
+      { part: 'on-disk', account: id('b'), size: 700, created: 5, checked_small: null, checked_mark: null },
     ]);
     expect(await db.selectFrom('leases').select(['id', 'not_after', 'revoked', 'seat_until', 'superseded']).execute()).toEqual([
       { id: id('e'), not_after: 9, revoked: 0, seat_until: 9, superseded: null },

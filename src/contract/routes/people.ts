@@ -5,20 +5,15 @@ import * as s from '../shapes.js';
 import { MAX_PAGE_ANSWER, route } from './route.js';
 
 const ofAccount = z.strictObject({ account: s.id });
-/** Of one page. */
-const MAX_EVENTS = 5000;
-/** Of one account: beyond what anyone has. */
-const MAX_OWNED = 100_000;
-/** Bytes. Parsing so much may take seconds. */
-const MAX_DATA_ANSWER = 32 * 1024 * 1024;
-/** Events come in pages; the rest is on the first one. */
-const ofEvents = z.strictObject({ cursor: s.cursor.optional(), limit: countOf(1, MAX_EVENTS).default(1000) });
+/** Devices, entitlements, leases and events of one page, together. */
+const MAX_ENTRIES = 500;
+const ofEntries = z.strictObject({ cursor: s.cursor.optional(), limit: countOf(1, MAX_ENTRIES).default(200) });
 const personalData = z.object({
   account: s.account,
-  devices: list(s.device, MAX_OWNED),
-  entitlements: list(s.entitlement, MAX_OWNED),
-  leases: list(s.lease, MAX_OWNED),
-  events: list(s.auditEvent, MAX_EVENTS),
+  devices: list(s.device, MAX_ENTRIES),
+  entitlements: list(s.entitlement, MAX_ENTRIES),
+  leases: list(s.lease, MAX_ENTRIES),
+  events: list(s.auditEvent, MAX_ENTRIES),
   /** Absent on the last page. */ next: s.cursor.optional(),
 });
 
@@ -45,10 +40,10 @@ export const people = {
     path: '/account/data',
     access: 'account.self',
     summary: 'Everything that is stored about oneself',
-    query: ofEvents,
+    query: ofEntries,
     status: 200,
     response: personalData,
-    maxAnswer: MAX_DATA_ANSWER,
+    maxAnswer: MAX_PAGE_ANSWER,
   }),
 
   listUsers: route({
@@ -111,10 +106,10 @@ export const people = {
     access: 'subjects.manage',
     summary: 'Everything that is stored about somebody',
     params: ofAccount,
-    query: ofEvents,
+    query: ofEntries,
     status: 200,
     response: personalData,
-    maxAnswer: MAX_DATA_ANSWER,
+    maxAnswer: MAX_PAGE_ANSWER,
   }),
   eraseUser: route({
     method: 'DELETE',

@@ -30,20 +30,26 @@ export class OwnAccount {
   }
 }
 
-/** Of all pages of events, which follow the first one alone. */
+/** Of all pages together. */
 async function everything(
   { signal }: CallerOptions,
   ask: (query: { cursor?: string | undefined }) => Promise<PersonalData & { readonly next?: string | undefined }>,
 ): Promise<PersonalData> {
-  const { next, ...data } = await ask({});
-  if (next === undefined) return data;
-  const events = [...data.events];
-  const more = paged(signal, async (cursor = next) => {
-    const page = await ask({ cursor });
-    return { items: page.events, next: page.next };
+  const pages = paged(signal, async (cursor) => {
+    const { next, ...page } = await ask({ cursor });
+    return { items: [page], next };
   });
-  for await (const event of more) events.push(event);
-  return { ...data, events };
+  const all = [];
+  for await (const page of pages) all.push(page);
+  const [first] = all;
+  if (!first) throw new TypeError('a list of pages without a page');
+  return {
+    account: first.account,
+    devices: all.flatMap(({ devices }) => devices),
+    entitlements: all.flatMap(({ entitlements }) => entitlements),
+    leases: all.flatMap(({ leases }) => leases),
+    events: all.flatMap(({ events }) => events),
+  };
 }
 
 /** A new account. */

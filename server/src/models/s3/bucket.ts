@@ -31,6 +31,11 @@ export interface OpenUpload {
   /** Milliseconds since 1970. */
   readonly begun: number;
 }
+/** What a bucket tells of an object without its bytes. */
+interface Head {
+  readonly size: number | undefined;
+  readonly etag: string | undefined;
+}
 /** The answer to a request for a range. */
 export interface RangeAnswer {
   readonly status: number;
@@ -167,6 +172,15 @@ export class Bucket {
 
   /** Undefined where it is proved that there is no such object. */
   async size(object: string): Promise<number | undefined> {
+    return (await this.#headIfThere(object))?.size;
+  }
+
+  /** Other bytes have another one. Undefined also where the bucket gives none. */
+  async etag(object: string): Promise<string | undefined> {
+    return (await this.#headIfThere(object))?.etag;
+  }
+
+  async #headIfThere(object: string): Promise<Head | undefined> {
     try {
       return await this.#head(object);
     } catch (error) {
@@ -175,9 +189,9 @@ export class Bucket {
     }
   }
 
-  async #head(object: string): Promise<number | undefined> {
-    const { ContentLength } = await asked('HeadObject', () => this.#read.send(new HeadObjectCommand(this.#at(object))));
-    return ContentLength;
+  async #head(object: string): Promise<Head> {
+    const answer = await asked('HeadObject', () => this.#read.send(new HeadObjectCommand(this.#at(object))));
+    return { size: answer.ContentLength, etag: answer.ETag };
   }
 
   /**

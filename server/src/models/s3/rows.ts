@@ -12,7 +12,7 @@ export type UploadRow = Selectable<UploadTable>;
 type Begun = Pick<UploadRow, 'name' | 'version' | 'part' | 'size' | 'piece_bytes' | 'account'> & {
   readonly state: 'open' | 'stored';
 };
-type Change = Partial<Pick<UploadRow, 'state' | 'storage_id'>>;
+type Change = Partial<Pick<UploadRow, 'state' | 'storage_id' | 'checked_small' | 'checked_mark'>>;
 
 /** Of one account, on their way at once. */
 const OPEN_UPLOADS = 64;
@@ -93,7 +93,12 @@ export class UploadRows {
 
   /** From the beginning, where the bucket has lost what was stored; false where somebody else was faster, or a version names it. */
   reopen({ id, storage_id: before }: UploadRow): Promise<boolean> {
-    const query = this.#change(this.#context.db, id, 'stored', { state: 'open', storage_id: '' });
+    const query = this.#change(this.#context.db, id, 'stored', {
+      state: 'open',
+      storage_id: '',
+      checked_small: null,
+      checked_mark: null,
+    });
     return isDone(query.where('storage_id', '=', before).where(unnamed));
   }
 

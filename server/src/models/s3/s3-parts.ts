@@ -3,8 +3,10 @@ import { isModelGuardError, ModelGuardError } from '@org/model-guard/server-kit'
 import type { Context, Member } from '../../context.js';
 import { inTime, NotInTime } from '../../in-time.js';
 import type { BucketConfig } from '../../storage-config.js';
+import { isChecked, noteChecked } from '../checked.js';
 import {
   type Begun,
+  type Check,
   type PartBytes,
   type Parts,
   type PieceUrls,
@@ -34,6 +36,7 @@ export class S3Parts implements Parts {
   readonly #now: () => number;
   readonly #log: Context['log'];
   readonly #bucket: Bucket;
+  readonly #db: Context['db'];
   readonly #rows: UploadRows;
   readonly #uploads: BucketUploads;
   /** The bucket's last refusal to read; undefined where it lets us read. */
@@ -47,6 +50,7 @@ export class S3Parts implements Parts {
     this.#now = context.now;
     this.#log = context.log;
     this.#bucket = bucket;
+    this.#db = context.db;
     this.#rows = new UploadRows(context);
     this.#uploads = new BucketUploads(context, bucket, this.#rows, least);
   }
@@ -68,6 +72,18 @@ export class S3Parts implements Parts {
 
   async open(part: string, { size }: StoredPart): Promise<PartBytes> {
     return openObject(this.#bucket, part, size, this.#log);
+  }
+
+  mark(part: string): Promise<string | undefined> {
+    return this.#bucket.etag(part);
+  }
+
+  async isChecked(part: string, check: Check): Promise<boolean> {
+    return (await isChecked(this.#db, 'uploads', part, check)) && (await this.#bucket.size(treeOf(part))) !== undefined;
+  }
+
+  noteChecked(part: string, check: Check): Promise<void> {
+    return noteChecked(this.#db, 'uploads', part, check);
   }
 
   async storeTree(_ref: Ref, part: string, tree: Uint8Array): Promise<void> {

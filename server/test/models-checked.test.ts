@@ -1,0 +1,108 @@
+/**
+ * A part that was checked is not read again while its bytes are the same. If these fail, publishing again and again costs the server a whole
+ * part each time, or bytes that were replaced are published unchecked.
+ */
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FakeS3 } from '../../test/support/fake-s3.js';
+import { PIECE, publish as publishIntoBucket, secretsOf } from './support/bucket-lab.js';
+import { startTestServer, type TestServer } from './support/server.js';
+import { type Made, Publisher, said, startPublisher } from './support/story.js';
+
+const SIZE = 300_000;
+let server: TestServer;
+let publisher: Publisher;
+
+/** How often the server has opened a part to read it, while `task` runs. */
+async function readings(task: () => Promise<unknown>): Promise<number> {
+  const open = vi.spyOn(server.context.parts, 'open');
+  try {
+    await task();
+    return open.mock.calls.length;
+  } finally {
+    open.mockRestore();
+  }
+}
+const again =
+  (made: Made, expected = '201') =>
+  async () =>
+    expect(said(await publisher.commit(made, { overwrite: true }))).toBe(expected);
+
+describe('a part on the disk', () => {
+  let made: Made;
+  beforeEach(async () => {
+    ({ server, publisher } = await startPublisher());
+    made = await publisher.make({ size: SIZE });
+    expect(said(await publisher.upload(made))).toBe('201');
+  });
+  afterEach(() => server.close());
+
+  const fileOf = (object: string): string => join(server.folder, 'parts', 'big', object);
+
+  it('is read once, however often and by however many requests at once it is published', async () => {
+    expect(await readings(again(made))).toBe(1);
+    expect(await readings(() => Promise.all(Array.from({ length: 5 }, again(made))))).toBe(0);
+    server = await server.restart();
+    publisher = Object.assign(new Publisher(server), { key: publisher.key });
+    expect(await readings(again(made))).toBe(0);
+  });
+
+  it('is read once by those that publish it at once', async () => {
+    expect(await readings(() => Promise.allSettled(Array.from({ length: 5 }, again(made))))).toBe(1);
+  });
+
+  it('is read again after its file was replaced or written to, or its tree is gone', async () => {
+    await again(made)();
+    rmSync(fileOf(`${made.bigName}.tree`));
+    expect(await readings(again(made))).toBe(1);
+    writeFileSync(fileOf('other'), made.big);
+    renameSync(fileOf('other'), fileOf(made.bigName));
+    expect(await readings(again(made))).toBe(1);
+    expect(await readings(again(made))).toBe(0);
+
+    const damaged = Buffer.from(made.big);
+    damaged[1000] = (damaged[1000] ?? 0) ^ 1;
+    writeFileSync(fileOf(made.bigName), damaged);
+    expect(await readings(again(made, '409 PARTS_MISMATCH'))).toBe(1);
+    // A check that failed is not remembered either.
+    expect(await readings(again(made, '409 PARTS_MISMATCH'))).toBe(1);
+  });
+
+  it('is read again for another small part', async () => {
+    await again(made)();
+    const other = Buffer.from(made.small);
+    other[other.length - 1] = (other.at(-1) ?? 0) ^ 1;
+    expect(await readings(async () => publisher.commit({ ...made, small: other }, { overwrite: true }))).toBe(1);
+  });
+});
+
+describe('a part in a bucket', () => {
+  const keys = { read: { id: 'reader', secret: 'r'.repeat(40) }, write: { id: 'writer', secret: 'w'.repeat(40) } };
+  let s3: FakeS3;
+  let folder: string;
+  beforeEach(async () => {
+    s3 = await new FakeS3().listen();
+    folder = await secretsOf(keys);
+    const place = { s3Bucket: 'parts', s3Endpoint: s3.endpoint, pieceBytes: PIECE, secretsFolder: folder };
+    server = await startTestServer({ config: place });
+    publisher = new Publisher(server);
+    await publisher.register();
+  });
+  afterEach(async () => {
+    await server.close();
+    s3.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('is read again when the bucket holds other bytes or no tree', async () => {
+    const made = await publishIntoBucket(publisher, { size: SIZE });
+    expect(await readings(again(made))).toBe(0);
+    s3.objects.delete(`big/${made.bigName}.tree`);
+    expect(await readings(again(made))).toBe(1);
+    const damaged = Buffer.from(made.big);
+    damaged[1000] = (damaged[1000] ?? 0) ^ 1;
+    s3.put(`big/${made.bigName}`, damaged);
+    expect(await readings(again(made, '409 PARTS_MISMATCH'))).toBe(1);
+  });
+});
