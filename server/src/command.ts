@@ -51,6 +51,7 @@ export function makeCommand(
     .addOption(option('--tls-cert <file>', 'certificate chain (PEM); TLS 1.3 only'))
     .addOption(option('--tls-key <file>', 'its private key (PEM)'))
     .addOption(option('--client-ca <file>', 'demand client certificates of this authority (PEM)'))
+    .addOption(option('--client-crl <file>', 'refuse client certificates that these lists of the authority name (PEM)'))
     .addOption(option('--http-redirect-port <number>', 'plain port that only redirects to the public URL'))
     .addOption(option('--public-url <url>', 'what clients call (default: from address and port)'))
     .addOption(

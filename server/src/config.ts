@@ -35,6 +35,7 @@ export const settings = z.strictObject({
   tlsCert: file.optional(),
   tlsKey: file.optional(),
   clientCa: file.optional(),
+  clientCrl: file.optional(),
   httpRedirectPort: port.optional(),
   publicUrl: httpUrl.optional(),
   behindProxy: z.union([z.boolean(), text(4096)]).default(false),
@@ -61,8 +62,10 @@ export type Settings = z.input<typeof settings>;
 export interface TlsFiles {
   readonly certificate: string;
   readonly key: string;
-  /** Whose client certificates are demanded. */
+  /** The authority whose client certificates are demanded. */
   readonly clientAuthority?: string | undefined;
+  /** Lists of client certificates that it has revoked. */
+  readonly revoked?: string | undefined;
 }
 
 /** The server's configuration, checked. */
@@ -169,13 +172,14 @@ function switchedOff(word: string | undefined): boolean {
   return off.data;
 }
 
-function tlsOf({ tlsCert, tlsKey, clientCa }: z.output<typeof settings>): TlsFiles | undefined {
+function tlsOf({ tlsCert, tlsKey, clientCa, clientCrl }: z.output<typeof settings>): TlsFiles | undefined {
   if ((tlsCert === undefined) !== (tlsKey === undefined)) throw refused('--tls-cert and --tls-key belong together');
+  if (clientCrl !== undefined && clientCa === undefined) throw refused('--client-crl needs --client-ca');
   if (tlsCert === undefined || tlsKey === undefined) {
     if (clientCa !== undefined) throw refused('--client-ca needs --tls-cert and --tls-key');
     return undefined;
   }
-  return { certificate: tlsCert, key: tlsKey, clientAuthority: clientCa };
+  return { certificate: tlsCert, key: tlsKey, clientAuthority: clientCa, revoked: clientCrl };
 }
 
 function refuseInProduction(config: Config): void {

@@ -1,8 +1,7 @@
 /** Sockets: plain HTTP, TLS 1.3, and a plain listener that sends everybody to the TLS one. */
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
-import { MAX_PEM, ModelGuardError, readAtMost } from '@org/model-guard/server-kit';
-import type { Config, TlsFiles } from './config.js';
+import type { Certificates } from './certificates.js';
 
 /** Silence of a connection in the middle of a request; a body itself may take as long as it needs. */
 const SILENCE_MS = 120_000;
@@ -16,31 +15,14 @@ const bounds = {
   connectionsCheckingInterval: 5_000,
 };
 
-/** How to make the listener that a configuration asks for. */
-export async function makeListener({ tls }: Pick<Config, 'tls'>): Promise<(handler: RequestListener) => Server> {
-  const files = tls && (await readTls(tls));
+/** How to make the listener that a configuration asks for: with certificates it speaks TLS alone. */
+export function makeListener(certificates?: Certificates): (handler: RequestListener) => Server {
   return (handler) => {
-    const server = files
-      ? createSecureServer({ ...bounds, handshakeTimeout: HANDSHAKE_MS, ...files }, handler)
-      : createServer(bounds, handler);
+    if (!certificates) return createServer(bounds, handler).setTimeout(SILENCE_MS);
+    const server = createSecureServer({ ...bounds, handshakeTimeout: HANDSHAKE_MS, ...certificates.options }, handler);
     server.setTimeout(SILENCE_MS);
+    certificates.attach(server);
     return server as Server;
-  };
-}
-
-async function readTls({ certificate, key, clientAuthority }: TlsFiles) {
-  const read = async (path: string): Promise<Buffer> => {
-    try {
-      return Buffer.from(await readAtMost(path, MAX_PEM));
-    } catch (cause) {
-      throw new ModelGuardError('NOT_FOUND', `Could not read ${path}`, { cause });
-    }
-  };
-  return {
-    cert: await read(certificate),
-    key: await read(key),
-    minVersion: 'TLSv1.3' as const,
-    ...(clientAuthority !== undefined && { ca: await read(clientAuthority), requestCert: true, rejectUnauthorized: true }),
   };
 }
 

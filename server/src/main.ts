@@ -19,6 +19,7 @@ async function run(settings: Settings): Promise<void> {
   if (!config.authentication) log.warn('authentication is off: every request is an administrator');
   if (server.firstPassword !== undefined)
     log.warn({ file: server.firstPassword }, 'the first password is in this file: change it at the first log-in');
+  process.on('SIGHUP', () => void server.reloadCertificates());
   stopOnSignals(async (signal) => {
     log.info({ signal }, 'stopping');
     await server.close();

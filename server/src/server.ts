@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { makeFirstAccount } from './accounts/first-start.js';
 import { makeTokens, type Tokens } from './accounts/tokens.js';
 import { createAuditLog } from './audit/log.js';
+import { Certificates } from './certificates.js';
 import { type Config, urlOf } from './config.js';
 import { Connections } from './connections.js';
 import type { Context, Database } from './context.js';
@@ -40,6 +41,8 @@ export interface OpenServer {
   readonly firstPassword: string | undefined;
   /** Listens; the URL that clients call. */
   listen(): Promise<string>;
+  /** Reads TLS certificates again now; without it this happens every minute. Files that cannot be used are logged and change nothing. */
+  reloadCertificates(): Promise<void>;
   /** Stops accepting, lets requests finish for ten seconds, closes everything. Calling it twice is harmless. */
   close(): Promise<void>;
 }
@@ -70,7 +73,8 @@ export async function openServer(given: Config, parts: ServerParts = {}): Promis
   const config: { -readonly [Key in keyof Config]: Config[Key] } = { ...given, databaseUrl: await findDatabaseUrl(given) };
   const log = parts.log ?? makeLog(config);
   const connections = await Connections.open(config, log);
-  const listener = await makeListener(config);
+  const certificates = config.tls && (await Certificates.read(config.tls, log));
+  const listener = makeListener(certificates);
   // PostgreSQL is for several servers, a file for one.
   const folder = config.databaseUrl === undefined ? await lockDataFolder(config.dataFolder) : undefined;
   let db: Database | undefined;
@@ -101,7 +105,8 @@ export async function openServer(given: Config, parts: ServerParts = {}): Promis
     const app = await buildApp(context, { tokens, version, server: (handler) => connections.watch(listener(handler)) });
     await app.ready();
     const { listen, close } = lifeOf(app, closeDatabase, config, connections);
-    return { app, context, tokens, firstPassword, listen, close };
+    const reloadCertificates = async (): Promise<void> => certificates?.reload();
+    return { app, context, tokens, firstPassword, listen, reloadCertificates, close };
   } catch (error) {
     // The reason is the first failure, not one of closing.
     await closeDatabase().catch(() => undefined);

@@ -41,6 +41,7 @@ describe('configure', () => {
     ['a port that is too high', { data, port: 65_536 }],
     ['a certificate without a key', { data, tlsCert: 'a' }],
     ['client certificates without TLS', { data, clientCa: 'a' }],
+    ['revoked certificates without their authority', { data, tlsCert: 'a', tlsKey: 'b', clientCrl: 'c' }],
     ['a redirect without TLS', { data, httpRedirectPort: 80 }],
     ['a public URL of another kind', { data, publicUrl: 'ftp://example.com' }],
     ['a public URL with a password', { data, publicUrl: 'https://a:b@example.com' }],

@@ -7,8 +7,10 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { connect } from 'node:tls';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Authority } from '../../test/support/certificates.js';
 import { onPostgres, postgresDatabase } from './support/database.js';
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
@@ -72,6 +74,22 @@ describe('the command', () => {
     expect(await server.ended).toBe(0);
     expect(server.lines.join('\n')).not.toContain(password);
     expect(server.errors).toEqual([]);
+  });
+
+  it('takes certificates that have changed when it is hung up', async () => {
+    const authority = new Authority(folder);
+    const [first, renewed] = [authority.issue('first'), authority.issue('renewed')];
+    const words = ['--data', folder, '--port', '0', '--tls-cert', first.certFile, '--tls-key', first.keyFile];
+    const server = run(words);
+    const { url } = JSON.parse(await server.saw('"signing_key"'));
+    await writeFile(first.certFile, renewed.cert);
+    await writeFile(first.keyFile, renewed.key);
+    server.started.kill('SIGHUP');
+    await server.saw('certificates were read again');
+    const socket = connect({ host: '127.0.0.1', port: Number(new URL(url).port), ca: authority.certificate.cert });
+    await once(socket, 'secureConnect');
+    expect(socket.getPeerCertificate().subject.CN).toBe('renewed');
+    socket.destroy();
   });
 
   it('serves on and stops in order where nobody reads its log any more', async () => {

@@ -1,4 +1,5 @@
 /** Certificates as callers name them. */
+import { stat } from 'node:fs/promises';
 import { readBounded } from '../files.js';
 import { MAX_PEM } from '../limits.js';
 
@@ -17,5 +18,22 @@ export async function readTls({ ca, cert, key }: TlsSource = {}): Promise<{ ca?:
   };
 }
 
+/** Which files a source names, as they are now: another text once one of them was changed or replaced. */
+export async function revisionOf({ ca, cert, key }: TlsSource = {}): Promise<string> {
+  const files = [ca, cert, key].filter((source): source is string => source !== undefined && !isText(source));
+  const revisions = await Promise.all(
+    files.map(async (file) => {
+      try {
+        const { ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
+        return `${ino}:${size}:${mtimeNs}:${ctimeNs}`;
+      } catch {
+        return 'unreadable';
+      }
+    }),
+  );
+  return revisions.join(' ');
+}
+
+const isText = (source: string): boolean => source.includes('-----BEGIN ');
 const pem = async (source: string): Promise<string> =>
-  source.includes('-----BEGIN ') ? source : Buffer.from(await readBounded(source, MAX_PEM)).toString('utf8');
+  isText(source) ? source : Buffer.from(await readBounded(source, MAX_PEM)).toString('utf8');

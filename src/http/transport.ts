@@ -2,12 +2,12 @@
 import { once } from 'node:events';
 import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import { rootCertificates } from 'node:tls';
+import { createSecureContext, rootCertificates } from 'node:tls';
 import { type AbortSignalLike, throwIfAborted } from '../abort.js';
 import { isModelGuardError, ModelGuardError } from '../errors.js';
 import { Answer } from './answer.js';
 import { timers as realTimers, type Timers } from './timers.js';
-import { readTls, type TlsSource } from './tls.js';
+import { readTls, revisionOf, type TlsSource } from './tls.js';
 import { unreachable } from './unreachable.js';
 import { Watch } from './watch.js';
 
@@ -45,7 +45,7 @@ export class Transport {
   readonly #options: TransportOptions;
   readonly #plain = new http.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS, timeout: KEEP_IDLE_MS });
   /** For the server itself (`true`), and for everywhere else. */
-  readonly #secure = new Map<boolean, Promise<https.Agent>>();
+  readonly #secure = new Map<boolean, Promise<SecureAgent>>();
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -58,29 +58,33 @@ export class Transport {
   async #agent(url: URL): Promise<http.Agent> {
     if (url.protocol === 'http:') return this.#plain;
     const own = url.origin === this.#options.origin;
-    const agent = this.#secure.get(own) ?? this.#secureAgent(own);
-    this.#secure.set(own, agent);
+    const current = this.#current(own, this.#secure.get(own));
+    this.#secure.set(own, current);
     try {
-      return await agent;
+      return (await current).agent;
     } catch (error) {
-      this.#secure.delete(own);
+      if (this.#secure.get(own) === current) this.#secure.delete(own);
       throw error;
     }
   }
 
-  async #secureAgent(own: boolean): Promise<https.Agent> {
+  /**
+   * The agent that was used before, unless the certificate's files have changed. New files that cannot be used, as a certificate
+   * whose key is not written yet, are tried again at the next request; until then the old ones serve.
+   */
+  async #current(own: boolean, before: Promise<SecureAgent> | undefined): Promise<SecureAgent> {
+    const known = await before?.catch(() => undefined);
     const { tls } = this.#options;
-    const { ca, ...certificate } = await readTls(own ? tls : { ca: tls?.ca });
-    return new https.Agent({
-      ...certificate,
-      ...(ca !== undefined && { ca: own ? ca : [...rootCertificates, ca] }),
-      keepAlive: true,
-      maxSockets: MAX_SOCKETS,
-      timeout: KEEP_IDLE_MS,
-      minVersion: 'TLSv1.3',
-      // Said here, so that no variable of the environment can say otherwise.
-      rejectUnauthorized: true,
-    });
+    const source = own ? tls : { ca: tls?.ca };
+    const revision = await revisionOf(source);
+    if (known?.revision === revision) return known;
+    try {
+      // The old agent's connections finish what they do, and close once they are idle.
+      return { revision, agent: await makeAgent(source, own) };
+    } catch (error) {
+      if (known) return known;
+      throw error;
+    }
   }
 
   /** The answer, whatever its status; its body is read or discarded by the caller. SERVER_UNREACHABLE, TIMED_OUT, RESPONSE_INVALID */
@@ -127,9 +131,40 @@ export class Transport {
   /** Lets go of kept connections. */
   close(): void {
     this.#plain.destroy();
-    for (const made of this.#secure.values()) made.then((agent) => agent.destroy()).catch(() => undefined);
+    for (const made of this.#secure.values()) made.then(({ agent }) => agent.destroy()).catch(() => undefined);
     this.#secure.clear();
   }
+}
+
+interface SecureAgent {
+  readonly agent: https.Agent;
+  /** Of the certificate's files, as the agent uses them. */
+  readonly revision: string;
+}
+
+async function makeAgent(source: TlsSource | undefined, own: boolean): Promise<https.Agent> {
+  const { ca, ...certificate } = await readTls(source);
+  const options = {
+    ...certificate,
+    ...(ca !== undefined && { ca: own ? ca : [...rootCertificates, ca] }),
+    minVersion: 'TLSv1.3' as const,
+  };
+  try {
+    createSecureContext(options);
+  } catch (cause) {
+    throw new ModelGuardError('INVALID_ARGUMENT', 'options.tls: these certificates and this key cannot be used', {
+      cause,
+      advice: 'Give PEM; the key belongs to the first certificate of options.tls.cert.',
+    });
+  }
+  return new https.Agent({
+    ...options,
+    keepAlive: true,
+    maxSockets: MAX_SOCKETS,
+    timeout: KEEP_IDLE_MS,
+    // Said here, so that no variable of the environment can say otherwise.
+    rejectUnauthorized: true,
+  });
 }
 
 /** What the source of an upload threw, told apart from what the network did. */

@@ -39,7 +39,7 @@ export interface GuardServerOptions {
   readonly publishers?: Verifier | { readonly [name: string]: Verifier } | undefined;
   /** Folder of what the device remembers. Default: `model-guard` in XDG_STATE_HOME (`~/.local/state`). */
   readonly state?: string | undefined;
-  /** An own certificate authority, a client certificate, which `url` alone is shown. TLS 1.3 is always verified. */
+  /** An own certificate authority, a client certificate, which `url` alone is shown. TLS 1.3 is always verified. Files that change are read again. */
   readonly tls?: TlsOptions | undefined;
   /** How long an answer may take, and a stream be silent, in milliseconds. Default: 30,000. */
   readonly timeoutMs?: number | undefined;

@@ -24,7 +24,7 @@ export interface HttpStoreOptions {
   readonly connections?: number | undefined;
   /** How long an answer may take, and a stream be silent, in milliseconds. Default: 30,000. */
   readonly timeoutMs?: number | undefined;
-  /** An own certificate authority, a client certificate: paths of PEM files, or their text. TLS 1.3 is always verified. */
+  /** An own certificate authority, a client certificate: paths of PEM files, or their text. TLS 1.3 is always verified. Files that change are read again. */
   readonly tls?: TlsSource | undefined;
 }
 

@@ -1,4 +1,5 @@
 /** Who may be the server. If these fail, somebody else on the way may be it. */
+import { rm, writeFile } from 'node:fs/promises';
 import { createServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -97,5 +98,38 @@ describe('a server', () => {
     open.push(plain);
     const error = await failureOf(() => asking(plain, { ca }, plain.url.replace('http:', 'https:')));
     expect(error.code).toBe('SERVER_UNREACHABLE');
+  });
+
+  it('is shown the renewed certificate of the client once its files have changed, and the old one while only half is written', async () => {
+    const seen: unknown[] = [];
+    const demanding = { cert: good.cert, key: good.key, ca, requestCert: true, rejectUnauthorized: true };
+    const server = createServer(demanding, (request, response) => {
+      seen.push((request.socket as TLSSocket).getPeerCertificate().subject.CN);
+      response.setHeader('connection', 'close').end();
+    });
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const url = new URL(`https://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    const [before, after] = [authority.issue('before'), authority.issue('after')];
+    const [cert, key] = [path.join(base, 'renewed.crt'), path.join(base, 'renewed.key')];
+    await writeFile(cert, before.cert);
+    await writeFile(key, before.key);
+    const transport = new Transport({ origin: url.origin, tls: { ca, cert, key }, timeoutMs: 20_000 });
+    const ask = async (): Promise<void> => void (await (await transport.send({ method: 'GET', url })).bytes(100));
+    await ask();
+    await writeFile(cert, after.cert);
+    await ask();
+    await writeFile(key, after.key);
+    await ask();
+    await rm(cert);
+    await ask();
+    transport.close();
+    server.close();
+    expect(seen).toEqual(['before', 'before', 'after', 'after']);
+  });
+
+  it('is not asked with a key that belongs to another certificate', async () => {
+    const fake = await serving({ cert: good.cert, key: good.key });
+    const error = await failureOf(() => asking(fake, { ca, cert: authority.issue('one').cert, key: authority.issue('two').key }));
+    expect([error.code, error.message]).toEqual(['INVALID_ARGUMENT', expect.stringContaining('options.tls')]);
   });
 });

@@ -1,6 +1,6 @@
 /** Certificates for tests, by openssl: an authority, and what it signs. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 export interface Certificate {
@@ -28,6 +28,17 @@ export class Authority {
     const by = ['-CA', this.certificate.certFile, '-CAkey', this.certificate.keyFile, '-CAcreateserial'];
     openssl('x509', '-req', '-in', at('csr'), ...by, '-copy_extensions', 'copy', '-days', '30', '-out', at('crt'));
     return read({ certFile: at('crt'), keyFile: at('key') });
+  }
+
+  /** A list of certificates that are revoked from now on, in PEM. */
+  revoke(...revoked: readonly Certificate[]): string {
+    const at = (name: string): string => path.join(this.#folder, name);
+    writeFileSync(at('ca.cnf'), `[ca]\ndefault_ca=d\n[d]\ndatabase=${at('ca.db')}\ndefault_md=sha256\ndefault_crl_days=30\n`);
+    writeFileSync(at('ca.db'), '');
+    const by = ['-config', at('ca.cnf'), '-cert', this.certificate.certFile, '-keyfile', this.certificate.keyFile];
+    for (const { certFile } of revoked) openssl('ca', ...by, '-revoke', certFile);
+    openssl('ca', ...by, '-gencrl', '-out', at('ca.crl'));
+    return readFileSync(at('ca.crl'), 'utf8');
   }
 }
 

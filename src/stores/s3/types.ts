@@ -44,6 +44,6 @@ export interface S3StoreOptions {
    * finish meanwhile. Default: 24 hours.
    */
   readonly graceMs?: number | undefined;
-  /** An own certificate authority, a client certificate: paths of PEM files, or their text. TLS 1.3 is always verified. */
+  /** An own certificate authority, a client certificate: paths of PEM files, or their text. TLS 1.3 is always verified. Files that change are read again. */
   readonly tls?: TlsSource | undefined;
 }

@@ -1,0 +1,147 @@
+/** Certificates of the TLS listener: read at the start, and again when their files have changed, so that a renewal needs no restart. */
+import { createHash } from 'node:crypto';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server as SecureServer } from 'node:https';
+import { createSecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls';
+import { MAX_PEM, ModelGuardError, readAtMost } from '@org/model-guard/server-kit';
+import type { Logger } from 'pino';
+import type { TlsFiles } from './config.js';
+
+/** The files are compared this often. A list of revoked certificates takes effect within it, or at once with SIGHUP. */
+const CHECK_MS = 60_000;
+const CRL = /-----BEGIN X509 CRL-----[\s\S]+?-----END X509 CRL-----/g;
+
+interface Loaded {
+  readonly options: SecureContextOptions;
+  /** Of all files. */
+  readonly digest: string;
+  /** Of the files that say which clients may connect. */
+  readonly clients: string;
+}
+
+export class Certificates {
+  readonly #files: TlsFiles;
+  readonly #log: Logger;
+  #loaded: Loaded;
+  #server: SecureServer | undefined;
+  /** The reason why the last check changed nothing; each reason is logged once. */
+  #failure: string | undefined;
+  readonly #connections = new Set<TLSSocket>();
+  /** Connections that were made before the rules for clients changed: they end with the response that is in progress. */
+  readonly #outdated = new WeakSet<TLSSocket>();
+  readonly #responses = new WeakMap<TLSSocket, number>();
+
+  private constructor(files: TlsFiles, log: Logger, loaded: Loaded) {
+    this.#files = files;
+    this.#log = log;
+    this.#loaded = loaded;
+  }
+
+  /** @throws NOT_FOUND for a file that cannot be read, INVALID_ARGUMENT for contents that TLS does not take */
+  static async read(files: TlsFiles, log: Logger): Promise<Certificates> {
+    return new Certificates(files, log, await load(files));
+  }
+
+  /** For the listener that is made. */
+  get options() {
+    const { clientAuthority } = this.#files;
+    return {
+      ...this.#loaded.options,
+      ...(clientAuthority !== undefined && { requestCert: true, rejectUnauthorized: true }),
+    };
+  }
+
+  /** Keeps a listener's certificates up to date until it closes. */
+  attach(server: SecureServer): void {
+    this.#server = server;
+    server.on('secureConnection', (socket) => {
+      this.#connections.add(socket);
+      socket.once('close', () => this.#connections.delete(socket));
+    });
+    server.on('request', (request, response) => this.#count(request, response));
+    const timer = setInterval(() => void this.reload(), CHECK_MS).unref();
+    server.once('close', () => clearInterval(timer));
+  }
+
+  /** Reads the files again. Files that cannot be used change nothing and are logged; so does a key that does not fit the certificate. */
+  async reload(): Promise<void> {
+    try {
+      const loaded = await load(this.#files);
+      this.#failure = undefined;
+      if (loaded.digest === this.#loaded.digest) return;
+      this.#server?.setSecureContext(loaded.options);
+      const rules = loaded.clients !== this.#loaded.clients;
+      this.#loaded = loaded;
+      if (rules) this.#endConnections();
+      this.#log.info('certificates were read again');
+    } catch (error) {
+      const { message } = error as Error;
+      if (message !== this.#failure) this.#log.error({ err: error }, 'certificates could not be read again: the old ones stay');
+      this.#failure = message;
+    }
+  }
+
+  #count({ socket: plain }: IncomingMessage, response: ServerResponse): void {
+    const socket = plain as TLSSocket;
+    this.#responses.set(socket, (this.#responses.get(socket) ?? 0) + 1);
+    response.once('close', () => {
+      const left = (this.#responses.get(socket) ?? 1) - 1;
+      this.#responses.set(socket, left);
+      if (left === 0 && this.#outdated.has(socket)) socket.destroySoon();
+    });
+  }
+
+  #endConnections(): void {
+    for (const socket of this.#connections) {
+      this.#outdated.add(socket);
+      if (!this.#responses.get(socket)) socket.destroySoon();
+    }
+  }
+}
+
+export const isSecure = (server: Server): server is SecureServer => 'setSecureContext' in server;
+
+async function load({ certificate, key, clientAuthority, revoked }: TlsFiles): Promise<Loaded> {
+  const cert = await read(certificate);
+  const secret = await read(key);
+  const ca = clientAuthority === undefined ? undefined : await read(clientAuthority);
+  const crl = revoked === undefined ? undefined : await read(revoked);
+  // Node reads one list from each text.
+  const lists = crl?.toString('latin1').match(CRL);
+  if (crl && !lists)
+    throw new ModelGuardError(
+      'INVALID_ARGUMENT',
+      `--client-crl: ${revoked} holds no list of revoked certificates (PEM, X509 CRL)`,
+    );
+  const options: SecureContextOptions = {
+    cert,
+    key: secret,
+    minVersion: 'TLSv1.3',
+    ...(ca && { ca }),
+    ...(lists && { crl: [...lists] }),
+  };
+  try {
+    createSecureContext(options);
+  } catch (cause) {
+    throw new ModelGuardError('INVALID_ARGUMENT', 'TLS does not take --tls-cert, --tls-key, --client-ca or --client-crl', {
+      cause,
+      advice: 'Give PEM files; the key belongs to the first certificate of --tls-cert.',
+    });
+  }
+  const clients = digestOf(ca, crl);
+  return { options, clients, digest: digestOf(cert, secret, Buffer.from(clients)) };
+}
+
+async function read(path: string): Promise<Buffer> {
+  try {
+    return Buffer.from(await readAtMost(path, MAX_PEM));
+  } catch (cause) {
+    throw new ModelGuardError('NOT_FOUND', `Could not read ${path}`, { cause });
+  }
+}
+
+const digestOf = (...contents: readonly (Buffer | undefined)[]): string => {
+  const hash = createHash('sha256');
+  for (const content of contents) hash.update(`${content?.length ?? -1}:`).update(content ?? '');
+  return hash.digest('hex');
+};
