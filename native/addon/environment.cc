@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "convert.h"
+#include "hardware/tpm.h"
 
 namespace mg::addon {
 
@@ -76,13 +77,14 @@ Environment::Environment(Napi::Env env) : pool_(std::make_unique<payload::Pool>(
 
 Environment::~Environment() = default;
 
-// Ends the work and waits for the threads. What they held is dropped later, on the JavaScript thread.
+// Ends the work and waits for the threads, those that talk to a TPM included. What they held is dropped later, on the JavaScript thread.
 void Environment::stop() {
   for (auto& running : running_) running->job.work->cancel();
   for (auto& running : running_) running->own.reset();
   files_.reset();
   machine_.reset();
   pool_.reset();
+  hardware::tpm::join_cancelled();
 }
 
 // The environment is going away; no JavaScript runs any more.

@@ -2,13 +2,17 @@
 #include "hardware/tpm.h"
 
 #include <dlfcn.h>
+#include <openssl/crypto.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <iterator>
+#include <list>
 #include <mutex>
 #include <new>
 #include <optional>
@@ -28,6 +32,7 @@ constexpr size_t kValue = 32;
 constexpr int kAttempts = 5;
 constexpr std::chrono::seconds kPatience{30};
 constexpr std::chrono::milliseconds kPoll{50};
+constexpr std::chrono::milliseconds kGrace{5000};  // for the command that a TPM is at when its caller ends
 
 // A session whose keys are derived from a salt that only the owner of `parent` can decrypt. Its `attributes` say which first
 // parameter is encrypted: the command's (kDecrypt) or the response's (kEncrypt).
@@ -132,7 +137,8 @@ Result<Secret> load_and_unseal(Connection& tpm, const Parent& parent, const Blob
     return Status(Code::TPM_REFUSED, "the TPM's PCR values are not those of the enrolment");
   Owned<SensitiveData> data(tpm);
   rc = tpm.tss().unseal(tpm.esys(), object.handle(), policy->session.handle(), kNone, kNone, data.out());
-  if (auto s = tpm.check(rc, "unseal the value"); !s.ok()) return s;
+  // A value that came is wiped below, even when it is no longer wanted.
+  if (auto s = tpm.check_response(rc, "unseal the value"); !s.ok()) return s;
   const Status overwritten = overwrite_response(tpm);
   const Span plain(data->buffer, std::min<size_t>(data->size, sizeof data->buffer));
   auto value = plain.size == kValue ? Secret::copy(plain) : Status(Code::KEY_INVALID, "the sealed value is not of 32 bytes");
@@ -160,7 +166,60 @@ Result<Bytes> create_checked(Connection& tpm, uint32_t pcrs, const Secret& value
 template <class T>
 using Work = std::function<Result<T>(Connection&)>;
 
-// Without a resource manager a TPM has room for one of us, and /dev/tpm0 opens once. Never destroyed: a thread may hold it for good.
+// A call's thread, and what it shares with its caller. Guarded by the mutex of Calls.
+struct Running {
+  std::thread thread;
+  Cancelled abandoned{false};  // its caller has left: it ends after the command that it waits for
+  bool over = false;           // the thread does nothing more but end
+};
+
+// The calls of this process. A call that was abandoned stays here until its thread is joined.
+class Calls {
+ public:
+  std::mutex mutex;
+  std::condition_variable changed;
+
+  // Under the mutex. False: another thread has taken it, and joins its thread.
+  bool take(const std::shared_ptr<Running>& call) {
+    const auto found = std::find(running_.begin(), running_.end(), call);
+    if (found == running_.end()) return false;
+    running_.erase(found);
+    return true;
+  }
+  void add(std::shared_ptr<Running> call) { running_.push_back(std::move(call)); }
+
+  // Waits at most `patience` for calls that were abandoned, and joins their threads.
+  void join_abandoned(std::chrono::milliseconds patience) {
+    if (getpid() != process_) return;  // threads do not survive fork()
+    std::list<std::shared_ptr<Running>> ended;
+    {
+      std::unique_lock<std::mutex> lock(mutex);
+      const auto waited_for = [](const auto& call) { return call->abandoned && !call->over; };
+      changed.wait_for(lock, patience, [&] { return std::none_of(running_.begin(), running_.end(), waited_for); });
+      for (auto each = running_.begin(); each != running_.end();) {
+        const auto call = each++;
+        if ((*call)->abandoned && (*call)->over) ended.splice(ended.end(), running_, call);
+      }
+    }
+    for (const auto& call : ended) call->thread.join();
+  }
+  void abandon_all() {
+    const std::lock_guard<std::mutex> lock(mutex);
+    for (const auto& call : running_) call->abandoned = true;
+  }
+
+ private:
+  std::list<std::shared_ptr<Running>> running_;
+  const pid_t process_ = getpid();
+};
+
+// Never destroyed: a thread may hold it for good.
+Calls& calls() {
+  static auto& all = *new Calls;
+  return all;
+}
+
+// Without a resource manager a TPM has room for one of us, and /dev/tpm0 opens once. Never destroyed, for the same reason.
 std::timed_mutex& one_at_a_time() {
   static auto& mutex = *new std::timed_mutex;
   return mutex;
@@ -168,58 +227,83 @@ std::timed_mutex& one_at_a_time() {
 
 // Does all of `work` again where the TPM was busy or a PCR changed between the policy and its use.
 template <class T>
-Result<T> attempt(const Work<T>& work) {
-  const std::unique_lock<std::timed_mutex> lock(one_at_a_time(), kPatience);
-  if (!lock) return Status(Code::TPM_UNAVAILABLE, "the TPM is still busy with an earlier request");
+Result<T> attempt(const Work<T>& work, const Cancelled& abandoned) {
+  std::unique_lock<std::timed_mutex> lock(one_at_a_time(), std::defer_lock);
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!lock.try_lock_for(kPoll)) {
+    if (abandoned) return Status(Code::ABORT_ERR, "cancelled");
+    if (std::chrono::steady_clock::now() >= end) return Status(Code::TPM_UNAVAILABLE, "the TPM is still busy with an earlier request");
+  }
   for (int left = kAttempts;; left--) {
-    auto tpm = Connection::open();
+    auto tpm = Connection::open(abandoned);
     if (!tpm.ok()) return tpm.status();
     Result<T> result = work(**tpm);
     if (result.ok() || !(*tpm)->passing() || left == 1) return result;
   }
 }
 
-// The code of this thread must stay loaded, even where its environment ends and takes the addon along.
+// The code of these threads must stay loaded, even where an environment ends and takes the addon along.
 void keep_loaded() {
   Dl_info self;
   if (dladdr(reinterpret_cast<void*>(&keep_loaded), &self) && self.dli_fname) dlopen(self.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
+// exit() runs what was registered last first. So OpenSSL, which the TPM library uses too, has to register its own clean-up before.
+void prepare_exit() {
+  keep_loaded();
+  OPENSSL_init_crypto(0, nullptr);
+  std::atexit([] {
+    calls().abandon_all();
+    calls().join_abandoned(kGrace);
+  });
+}
+
 // The library waits for an answer without an end, and a transport may never give one: so the work has a thread of its own, which owns
-// all that it needs and is left behind when the patience ends or the caller cancels.
+// all that it needs. Where the patience ends or the caller cancels, it is abandoned: it ends after its command, and takes out of the TPM
+// what it loaded.
 template <class T>
 Result<T> with_tpm(Work<T> work, const Cancelled* cancelled) {
-  struct Call {
-    std::mutex mutex;
-    std::condition_variable ended;
+  struct Call : Running {
     std::optional<Result<T>> result;
   };
+  static std::once_flag prepared;
+  std::call_once(prepared, prepare_exit);
+  Calls& all = calls();
+  all.join_abandoned({});
   auto call = std::make_shared<Call>();
-  static std::once_flag kept;
-  std::call_once(kept, keep_loaded);
+  std::unique_lock<std::mutex> lock(all.mutex);
   try {
-    std::thread([call, work = std::move(work)] {
+    all.add(call);
+    call->thread = std::thread([&all, call, work = std::move(work)] {
       std::optional<Result<T>> result;
       try {
-        result.emplace(attempt<T>(work));
+        result.emplace(attempt<T>(work, call->abandoned));
       } catch (const std::exception&) {
         result.emplace(Status(Code::OUT_OF_MEMORY, "no memory is left"));
       }
       crypto::wipe_stack();
-      const std::lock_guard<std::mutex> lock(call->mutex);
+      const std::lock_guard<std::mutex> done(all.mutex);
       call->result = std::move(result);
-      call->ended.notify_all();
-    }).detach();
+      call->over = true;
+      all.changed.notify_all();
+    });
   } catch (const std::exception&) {
+    all.take(call);
     return Status(Code::TPM_UNAVAILABLE, "the system grants no thread to talk to the TPM");
   }
-  std::unique_lock<std::mutex> lock(call->mutex);
   const auto end = std::chrono::steady_clock::now() + kPatience;
-  while (!call->result) {
-    if (cancelled && cancelled->load()) return Status(Code::ABORT_ERR, "cancelled");
-    if (std::chrono::steady_clock::now() >= end) return Status(Code::TPM_UNAVAILABLE, "the TPM did not answer within 30 seconds");
-    call->ended.wait_for(lock, kPoll);
+  while (!call->over) {
+    call->abandoned = call->abandoned || (cancelled && cancelled->load());
+    if (call->abandoned) return Status(Code::ABORT_ERR, "cancelled");
+    if (std::chrono::steady_clock::now() >= end) {
+      call->abandoned = true;
+      return Status(Code::TPM_UNAVAILABLE, "the TPM did not answer within 30 seconds");
+    }
+    all.changed.wait_for(lock, kPoll);
   }
+  const bool mine = all.take(call);
+  lock.unlock();
+  if (mine) call->thread.join();
   return std::move(*call->result);
 }
 
@@ -232,6 +316,8 @@ Status unusable(Status status) {
 }
 
 }  // namespace
+
+void join_cancelled() { calls().join_abandoned(kGrace); }
 
 Result<Sealed> seal(uint32_t pcrs, const Cancelled* cancelled) {
   if (!is_pcrs(pcrs)) return Status(Code::INVALID_ARGUMENT, "a TPM policy names one or more of the PCRs 0 to 23");

@@ -1,5 +1,6 @@
 // A TPM 2.0 as the keeper of one 32-byte value, through the system's tss2 library, loaded at run time. Every call opens its own
-// connection and closes it; one that gets no answer is given up after 30 seconds, or at once when `cancelled` is set. Sessions are salted and encrypt what crosses the bus (TPM 2.0 Library, part 1, section 19).
+// connection and closes it; one that gets no answer is given up after 30 seconds, or at once when `cancelled` is set. It then ends by
+// itself after the command that the TPM is at, and leaves nothing in the TPM; exit() waits up to 5 seconds for that. Sessions are salted and encrypt what crosses the bus (TPM 2.0 Library, part 1, section 19).
 #pragma once
 #include <atomic>
 #include <string>
@@ -29,6 +30,9 @@ Result<Sealed> seal(uint32_t pcrs, const Cancelled* cancelled = nullptr);
 Result<Secret> unseal(View blob, const Cancelled* cancelled = nullptr);
 bool is_blob(View blob);         // well-formed; contacts nothing
 bool is_unmeasured(View blob);   // nothing had been measured into its PCRs: they tell nothing about the boot state
+
+// Waits at most 5 seconds until calls that were cancelled, or were given up, have left the TPM and their threads have ended.
+void join_cancelled();
 
 // The name (algorithm and SHA-256) of the endorsement key of TCG's default ECC P-256 template. TPM_UNAVAILABLE, TPM_LOCKED.
 Result<Bytes> endorsement_name(const Cancelled* cancelled = nullptr);

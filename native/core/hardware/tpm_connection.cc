@@ -83,12 +83,12 @@ Result<std::string> transport() {
 
 bool present() { return !configured().empty() || device(); }
 
-Result<std::unique_ptr<Connection>> Connection::open() {
+Result<std::unique_ptr<Connection>> Connection::open(const std::atomic<bool>& abandoned) {
   auto where = transport();
   if (!where.ok()) return where.status();
   auto tss = tss2::library();
   if (!tss.ok()) return tss.status();
-  std::unique_ptr<Connection> connection(new Connection(**tss));
+  std::unique_ptr<Connection> connection(new Connection(**tss, abandoned));
   tss2::Rc rc = (*tss)->tcti_initialize(where->c_str(), &connection->tcti_);
   if (rc == 0) rc = (*tss)->initialize(&connection->esys_, connection->tcti_, nullptr);
   if (auto s = connection->check(rc, "be reached through '" + *where + "'"); !s.ok()) return s;
@@ -101,6 +101,13 @@ Connection::~Connection() {
 }
 
 Status Connection::check(tss2::Rc rc, const std::string& action) {
+  auto s = check_response(rc, action);
+  if (!abandoned_) return s;
+  passing_ = false;
+  return Status(Code::ABORT_ERR, "cancelled");
+}
+
+Status Connection::check_response(tss2::Rc rc, const std::string& action) {
   if (rc == 0) return {};
   passing_ = meaning(rc) == Meaning::again;
   return refusal(rc, action);

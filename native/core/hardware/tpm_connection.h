@@ -1,6 +1,7 @@
 // One connection to the TPM, and what a call has in the TPM's memory while it lasts. Nothing of it outlives the call: a TPM
 // without a resource manager has room for three objects.
 #pragma once
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,8 +12,8 @@ namespace mg::hardware::tpm {
 
 class Connection {
  public:
-  // TPM_UNAVAILABLE.
-  static Result<std::unique_ptr<Connection>> open();
+  // TPM_UNAVAILABLE. `abandoned` ends the work at the next check().
+  static Result<std::unique_ptr<Connection>> open(const std::atomic<bool>& abandoned);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -20,14 +21,17 @@ class Connection {
   const tss2::Library& tss() const { return tss_; }
   tss2::Esys* esys() const { return esys_; }
 
-  // A response code as a Status; `action` reads like "create its storage key".
+  // A response code as a Status; `action` reads like "create its storage key". ABORT_ERR where the work was abandoned meanwhile.
   Status check(tss2::Rc rc, const std::string& action);
+  // The response code alone: for a response that has to be wiped.
+  Status check_response(tss2::Rc rc, const std::string& action);
   // Whether the last failure may pass when all is done again.
   bool passing() const { return passing_; }
 
  private:
-  explicit Connection(const tss2::Library& tss) : tss_(tss) {}
+  Connection(const tss2::Library& tss, const std::atomic<bool>& abandoned) : tss_(tss), abandoned_(abandoned) {}
   const tss2::Library& tss_;
+  const std::atomic<bool>& abandoned_;
   tss2::Tcti* tcti_ = nullptr;
   tss2::Esys* esys_ = nullptr;
   bool passing_ = false;
