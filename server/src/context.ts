@@ -1,5 +1,5 @@
 /** What every part of the server is given. */
-import type { DeviceKey, FieldCipher, Permission, Role, SigningKey, Statement } from '@org/model-guard/server-kit';
+import type { AuditAction, DeviceKey, FieldCipher, Permission, Role, SigningKey, Statement } from '@org/model-guard/server-kit';
 import type { Kysely, Transaction } from 'kysely';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
@@ -56,6 +56,8 @@ export interface Keyring {
 export interface Rights {
   /** Of the account when its token was made; undefined where authentication is off. */
   readonly epoch: number | undefined;
+  /** Of the account when its token was made; undefined where authentication is off. It decides nothing. */
+  readonly tokenRole?: string | undefined;
   /** The permission that the route demands. */
   readonly access: Permission;
 }
@@ -76,8 +78,8 @@ export type Member = Caller & { readonly account: NonNullable<Caller['account']>
 
 /** What the audit log is told. */
 export interface AuditEntry {
-  /** `auth.login`, `leases.take`, …: the permission or the concern, then what was done. */
-  readonly action: string;
+  /** The permission or the concern, then what was done. */
+  readonly action: AuditAction;
   readonly outcome: 'success' | 'failure' | 'denied';
   /** `model:defects@3`, `device:<id>`, `account:<id>`; never personal. */
   readonly resource?: string | undefined;

@@ -175,6 +175,9 @@ describe('model-guard with a guard server', () => {
     expect((await succeed('audit-log', 'events', '--action', 'leases.take', ...as('apiAdmin'))).stdout).toContain(
       'model:defects@1',
     );
+    const unknown = await modelGuard('audit-log', 'events', '--action', 'leases.taken', ...as('apiAdmin'));
+    expect([unknown.code, unknown.stdout]).toEqual([2, '']);
+    expect(unknown.stderr).toMatch(/--action leases\.taken is none of .*leases\.take, .*INVALID_ARGUMENT/s);
     const verify = () =>
       modelGuard('audit-log', 'verify', at('events.jsonl'), '--checkpoint', at('checkpoint.json'), '--key', key);
     expect((await verify()).stdout).toContain('Nothing was changed');

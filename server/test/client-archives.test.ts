@@ -235,7 +235,7 @@ describe('administration', () => {
     const user = await root.users.create({ email, password: 'seventeen purple umbrellas', role: 'operator' });
     expect((await root.users.update(user.id, { role: 'validator' })).role).toBe('validator');
     // More events than a page holds.
-    const about = { action: 'test.event', outcome: 'success', resource: `account:${user.id}` } as const;
+    const about = { action: 'users.read', outcome: 'success', resource: `account:${user.id}` } as const;
     const { subject } = await server.context.db
       .selectFrom('users')
       .select('subject')
@@ -248,7 +248,7 @@ describe('administration', () => {
     const data = await root.users.export(user.id);
     expect(data.account.email).toBe(email);
     expect(data).not.toHaveProperty('next');
-    expect(data.events.filter(({ action }) => action === 'test.event').length).toBe(1001);
+    expect(data.events.filter(({ action }) => action === 'users.read').length).toBe(1001);
     const entitlement = await root.entitlements.create({ name: 'net', account: user.id });
     expect(entitlement).toMatchObject({ kind: 'model', seats: 1, leaseSeconds: 86_400, offlineSeconds: 3600 });
     await root.entitlements.delete(entitlement.id);

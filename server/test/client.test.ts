@@ -52,6 +52,26 @@ describe('publishing', () => {
     expect(listed).not.toContain('net@waiting');
   });
 
+  it('leaves no event of a refusal where nothing was refused', async () => {
+    const events = () => server.context.db.selectFrom('audit').select(['action', 'outcome']).orderBy('seq').execute();
+    const before = (await events()).length;
+    await protect(model, { name: 'net', version: 'quiet', signer, to: clientOf(server, { role: 'admin' }) });
+    const made = (await events()).slice(before);
+    expect(made.map(({ action }) => action)).toContain('models.publish');
+    expect(made.filter(({ outcome }) => outcome !== 'success')).toEqual([]);
+  });
+
+  it('that is refused is one log-in and one event', async () => {
+    const count = async (action: string) =>
+      (await server.context.db.selectFrom('audit').select('seq').where('action', '=', action).execute()).length;
+    const logins = await count('auth.login');
+    const denials = await count('authz.denied');
+    expect(
+      await codeOf(() => protect(model, { name: 'net', version: '9', signer, to: clientOf(server, { role: 'companion' }) })),
+    ).toBe('NOT_AUTHORISED');
+    expect([(await count('auth.login')) - logins, (await count('authz.denied')) - denials]).toEqual([1, 1]);
+  });
+
   it('does not replace what is published, and is told so before it encrypts', async () => {
     const admin = clientOf(server, { role: 'admin' });
     expect(await codeOf(() => protect(model, { name: 'net', version: '1', signer, to: admin }))).toBe('ALREADY_EXISTS');

@@ -126,6 +126,16 @@ describe('publishing', () => {
     expect((await server.request('admin', 'listVersions', { query: { name } })).json().items).toEqual([]);
   });
 
+  it('is found by its name and version in a list, where it is no refusal that there is none', async () => {
+    const name = freshName();
+    await admin.register(name);
+    const made = await admin.publish({ name });
+    const found = (query: object) => server.request('operator', 'listVersions', { query });
+    expect((await found({ name, version: made.version })).json().items).toMatchObject([{ name, payloadId: made.payloadId }]);
+    expect((await found({ name, version: 'none' })).json()).toEqual({ items: [] });
+    expect(said(await found({ version: made.version }))).toBe('400 INVALID_ARGUMENT');
+  });
+
   it('refuses what is no small part', async () => {
     const name = freshName();
     await admin.register(name);

@@ -1,3 +1,4 @@
+export { AUDIT_ACTION_FILTERS, AUDIT_ACTIONS, type AuditAction, type AuditActionFilter } from './audit-actions.js';
 export * from './proof.js';
 export { PERMISSIONS, type Permission, permits, ROLES, type Role } from './roles.js';
 export {

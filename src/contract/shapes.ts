@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { countOf, list, matching, text } from '../bounded.js';
 import { MAX_SMALL, MAX_URL } from '../limits.js';
+import { AUDIT_ACTION_FILTERS, AUDIT_ACTIONS } from './audit-actions.js';
 import { ROLES } from './roles.js';
 
 export const id = matching(32, /^[0-9a-f]{32}$/, '32 hex digits');
@@ -182,6 +183,11 @@ export const fragmentGrant = z.object({
   history: statement.optional(),
 });
 
+/** An action of the audit log, or all of a concern. */
+export const auditActionFilter = z.enum(
+  AUDIT_ACTION_FILTERS,
+  `is none of the actions (${AUDIT_ACTIONS.join(', ')}), and none of their first words`,
+);
 export const outcome = z.enum(['success', 'failure', 'denied']);
 export const auditEvent = z.object({
   seq: z.int().min(1),

@@ -1,7 +1,6 @@
 /** Parts on their way to the server. */
 import type { AbortSignalLike } from '../abort.js';
 import { encode, type RouteAnswer } from '../contract/index.js';
-import { hasCode } from '../errors.js';
 import { hintOf } from '../http/hints.js';
 import { within } from '../http/watch.js';
 import { call } from '../native/index.js';
@@ -9,7 +8,6 @@ import { checkedBigName, checkedRef } from '../stores/parts.js';
 import type { BigPartSource, ModelRef, Published, Standing, StoreOptions } from '../stores/store.js';
 import { countPieces, sendPieces } from '../transfer/multipart.js';
 import type { Connection } from './connection.js';
-import { isAnswer } from './http/failures.js';
 import { PieceSender } from './upload-pieces.js';
 
 /** What is no longer wanted is cleaned up within this time, or by the server later. */
@@ -149,21 +147,17 @@ export async function publishSmall(
     return stateOf(answer);
   } catch (error) {
     if (hintOf(error)?.effect !== 'unknown') throw error;
-    const there = await connection.call('getVersion', { params }, { signal }).catch(() => undefined);
+    const there = await standingOf(connection, params, { signal }).catch(() => undefined);
     if (there?.payloadId !== payloadId) throw error;
-    return stateOf(there);
+    return { state: there.state };
   }
 }
 
 const stateOf = ({ state }: { readonly state: string }): Published => ({ state: state === 'released' ? 'released' : 'pending' });
 
-/** A version of that name, in whatever state, if it is there. */
+/** A version of that name, in whatever state, if it is there. A list is asked: that there is none is no refusal, and no alarm. */
 export async function standingOf(connection: Connection, ref: ModelRef, { signal }: StoreOptions): Promise<Standing | undefined> {
-  try {
-    const there = await connection.call('getVersion', { params: checkedRef(ref) }, { signal });
-    return { payloadId: there.payloadId, ...stateOf(there) };
-  } catch (error) {
-    if (hasCode(error, 'NOT_FOUND') && isAnswer(error)) return undefined;
-    throw error;
-  }
+  const query = { ...checkedRef(ref), limit: 1 };
+  const [there] = (await connection.call('listVersions', { query }, { signal })).items;
+  return there && { payloadId: there.payloadId, ...stateOf(there) };
 }

@@ -1,6 +1,7 @@
 /** Who we are to the server: one token at a time, in memory, renewed when it is needed. */
 import { type AbortSignalLike, throwIfAborted } from '../abort.js';
 import { AbortError, hasCode } from '../errors.js';
+import { isMissingPermission } from './http/failures.js';
 
 export interface Token {
   readonly token: string;
@@ -30,7 +31,7 @@ export class Session {
 
   /**
    * Runs `task` with a token. Where the server does not accept it or refuses the account, once more with a fresh one, in case the token
-   * ended or the role changed meanwhile; what the server says then is final.
+   * ended or the role changed meanwhile; what the server says then is final. So is a refusal by which a fresh token changes nothing.
    */
   async authorised<T>(task: (token: string | undefined) => Promise<T>, signal?: AbortSignalLike): Promise<T> {
     const token = await this.token(signal);
@@ -38,7 +39,7 @@ export class Session {
       return await task(token?.token);
     } catch (error) {
       const forbidden = hasCode(error, 'NOT_AUTHORISED');
-      if (!token || !(forbidden || hasCode(error, 'NOT_AUTHENTICATED'))) throw error;
+      if (!token || !(forbidden || hasCode(error, 'NOT_AUTHENTICATED')) || isMissingPermission(error)) throw error;
       const logIn = this.#token === token || !this.#token ? this.logIn() : Promise.resolve(this.#token);
       const fresh = await waitFor(logIn, signal).catch((again: unknown) => {
         // A refusal stands until a fresh token shows otherwise: no limit on log-ins is to turn it into a server that is away.

@@ -1,5 +1,6 @@
 /** What the client is given. `options.ts` checks the same shapes at run time; test/types.test.ts keeps them equal. */
 import type { AbortSignalLike } from '../abort.js';
+import type { AuditActionFilter } from '../contract/index.js';
 import type { TlsSource } from '../http/tls.js';
 import type { DeviceKey, MasterKey, VerifyingKey } from '../keys/index.js';
 import type { LegacyKey } from '../legacy/key.js';
@@ -77,7 +78,8 @@ export interface RegisterArchiveOptions extends CallerOptions {
 
 /** Which events are wanted. */
 export interface AuditQuery {
-  readonly action?: string | undefined;
+  /** One action, such as `leases.take`, or all of a concern, such as `leases`. */
+  readonly action?: AuditActionFilter | undefined;
   readonly outcome?: AuditEvent['outcome'] | undefined;
   readonly account?: string | undefined;
   readonly resource?: string | undefined;

@@ -298,12 +298,12 @@ describe('the commit', () => {
 
   it('whose answer is lost is looked for, not done again', async () => {
     fake.on('publishVersion', lost);
-    fake.on('getVersion', () => ({ json: { ...stored(), state: 'released' } }));
+    fake.on('listVersions', () => ({ json: { items: [{ ...stored(), state: 'released' }] } }));
     expect(await client().guard.putSmall(ref, model.small, { ifAbsent: true })).toEqual({ state: 'released' });
     expect(fake.count('publishVersion')).toBe(1);
-    fake.on('getVersion', () => ({ json: { ...stored(), payloadId: 'f'.repeat(32) } }));
+    fake.on('listVersions', () => ({ json: { items: [{ ...stored(), payloadId: 'f'.repeat(32) }] } }));
     expect(await codeOf(() => client().guard.putSmall(ref, model.small, { ifAbsent: true }))).toBe('SERVER_UNREACHABLE');
-    fake.on('getVersion', () => failure(404, 'NOT_FOUND'));
+    fake.on('listVersions', () => ({ json: { items: [] } }));
     expect(await codeOf(() => client().guard.putSmall(ref, model.small, { ifAbsent: true }))).toBe('SERVER_UNREACHABLE');
   });
 });

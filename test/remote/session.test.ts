@@ -61,6 +61,15 @@ describe('a session', () => {
     expect(first).not.toBe(second);
   });
 
+  it('believes a 403 at once that says that the account has no such permission', async () => {
+    const challenge = { 'www-authenticate': 'Bearer error="insufficient_scope"' };
+    fake.on('account', () => failure(403, 'NOT_AUTHORISED', 'no', challenge));
+    const { guard } = client();
+    expect((await failureOf(() => guard.account.get())).code).toBe('NOT_AUTHORISED');
+    expect((await failureOf(() => guard.account.get())).code).toBe('NOT_AUTHORISED');
+    expect([fake.count('account'), fake.count('token')]).toEqual([2, 1]);
+  });
+
   it.each([401, 403])('after one %i goes on as if nothing had been', async (status) => {
     fake.times(1, 'account', () => failure(status, status === 401 ? 'NOT_AUTHENTICATED' : 'NOT_AUTHORISED'));
     const usual = fake.replaced.get('account');

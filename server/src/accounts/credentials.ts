@@ -1,5 +1,5 @@
 /** Checking passwords. Guessing tells nothing: known and unknown addresses cost the same work and are locked alike. */
-import { ModelGuardError } from '@org/model-guard/server-kit';
+import { type AuditAction, ModelGuardError } from '@org/model-guard/server-kit';
 import type { Selectable, Transaction } from 'kysely';
 import type { Caller, Context } from '../context.js';
 import type { Schema, UserTable } from '../database/schema.js';
@@ -22,7 +22,7 @@ export interface Claim {
   readonly network: string;
   readonly caller: Caller;
   /** How the audit log calls it. */
-  readonly action: string;
+  readonly action: AuditAction;
   /** For the audit log where the address is nobody's. */
   readonly tried: string;
   /** Dear work that a right password alone is worth; it ends before the transaction begins. */

@@ -19,7 +19,7 @@ export type Login = (
 export const makeLogin =
   ({ keys, audit }: Context, check: CheckCredentials, tokens: Tokens): Login =>
   async ({ email, password }, caller, network) => {
-    const action = 'auth.login';
+    const action = 'auth.login' as const;
     const claim = { index: keys.fields.emailIndex(email), password, network, caller, action, tried: `address ${email}` };
     const user = await check(claim, async (trx, { id, subject, role, token_epoch, must_change_password }) => {
       const account = { id, subject, role };

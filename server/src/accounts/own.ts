@@ -23,7 +23,7 @@ export async function changePassword(
 ): Promise<void> {
   const user = await findUser(context.db, caller.account.id);
   const { email, name } = openProfile(context, user);
-  const action = 'account.password';
+  const action = 'account.password' as const;
   await recordingRefusals(context, { action, resource: `account:${user.id}`, caller }, async () => {
     checkPassword(next, email, name);
     if (next === current) throw new ModelGuardError('PASSWORD_WEAK', 'The new password is the old one');

@@ -43,7 +43,7 @@ export async function registerAccounts(app: FastifyInstance, context: Context, t
   });
   implement(app, 'createUser', ({ caller, body }) => createUser(context, memberOf(caller), body));
   implement(app, 'getUser', async ({ caller, params }) => {
-    const entry = { action: 'users.read', resource: `account:${params.account}`, caller };
+    const entry = { action: 'users.read', resource: `account:${params.account}`, caller } as const;
     const row = await recordingRefusals(context, entry, () => findUser(db, params.account));
     await audit.record({ ...entry, outcome: 'success' });
     return accountOf(context, row);

@@ -20,9 +20,11 @@ export interface TokenHolder {
   readonly role: Role;
   readonly epoch: number;
 }
-/** What a token that verifies says. Role and account are looked up freshly. */
+/** What a token that verifies says. The account's rights are looked up freshly. */
 export interface TokenClaims {
   readonly account: string;
+  /** Of the account when the token was made. */
+  readonly role: string;
   /** Of the account when the token was made. */
   readonly epoch: number;
 }
@@ -89,5 +91,5 @@ function claimsOf(payload: JWTPayload, now: number): TokenClaims {
   if (now - iat > TOKEN_SECONDS) throw new errors.JWTExpired('older than any token', payload, 'iat', 'check_failed');
   const epoch = JTI.exec(jti ?? '')?.[1];
   if (sub === undefined || !ID.test(sub) || epoch === undefined) throw new errors.JWTInvalid('claims of another form');
-  return { account: sub, epoch: Number(epoch) };
+  return { account: sub, role: String(payload.role), epoch: Number(epoch) };
 }

@@ -49,7 +49,7 @@ export async function registerArchive(
   { fragment, ...given }: RouteInput<'registerArchive'>['body'],
 ): Promise<Archive> {
   const { name } = given;
-  const entry = { action: 'archives.register', resource: resource(name), caller: member };
+  const entry = { action: 'archives.register', resource: resource(name), caller: member } as const;
   const sealed = decode(fragment);
   return await recordingRefusals(context, entry, () =>
     storeWrapped(
@@ -97,7 +97,7 @@ export async function listArchives(context: Context, member: Member, { cursor, l
 
 /** @throws NOT_FOUND */
 export async function getArchive(context: Context, member: Member, name: string): Promise<Archive> {
-  const entry = { action: 'archives.read', resource: resource(name), caller: member };
+  const entry = { action: 'archives.read', resource: resource(name), caller: member } as const;
   return await recordingRefusals(context, entry, async () => {
     const row = await described(context.db).where('name', '=', name).executeTakeFirst();
     if (!row) throw noArchive(name);
@@ -108,7 +108,7 @@ export async function getArchive(context: Context, member: Member, name: string)
 
 /** Forgets an archive and its fragment: nobody unlocks it here any more. @throws NOT_FOUND */
 export async function deleteArchive(context: Context, member: Member, name: string): Promise<void> {
-  const entry = { action: 'archives.delete', resource: resource(name), caller: member };
+  const entry = { action: 'archives.delete', resource: resource(name), caller: member } as const;
   await recordingRefusals(context, entry, () =>
     context.db.transaction().execute(async (trx) => {
       const { numDeletedRows } = await trx.deleteFrom('archives').where('name', '=', name).executeTakeFirst();
@@ -129,7 +129,7 @@ export async function unlockArchive(
   name: string,
   request: ProvenRequest & { readonly name: string },
 ): Promise<RouteAnswer<'unlockArchive'>> {
-  const entry = { action: 'archives.unlock', resource: resource(name), caller: member };
+  const entry = { action: 'archives.unlock', resource: resource(name), caller: member } as const;
   const wanted = { kind: 'archive', name, account: member.account.id, device: request.device } as const;
   const demandEntitled = async (connection: Connection): Promise<void> => {
     const found = await entitling(connection, { ...wanted, now: context.now() }).executeTakeFirst();

@@ -1,5 +1,5 @@
 /** Looking at devices, and deciding about them. */
-import { fingerprintOf, ModelGuardError, permits, type RouteInput } from '@org/model-guard/server-kit';
+import { type AuditAction, fingerprintOf, ModelGuardError, permits, type RouteInput } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
 import { confirmRights } from '../accounts/rights.js';
 import { recordingRefusals } from '../audit/refused.js';
@@ -42,7 +42,7 @@ async function find(connection: Connection, member: Member, id: string): Promise
 
 /** @throws NOT_FOUND */
 export async function getDevice(context: Context, member: Member, id: string): Promise<Device> {
-  const entry = { action: 'devices.read', resource: resource(id), caller: member };
+  const entry = { action: 'devices.read', resource: resource(id), caller: member } as const;
   return await recordingRefusals(context, entry, async () => {
     const row = await find(context.db, member, id);
     await context.audit.record({ ...entry, outcome: 'success', subject: row.subject ?? undefined });
@@ -86,7 +86,7 @@ async function deciding(
   context: Context,
   member: Member,
   id: string,
-  action: string,
+  action: AuditAction,
   change: (trx: Transaction<Schema>, row: NamedDevice) => Promise<void>,
 ): Promise<Device> {
   const entry = { action, resource: resource(id), caller: member };

@@ -50,7 +50,7 @@ export async function enrol(
   signed: Signed,
 ): Promise<Device> {
   const device = deviceIdOf(body.publicKey);
-  const entry = { action: 'devices.enroll', resource: `device:${device}`, caller: member };
+  const entry = { action: 'devices.enroll', resource: `device:${device}`, caller: member } as const;
   return await recordingRefusals(context, entry, async () => {
     const { account } = member;
     // By itself and first, so that it is gone whatever comes of the rest.

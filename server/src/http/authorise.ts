@@ -48,9 +48,9 @@ export function registerAuthorisation(app: FastifyInstance, context: Context, to
     const { access } = definitions[contract];
     // The room of a signed URL checks the signature.
     if (access === 'open' || access === 'signed-url') return;
-    const { epoch, ...account } = await authenticate(request, contract);
+    const { epoch, tokenRole, ...account } = await authenticate(request, contract);
     const { id, subject, role } = account;
-    request.caller = { ...request.caller, account: { id, subject, role }, rights: { epoch, access } };
+    request.caller = { ...request.caller, account: { id, subject, role }, rights: { epoch, tokenRole, access } };
     await recorded(request, contract, async () => demandAccess(account, access));
   });
 
@@ -62,8 +62,8 @@ export function registerAuthorisation(app: FastifyInstance, context: Context, to
   });
 }
 
-/** An account that was let in, and the epoch of its token. */
-type LetIn = Account & Pick<Rights, 'epoch'>;
+/** An account that was let in, and what its token says. */
+type LetIn = Account & Pick<Rights, 'epoch' | 'tokenRole'>;
 type Authenticate = (request: FastifyRequest, contract: RouteName) => Promise<LetIn>;
 
 /** By token. What the token says of the role does not count: the database does, at this moment. */
@@ -80,12 +80,16 @@ function bearer({ db, audit }: Context, tokens: Tokens): Authenticate {
       throw new ModelGuardError('NOT_AUTHENTICATED', 'This needs a token', { advice: 'POST /auth/token gives one.' });
     const token = authorization.length <= LONGEST_TOKEN ? BEARER.exec(authorization)?.[1] : undefined;
     if (token === undefined) return refuse(request, contract, 'not a bearer token');
-    const { account: id, epoch } = await tokens.verify(token).catch((error: unknown) => {
+    const {
+      account: id,
+      epoch,
+      role: tokenRole,
+    } = await tokens.verify(token).catch((error: unknown) => {
       if (!(error instanceof ModelGuardError)) throw error;
       return refuse(request, contract, reasonOf(error));
     });
     const found = await findAccount(db, id, epoch);
-    return found.refused === undefined ? { ...found.account, epoch } : refuse(request, contract, found.refused);
+    return found.refused === undefined ? { ...found.account, epoch, tokenRole } : refuse(request, contract, found.refused);
   };
 }
 
@@ -104,5 +108,5 @@ const developer =
       .where('disabled', '=', 0)
       .orderBy('created')
       .executeTakeFirstOrThrow();
-    return { ...admin, mustChange: false, epoch: undefined };
+    return { ...admin, mustChange: false, epoch: undefined, tokenRole: undefined };
   };

@@ -76,6 +76,7 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   if (refusal.status >= 500) request.log.error({ err: error, request_id: request.id }, 'failed');
   if (refusal === noRoom) request.log.warn({ err: error, request_id: request.id }, 'the disk is full');
   if (refusal.status === 401) reply.header('www-authenticate', 'Bearer');
+  if (refusal.code === 'NOT_AUTHORISED' && !hasOldRole(request)) reply.header('www-authenticate', MISSING_PERMISSION);
   if (error instanceof TooMany) reply.header('retry-after', error.seconds);
   // To clients it says that nothing was done: they repeat then what must not be done twice.
   if (error instanceof DatabaseAway && error.undone) reply.header('retry-after', AWAY_SECONDS);
@@ -85,6 +86,14 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   const body: Failure = { error: { code, message, ...(path !== undefined && { path }), request: request.id } };
   // As text: it is the same shape whatever the route promises for other answers.
   return reply.code(refusal.status).type('application/json; charset=utf-8').serializer(JSON.stringify).send(body);
+}
+
+/** RFC 6750, section 3.1: to clients it says that another log-in changes nothing. */
+const MISSING_PERMISSION = 'Bearer error="insufficient_scope"';
+/** The role was changed after the token was made. The caller is absent before routing. */
+function hasOldRole({ caller }: Pick<FastifyRequest, 'caller'>): boolean {
+  const { account, rights } = (caller as FastifyRequest['caller'] | undefined) ?? {};
+  return rights?.tokenRole !== undefined && rights.tokenRole !== account?.role;
 }
 
 function refusalOf(error: unknown): Refusal {

@@ -56,7 +56,7 @@ export function registerKeys(app: FastifyInstance, context: Context): void {
   implement(app, 'rotateSigningKey', ({ caller }) => replaceSigningKey(context, memberOf(caller)));
 
   implement(app, 'getRotation', async ({ caller, params }) => {
-    const entry = { action: 'keys.read', resource: `rotation:${params.rotation}`, caller };
+    const entry = { action: 'keys.read', resource: `rotation:${params.rotation}`, caller } as const;
     const rotation = await recordingRefusals(context, entry, () => findRotation(context.db, params.rotation));
     // The process that worked on it may have been killed: whoever waits for the end need not wait for a tick.
     if (rotation.state === 'running') worker.wake();

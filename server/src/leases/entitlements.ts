@@ -72,7 +72,7 @@ export async function createEntitlement(
     not_after: notAfter ?? null,
     created: context.now(),
   };
-  const entry = { action: 'entitlements.create', resource: `entitlement:${row.id}`, caller: member };
+  const entry = { action: 'entitlements.create', resource: `entitlement:${row.id}`, caller: member } as const;
   return await recordingRefusals(context, entry, () =>
     context.db.transaction().execute(async (trx) => {
       const subject = await subjectOf(trx, row.account);
@@ -91,7 +91,7 @@ export async function createEntitlement(
  * @throws NOT_FOUND
  */
 export async function deleteEntitlement(context: Context, member: Member, id: string): Promise<void> {
-  const entry = { action: 'entitlements.delete', resource: `entitlement:${id}`, caller: member };
+  const entry = { action: 'entitlements.delete', resource: `entitlement:${id}`, caller: member } as const;
   await recordingRefusals(context, entry, () =>
     context.db.transaction().execute(async (trx) => {
       const row = await trx.deleteFrom('entitlements').where('id', '=', id).returningAll().executeTakeFirst();

@@ -79,7 +79,7 @@ export async function listLeases(
  * @throws NOT_FOUND
  */
 export async function revokeLease(context: Context, member: Member, id: string): Promise<void> {
-  const entry = { action: 'leases.revoke', resource: `lease:${id}`, caller: member };
+  const entry = { action: 'leases.revoke', resource: `lease:${id}`, caller: member } as const;
   await recordingRefusals(context, entry, () =>
     context.db.transaction().execute(async (trx) => {
       const row = await revokeSeat(trx, id);

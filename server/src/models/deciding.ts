@@ -1,5 +1,5 @@
 /** Releasing, rejecting and revoking versions. */
-import { ModelGuardError } from '@org/model-guard/server-kit';
+import { type AuditAction, ModelGuardError } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Context, Member } from '../context.js';
@@ -102,7 +102,7 @@ async function deciding(
   context: Context,
   member: Member,
   ref: Ref,
-  action: string,
+  action: AuditAction,
   change: (trx: Transaction<Schema>, row: Reviewed) => Promise<void>,
 ): Promise<Version> {
   const entry = { action, resource: resourceOf(ref), caller: member };

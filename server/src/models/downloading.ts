@@ -24,7 +24,7 @@ export function registerDownloads(app: FastifyInstance, context: Context): void 
     object: string,
     find: (files: LocalParts) => Promise<StoredFile | undefined>,
   ): Promise<FastifyReply> => {
-    const entry = { action: 'parts.read', resource: `part:${object}`, caller };
+    const entry = { action: 'parts.read', resource: `part:${object}`, caller } as const;
     if (!urls.verify(object, Number(query.expires), query.signature)) {
       await audit.record({ ...entry, outcome: 'denied' });
       throw new ModelGuardError('NOT_AUTHORISED', 'This URL is not one of this server, or is over', {

@@ -45,7 +45,7 @@ export async function setPublishers(
   given: readonly string[],
 ): Promise<Publishers> {
   const keys = [...new Set(given)].sort();
-  const entry = { action: 'publishers.set', resource: `model:${name}`, caller: member };
+  const entry = { action: 'publishers.set', resource: `model:${name}`, caller: member } as const;
   return await recordingRefusals(context, entry, () => {
     const detail = keys.map(fingerprintOf).join(', '); // KEY_INVALID before anything is written
     return context.db.transaction().execute(async (trx) => {

@@ -51,7 +51,7 @@ export class Publishing {
    *   NO_MATCHING_IDENTITY if it is not encrypted to this server · NOT_FOUND without its big part · ALREADY_EXISTS, NOT_AUTHORISED
    */
   async publish(member: Member, ref: Ref, { small, overwrite }: { small: string; overwrite: boolean }): Promise<Version> {
-    const entry = { action: 'models.publish', resource: resourceOf(ref), caller: member };
+    const entry = { action: 'models.publish', resource: resourceOf(ref), caller: member } as const;
     return await recordingRefusals(this.#context, entry, async () => {
       try {
         const publication = await this.#checked(member, ref, decode(small), overwrite);

@@ -19,7 +19,7 @@ export function registerUploads(app: FastifyInstance, context: Context): void {
   const { parts, audit } = context;
   /** `resource`: what it was asked of, where it is refused. */
   const recorded = async <T>(caller: Caller, resource: string, step: () => Promise<Step<T>>): Promise<T> => {
-    const entry = { action: 'models.upload', caller };
+    const entry = { action: 'models.upload', caller } as const;
     const { part, detail, answer } = await recordingRefusals(context, { ...entry, resource }, step);
     await audit.record({ ...entry, outcome: 'success', resource: `part:${part}`, detail });
     return answer;
@@ -33,7 +33,7 @@ export function registerUploads(app: FastifyInstance, context: Context): void {
   );
   /** Recorded by whoever does it, together with it. */
   const ending = async <T>(caller: Caller, upload: string, verb: string, end: (record: Recording) => Promise<T>): Promise<T> => {
-    const entry = { action: 'models.upload', caller };
+    const entry = { action: 'models.upload', caller } as const;
     const detail = `${verb} upload ${upload}`;
     return await recordingRefusals(context, { ...entry, resource: `upload:${upload}` }, () =>
       end((trx, part) => audit.append(trx, { ...entry, outcome: 'success', resource: `part:${part}`, detail })),
@@ -41,7 +41,7 @@ export function registerUploads(app: FastifyInstance, context: Context): void {
   };
   // The end of an upload is written down, not every address on the way.
   implement(app, 'uploadUrls', ({ caller, params: { upload }, body }) => {
-    const entry = { action: 'models.upload', resource: `upload:${upload}`, caller };
+    const entry = { action: 'models.upload', resource: `upload:${upload}`, caller } as const;
     return recordingRefusals(context, entry, async () => ({
       urls: await parts.pieceUrls(memberOf(caller), upload, body.numbers),
     }));

@@ -4,6 +4,7 @@ import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
 import { type Page, pageOf, splitCursor } from '../database/paging.js';
 import type { VersionTable } from '../database/schema.js';
+import { WrongField } from '../wrong-field.js';
 import type { Ref } from './parts.js';
 
 export type Version = RouteAnswer<'getVersion'>;
@@ -83,8 +84,9 @@ export async function noneReleased(connection: Connection, name: string): Promis
 export async function listVersions(
   context: Context,
   member: Member,
-  { cursor, limit, name, state }: RouteInput<'listVersions'>['query'],
+  { cursor, limit, name, version, state }: RouteInput<'listVersions'>['query'],
 ): Promise<Page<Version>> {
+  if (version !== undefined && name === undefined) throw new WrongField('query.version', 'needs query.name');
   const start = cursor === undefined ? { text: '', number: 0 } : splitCursor(cursor);
   let query = described(context.db)
     .where(({ eb, refTuple, tuple }) => eb(refTuple('name', 'ordinal'), '>', tuple(start.text, start.number)))
@@ -92,6 +94,7 @@ export async function listVersions(
     .orderBy('ordinal')
     .limit(limit + 1);
   if (name !== undefined) query = query.where('name', '=', name);
+  if (version !== undefined) query = query.where('version', '=', version);
   if (state !== undefined) query = query.where('state', '=', state);
   const rows = await query.execute();
   await context.audit.record({ action: 'models.list', outcome: 'success', caller: member });
@@ -100,7 +103,7 @@ export async function listVersions(
 
 /** @throws NOT_FOUND */
 export async function getVersion(context: Context, member: Member, ref: Ref): Promise<Version> {
-  const entry = { action: 'models.read', resource: resourceOf(ref), caller: member };
+  const entry = { action: 'models.read', resource: resourceOf(ref), caller: member } as const;
   return await recordingRefusals(context, entry, async () => {
     const row = await findVersion(context.db, ref);
     await context.audit.record({ ...entry, outcome: 'success' });
@@ -113,7 +116,7 @@ export async function getVersion(context: Context, member: Member, ref: Ref): Pr
  * @throws NOT_FOUND, NOT_RELEASED
  */
 export async function latestVersion(context: Context, member: Member, name: string): Promise<RouteAnswer<'latestVersion'>> {
-  const entry = { action: 'models.latest', resource: `model:${name}`, caller: member };
+  const entry = { action: 'models.latest', resource: `model:${name}`, caller: member } as const;
   return await recordingRefusals(context, entry, async () => {
     const { version, ordinal } = await latestOf(context.db, name);
     await context.audit.record({ ...entry, outcome: 'success', resource: resourceOf({ name, version }) });

@@ -4,7 +4,16 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { MasterKey, SigningKey } from '@org/model-guard';
-import { decode, encode, encryptionKeyOf, PROOF_HEADER, type Role, type RouteName, unhex } from '@org/model-guard/server-kit';
+import {
+  type AuditAction,
+  decode,
+  encode,
+  encryptionKeyOf,
+  PROOF_HEADER,
+  type Role,
+  type RouteName,
+  unhex,
+} from '@org/model-guard/server-kit';
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { handleOf } from '../../../src/keys/key.js';
@@ -387,7 +396,7 @@ describe('a change whose account loses its rights', () => {
     const actor = await actorOf('apiAdmin');
     const body = { email: 'never@example.com', password: PASSWORD, role: 'apiAdmin' };
     await ask(actor, 'createUser', { body }, () => ENDS.disabled.end(actor));
-    const events = async (action: string) =>
+    const events = async (action: AuditAction) =>
       (await server.request('apiAdmin', 'auditEvents', { query: { action, account: actor.id } })).json().items;
     expect(await events('authz.denied')).toMatchObject([{ outcome: 'denied', resource: 'route:createUser' }]);
     expect(await events('users.create')).toEqual([]);
@@ -493,7 +502,7 @@ describe('what is granted to a device, and ends before it is answered', () => {
     const answer = await ask(actor, 'unlockArchive', asking);
     expect(said(answer)).toBe(status);
     expect(answer.body).not.toContain('fragment');
-    const query = { resource: `archive:${name}`, action: 'archives.unlock' };
+    const query = { resource: `archive:${name}`, action: 'archives.unlock' } as const;
     const [newest] = (await server.request('apiAdmin', 'auditEvents', { query })).json().items;
     expect(newest).toMatchObject({ outcome: 'denied' });
   });

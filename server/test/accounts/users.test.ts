@@ -1,4 +1,5 @@
 /** Accounts. If these fail, personal data lies open, or nobody can manage accounts any more. */
+import type { AuditAction } from '@org/model-guard/server-kit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { filesOfDatabase } from '../support/database.js';
 import { filesIn } from '../support/needles.js';
@@ -147,7 +148,7 @@ describe('changing the own password', () => {
 });
 
 describe('what administrators are refused', () => {
-  const events = async (action: string): Promise<{ outcome: string; resource?: string; detail?: string | undefined }[]> => {
+  const events = async (action: AuditAction): Promise<{ outcome: string; resource?: string; detail?: string | undefined }[]> => {
     const page = await server.request('apiAdmin', 'auditEvents', { query: { action } });
     const items: { outcome: string; resource?: string; personal?: { detail?: string } }[] = page.json().items;
     return items.map(({ outcome, resource, personal }) => ({ outcome, ...(resource && { resource }), detail: personal?.detail }));

@@ -1,7 +1,10 @@
 /** The log tells everything that happens, in a chain that the SDK verifies offline; its export is what is stored. */
 import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { verifyAuditLog } from '@org/model-guard';
-import { type Checkpoint, checkpointVerifies, decode, readStatement } from '@org/model-guard/server-kit';
+import { AUDIT_ACTIONS, type Checkpoint, checkpointVerifies, decode, readStatement } from '@org/model-guard/server-kit';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { checkpointNow, latestCheckpoint } from '../../src/audit/checkpoints.js';
 import type { AuditEntry } from '../../src/context.js';
@@ -28,10 +31,20 @@ const auditKey = async (): Promise<string> => {
 };
 const last = () => server.context.db.selectFrom('audit').selectAll().orderBy('seq', 'desc').limit(1).executeTakeFirstOrThrow();
 const entry = (change: Partial<AuditEntry> = {}): AuditEntry => ({
-  action: 'test.event',
+  action: 'server.read',
   outcome: 'success',
   caller: { address: '192.0.2.0', request: 'a-request' },
   ...change,
+});
+
+describe('the list of actions', () => {
+  it('names each once, in order, and none that the server does not record', () => {
+    const folder = fileURLToPath(new URL('../../src', import.meta.url));
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+    const source = files.map((name) => readFileSync(join(folder, name), 'utf8')).join('');
+    expect(AUDIT_ACTIONS).toEqual([...new Set(AUDIT_ACTIONS)].sort());
+    expect(AUDIT_ACTIONS.filter((action) => !source.includes(`'${action}'`))).toEqual([]);
+  });
 });
 
 describe('an event', () => {
@@ -43,7 +56,7 @@ describe('an event', () => {
     const { subject } = row;
     const box = /"box":"([A-Za-z0-9_-]+)"}$/.exec(row.bytes.toString())?.[1];
     expect(row.bytes.toString()).toBe(
-      `{"seq":${before.seq + 1},"time":"2026-09-21T14:13:20.000Z","action":"test.event","outcome":"success",` +
+      `{"seq":${before.seq + 1},"time":"2026-09-21T14:13:20.000Z","action":"server.read","outcome":"success",` +
         `"resource":"model:defects@3","request":"a-request","subject":"${subject}","box":"${box}"}`,
     );
     const number = Buffer.alloc(8);

@@ -1,4 +1,5 @@
 /** Administrators find in the log what they look for: by action, outcome, account, resource and time, in pages. */
+import type { AuditAction, AuditActionFilter } from '@org/model-guard/server-kit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../src/audit/reading.js';
 import { startTestServer, type TestServer } from '../support/server.js';
@@ -20,7 +21,7 @@ const ask = async (query: Record<string, unknown>): Promise<{ items: AuditEvent[
   expect(answer.statusCode, answer.body).toBe(200);
   return answer.json();
 };
-const record = (action: string, change: object = {}) =>
+const record = (action: AuditAction, change: object = {}) =>
   server.context.audit.record({ action, outcome: 'success', caller: caller('operator'), ...change });
 
 describe('a query', () => {
@@ -41,25 +42,33 @@ describe('a query', () => {
   });
 
   it('finds an action, and all actions of a concern, and no others', async () => {
-    for (const action of ['query.one', 'query.two', 'query.two.parts', 'query-not', 'querying.one', 'quer.one'])
+    for (const action of ['keys.rotate', 'keys.rotate-signing', 'keys.remove', 'keys.rotated', 'leases.list'] as const)
       await record(action);
-    const actions = async (action: string) => (await ask({ action })).items.map((event) => event.action);
-    expect(await actions('query')).toEqual(['query.two.parts', 'query.two', 'query.one']);
-    expect(await actions('query.')).toEqual(['query.two.parts', 'query.two', 'query.one']);
-    expect(await actions('query.two')).toEqual(['query.two.parts', 'query.two']);
-    expect(await actions('nothing')).toEqual([]);
+    const actions = async (action: AuditActionFilter) => (await ask({ action })).items.map((event) => event.action);
+    expect(await actions('keys')).toEqual(['keys.rotated', 'keys.remove', 'keys.rotate-signing', 'keys.rotate']);
+    expect(await actions('keys.rotate')).toEqual(['keys.rotate']);
+    expect(await actions('parts')).toEqual([]);
+  });
+
+  it('for an action that there is not is refused with those that there are', async () => {
+    for (const action of ['leases.taken', 'lease', 'leases.', '.take', 'Leases.take', 'constructor']) {
+      const answer = await server.request('admin', 'auditEvents', { query: { action } as never });
+      expect([answer.statusCode, answer.json().error.code], action).toEqual([400, 'INVALID_ARGUMENT']);
+      expect(answer.json().error.message).toContain('leases.take, models.latest');
+    }
   });
 
   it('finds outcomes, resources and times, together', async () => {
     const start = server.clock.now;
-    await record('combined.a', { outcome: 'denied', resource: 'model:a@1' });
+    await record('devices.read', { outcome: 'denied', resource: 'model:a@1' });
     server.clock.advance(10);
-    await record('combined.b', { outcome: 'denied', resource: 'model:b@1' });
-    await record('combined.c', { outcome: 'failure', resource: 'model:b@1' });
+    await record('devices.approve', { outcome: 'denied', resource: 'model:b@1' });
+    await record('devices.enroll', { outcome: 'failure', resource: 'model:b@1' });
     server.clock.advance(10);
-    await record('combined.d', { outcome: 'denied', resource: 'model:b@1' });
+    await record('devices.revoke', { outcome: 'denied', resource: 'model:b@1' });
+    const DEVICES = ['devices.read', 'devices.approve', 'devices.enroll', 'devices.revoke'];
     const found = async (query: object) =>
-      (await ask({ action: 'combined', ...query })).items.map(({ action }) => action.slice(-1));
+      (await ask({ action: 'devices', ...query })).items.map(({ action }) => 'abcd'[DEVICES.indexOf(action)]);
     expect(await found({ outcome: 'denied' })).toEqual(['d', 'b', 'a']);
     expect(await found({ resource: 'model:b@1' })).toEqual(['d', 'c', 'b']);
     expect(await found({ since: start + 10 })).toEqual(['d', 'c', 'b']);
@@ -71,25 +80,25 @@ describe('a query', () => {
   it('finds what an account did, also to others, and what was done to it', async () => {
     const { companion } = server.accounts;
     const of = async () =>
-      (await ask({ account: companion.id, action: 'account-query' })).items.map(({ action }) => action.split('.')[1]);
-    await record('account-query.self', { caller: caller('companion') });
-    await record('account-query.to-another', { caller: caller('companion'), subject: server.accounts.operator.subject });
-    await record('account-query.by-another', { caller: caller('apiAdmin'), subject: companion.subject });
-    await record('account-query.about', { resource: `account:${companion.id}` });
-    await record('account-query.foreign');
-    expect(await of()).toEqual(['about', 'by-another', 'to-another', 'self']);
+      (await ask({ account: companion.id, action: 'archives' })).items.map(({ action }) => action.split('.')[1]);
+    await record('archives.register', { caller: caller('companion') });
+    await record('archives.unlock', { caller: caller('companion'), subject: server.accounts.operator.subject });
+    await record('archives.delete', { caller: caller('apiAdmin'), subject: companion.subject });
+    await record('archives.read', { resource: `account:${companion.id}` });
+    await record('archives.list');
+    expect(await of()).toEqual(['read', 'delete', 'unlock', 'register']);
     expect((await ask({ account: 'f'.repeat(32) })).items).toEqual([]);
   });
 
   it('comes in pages, newest first, and gives nothing twice while more happens', async () => {
-    for (let n = 0; n < 25; n++) await record('paged.event', { resource: `model:m@${n}` });
+    for (let n = 0; n < 25; n++) await record('parts.read', { resource: `model:m@${n}` });
     const seen: (string | undefined)[] = [];
     let cursor: string | undefined;
     do {
-      const page = await ask({ action: 'paged', limit: 10, ...(cursor && { cursor }) });
+      const page = await ask({ action: 'parts', limit: 10, ...(cursor && { cursor }) });
       seen.push(...page.items.map(({ resource }) => resource));
       cursor = page.next;
-      await record('paged.event', { resource: 'model:late@1' });
+      await record('parts.read', { resource: 'model:late@1' });
     } while (cursor);
     expect(seen).toEqual(Array.from({ length: 25 }, (_, n) => `model:m@${24 - n}`));
   });
@@ -119,17 +128,17 @@ describe('a query', () => {
   });
 
   it('shows the others when one box is damaged', async () => {
-    await record('damaged.event');
-    await record('damaged.event');
+    await record('publishers.set');
+    await record('publishers.set');
     const { seq, bytes } = await server.context.db
       .selectFrom('audit')
       .selectAll()
-      .where('action', '=', 'damaged.event')
+      .where('action', '=', 'publishers.set')
       .orderBy('seq')
       .executeTakeFirstOrThrow();
     const changed = Buffer.from(bytes.toString().replace(/"box":"..../, '"box":"AAAA'));
     await server.context.db.updateTable('audit').set({ bytes: changed }).where('seq', '=', seq).execute();
-    const { items } = await ask({ action: 'damaged' });
+    const { items } = await ask({ action: 'publishers' });
     expect(items.map(({ personal }) => personal !== undefined)).toEqual([true, false]);
     expect(server.logged).toContainEqual(expect.objectContaining({ seq, code: 'INTEGRITY_FAILED' }));
   });

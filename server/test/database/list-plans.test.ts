@@ -15,7 +15,7 @@ const LISTS: readonly (readonly [RouteName, string, Readonly<Record<string, stri
   ['listUsers', 'users', { cursor: `${ID}.1` }],
   ['listDevices', 'devices', { cursor: `${ID}.1`, state: 'approved', account: ID }],
   ['listEntitlements', 'entitlements', { cursor: `${ID}.1`, account: ID, name: 'net' }],
-  ['listVersions', 'versions', { cursor: 'net.1', name: 'net', state: 'released' }],
+  ['listVersions', 'versions', { cursor: 'net.1', name: 'net', version: '1', state: 'released' }],
   ['listLeases', 'leases', { cursor: `${ID}.1`, device: ID, name: 'net', active: 'true' }],
   ['listArchives', 'archives', { cursor: 'net' }],
   [
@@ -27,7 +27,9 @@ const LISTS: readonly (readonly [RouteName, string, Readonly<Record<string, stri
 
 const combinations = (filters: Readonly<Record<string, string>>): readonly Record<string, string>[] =>
   Object.entries(filters).reduce<Record<string, string>[]>(
-    (all, [name, value]) => all.flatMap((some) => [some, { ...some, [name]: value }]),
+    (all, [name, value]) =>
+      // A version is asked for together with its name.
+      all.flatMap((some) => (name === 'version' && !some.name ? [some] : [some, { ...some, [name]: value }])),
     [{}],
   );
 

@@ -1,4 +1,5 @@
 /** One place decides who may do what. If these fail, a route can be added that nobody guards. */
+import type { AuditAction } from '@org/model-guard/server-kit';
 import Fastify from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { demandContract } from '../../src/http/authorise.js';
@@ -26,7 +27,7 @@ describe('authorisation', () => {
   });
   afterAll(() => server.close());
 
-  const events = async (action: string) =>
+  const events = async (action: AuditAction) =>
     (await server.request('apiAdmin', 'auditEvents', { query: { action } })).json().items as {
       outcome: string;
       resource: string;
@@ -63,6 +64,27 @@ describe('authorisation', () => {
         personal: expect.objectContaining({ account: server.accounts.operator.id }),
       }),
     ]);
+  });
+
+  it('tells a permission that is missing from a token that was made under another role', async () => {
+    const { db } = server.context;
+    const told = async (token: string) => {
+      const headers = { authorization: `Bearer ${token}` };
+      const answer = await server.request(undefined, 'listUsers', { query: {}, headers });
+      return [answer.statusCode, answer.headers['www-authenticate']];
+    };
+    const before = await server.token('validator');
+    expect(await told(before)).toEqual([403, 'Bearer error="insufficient_scope"']);
+    const change = (role: 'operator' | 'validator') =>
+      db.updateTable('users').set({ role }).where('id', '=', server.accounts.validator.id).execute();
+    await change('operator');
+    try {
+      expect(await told(before)).toEqual([403, undefined]);
+      expect(await told(await server.token('validator'))).toEqual([403, 'Bearer error="insufficient_scope"']);
+    } finally {
+      await change('validator');
+    }
+    expect(await told('a.b.c')).toEqual([401, 'Bearer']);
   });
 
   it('writes down forged tokens, a few in a minute', async () => {

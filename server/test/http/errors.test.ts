@@ -199,13 +199,13 @@ describe('a code', () => {
 
 it('does not blame the caller for what is stored in another shape', async () => {
   const { db, audit } = server.context;
-  await audit.record({ action: 'shape.event', outcome: 'success', caller: { address: '', request: 'r' } });
+  await audit.record({ action: 'keys.remove', outcome: 'success', caller: { address: '', request: 'r' } });
   await db
     .updateTable('audit')
     .set({ bytes: Buffer.from('{}') })
-    .where('action', '=', 'shape.event')
+    .where('action', '=', 'keys.remove')
     .execute();
-  const answer = await server.request('admin', 'auditEvents', { query: { action: 'shape' } });
+  const answer = await server.request('admin', 'auditEvents', { query: { action: 'keys' } });
   expect(answer.statusCode).toBe(500);
   expect(problem(answer).code).toBe('SERVER_FAILED');
 });

@@ -1,17 +1,18 @@
 /** `audit-log`: what happened on the guard server, and whether the record of it is whole. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { verifyAuditLog } from '../../audit/verify.js';
+import { AUDIT_ACTION_FILTERS, type AuditActionFilter, shapes } from '../../contract/index.js';
 import { ModelGuardError } from '../../errors.js';
 import { readBounded, refuseExisting, writeAll, writeWhole } from '../../files.js';
 import type { AuditEvent, RestoredLog } from '../../remote/records.js';
 import type { Context } from '../context.js';
-import { example, withForce, withJson } from '../flags.js';
+import { example, usage, withForce, withJson } from '../flags.js';
 import { type AskFlags, group, subcommand, table, when } from '../groups.js';
 import { rows } from '../output.js';
 import { deviceServerOf, type ServerFlags, withDevice, withServer } from '../server-flags.js';
 
 interface EventFlags extends AskFlags {
-  readonly action?: string;
+  readonly action?: AuditActionFilter;
   readonly outcome?: AuditEvent['outcome'];
   readonly account?: string;
   readonly resource?: string;
@@ -22,6 +23,13 @@ interface OutFlags extends AskFlags {
   readonly force?: boolean;
 }
 
+const OUTCOMES = shapes.outcome.options;
+/** INVALID_ARGUMENT for another one, with those that there are. */
+function actionOf(text: string): AuditActionFilter {
+  const action = AUDIT_ACTION_FILTERS.find((one) => one === text);
+  if (action === undefined) throw usage(`--action ${text} is none of ${AUDIT_ACTION_FILTERS.join(', ')}`);
+  return action;
+}
 const seconds = (time: string | undefined) => (time === undefined ? undefined : Math.floor(Date.parse(time) / 1000));
 const write = (out: string, overwrite: boolean, pieces: AsyncIterable<Uint8Array>): Promise<void> =>
   writeWhole(
@@ -51,8 +59,8 @@ export function registerAuditLog(program: Command, context: Context): void {
     ]);
   });
   events
-    .option('--action <A>', 'for instance leases.take')
-    .option('--outcome <O>', 'success, failure or denied')
+    .option('--action <A>', 'one action, such as leases.take, or all of a concern, such as leases', actionOf)
+    .addOption(new Option('--outcome <O>', 'only these').choices(OUTCOMES))
     .option('--account <ID>', 'of this account')
     .option('--resource <R>', 'for instance model:defects@3')
     .option('--since <TIME>', 'from this time on, ISO 8601');

@@ -48,7 +48,13 @@ export const models = {
     path: '/versions',
     access: 'models.read',
     summary: 'Versions of models',
-    query: z.strictObject({ ...s.page, name: s.modelName.optional(), state: s.versionState.optional() }),
+    query: z.strictObject({
+      ...s.page,
+      name: s.modelName.optional(),
+      /** Of `name`: one version, or none. */
+      version: s.modelName.optional(),
+      state: s.versionState.optional(),
+    }),
     status: 200,
     response: s.paged(s.version),
     maxAnswer: MAX_PAGE_ANSWER,

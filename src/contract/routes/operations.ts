@@ -1,6 +1,6 @@
 /** The server's keys and its audit log. */
 import { z } from 'zod';
-import { countOf, list, matching, text } from '../../bounded.js';
+import { countOf, list, text } from '../../bounded.js';
 import * as s from '../shapes.js';
 import { nothing } from './common.js';
 import { MAX_PAGE_ANSWER, route } from './route.js';
@@ -52,7 +52,7 @@ export const operations = {
     summary: 'Query the audit log',
     query: z.strictObject({
       ...s.page,
-      action: matching(64, /^[a-z.-]+$/, 'an action').optional(),
+      action: s.auditActionFilter.optional(),
       outcome: s.outcome.optional(),
       account: s.id.optional(),
       resource: text(300).optional(),

@@ -55,6 +55,10 @@ const PLAIN = new Set([413, 414, 429]);
 const AWAY = new Set([502, 503, 504]);
 
 const answers = new WeakSet<Error>();
+const permanent = new WeakSet<Error>();
+
+/** Whether the server refuses the account and not the token: another log-in changes nothing. */
+export const isMissingPermission = (error: unknown): boolean => error instanceof Error && permanent.has(error);
 
 /** Whether a server said so: files and callbacks of this machine fail with some of the same codes. */
 export const isAnswer = (error: unknown): boolean => error instanceof Error && answers.has(error);
@@ -77,6 +81,8 @@ export async function failureOf(answer: Answer, now: number): Promise<ModelGuard
   const code = others.find((one) => one === said.code) ?? general;
   const error = new ModelGuardError(code, `${textOf(said, code)}${requestOf(said)}`);
   answers.add(error);
+  // RFC 6750, section 3.1.
+  if (status === 403 && headers['www-authenticate']?.includes('error="insufficient_scope"')) permanent.add(error);
   return error;
 }
 
