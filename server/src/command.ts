@@ -7,7 +7,7 @@ Examples:
   $ npx @org/model-guard-server --data ./guard-data
   $ npx @org/model-guard-server --data /var/lib/guard --host 0.0.0.0 \\
       --tls-cert server.crt --tls-key server.key --http-redirect-port 8080 --public-url https://guard.example.com:8443
-  $ NODE_ENV=production npx @org/model-guard-server --data /var/lib/guard --host 0.0.0.0 --behind-proxy
+  $ NODE_ENV=production npx @org/model-guard-server --data /var/lib/guard --host 0.0.0.0 --behind-proxy 10.1.2.3/32
   $ npx @org/model-guard-server reset-password --data /var/lib/guard --email admin@localhost
 
 The first start makes an administrator; the log names the file that holds the password. Keys are read from
@@ -57,7 +57,7 @@ export function makeCommand(
     .addOption(
       option(
         '--behind-proxy [networks]',
-        'believe the last X-Forwarded-For of one proxy in these networks (default: private ones)',
+        'believe the last X-Forwarded-For of one proxy in these networks (default: private ones; in production they are named)',
       ),
     )
     .addOption(

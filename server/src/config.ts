@@ -3,11 +3,12 @@ import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { countOf, list, ModelGuardError, shapes, text } from '@org/model-guard/server-kit';
 import { z } from 'zod';
+import { oneProxy } from './http/addresses.js';
 import { flag, httpUrl, isLoopback, refused } from './setting-kinds.js';
 import { type BucketConfig, storageOf, storageSettings } from './storage-config.js';
 
 const DAY = 86_400;
-/** Networks that proxies usually stand in. */
+/** Networks that proxies usually stand in; in production these are named. */
 const PRIVATE_NETWORKS = 'loopback,linklocal,uniquelocal';
 
 const port = countOf(0, 65_535);
@@ -140,7 +141,7 @@ export function configure(given: Settings, environment: NodeJS.ProcessEnv = proc
     httpRedirectPort: from.httpRedirectPort,
     publicUrl: from.publicUrl ?? urlOf(from.host, chosenPort, tls !== undefined),
     publicUrlGiven: from.publicUrl !== undefined,
-    trustedProxies: proxies(from.behindProxy),
+    trustedProxies: proxies(from.behindProxy, production),
     tokens: from.tokens,
     authentication: from.authentication && !switchedOff(environment.MODEL_GUARD_NO_AUTHENTICATION),
     corsOrigins: from.corsOrigin,
@@ -198,8 +199,19 @@ export const urlOf = (host: string, at: number, secure: boolean): string =>
 export const isExposed = ({ host, trustedProxies }: Pick<Config, 'host' | 'trustedProxies'>): boolean =>
   !isLoopback(host) || trustedProxies.length > 0;
 
-function proxies(given: boolean | string): readonly string[] {
+function proxies(given: boolean | string, production: boolean): readonly string[] {
   if (given === false || given === 'false' || given === '0' || given === '') return [];
-  const text = given === true || given === 'true' || given === '1' ? PRIVATE_NETWORKS : given;
-  return text.split(',').map((network) => network.trim());
+  const everyPrivate = given === true || given === 'true' || given === '1';
+  // Every container and every host beside it could pass for any client.
+  if (everyPrivate && production)
+    throw refused(
+      'NODE_ENV=production believes no unnamed proxy: give its addresses or networks, as in --behind-proxy 10.1.2.3/32',
+    );
+  const networks = (everyPrivate ? PRIVATE_NETWORKS : given).split(',').map((network) => network.trim());
+  try {
+    oneProxy(networks);
+  } catch {
+    throw refused('--behind-proxy takes addresses and networks, as in 10.1.2.3/32,fd00::/8');
+  }
+  return networks;
 }

@@ -50,6 +50,7 @@ describe('configure', () => {
     ['a way of signing tokens that does not exist', { data, tokens: 'none' as 'eddsa' }],
     ['no limit', { data, loginLimit: 0 }],
     ['a network where everybody is an administrator', { data, authentication: false, host: '0.0.0.0' }],
+    ['a proxy that is no network', { data, behindProxy: 'guard.example.com' }],
     ['a proxy to a server where everybody is an administrator', { data, authentication: false, behindProxy: true }],
     ['a setting that does not exist', { data, autentication: false } as Settings],
   ])('refuses %s', (_what, settings) => {
@@ -64,7 +65,12 @@ describe('configure', () => {
     expect(() => configure({ data, host: 'guard.example.com' }, production)).toThrow(/plain HTTP/);
     expect(() => configure({ data, host: '127.evil.example' }, production)).toThrow(/plain HTTP/);
     expect(configure({ data }, production).production).toBe(true);
-    expect(configure({ data, host: '0.0.0.0', behindProxy: true }, production).trustedProxies).toHaveLength(3);
+    for (const behindProxy of [true, 'true', '1'])
+      expect(() => configure({ data, host: '0.0.0.0', behindProxy }, production)).toThrow(/believes no unnamed proxy/);
+    expect(configure({ data, host: '0.0.0.0', behindProxy: '10.1.2.3/32, fd00::/8' }, production).trustedProxies).toEqual([
+      '10.1.2.3/32',
+      'fd00::/8',
+    ]);
     expect(configure({ data, host: '0.0.0.0', tlsCert: 'a', tlsKey: 'b' }, production).tls).toBeDefined();
   });
 

@@ -6,6 +6,7 @@ import { routes } from '@org/model-guard/server-kit';
 import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { makeCommand } from '../src/command.js';
+import { configure } from '../src/config.js';
 
 const require = createRequire(import.meta.url);
 const read = (file: string): string => readFileSync(fileURLToPath(new URL(`../deploy/${file}`, import.meta.url)), 'utf8');
@@ -111,6 +112,31 @@ describe('nginx and its container', () => {
     const { services } = parse(read('compose.yaml')) as { services: Record<string, { ulimits: { nofile: number } }> };
     expect(services.nginx?.ulimits.nofile).toBeGreaterThanOrEqual(number('worker_rlimit_nofile'));
     expect(services.guard?.ulimits.nofile).toBeGreaterThanOrEqual(OPEN_FILES);
+  });
+});
+
+describe('the proxies that the server believes', () => {
+  const accepted = (behindProxy: string) =>
+    configure({ data: '/d', host: '0.0.0.0', behindProxy }, { NODE_ENV: 'production' }).trustedProxies;
+
+  it('are nginx alone under compose, by its address', () => {
+    const { services, networks } = parse(read('compose.yaml'));
+    const address: string = services.nginx.networks.default.ipv4_address;
+    expect(accepted(services.guard.environment.MODEL_GUARD_BEHIND_PROXY)).toEqual([`${address}/32`]);
+    const subnet: string = networks.default.ipam.config[0].subnet;
+    expect(address.split('.').slice(0, 3)).toEqual(subnet.split('.').slice(0, 3));
+  });
+
+  it('are named in every other file, and only they reach the server on Kubernetes', () => {
+    expect(accepted(/--behind-proxy (\S+)/.exec(read('model-guard-server.service'))?.[1] ?? '')).toHaveLength(1);
+    for (const file of ['guard', 'replicas']) {
+      const text = read(`kubernetes/${file}.yaml`);
+      expect(accepted(/MODEL_GUARD_BEHIND_PROXY\s+value: (\S+)/.exec(text)?.[1] ?? ''), file).toHaveLength(1);
+      const policy = parseAllDocuments(text)
+        .map((one) => one.toJS())
+        .find(({ kind }) => kind === 'NetworkPolicy');
+      for (const rule of policy.spec.ingress) expect(rule.from, file).toHaveLength(1);
+    }
   });
 });
 

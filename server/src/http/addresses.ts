@@ -34,6 +34,21 @@ export function oneProxy(networks: readonly string[]): false | ((address: string
   return (address, hop) => hop === 0 && isTrusted(address, hop);
 }
 
+/** The longest address, in brackets and with a port. */
+const LONGEST_FORWARDED = 64;
+
+/**
+ * The last address of an `X-Forwarded-For`, without the port that some proxies add; undefined where it is none. Requests are counted by
+ * it, and whatever else stood there would be a caller of its own each time.
+ */
+export function forwardedAddress(header: string): string | undefined {
+  const last = header.slice(header.lastIndexOf(',') + 1).trim();
+  if (last.length > LONGEST_FORWARDED) return undefined;
+  const address = /^\[([0-9a-f:.]+)\](?::\d+)?$/i.exec(last)?.[1] ?? /^([\d.]+):\d+$/.exec(last)?.[1] ?? last;
+  // A zone is the proxy's own, and as long as it likes.
+  return isIP(address) !== 0 && !address.includes('%') ? address : undefined;
+}
+
 /** What the audit log is told. */
 export function addressOf(address: string, policy: Config['auditAddresses']): string {
   return policy === 'keep' ? address : policy === 'omit' ? '' : anonymised(address);

@@ -14,7 +14,7 @@ import { registerLeases } from '../leases/routes.js';
 import { registerModels } from '../models/routes.js';
 import { registerUpkeep } from '../upkeep.js';
 import { registerAccessLog } from './access-log.js';
-import { addressOf, networkOf, oneProxy } from './addresses.js';
+import { addressOf, forwardedAddress, networkOf, oneProxy } from './addresses.js';
 import { demandContract, registerAuthorisation } from './authorise.js';
 import { BODY_LIMIT, registerBodies } from './body.js';
 import { registerDocs } from './docs.js';
@@ -74,6 +74,11 @@ export async function buildApp(context: Context, { tokens, version, server }: Ap
 
   app.decorateRequest('caller');
   app.addHook('onRequest', async (request, reply) => {
+    const { headers } = request.raw;
+    const forwarded = forwardedAddress(String(headers['x-forwarded-for'] ?? ''));
+    // Without one the caller is the connection's peer.
+    if (forwarded === undefined) delete headers['x-forwarded-for'];
+    else headers['x-forwarded-for'] = forwarded;
     request.caller = {
       address: addressOf(request.ip, config.auditAddresses),
       network: networkOf(request.ip),

@@ -1,6 +1,6 @@
 /** Whom requests are counted for. If these fail, one host counts as thousands, or thousands as one. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { networkOf } from '../../src/http/addresses.js';
+import { forwardedAddress, networkOf } from '../../src/http/addresses.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 
 it.each([
@@ -18,6 +18,24 @@ it.each([
   ['unknown', 'unknown'],
 ])('%s counts as %s', (address, network) => {
   expect(networkOf(address)).toBe(network);
+});
+
+it.each([
+  ['203.0.113.77', '203.0.113.77'],
+  ['unknown, 203.0.113.77', '203.0.113.77'],
+  ['203.0.113.77:4711', '203.0.113.77'],
+  ['2001:db8::1', '2001:db8::1'],
+  ['[2001:db8::1]', '2001:db8::1'],
+  ['[2001:db8::1]:4711', '2001:db8::1'],
+  ['::ffff:203.0.113.77', '::ffff:203.0.113.77'],
+  ['', undefined],
+  ['203.0.113.77, ', undefined],
+  ['203.0.113.77, unknown', undefined],
+  ['203.0.113.777', undefined],
+  [`fe80::1%${'a'.repeat(10)}`, undefined],
+  ['a'.repeat(16_000), undefined],
+])('X-Forwarded-For %s ends in %s', (header, address) => {
+  expect(forwardedAddress(header)).toBe(address);
 });
 
 let server: TestServer;

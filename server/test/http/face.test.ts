@@ -103,6 +103,14 @@ describe('limits', () => {
     expect([await ask('203.0.113.1', '198.51.100.1'), await ask('203.0.113.2', '198.51.100.1')]).toEqual([200, 429]);
   });
 
+  it('count what a proxy says and is no address as the proxy', async () => {
+    const server = await start({ config: { addressLimit: 2, behindProxy: '127.0.0.1/32' } });
+    const ask = async (address: string) =>
+      (await server.app.inject({ url: '/health', headers: { 'x-forwarded-for': address } })).statusCode;
+    expect([await ask('unknown'), await ask('a'.repeat(10_000)), await ask(`fe80::1%${'b'.repeat(9)}`)]).toEqual([200, 200, 429]);
+    expect([await ask('203.0.113.1:1'), await ask('203.0.113.1:2'), await ask('203.0.113.1:3')]).toEqual([200, 200, 429]);
+  });
+
   it('are stricter at log-in, by both of its names', async () => {
     const server = await start({ config: { loginLimit: 2 } });
     const login = async (name: 'token' | 'login', number: number) =>

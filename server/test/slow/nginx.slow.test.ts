@@ -3,6 +3,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
+import { get as getSecure } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,7 +34,7 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 async function shake(port: number, options: ConnectionOptions): Promise<string> {
-  const socket: TLSSocket = connect({ host: 'localhost', port, ...options });
+  const socket: TLSSocket = connect({ host: 'localhost', servername: 'localhost', port, ...options });
   try {
     await once(socket, 'secureConnect');
     return socket.getProtocol() ?? '';
@@ -46,37 +47,45 @@ describe.skipIf(!installed)('behind nginx', () => {
   let folder: string;
   let server: TestServer;
   let nginx: ReturnType<typeof spawn>;
+  /** The error log. */
+  let written = '';
   let ports: { tls: number; plain: number };
-  let ca: string;
+  let certificate: string;
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'guard-nginx-'));
-    ca = join(folder, 'server.crt');
+    certificate = join(folder, 'server.crt');
     execFileSync(
       'openssl',
       // biome-ignore format: an option and its value a line
       ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
-        '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-keyout', join(folder, 'server.key'), '-out', ca],
+        '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-keyout', join(folder, 'server.key'), '-out', certificate],
       { stdio: 'ignore' },
     );
     const [tls = 0, plain = 0] = await freePorts(2);
     ports = { tls, plain };
     server = await startTestServer({
-      config: { behindProxy: true, publicUrl: `https://localhost:${tls}`, addressPolicy: 'keep' },
+      config: { behindProxy: '127.0.0.1/32', publicUrl: `https://localhost:${tls}`, addressPolicy: 'keep' },
     });
     const upstream = new URL(await server.listen());
     const file = join(folder, 'nginx.conf');
-    const written = (await readFile(CONFIGURATION, 'utf8'))
+    const configuration = (await readFile(CONFIGURATION, 'utf8'))
       .replace('guard:8080', upstream.host)
-      .replace('listen 443', `listen 127.0.0.1:${tls}`)
-      .replace('listen 80', `listen 127.0.0.1:${plain}`)
+      .replaceAll('listen 443', `listen 127.0.0.1:${tls}`)
+      .replaceAll('listen 80', `listen 127.0.0.1:${plain}`)
+      .replaceAll('guard.example.com', 'localhost')
       .replaceAll('/etc/nginx/tls', folder)
       .replace('/run/nginx.pid', join(folder, 'nginx.pid'));
-    await writeFile(file, written);
+    await writeFile(file, configuration);
     execFileSync('nginx', ['-t', '-c', file, '-p', folder], { stdio: 'pipe' });
-    nginx = spawn('nginx', ['-c', file, '-p', folder, '-g', 'daemon off;'], { stdio: 'inherit' });
+    nginx = spawn('nginx', ['-c', file, '-p', folder, '-g', 'daemon off;'], { stdio: ['ignore', 'inherit', 'pipe'] });
+    nginx.stderr?.on('data', (text) => {
+      written += text;
+    });
     while (nginx.exitCode === null) {
-      const up = await shake(tls, { ca: await readFile(ca) }).catch((error: { code?: string }) => error.code !== 'ECONNREFUSED');
+      const up = await shake(tls, { ca: await readFile(certificate) }).catch(
+        (error: { code?: string }) => error.code !== 'ECONNREFUSED',
+      );
       if (up) break;
     }
   });
@@ -91,20 +100,29 @@ describe.skipIf(!installed)('behind nginx', () => {
   });
 
   it('speaks TLS 1.3 and nothing older', async () => {
-    const trusted = { ca: await readFile(ca) };
+    const trusted = { ca: await readFile(certificate) };
     expect(await shake(ports.tls, trusted)).toBe('TLSv1.3');
     for (const maxVersion of ['TLSv1.2', 'TLSv1.1'] as const)
       await expect(shake(ports.tls, { ...trusted, minVersion: 'TLSv1', maxVersion })).rejects.toThrow(/alert|protocol|version/i);
   });
 
-  it('sends plain requests to TLS', async () => {
-    const [answer] = await once(
-      get(`http://127.0.0.1:${ports.plain}/health?x=1`, { headers: { host: 'localhost' } }),
-      'response',
-    );
-    answer.resume();
-    expect(answer.statusCode).toBe(301);
-    expect(answer.headers.location).toBe('https://localhost/health?x=1');
+  /** The status and the address of an answer on the plain port; undefined where the connection is closed without one. */
+  const askPlain = (host: string): Promise<readonly [number | undefined, string | undefined] | undefined> =>
+    new Promise((resolve) => {
+      get(`http://127.0.0.1:${ports.plain}/health?x=1`, { headers: { host } }, (answer) => {
+        answer.resume();
+        resolve([answer.statusCode, answer.headers.location]);
+      }).on('error', () => resolve(undefined));
+    });
+
+  it('sends plain requests to TLS at its own name, and none to a name that the request claims', async () => {
+    expect(await askPlain('localhost')).toEqual([301, 'https://localhost/health?x=1']);
+    expect(await askPlain('evil.example')).toBeUndefined();
+  });
+
+  it('takes TLS for its own name alone', async () => {
+    const ca = await readFile(certificate);
+    await expect(shake(ports.tls, { ca, servername: 'evil.example' })).rejects.toThrow(/unrecognized name/);
   });
 
   it('carries a model up and down again, and tells the server who asked', async () => {
@@ -119,7 +137,7 @@ describe.skipIf(!installed)('behind nginx', () => {
         serverKey: server.context.keys.signing.publicKey.toString(),
         credentials: () => ({ email: server.accounts[role].email, password: PASSWORD }),
         state: join(folder, 'state'),
-        tls: { ca },
+        tls: { ca: certificate },
         ...more,
       });
     const admin = as('admin');
@@ -146,5 +164,21 @@ describe.skipIf(!installed)('behind nginx', () => {
     });
     await expect(stranger.login()).rejects.toMatchObject({ code: 'SERVER_UNREACHABLE' });
     stranger.close();
+  });
+
+  it('writes no signed address into its error log while the server is away; other addresses it does', async () => {
+    await server.stop();
+    const ca = await readFile(certificate);
+    const ask = async (path: string): Promise<number | undefined> => {
+      const [answer] = await once(getSecure(`https://localhost:${ports.tls}${path}`, { ca, agent: false }), 'response');
+      answer.resume();
+      return answer.statusCode;
+    };
+    const part = `${'0'.repeat(32)}-0`;
+    for (const path of [`/parts/${part}`, `/parts/${part}/tree`, `/x/..//parts/${part}`, `/%70arts/${part}`])
+      expect(await ask(`${path}?expires=9999999999&signature=SIGNATURE`), path).toBe(502);
+    expect(await ask('/health?last')).toBe(502);
+    await expect.poll(() => written).toContain('/health?last');
+    expect(written).not.toContain('SIGNATURE');
   });
 });
