@@ -1,6 +1,6 @@
 /** What the server does by itself: forgetting what is over. */
 import type { FastifyInstance } from 'fastify';
-import type { DeleteResult, Transaction } from 'kysely';
+import type { DeleteResult, Transaction, UpdateResult } from 'kysely';
 import { forgetOldAttempts } from './accounts/admission.js';
 import { forgetDays } from './audit/subjects.js';
 import type { Context, Database } from './context.js';
@@ -9,7 +9,7 @@ import { type Deleted, noteDeletion, scrub } from './database/scrubbing.js';
 import { forgetChallenges } from './devices/challenges.js';
 import { forgetCounts } from './http/shared-counts.js';
 import { forgetClaims } from './keys/claim.js';
-import { forgetLeases, forgetSuperseded } from './leases/leases.js';
+import { forgetLeases, forgetSuperseded, freeEndedSeats } from './leases/leases.js';
 
 const HOUR_MS = 3_600_000;
 /** Rows that one transaction forgets: nobody who writes waits until all are gone. */
@@ -53,12 +53,16 @@ export async function forget(context: Context): Promise<void> {
   await inPieces(db, (trx) => forgetChallenges(trx, now(), PIECE));
   await inPieces(db, (trx) => forgetLeases(trx, now(), PIECE));
   await inPieces(db, (trx) => forgetSuperseded(trx, now(), PIECE));
+  await inPieces(db, (trx) => freeEndedSeats(trx, now(), PIECE));
   if (config.databaseUrl !== undefined) {
     await forgetCounts(db);
     await forgetClaims(db, now());
   }
 }
 
-async function inPieces(db: Database, forget: (trx: Transaction<Schema>) => Promise<DeleteResult>): Promise<void> {
-  while ((await db.transaction().execute(forget)).numDeletedRows > 0n);
+async function inPieces(db: Database, forget: (trx: Transaction<Schema>) => Promise<DeleteResult | UpdateResult>): Promise<void> {
+  for (let rows = 1n; rows > 0n; ) {
+    const done = await db.transaction().execute(forget);
+    rows = 'numDeletedRows' in done ? done.numDeletedRows : done.numUpdatedRows;
+  }
 }

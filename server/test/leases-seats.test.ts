@@ -119,6 +119,12 @@ describe('seats', () => {
     server.clock.advance(86_401);
     await forget(server.context);
     expect((await leasesOf(server)).length).toBe(1);
+    // Long after the end the row holds no seat any more, and the list of active leases does not read it.
+    const seats = () => server.context.db.selectFrom('leases').select('seat_until').where('seat_until', '>', 0).execute();
+    expect((await seats()).length).toBe(1);
+    server.clock.advance(7 * 86_400);
+    await forget(server.context);
+    expect(await seats()).toEqual([]);
   });
 
   it('stay with a longer lease of another version when the version of the newest lease is revoked', async () => {

@@ -132,15 +132,7 @@ export async function eventsOf(
   const events: AuditEvent[] = [];
   for (let after = start?.number ?? 0; ; ) {
     const wanted = Math.min(BATCH, limit - events.length);
-    const rows = await context.db
-      .selectFrom('audit')
-      .select(['seq', 'bytes', 'subject', 'actor'])
-      .where('seq', '>', after)
-      .where('seq', '<=', end)
-      .where(({ eb, or }) => or([eb('subject', '=', subject), eb('actor', '=', subject)]))
-      .orderBy('seq')
-      .limit(wanted + 1)
-      .execute();
+    const rows = await nextOf(context.db, subject, { after, end, count: wanted + 1 });
     const shown = rows.slice(0, wanted);
     events.push(...(await readEvents(context, shown, subject)));
     after = shown.at(-1)?.seq ?? after;
@@ -148,6 +140,23 @@ export async function eventsOf(
     if (events.length >= limit) return { events, next: `${end}.${after}` };
     await othersToo();
   }
+}
+
+/** The next events of a subject: two walks along an index each. Asked for both at once, SQLite reads and sorts all events of the subject. */
+async function nextOf(
+  db: Database,
+  subject: string,
+  { after, end, count }: { readonly after: number; readonly end: number; readonly count: number },
+) {
+  const found = new Set<number>();
+  for (const column of ['subject', 'actor'] as const) {
+    const walk = eventsIn(db).where(column, '=', subject).where('seq', '>', after).where('seq', '<=', end);
+    for (const { seq } of await walk.orderBy('seq').limit(count).execute()) found.add(seq);
+  }
+  const wanted = [...found].sort((a, b) => a - b).slice(0, count);
+  if (wanted.length === 0) return [];
+  const rows = db.selectFrom('audit').select(['seq', 'bytes', 'subject', 'actor']).where('seq', 'in', wanted);
+  return await rows.orderBy('seq').execute();
 }
 
 /**

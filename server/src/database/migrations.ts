@@ -8,6 +8,7 @@ import { listIndexes } from './migrations/0004-list-indexes.js';
 import { diskParts } from './migrations/0005-disk-parts.js';
 import { leaseSeats } from './migrations/0006-lease-seats.js';
 import { checkedParts } from './migrations/0007-checked-parts.js';
+import { activeLeases } from './migrations/0008-active-leases.js';
 import type { Words } from './words.js';
 
 const inOrder = (statements: readonly string[]): Migration => ({
@@ -23,6 +24,7 @@ const migrations = (words: Words): Record<string, Migration> => ({
   '0005-disk-parts': inOrder(diskParts(words)),
   '0006-lease-seats': inOrder(leaseSeats(words)),
   '0007-checked-parts': inOrder(checkedParts(words)),
+  '0008-active-leases': inOrder(activeLeases),
 });
 
 /**

@@ -1,6 +1,6 @@
 /** Looking at leases, and ending them. */
 import { ModelGuardError, type RouteAnswer, type RouteInput } from '@org/model-guard/server-kit';
-import type { DeleteResult } from 'kysely';
+import { type DeleteResult, sql, type UpdateResult } from 'kysely';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
 import { datedCursor, datedStart, type Page, pageOf } from '../database/paging.js';
@@ -30,6 +30,23 @@ export function forgetSuperseded(connection: Connection, now: number, limit: num
     .where('superseded', '<', now - KEPT_SUPERSEDED_SECONDS)
     .limit(limit);
   return connection.deleteFrom('leases').where('id', 'in', over).executeTakeFirstOrThrow();
+}
+
+/** Beyond their end, so that a clock that is a few days ahead frees no seat that is still held. */
+const ENDED_SECONDS = 7 * 86_400;
+/** As the index of active leases says it: a parameter would not match. */
+const hasSeat = sql<boolean>`seat_until > 0`;
+
+/** Frees so many seats of leases that have ended: the list of active ones does not read those. */
+export function freeEndedSeats(connection: Connection, now: number, limit: number): Promise<UpdateResult> {
+  const ended = connection
+    .selectFrom('leases')
+    .select('id')
+    .where('superseded', 'is', null)
+    .where(hasSeat)
+    .where('seat_until', '<', now - ENDED_SECONDS)
+    .limit(limit);
+  return connection.updateTable('leases').set({ seat_until: 0 }).where('id', 'in', ended).executeTakeFirstOrThrow();
 }
 
 type Lease = RouteAnswer<'listLeases'>['items'][number];
@@ -65,8 +82,8 @@ export async function listLeases(
     .limit(limit + 1);
   if (device !== undefined) query = query.where('device', '=', device);
   if (name !== undefined) query = query.where('name', '=', name);
-  // Active is what holds a seat.
-  if (active === 'true') query = query.where('superseded', 'is', null).where('seat_until', '>', now);
+  // Active is what holds a seat. The index of those names the 0.
+  if (active === 'true') query = query.where('superseded', 'is', null).where(hasSeat).where('seat_until', '>', now);
   if (active === 'false') query = query.where((eb) => eb.or([eb('superseded', 'is not', null), eb('seat_until', '<=', now)]));
   const rows = await query.execute();
   await context.audit.record({ action: 'leases.list', outcome: 'success', caller: member });

@@ -11,7 +11,7 @@ import { type Config, configure, type Settings } from '../../src/config.js';
 import type { Context } from '../../src/context.js';
 import { makeLog } from '../../src/log.js';
 import { openServer } from '../../src/server.js';
-import { makeDatabase, type TestDatabase } from './database.js';
+import { makeDatabase, postgresDatabase, type TestDatabase } from './database.js';
 import { overhear } from './overheard.js';
 import { expectNoSecrets, KnownSecrets } from './secrets-in-logs.js';
 
@@ -80,12 +80,15 @@ type Asked<Name extends RouteName> = Partial<Loose<Name>> extends Loose<Name> ? 
 export async function startTestServer({
   config: settings = {},
   clock = new TestClock(),
+  postgres = false,
 }: {
   readonly config?: Partial<Settings>;
   readonly clock?: TestClock;
+  /** On PostgreSQL, whatever the other tests run on. */
+  readonly postgres?: boolean;
 } = {}): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'guard-server-'));
-  const database = await makeDatabase();
+  const database = postgres ? await postgresDatabase(true) : await makeDatabase();
   const secrets = new KnownSecrets();
   if (database.password !== undefined) secrets.text('the password of the database', database.password);
   return open({ folder, database }, settings, clock, { secrets, lines: [] });
