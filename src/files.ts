@@ -1,4 +1,5 @@
 /** Files written whole or not at all, and what the system says about them as codes. Nothing here knows of models. */
+import { isUtf8 } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, mkdir, open, realpath, rename, unlink } from 'node:fs/promises';
@@ -241,13 +242,12 @@ export async function readAtMost(path: string, limit: number): Promise<Uint8Arra
 /** Of a file with a password, or a line of it. */
 const MAX_LINES = 8 * 1024;
 
-/** The first line of a small file or pipe. LIMIT_EXCEEDED */
+/** The first line of a small file or pipe. LIMIT_EXCEEDED; INVALID_ARGUMENT where it is not UTF-8, of which every byte would be read as one character. */
 export async function readLine(path: string): Promise<string> {
-  return (
-    Buffer.from(await readAtMost(path, MAX_LINES))
-      .toString('utf8')
-      .split(/\r?\n/, 1)[0] ?? ''
-  );
+  const bytes = await readAtMost(path, MAX_LINES);
+  if (!isUtf8(bytes))
+    throw new ModelGuardError('INVALID_ARGUMENT', `${path} is not UTF-8`, { advice: 'Write the password as text in UTF-8.' });
+  return Buffer.from(bytes).toString('utf8').split(/\r?\n/, 1)[0] ?? '';
 }
 
 const PIECE = 1024 * 1024;

@@ -1,32 +1,103 @@
-/** Secrets that are text: a file of the secrets folder, else the environment, else a development default. */
+/** Secrets: a file of the secrets folder, else the environment. They are bytes; the few that are text must be UTF-8. */
+import { isUtf8 } from 'node:buffer';
 import { join } from 'node:path';
 import { isModelGuardError, ModelGuardError, readAtMost } from '@org/model-guard/server-kit';
 import type { Config } from './config.js';
+import { DEVELOPMENT_SECRET, SHORTEST_KEY, weaknessOfKey, weaknessOfPassword } from './secret-strength.js';
 
 /** Bytes. */
 const MAX_SECRET = 64 * 1024;
+const RANDOM_BYTES = 'Make one of random bytes: `openssl rand 32`.';
+const LINE_FEED = 0x0a;
+const RETURN = 0x0d;
+const DELETE = 0x7f;
 
-/** The place and the rules secrets are found by. `production`: no secret is taken that everybody knows. */
+/** The place and the rules secrets are found by. `production`: no secret is taken that can be guessed. */
 export type SecretPlace = Pick<Config, 'secretsFolder' | 'production'>;
 
+const fileOf = ({ secretsFolder }: SecretPlace, name: string): string => join(secretsFolder, `model_guard_${name}`);
+const variableOf = (name: string): string => `MODEL_GUARD_${name.toUpperCase()}`;
+/** INVALID_ARGUMENT, with both places of the secret, and nothing of it. */
+function refusedSecret(place: SecretPlace, name: string, what: string, advice: string): ModelGuardError {
+  const where = `${fileOf(place, name)} or ${variableOf(name)}`;
+  return new ModelGuardError('INVALID_ARGUMENT', `The secret model_guard_${name} (${where}) ${what}`, { advice });
+}
+
 /**
- * `model_guard_<name>` of the secrets folder, else `MODEL_GUARD_<NAME>`; undefined where neither is. One line feed at the end is not
- * part of it.
+ * The bytes of `model_guard_<name>` of the secrets folder, else of `MODEL_GUARD_<NAME>`; undefined where neither is. In a file of text, one
+ * line feed at the end is not part of it; of any other file every byte counts.
+ * @throws IO_FAILED; INVALID_ARGUMENT for a variable whose bytes were lost because they are not UTF-8
  */
 export async function findSecret(
-  { secretsFolder }: SecretPlace,
+  place: SecretPlace,
   name: string,
   environment: NodeJS.ProcessEnv = process.env,
-): Promise<string | undefined> {
-  const path = join(secretsFolder, `model_guard_${name}`);
+): Promise<Uint8Array | undefined> {
+  const path = fileOf(place, name);
   try {
-    return Buffer.from(await readAtMost(path, MAX_SECRET))
-      .toString('utf8')
-      .replace(/\r?\n$/, '');
+    return withoutLineFeed(await readAtMost(path, MAX_SECRET));
   } catch (cause) {
     if (!isAbsent(cause)) throw new ModelGuardError('IO_FAILED', `Could not read ${path}`, { cause });
   }
-  return environment[`MODEL_GUARD_${name.toUpperCase()}`];
+  const value = environment[variableOf(name)];
+  // Node puts U+FFFD in the place of bytes that are not UTF-8: many secrets become one.
+  if (value?.includes('\ufffd'))
+    throw refusedSecret(place, name, 'is not UTF-8 in the environment', 'Put its bytes into the file.');
+  return value === undefined ? undefined : Buffer.from(value);
+}
+
+/** The same as text. @throws INVALID_ARGUMENT where it is not UTF-8 */
+export async function findText(
+  place: SecretPlace,
+  name: string,
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<string | undefined> {
+  const bytes = await findSecret(place, name, environment);
+  if (bytes !== undefined && !isUtf8(bytes)) throw refusedSecret(place, name, 'is not UTF-8', 'Write it as text in UTF-8.');
+  return bytes && Buffer.from(bytes).toString('utf8');
+}
+
+/**
+ * A secret that signatures are made with, at least 32 bytes.
+ * @throws INVALID_ARGUMENT for a shorter one; in production for every one that can be guessed
+ */
+export async function findKey(
+  place: SecretPlace,
+  name: string,
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<Uint8Array | undefined> {
+  const key = await findSecret(place, name, environment);
+  const weakness = key && weaknessOfKey(key);
+  if (key !== undefined && weakness !== undefined && (place.production || key.length < SHORTEST_KEY))
+    throw refusedSecret(place, name, weakness, RANDOM_BYTES);
+  return key;
+}
+
+/**
+ * {@link findKey}; in development a well-known default stands in.
+ * @throws INVALID_ARGUMENT in production where it is missing
+ */
+export async function demandKey(
+  place: SecretPlace,
+  name: string,
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<Uint8Array> {
+  const key = await findKey(place, name, environment);
+  if (key === undefined && place.production)
+    throw refusedSecret(
+      place,
+      name,
+      'is missing, and neither production nor what others can reach runs with a development secret',
+      RANDOM_BYTES,
+    );
+  return key ?? Buffer.from(DEVELOPMENT_SECRET);
+}
+
+/** @throws INVALID_ARGUMENT in production, for a password of another system that can be guessed */
+export function refuseGuessable(place: SecretPlace, name: string, password: string): void {
+  const weakness = place.production ? weaknessOfPassword(password) : undefined;
+  if (weakness !== undefined)
+    throw refusedSecret(place, name, `holds a password that ${weakness}`, 'Have that system make a random one.');
 }
 
 const isAbsent = (error: unknown): boolean => {
@@ -34,25 +105,13 @@ const isAbsent = (error: unknown): boolean => {
   return code === 'ENOENT' || code === 'ENOTDIR';
 };
 
-/**
- * A secret that must be; in development a well-known default stands in.
- * @throws INVALID_ARGUMENT in production where it is missing or is the default; where it is shorter than `minBytes`
- */
-export async function secret(
-  place: SecretPlace,
-  name: string,
-  { development, minBytes }: { readonly development: string; readonly minBytes: number },
-  environment: NodeJS.ProcessEnv = process.env,
-): Promise<string> {
-  const found = await findSecret(place, name, environment);
-  const value = found ?? development;
-  const where = `model_guard_${name} (${join(place.secretsFolder, `model_guard_${name}`)} or MODEL_GUARD_${name.toUpperCase()})`;
-  if (place.production && value === development)
-    throw new ModelGuardError(
-      'INVALID_ARGUMENT',
-      `Neither production nor what others can reach runs with a development secret: set ${where}`,
-    );
-  if (Buffer.byteLength(value) < minBytes)
-    throw new ModelGuardError('INVALID_ARGUMENT', `The secret ${where} has fewer than ${minBytes} bytes`);
-  return value;
+/** Editors and `echo` end a text with a line feed. Random bytes may end with that byte too, and there it counts. */
+function withoutLineFeed(bytes: Uint8Array): Uint8Array {
+  if (bytes.at(-1) !== LINE_FEED) return bytes;
+  const rest = bytes.subarray(0, bytes.at(-2) === RETURN ? -2 : -1);
+  return rest.every(isPrintable) && isUtf8(rest) ? rest : bytes;
 }
+
+/** No control character but tabs and line ends. */
+const isPrintable = (byte: number): boolean =>
+  (byte >= 0x20 && byte !== DELETE) || byte === 0x09 || byte === LINE_FEED || byte === RETURN;

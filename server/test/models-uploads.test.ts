@@ -95,6 +95,15 @@ describe('secrets', () => {
     }
   });
 
+  it('of the bucket cannot be guessed in production', async () => {
+    for (const guessable of ['minioadmin', 'password1234', 'aaaaaaaaaaaaaaaaaaaa', 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY']) {
+      const weak = { ...pairs, MODEL_GUARD_S3_WRITE_SECRET: guessable };
+      await expect(keyPairs(place(true), weak), guessable).rejects.toThrow(/model_guard_s3_write_secret/);
+      await expect(keyPairs(place(true), weak)).rejects.not.toThrow(new RegExp(guessable));
+      expect((await keyPairs(place(), weak)).write.secret).toBe(guessable);
+    }
+  });
+
   it('of the bucket are two in production', async () => {
     const same = { ...pairs, MODEL_GUARD_S3_WRITE_KEY_ID: 'reader', MODEL_GUARD_S3_WRITE_SECRET: 'the secret of the reader' };
     await expect(keyPairs(place(true), same)).rejects.toThrow(/are the same/);
@@ -104,7 +113,10 @@ describe('secrets', () => {
   it('of the CDN has at least 32 bytes', async () => {
     await expect(cdnKey(place(), {})).rejects.toThrow(/model_guard_cdn_key/);
     await expect(cdnKey(place(), { MODEL_GUARD_CDN_KEY: 'x'.repeat(31) })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
-    expect(await cdnKey(place(), { MODEL_GUARD_CDN_KEY: 'x'.repeat(32) })).toBe('x'.repeat(32));
+    expect(await cdnKey(place(), { MODEL_GUARD_CDN_KEY: 'x'.repeat(32) })).toEqual(Buffer.alloc(32, 'x'));
+    await expect(cdnKey(place(true), { MODEL_GUARD_CDN_KEY: 'x'.repeat(32) })).rejects.toThrow(
+      /model_guard_cdn_key.*different bytes/,
+    );
   });
 
   it('are asked for where the settings want a bucket or a CDN', async () => {
@@ -136,7 +148,7 @@ describe('secrets', () => {
       }
       const parts = await openParts(server.context);
       expect((await parts.urls.sign(made.bigName)).url).toBe(big.url);
-      const other = cdnUrls('https://cdn.example/models', `${key}.`, server.context);
+      const other = cdnUrls('https://cdn.example/models', Buffer.from(`${key}.`), server.context);
       expect((await other.sign(made.bigName)).url).not.toBe(big.url);
     } finally {
       await server.close();

@@ -44,6 +44,9 @@ async function readPrivate(path: string): Promise<string> {
 
 function complete(given: { email?: unknown; password?: unknown } | undefined | null, where: string): Credentials {
   const { email, password } = given ?? {};
+  // Stands in the place of bytes that are not UTF-8: many passwords become one.
+  if ([email, password].some((text) => String(text).includes('\ufffd')))
+    throw new ModelGuardError('INVALID_ARGUMENT', `options.credentials: ${where} holds bytes that are not UTF-8`);
   if (typeof email === 'string' && email !== '' && typeof password === 'string' && password !== '') return { email, password };
   throw new ModelGuardError('INVALID_ARGUMENT', `options.credentials: ${where} gives no e-mail address and password`);
 }

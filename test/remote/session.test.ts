@@ -4,6 +4,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { readLine } from '../../src/files.js';
 import { readCredentials } from '../../src/remote/credentials.js';
 import { failureOf } from '../support/failures.js';
 import { fakeClient } from '../support/fake-client.js';
@@ -206,6 +207,23 @@ describe('credentials', () => {
     const error = await failureOf(() => readCredentials(source()));
     expect(error.code).toBe('INVALID_ARGUMENT');
     expect(String(error.stack)).not.toContain('hush');
+  });
+
+  it('that are not UTF-8 are refused: bytes that are no text would all be read as one character', async () => {
+    const file = path.join(base, 'latin1');
+    writeFileSync(file, Buffer.from('a@example.com\nM\u00fcller-M\u00fcller\n', 'latin1'), { mode: 0o600 });
+    process.env.TEST_EMAIL = good.email;
+    // As Node reads a variable whose bytes are not UTF-8.
+    process.env.TEST_PASSWORD = 'M\ufffdller';
+    for (const source of [{ file }, { env: { email: 'TEST_EMAIL', password: 'TEST_PASSWORD' } }]) {
+      const error = await failureOf(() => readCredentials(source));
+      expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('options.credentials') });
+      expect(error.message).not.toContain('ller');
+    }
+    expect((await failureOf(() => readLine(file))).code).toBe('INVALID_ARGUMENT');
+    const lines = path.join(base, 'utf8');
+    writeFileSync(lines, 'M\u00fcller-M\u00fcller\nmore\n');
+    expect(await readLine(lines)).toBe('M\u00fcller-M\u00fcller');
   });
 
   it('that are not there are NOT_FOUND', async () => {

@@ -4,7 +4,7 @@ import { renameSync } from 'node:fs';
 import { open, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Caller, Context } from '../context.js';
-import { findSecret } from '../secrets.js';
+import { findText } from '../secrets.js';
 import { checkPassword, hashPassword } from './passwords.js';
 import { insertUser } from './users.js';
 
@@ -25,7 +25,7 @@ export async function makeFirstAccount(context: Context): Promise<string | undef
     await removeFirstPassword(context);
     return undefined;
   }
-  const chosen = await findSecret(config, 'admin_password');
+  const chosen = await findText(config, 'admin_password');
   if (chosen !== undefined) checkPassword(chosen, config.adminEmail);
   const plain = chosen ?? randomBytes(18).toString('base64url');
   const password = await hashPassword(plain);

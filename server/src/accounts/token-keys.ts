@@ -3,14 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { shapes } from '@org/model-guard/server-kit';
 import { type CryptoKey, errors, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
 import type { Context } from '../context.js';
-import { type SecretPlace, secret } from '../secrets.js';
+import { demandKey, type SecretPlace } from '../secrets.js';
 
 const DAY = 86_400;
 /** Longer than any token lives. */
 const OVERLAP = 1000;
 const KID = /^[0-9a-f]{32}$/;
-const SHORTEST_SECRET = 32;
-const DEVELOPMENT_SECRET = 'development only: everybody knows this secret';
 
 /** One way of signing tokens. */
 export interface TokenSigner {
@@ -23,8 +21,7 @@ export interface TokenSigner {
 
 /** HS256 by the secret `model_guard_token_secret`. */
 export async function makeSharedSecret(place: SecretPlace): Promise<TokenSigner> {
-  const text = await secret(place, 'token_secret', { development: DEVELOPMENT_SECRET, minBytes: SHORTEST_SECRET });
-  const key = new Uint8Array(Buffer.from(text));
+  const key = await demandKey(place, 'token_secret');
   return { algorithm: 'HS256', signing: async () => ({ key }), verifying: async () => key, published: async () => [] };
 }
 

@@ -3,7 +3,8 @@ import { mkdir } from 'node:fs/promises';
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import type { Config } from '../config.js';
 import type { Database } from '../context.js';
-import { findSecret } from '../secrets.js';
+import { weaknessOfPassword } from '../secret-strength.js';
+import { findText } from '../secrets.js';
 import { DatabaseAway } from './away.js';
 import { migrate } from './migrations.js';
 import { openPostgres } from './postgres/driver.js';
@@ -20,9 +21,29 @@ export type DatabasePlace = Pick<Config, 'dataFolder' | 'databaseUrl'>;
  * @throws INVALID_ARGUMENT for one that production refuses
  */
 export async function findDatabaseUrl(config: Config): Promise<string | undefined> {
-  const url = (await findSecret(config, 'database_url')) ?? config.databaseUrl;
-  if (config.production && url !== undefined) demandTls(url);
+  const url = (await findText(config, 'database_url')) ?? config.databaseUrl;
+  if (config.production && url !== undefined) {
+    demandTls(url);
+    const password = passwordOf(url);
+    const weakness = password === '' ? undefined : weaknessOfPassword(password);
+    if (weakness !== undefined)
+      throw new ModelGuardError(
+        'INVALID_ARGUMENT',
+        `The password in the URL of the database (model_guard_database_url, else DATABASE_URL) ${weakness}`,
+        { advice: 'Give the role of the database a random one.' },
+      );
+  }
   return url;
+}
+
+/** Empty where the URL holds none; one that cannot be read is refused where it is used. */
+function passwordOf(url: string): string {
+  try {
+    const { password, searchParams } = new URL(url);
+    return searchParams.get('password') ?? decodeURIComponent(password);
+  } catch {
+    return '';
+  }
 }
 
 /**

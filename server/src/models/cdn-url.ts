@@ -2,15 +2,14 @@
 import { createHmac } from 'node:crypto';
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import type { Context } from '../context.js';
-import { findSecret, type SecretPlace } from '../secrets.js';
+import { SHORTEST_KEY } from '../secret-strength.js';
+import { findKey, type SecretPlace } from '../secrets.js';
 import type { UrlSigner } from './parts.js';
 
-const SHORTEST_KEY = 32;
-
-/** The secret that this server shares with the edges. @throws INVALID_ARGUMENT where it is missing or short */
-export async function cdnKey(place: SecretPlace, environment: NodeJS.ProcessEnv = process.env): Promise<string> {
-  const key = await findSecret(place, 'cdn_key', environment);
-  if (key !== undefined && Buffer.byteLength(key) >= SHORTEST_KEY) return key;
+/** The secret that this server shares with the edges. @throws INVALID_ARGUMENT where it is missing or can be guessed */
+export async function cdnKey(place: SecretPlace, environment: NodeJS.ProcessEnv = process.env): Promise<Uint8Array> {
+  const key = await findKey(place, 'cdn_key', environment);
+  if (key !== undefined) return key;
   throw new ModelGuardError(
     'INVALID_ARGUMENT',
     `--cdn-url needs the secret model_guard_cdn_key, at least ${SHORTEST_KEY} bytes`,
@@ -21,7 +20,7 @@ export async function cdnKey(place: SecretPlace, environment: NodeJS.ProcessEnv 
 }
 
 /** @param base What `big/` lies under. */
-export function cdnUrls(base: string, key: string, { config, now }: Pick<Context, 'config' | 'now'>): UrlSigner {
+export function cdnUrls(base: string, key: Uint8Array, { config, now }: Pick<Context, 'config' | 'now'>): UrlSigner {
   return {
     async sign(object) {
       const url = new URL(`${base}/big/${object}`);

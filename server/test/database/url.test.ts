@@ -32,6 +32,18 @@ describe('the URL of the database', () => {
     expect(await findDatabaseUrl(given)).toBe('postgres://mounted');
   });
 
+  it('holds no password in production that can be guessed', async () => {
+    const at = (password: string) => `postgres://guard:${password}@127.0.0.1/guard`;
+    const found = (url: string, environment: NodeJS.ProcessEnv = { NODE_ENV: 'production' }) =>
+      findDatabaseUrl(config({ ...environment, DATABASE_URL: url }));
+    for (const guessable of ['guard', 'password1234', 'aaaaaaaaaaaaaaaa', '%61%61%61%61%61%61%61%61%61%61%61%61']) {
+      await expect(found(at(guessable)), guessable).rejects.toThrow(/model_guard_database_url/);
+      expect(await found(at(guessable), {})).toBe(at(guessable));
+    }
+    await expect(found('postgres://guard@127.0.0.1/guard?password=short')).rejects.toThrow(/fewer than 12 bytes/);
+    expect(await found(at('Zk3-8fQw_1vT'))).toBe(at('Zk3-8fQw_1vT'));
+  });
+
   it('is in production one with TLS and a checked name, or of this machine', async () => {
     const found = (databaseUrl: string, environment: NodeJS.ProcessEnv = { NODE_ENV: 'production' }) =>
       findDatabaseUrl(config({ ...environment, DATABASE_URL: databaseUrl }));

@@ -1,6 +1,6 @@
 /** Two pairs of keys for the bucket: one reads, the other writes. They come from secrets, and from nowhere else. */
 import { ModelGuardError } from '@org/model-guard/server-kit';
-import { findSecret, type SecretPlace } from '../../secrets.js';
+import { findText, refuseGuessable, type SecretPlace } from '../../secrets.js';
 
 export interface KeyPair {
   readonly id: string;
@@ -13,9 +13,9 @@ export interface KeyPairs {
 
 const NAMES = ['s3_read_key_id', 's3_read_secret', 's3_write_key_id', 's3_write_secret'] as const;
 
-/** @throws INVALID_ARGUMENT where one is missing; in production also where one pair stands for both */
+/** @throws INVALID_ARGUMENT where one is missing; in production also where one pair stands for both, or a secret can be guessed */
 export async function keyPairs(place: SecretPlace, environment: NodeJS.ProcessEnv = process.env): Promise<KeyPairs> {
-  const found = await Promise.all(NAMES.map((name) => findSecret(place, name, environment)));
+  const found = await Promise.all(NAMES.map((name) => findText(place, name, environment)));
   const missing = NAMES.filter((_, index) => !found[index]);
   if (missing.length > 0)
     throw new ModelGuardError('INVALID_ARGUMENT', `The bucket needs the secrets ${listed(NAMES)}; missing: ${listed(missing)}`, {
@@ -26,6 +26,8 @@ export async function keyPairs(place: SecretPlace, environment: NodeJS.ProcessEn
     throw new ModelGuardError('INVALID_ARGUMENT', 'The read pair and the write pair of the bucket are the same', {
       advice: 'Make two users: one that may only read objects, and one that may only write them.',
     });
+  refuseGuessable(place, 's3_read_secret', readSecret);
+  refuseGuessable(place, 's3_write_secret', writeSecret);
   return { read: { id: readId, secret: readSecret }, write: { id: writeId, secret: writeSecret } };
 }
 
