@@ -108,6 +108,7 @@ export const ERROR_CODES = {
   IO_FAILED: { exit: 6, advice: 'Check the disk or the store; the cause says what the system reported.' },
   OUT_OF_MEMORY: { exit: 1, advice: 'Free some memory, raise the limit, or use a machine with more.' },
   DISPOSED: { exit: 1, advice: 'Load the model again; a disposed one holds nothing.' },
+  PROCESS_FORKED: { exit: 1, advice: 'Read keys and open models after the fork, or have the new process execute its program.' },
   INTERNAL: { exit: 1, advice: 'This is a fault of model-guard: please report it with the stack.' },
   VERIFIER_REQUIRED: {
     exit: 2,

@@ -169,6 +169,18 @@ describe('what a device keeps of a server', () => {
   });
 });
 
+/** `properties`, where reading the last of them takes the memory of `victim` away. */
+function movingAway<T extends object>(properties: T, victim: Uint8Array<ArrayBuffer>): T {
+  const [last = ''] = Object.keys(properties).slice(-1);
+  const value: unknown = Reflect.get(properties, last);
+  return Object.defineProperty({ ...properties }, last, {
+    get: () => {
+      structuredClone(victim.buffer, { transfer: [victim.buffer] });
+      return value;
+    },
+  });
+}
+
 describe("an archive's fragment", () => {
   const NAME = 'earth/tiles';
   const info = label('fragment', SERVER, utf8(NAME));
@@ -187,6 +199,23 @@ describe("an archive's fragment", () => {
     );
   const open = (sealed: Uint8Array, by = device, id = SERVER, name = NAME, challenge = CHALLENGE): KeyHandle =>
     call((native) => native.openFragment(by.handle, sealed, id, name, challenge));
+
+  it('is read after all properties: a getter that moves the memory of another one away gains nothing', async () => {
+    const plain = concat(Uint8Array.of(1), master.raw);
+    for (const order of [
+      ['sealed', 'x25519', 'serverId', 'name', 'challenge'],
+      ['challenge', 'name', 'serverId', 'x25519', 'sealed'],
+    ]) {
+      const sealed = Uint8Array.from(await hpkeSeal(server, info, none, plain));
+      const request = { sealed, x25519: x25519(device), serverId: SERVER, name: NAME, challenge: Uint8Array.from(CHALLENGE) };
+      const victim = order[0] === 'sealed' ? request.sealed : request.challenge;
+      const ordered = Object.fromEntries(order.map((name) => [name, Reflect.get(request, name)]));
+      const moving = movingAway({ key: server.handle, ...ordered }, victim) as typeof request & { key: KeyHandle };
+      // The view would have to be taken before the getter ran for this to succeed.
+      expect(await codeOf(() => call((native) => native.resealFragment(moving)))).toMatch(/INTEGRITY_FAILED|INVALID_ARGUMENT/);
+      expect(victim.length).toBe(0);
+    }
+  });
 
   it('travels as HPKE of type and bytes, to the server and then to the device', async () => {
     for (const [fragment, type] of parts()) {

@@ -137,6 +137,7 @@ Napi::Promise Environment::run(Napi::Env env, Job job) {
 
 // Everything that may fail comes first; `job` is taken only when its work begins.
 Napi::Promise Environment::start(Napi::Env env, Job& job) {
+  if (getpid() != process_) raise(env, forked());  // it has none of the threads
   if (!job.work) job.work = std::make_shared<Work>();
   if (job.work->in_use) raise_argument(env, "this control already belongs to a call in flight");
   std::list<std::unique_ptr<Running>> added;

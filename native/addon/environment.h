@@ -2,14 +2,17 @@
 // Several environments load the addon at once, and each is torn down by itself; only process exit needs a list of them all.
 #pragma once
 #include <napi.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
 
+#include "memory/fd.h"
 #include "payload/pool.h"
 #include "status.h"
 
@@ -70,6 +73,8 @@ class Environment {
   bool post(Callback callback);
 
   Napi::FunctionReference key, control, sealer, opened, reader, model, legacy_reader;
+  std::map<uint64_t, std::shared_ptr<Fd>> locks;  // held until released, or until this environment ends
+  uint64_t next_lock = 0;
   const void* constructing = nullptr;  // what construct() is making a handle for: scripts cannot call the constructors
 
  private:
@@ -87,6 +92,7 @@ class Environment {
 
   napi_threadsafe_function channel_ = nullptr;
   const std::thread::id thread_ = std::this_thread::get_id();
+  const pid_t process_ = getpid();
   std::unique_ptr<payload::Pool> pool_, files_, machine_;  // the last two are made when first needed
   std::list<std::unique_ptr<Running>> running_;  // JavaScript thread only
 };

@@ -19,7 +19,11 @@ Napi::Value lock_file(const Napi::CallbackInfo& info) {
   job.result = [lock](Napi::Env env) -> Napi::Value {
     if (!*lock) return env.Undefined();
     Napi::Object out = Napi::Object::New(env);
-    out.Set("release", new_function(env, [lock](const Napi::CallbackInfo&) { lock->reset(); }, "release"));
+    Environment& environment = Environment::of(env);
+    const uint64_t id = environment.next_lock++;
+    out.Set("release", new_function(env, [id](const Napi::CallbackInfo& call) { Environment::of(call.Env()).locks.erase(id); }, "release"));
+    // The environment holds it, and not the object: a script that drops that still has the lock.
+    environment.locks.emplace(id, std::move(*lock));
     return out;
   };
   return Environment::of(info.Env()).run(info.Env(), std::move(job));

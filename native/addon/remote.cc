@@ -76,11 +76,13 @@ Napi::Value seal_fragment(const Napi::CallbackInfo& info) {
 
 Napi::Value reseal_fragment(const Napi::CallbackInfo& info) {
   const Napi::Object request = as_object(info[0], "request");
+  // A property may be a getter, whose script moves the memory of an earlier one: so no view is taken before all of them are read.
+  const Napi::Value key = request.Get("key"), sealed = request.Get("sealed"), x25519 = request.Get("x25519"),
+                    server_id = request.Get("serverId"), name = request.Get("name"), given = request.Get("challenge");
   std::optional<View> challenge;
-  if (present(request, "challenge")) challenge = as_bytes(request.Get("challenge"), "challenge");
-  return to_js(info.Env(), remote::reseal_fragment(*as_key(request.Get("key")), as_bytes(request.Get("sealed"), "sealed"),
-                                                   as_bytes(request.Get("x25519"), "x25519"), as_bytes(request.Get("serverId"), "serverId"),
-                                                   as_string(request.Get("name"), "name"), challenge));
+  if (!given.IsUndefined()) challenge = as_bytes(given, "challenge");
+  return to_js(info.Env(), remote::reseal_fragment(*as_key(key), as_bytes(sealed, "sealed"), as_bytes(x25519, "x25519"),
+                                                   as_bytes(server_id, "serverId"), as_string(name, "name"), challenge));
 }
 
 Napi::Value open_fragment(const Napi::CallbackInfo& info) {

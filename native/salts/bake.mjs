@@ -34,8 +34,9 @@ function read(file) {
     const status = statSync(file);
     if (!status.isFile()) fail(`${name} is not a file`);
     if (status.size > MAX_FILE) fail(`${name} is larger than 16 KiB`);
-    if (process.platform !== 'win32' && (status.mode & 0o077) !== 0)
-      console.error(`model-guard: warning: group or others may read or write ${name}; run \`chmod 600\` on it.`);
+    const foreign = status.uid !== process.geteuid?.() && status.uid !== 0;
+    if (process.platform !== 'win32' && ((status.mode & 0o077) !== 0 || foreign))
+      console.error(`model-guard: warning: other users may read or write ${name}; run \`chmod 600\`, and \`chown\` if it is another user's.`);
     return readFileSync(file);
   } catch (error) {
     return fail(`cannot read ${name}, which MODEL_GUARD_SALTS names: ${error.message}`);

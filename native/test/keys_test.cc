@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "keys/keys.h"
+#include "memory/secret_file.h"
 #include "text/text.h"
 
 using namespace mg;
@@ -150,4 +151,35 @@ TEST_CASE("a passphrase may come through a pipe, whenever its writer comes, and 
 
   const Cancelled cancelled(true);
   CHECK(read_passphrase_file(path, &cancelled).status().code == Code::ABORT_ERR);
+}
+
+TEST_CASE("a secret file is open to other users by its mode, or because it is theirs") {
+  struct Row {
+    mode_t mode;
+    uid_t owner, user;
+    bool open;
+  };
+  const Row rows[] = {{0600, 1000, 1000, false}, {0400, 1000, 1000, false}, {0640, 1000, 1000, true}, {0604, 1000, 1000, true},
+                      {0620, 1000, 1000, true},  {0600, 1001, 1000, true},  {0600, 0, 1000, false},   {0600, 1000, 0, true},
+                      {0600, 0, 0, false},       {0644, 0, 0, true}};
+  for (const Row& row : rows) {
+    CAPTURE(row.mode);
+    CAPTURE(row.owner);
+    CAPTURE(row.user);
+    CHECK(is_open_to_others(row.mode, row.owner, row.user) == row.open);
+  }
+}
+
+TEST_CASE("a key file's name may be as long as the system allows") {
+  char folder[] = "/tmp/mg-long-name-XXXXXX";
+  REQUIRE(mkdtemp(folder));
+  const std::string path = std::string(folder) + "/" + std::string(255, 'k');
+  const auto key = keys::Key::generate(keys::Type::master);
+  REQUIRE(key.ok());
+  const Status written = keys::write_key_file(**key, path);
+  CHECK_MESSAGE(written.ok(), written.what);
+  CHECK(keys::read_key_file(path).ok());
+  CHECK(keys::write_key_file(**key, path).code == Code::ALREADY_EXISTS);
+  unlink(path.c_str());
+  CHECK(rmdir(folder) == 0);
 }

@@ -11,7 +11,7 @@ export const KEY_PERMISSIONS_WARNING = 'MODEL_GUARD_KEY_PERMISSIONS';
 
 export function warnIfOpen(path: string, tooOpen: boolean): void {
   if (!tooOpen) return;
-  process.emitWarning(`${path} can be read or written by other users. Run: chmod 600 ${path}`, {
+  process.emitWarning(`${path} can be read or written by other users. Run: chmod 600 ${path}, and chown it if it is another user's`, {
     type: 'ModelGuardWarning',
     code: KEY_PERMISSIONS_WARNING,
   });

@@ -42,6 +42,7 @@ Result<Gcm> Gcm::create(View key) {
   const ErrorMark mark;
   if (key.size != 16 && key.size != 32)
     return Status(Code::KEY_INVALID, "an AES-GCM key must be 16 or 32 bytes, not " + std::to_string(key.size));
+  if (auto s = check_process(); !s.ok()) return s;
   Owned<EVP_CIPHER_CTX> ctx(EVP_CIPHER_CTX_new());
   const EVP_CIPHER* cipher = cipher_of(key.size);
   if (!ctx || !cipher || EVP_CipherInit_ex2(ctx.get(), cipher, key.data, nullptr, 1, nullptr) != 1)

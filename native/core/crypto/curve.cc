@@ -42,6 +42,7 @@ Status x25519(View private_key, View peer_public, Span shared) {
     return fail(shared, Code::KEY_INVALID, wrong_size("an X25519 public key", kKey, peer_public.size));
   if (shared.size != kKey)
     return fail(shared, Code::INTERNAL, wrong_size("room for a shared secret", kKey, shared.size));
+  if (auto s = check_process(); !s.ok()) return fail(shared, s.code, s.what);
   const Owned<EVP_PKEY> key = private_of("X25519", private_key);
   const Owned<EVP_PKEY> peer = public_of("X25519", peer_public);
   const Owned<EVP_PKEY_CTX> ctx(key ? EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr) : nullptr);
@@ -65,6 +66,7 @@ Status ed25519_sign(View seed, View message, Span signature) {  // RFC 8032, 5.1
     return fail(signature, Code::KEY_INVALID, wrong_size("an Ed25519 private key", kKey, seed.size));
   if (signature.size != kSignature)
     return fail(signature, Code::INTERNAL, wrong_size("room for a signature", kSignature, signature.size));
+  if (auto s = check_process(); !s.ok()) return fail(signature, s.code, s.what);
   const Owned<EVP_PKEY> key = private_of("ED25519", seed);
   const Owned<EVP_MD_CTX> ctx(EVP_MD_CTX_new());
   size_t size = kSignature;

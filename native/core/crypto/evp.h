@@ -6,6 +6,7 @@
 #include <memory>
 #include "crypto/crypto.h"
 #include "crypto/fetched.h"
+#include "memory/secret.h"
 
 namespace mg::crypto {
 

@@ -43,6 +43,7 @@ Status digest(Hash hash, std::initializer_list<View> parts, Span out) {
 Status hmac(Hash hash, View key, std::initializer_list<View> parts, Span out) {  // RFC 2104
   const ErrorMark mark;
   if (out.size != hash_size(hash)) return fail(out, Code::INTERNAL, wrong_size("an HMAC", hash_size(hash), out.size));
+  if (auto s = check_process(); !s.ok()) return fail(out, s.code, s.what);
   static FetchedMac kept("HMAC");
   EVP_MAC* const mac = kept.get();
   const Owned<EVP_MAC_CTX> ctx(mac ? EVP_MAC_CTX_new(mac) : nullptr);

@@ -43,7 +43,7 @@ class Key {
 
 struct FromFile {
   std::shared_ptr<const Key> key;
-  bool too_open = false;  // group or others may read or write the file
+  bool too_open = false;  // other users may read or write the file
 };
 // A file, or a pipe that somebody writes to: then they wait for the writer, and `cancelled` ends the wait.
 using Cancelled = std::atomic<bool>;

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 
 namespace mg {
@@ -15,13 +16,27 @@ size_t page_size() {
   return size;
 }
 
+// Secrets that this process has, and the process that made them. A fork copies both.
+std::atomic<size_t> living{0};
+std::atomic<pid_t> maker{0};
+
 void wipe(volatile uint8_t* p, size_t n) {
   while (n--) *p++ = 0;
 }
 
 }  // namespace
 
+Status forked() {
+  return Status(Code::PROCESS_FORKED, "this process was forked from one that had keys; they were wiped here");
+}
+
+Status check_process() {
+  if (living.load() == 0 || maker.load() == getpid()) return {};
+  return forked();
+}
+
 Result<Secret> Secret::allocate(size_t size) {
+  if (auto s = check_process(); !s.ok()) return s;
   if (size == 0 || size > kMaxSecret) return Status(Code::INTERNAL, "a secret of an impossible size was asked for");
   const size_t page = page_size();
   const size_t data = (size + page - 1) / page * page;
@@ -37,6 +52,8 @@ Result<Secret> Secret::allocate(size_t size) {
   madvise(pages, data, MADV_DONTDUMP);
   madvise(pages, data, MADV_WIPEONFORK);
 #endif
+  maker = getpid();
+  living++;
   Secret secret;
   secret.locked_ = mlock(pages, data) == 0;
   secret.mapped_ = data + 2 * page;
@@ -80,6 +97,7 @@ void Secret::release() {
   wipe(first, mapped_ - 2 * page);
   munmap(first - page, mapped_);
   mapped_ = 0;
+  living--;
 }
 
 }  // namespace mg

@@ -6,6 +6,10 @@
 
 namespace mg {
 
+// PROCESS_FORKED in a process that was forked while its parent had secrets: there they are zeros, and nothing may be done with them.
+Status check_process();
+Status forked();
+
 class Secret {
  public:
   Secret() = default;

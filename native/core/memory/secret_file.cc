@@ -8,7 +8,9 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "crypto/crypto.h"
 #include "memory/fd.h"
+#include "text/text.h"
 
 namespace mg {
 namespace {
@@ -40,6 +42,8 @@ Status write_and_link(int fd, const std::string& temporary, const std::string& p
 
 }  // namespace
 
+bool is_open_to_others(mode_t mode, uid_t owner, uid_t user) { return (mode & 077) != 0 || (owner != user && owner != 0); }
+
 Result<SecretFile> read_secret_file(const std::string& path, const std::string& what, Code empty, size_t max,
                                     const std::atomic<bool>* cancelled) {
   Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -66,20 +70,23 @@ Result<SecretFile> read_secret_file(const std::string& path, const std::string& 
   if (size > max)
     return Status(Code::LIMIT_EXCEEDED, "the " + what + " '" + path + "' is larger than " + std::to_string(max / 1024) + " KiB");
   buffer->shrink(size);
-  return SecretFile{std::move(*buffer), S_ISREG(st.st_mode) && (st.st_mode & 077) != 0};
+  return SecretFile{std::move(*buffer), S_ISREG(st.st_mode) && is_open_to_others(st.st_mode, st.st_uid, geteuid())};
 }
 
 Status write_new_secret_file(const std::string& path, const std::string& what, View content) {
   if (access(path.c_str(), F_OK) == 0) return already_exists(path, what);
-  // Written beside its place and linked there: link() never overwrites, and a crash leaves no half secret.
-  std::string temporary = path + ".tmp-XXXXXX";
-  Fd fd(mkostemp(temporary.data(), O_CLOEXEC));  // 0600
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  // Written beside its place and linked there: link() never overwrites, and a crash leaves no half secret. The name is as short as
+  // that of every temporary file of this package, so that a file's own name may be as long as the system allows.
+  uint8_t random[12];
+  if (auto s = crypto::random_bytes(Span(random)); !s.ok()) return s;
+  const std::string temporary = folder + "/.tmp-" + text::hex(View(random));
+  Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (fd.get() < 0) return Status::from_errno(errno, "cannot create the " + what, path);
   const Status written = write_and_link(fd.get(), temporary, path, what, content);
   unlink(temporary.c_str());
   if (!written.ok()) return written;
-  const size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
   Fd dir(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (dir.get() >= 0) fsync(dir.get());
   return {};
