@@ -75,7 +75,12 @@ class Workers {
 
   Lease take() {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (idle_.empty()) return Lease(*this, std::make_unique<Worker>());
+    if (idle_.empty()) {
+      idle_.reserve(made_ + 1);  // for its way back, which must not fail
+      auto worker = std::make_unique<Worker>();
+      made_++;
+      return Lease(*this, std::move(worker));
+    }
     std::unique_ptr<Worker> worker = std::move(idle_.back());
     idle_.pop_back();
     return Lease(*this, std::move(worker));
@@ -84,6 +89,7 @@ class Workers {
  private:
   std::mutex mutex_;
   std::vector<std::unique_ptr<Worker>> idle_;
+  size_t made_ = 0;
 };
 
 Status need_cipher(Worker& worker, const Keys& keys) {
