@@ -11,10 +11,8 @@ export const KEY_PERMISSIONS_WARNING = 'MODEL_GUARD_KEY_PERMISSIONS';
 
 export function warnIfOpen(path: string, tooOpen: boolean): void {
   if (!tooOpen) return;
-  process.emitWarning(`${path} can be read or written by other users. Run: chmod 600 ${path}, and chown it if it is another user's`, {
-    type: 'ModelGuardWarning',
-    code: KEY_PERMISSIONS_WARNING,
-  });
+  const what = `${path} can be read or written by other users. Run: chmod 600 ${path}, and chown it if it is another user's`;
+  process.emitWarning(what, { type: 'ModelGuardWarning', code: KEY_PERMISSIONS_WARNING });
 }
 
 /** A key may come through a pipe: then its writer is waited for, until the signal aborts. */
