@@ -1,6 +1,9 @@
 /** What a balancer is told. If these fail, it sends requests to replicas that can do nothing, or takes away those that can. */
+import Sqlite from 'better-sqlite3';
 import { sql } from 'kysely';
 import { expect, it } from 'vitest';
+import { WRITER } from '../../src/database/postgres/driver.js';
+import { databaseFile } from '../../src/database/sqlite/file.js';
 import { makeWriteProbe } from '../../src/database/writable.js';
 import { asSuperuser, onPostgres } from '../support/database.js';
 import { startTestServer, type TestServer } from '../support/server.js';
@@ -110,6 +113,28 @@ it.skipIf(!onPostgres)('nor where the database leaves it waiting', () =>
     expect((await server.request(undefined, 'ready')).statusCode).toBe(200);
   }),
 );
+
+it('it is not while another program holds the lock of writers', () =>
+  withServer(async (server, database) => {
+    const notReady = async (): Promise<void> => {
+      expect((await server.request(undefined, 'ready')).statusCode).toBe(503);
+      expect((await server.request(undefined, 'health')).statusCode).toBe(200);
+    };
+    if (onPostgres)
+      await asSuperuser(async (client) => {
+        await client.query(`BEGIN; SELECT pg_advisory_xact_lock(${WRITER})`);
+        await notReady();
+        await client.query('ROLLBACK');
+      }, database);
+    else {
+      const file = new Sqlite(databaseFile(server.folder));
+      file.exec('BEGIN IMMEDIATE');
+      await notReady();
+      file.exec('ROLLBACK');
+      file.close();
+    }
+    expect((await server.request(undefined, 'ready')).statusCode).toBe(200);
+  }));
 
 it.skipIf(!onPostgres)('it is where requests cannot be counted', () =>
   withServer(async (server, database) => {

@@ -1,7 +1,9 @@
 /** A big part on its way into a bucket: in one request where it is small, else in pieces, which a later run may go on with. */
+import { createHash } from 'node:crypto';
 import type { AbortSignalLike } from '../../abort.js';
 import { throwIfAborted } from '../../abort.js';
 import { hasCode, isModelGuardError, ModelGuardError } from '../../errors.js';
+import { readPieces } from '../../files.js';
 import { hintOf } from '../../http/hints.js';
 import type { Pace } from '../../http/pace.js';
 import { within } from '../../http/watch.js';
@@ -89,7 +91,7 @@ async function send(
     await orThere(bucket, key, size, about, bucket.write(key, bytes, { ...about, ifAbsent: true }));
     return;
   }
-  const earlier = source.file === undefined ? undefined : await takenUp(bucket, key, noted, about);
+  const earlier = source.file === undefined ? undefined : await takenUp(bucket, key, noted, { file: source.file, size }, about);
   const { id, pieceBytes, etags, present } = earlier ?? {
     id: await bucket.begin(key, about),
     pieceBytes: Math.max(settings.pieceBytes, Math.ceil(size / MAX_PIECES / MIB) * MIB),
@@ -132,14 +134,25 @@ async function orThere(bucket: Bucket, key: string, size: number, about: About, 
   }
 }
 
-/** The upload of an earlier run, with what it sent; undefined if it is gone. */
-async function takenUp(bucket: Bucket, key: string, noted: Noted | undefined, about: About) {
+/**
+ * The upload of an earlier run, with the pieces that hold what is staged; undefined if it is gone. A piece is known by its entity tag, which
+ * is its MD5. Where the bucket encrypts under keys of its own, it is not: every piece is sent again.
+ */
+async function takenUp(
+  bucket: Bucket,
+  key: string,
+  noted: Noted | undefined,
+  staged: { readonly file: string; readonly size: number },
+  about: About,
+) {
   if (noted?.upload === undefined) return undefined;
   const { upload: id, pieceBytes } = noted;
   const etags = new Map<number, string>();
   const present = new Map<number, number>();
   try {
     for await (const { number, size, etag } of bucket.sent(key, id, about)) {
+      const { length, tag } = await tagOf(staged, number, pieceBytes);
+      if (size !== length || etag.replaceAll('"', '') !== tag) continue;
       etags.set(number, etag);
       present.set(number, size);
     }
@@ -148,6 +161,15 @@ async function takenUp(bucket: Bucket, key: string, noted: Noted | undefined, ab
     throw error;
   }
   return { id, pieceBytes, etags, present };
+}
+
+/** Of a piece, from 1, as it is staged. */
+async function tagOf({ file, size }: { readonly file: string; readonly size: number }, number: number, pieceBytes: number) {
+  const start = Math.min(size, (number - 1) * pieceBytes);
+  const end = Math.min(size, start + pieceBytes);
+  const hash = createHash('md5');
+  for await (const bytes of readPieces(file, start, end)) hash.update(bytes);
+  return { length: end - start, tag: hash.digest('hex') };
 }
 
 /** Gives up what was noted. What is gone already is no failure. */

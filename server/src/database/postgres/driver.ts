@@ -5,7 +5,7 @@ import type { Schema } from '../schema.js';
 import { makePool } from './pool.js';
 
 /** Of all replicas at this database; any number that nobody else there uses. */
-const WRITER = '5279129103147025921';
+export const WRITER = '5279129103147025921';
 /** After the lock every statement sees what the writers before have committed, whatever the database's default is. */
 const BEGIN = `begin isolation level read committed; select pg_advisory_xact_lock(${WRITER})`;
 
