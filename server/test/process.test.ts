@@ -9,12 +9,15 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { connect } from 'node:tls';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Authority } from '../../test/support/certificates.js';
 import { onPostgres, postgresDatabase } from './support/database.js';
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+// Each server is a process that translates its sources when it starts.
+vi.setConfig({ testTimeout: 120_000 });
 
 let folder: string;
 let child: ChildProcess | undefined;

@@ -46,7 +46,11 @@ export async function feedCommand(
   const [code, signal] = await ended;
   if (isModelGuardError(error)) throw error;
   if (code === 0 && error === undefined) return;
-  const what = code === 0 ? 'ended before it had read everything' : `ended with ${signal ?? `status ${code}`}`;
+  // A signal of ours is not the reason: the command had stopped reading before.
+  const what =
+    code === 0 || (signal !== null && child.killed)
+      ? 'ended before it had read everything'
+      : `ended with ${signal ?? `status ${code}`}`;
   throw new ModelGuardError('IO_FAILED', `${program} ${what}`, { cause: error, advice: 'Its own output says why.' });
 }
 

@@ -75,3 +75,11 @@ it('one that fails, stops reading or is not there fails the whole', async () => 
   expect(await outcome('head', '-c', '10')).toMatchObject({ code: 'IO_FAILED', message: /before it had read everything/ });
   expect((await outcome('no-such-command')).code).toBe('NOT_FOUND');
 });
+
+it('one that stops reading and goes on is told as that, not by the signal that ends it', async () => {
+  const feed = async (input: Writable): Promise<void> => {
+    for (;;) await write(input, 'one more part, ');
+  };
+  const error = await failureOf(() => feedCommand(['sh', '-c', 'exec 0<&-; exec sleep 100'], feed, { env: process.env }));
+  expect([error.code, error.message]).toEqual(['IO_FAILED', expect.stringContaining('ended before it had read everything')]);
+});

@@ -92,13 +92,14 @@ describe('the same call after a failure', () => {
     const store = piecewise(PIECE, breaking(4));
     const seen: Progress[] = [];
     const onProgress = (progress: Progress) => void seen.push(progress);
-    const ends = () => seen.splice(0).filter(({ bytes, total }) => bytes === total);
+    // A report between two pieces may have all bytes, too: the last one of each phase counts.
+    const ends = () => [...new Map(seen.splice(0).map((progress) => [progress.phase, progress])).values()];
     await failureOf(() => protect(file, options(store, { onProgress })));
-    expect(ends().map(({ phase }) => phase)).toEqual(['encrypt']);
+    expect(ends()[0]).toMatchObject({ phase: 'encrypt', remaining: 0 });
     await protect(file, options(store, { onProgress }));
     const ended = ends();
     expect(ended.map(({ phase }) => phase)).toEqual(['verify', 'upload']);
-    for (const { remaining } of ended) expect(remaining).toBe(0);
+    for (const { bytes, total, remaining } of ended) expect([bytes, remaining]).toEqual([total, 0]);
   });
 
   it.each<[string, () => Stores]>([
