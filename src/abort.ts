@@ -28,10 +28,79 @@ export async function abortable<T>(signal: AbortSignalLike | undefined, task: ()
   }
 }
 
+interface Waiting<T> {
+  /** Milliseconds after the abort in which `promise` may still settle: what writes needs time to clean up. Default: 0. */
+  readonly grace?: number | undefined;
+  /** Given a result that comes after the caller has left, such as a handle that must be closed. */
+  readonly late?: ((value: T) => unknown) | undefined;
+}
+
+/**
+ * Waits for a promise of code that is not ours, and that may ignore `signal`, no longer than until it is aborted.
+ * @throws ABORT_ERR, and what the promise rejects with
+ */
+export async function untilAborted<T>(
+  signal: AbortSignalLike | undefined,
+  promise: PromiseLike<T>,
+  { grace = 0, late }: Waiting<T> = {},
+): Promise<T> {
+  if (!signal) return await promise;
+  let stop = (): void => {};
+  let timer: NodeJS.Timeout | undefined;
+  let left = false;
+  const aborted = new Promise<never>((_, reject) => {
+    const leave = (): void => {
+      left = true;
+      reject(new AbortError(signal.reason));
+    };
+    stop =
+      grace === 0
+        ? leave
+        : () => {
+            timer = setTimeout(leave, grace);
+          };
+  });
+  signal.addEventListener('abort', stop);
+  if (signal.aborted) stop();
+  promise.then(
+    (value) => left && late?.(value),
+    () => undefined,
+  );
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+    clearTimeout(timer);
+  }
+}
+
+/** What `promise` settles with, or undefined after so many milliseconds. */
+export async function within<T>(milliseconds: number, promise: PromiseLike<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, milliseconds, undefined);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The same pieces, until `signal` is aborted; a source that does not heed it is left where it is. */
 export async function* stoppable<T>(pieces: AsyncIterable<T>, signal: AbortSignalLike | undefined): AsyncGenerator<T> {
-  for await (const piece of pieces) {
-    throwIfAborted(signal);
-    yield piece;
+  const iterator = pieces[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      throwIfAborted(signal);
+      const { done, value } = await untilAborted(signal, iterator.next());
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    const ended = Promise.resolve(iterator.return?.());
+    if (signal?.aborted) ended.catch(() => undefined);
+    else await ended;
   }
 }
 

@@ -1,10 +1,9 @@
 /** What `load`, `decrypt` and `rekey` share: whom to trust, opening, and loading into guarded memory. */
 import { setMaxListeners } from 'node:events';
-import { throwIfAborted } from './abort.js';
+import { throwIfAborted, untilAborted, within } from './abort.js';
 import type { CiphertextCache } from './cache/cache.js';
 import { type BigParts, throughCache } from './cache/through.js';
 import { ModelGuardError } from './errors.js';
-import { timers } from './http/timers.js';
 import { type Identities, machineKeys, resolveIdentities, resolveVerifiers } from './keys/resolve.js';
 import { intoMemory, type LoadedMetadata } from './model.js';
 import type { NativeHeaderInfo, NativeModel, NativeOpened, NativeSource, NativeTrust } from './native/binding.js';
@@ -16,6 +15,7 @@ import type { DerivationOptions, OriginOptions } from './types.js';
 
 /** Who waits longer for the tree of a part than for a part of its payload does without. */
 const TREE_MS = 15_000;
+const CLOSING_MS = 5_000;
 
 export interface Opening extends Identities {
   readonly trust: NativeTrust;
@@ -112,7 +112,9 @@ export async function withBigPart<T>(
   { withTree = false }: { readonly withTree?: boolean | undefined } = {},
 ): Promise<T> {
   const expected = bigPartOf(small);
-  const part = await asking('could not open the big part', ref, { signal }, () => store.openBig(ref, expected.name, { signal }));
+  const part = await asking('could not open the big part', ref, { signal, late: closePart }, () =>
+    store.openBig(ref, expected.name, { signal }),
+  );
   const reading = new Reading(part, ref, signal);
   try {
     if (part.size !== expected.size)
@@ -125,7 +127,16 @@ export async function withBigPart<T>(
     return await task({ size: part.size, read: (offset, length) => reading.read(offset, length), tree });
   } finally {
     await reading.end();
-    await part.close();
+    await untilAborted(signal, closePart(part)).catch(() => undefined);
+  }
+}
+
+/** What was read is verified or refused by now: a part that does not close, or not in time, changes nothing of that. */
+async function closePart(part: OpenBigPart): Promise<void> {
+  try {
+    await within(CLOSING_MS, part.close());
+  } catch {
+    // The store's own resources are all that is left open.
   }
 }
 
@@ -171,18 +182,11 @@ class Reading {
 
   /** Undefined where there is none to be had: it makes a load fail earlier, and is needed for nothing. */
   async tree(): Promise<Uint8Array | undefined> {
-    const { signal } = this.#ending;
-    let stop = (): void => {};
-    const stopped = new Promise<undefined>((resolve) => {
-      stop = () => resolve(undefined);
-    });
-    signal.addEventListener('abort', stop);
-    const cancel = timers.after(TREE_MS, stop);
     try {
-      return await Promise.race([this.#part.tree().catch(() => undefined), stopped]);
+      return await untilAborted(this.#ending.signal, within(TREE_MS, this.#part.tree()));
+    } catch {
+      return undefined;
     } finally {
-      cancel();
-      signal.removeEventListener('abort', stop);
       throwIfAborted(this.#signal);
     }
   }

@@ -1,4 +1,5 @@
 /** What `protect`, `rekey`, `migrate`, `encrypt` and `encryptFile` share: starting to seal, and where the sealed bytes go. */
+import { untilAborted } from './abort.js';
 import { join } from './bytes.js';
 import { ModelGuardError } from './errors.js';
 import { commit, patchSynced, readPieces, removeQuietly, type WriteOptions, writeAll } from './files.js';
@@ -102,7 +103,7 @@ export async function publish(
   const { signal } = run;
   const target = await asking('could not prepare the big part', ref, run, async () => big.localTarget?.(ref, part.name));
   const put: Put = (source) =>
-    asking('could not take the big part', ref, run, () => big.putBig(ref, part.name, source, { signal }));
+    asking('could not take the big part', ref, { signal, writes: true }, () => big.putBig(ref, part.name, source, { signal }));
   const header = await work('encrypt', sealer.plaintextSize, run, (running) =>
     target === undefined ? storeStream(sealer, part, running, put) : storeFile(sealer, part, target, running, put),
   );
@@ -123,11 +124,11 @@ export async function commitSmall(
   { signal }: RunOptions,
 ): Promise<ProtectedModel> {
   const { small: smalls, big: bigs } = apart(to);
-  const published = await asking('could not take the small part', ref, { signal }, () =>
+  const published = await asking('could not take the small part', ref, { signal, writes: true }, () =>
     smalls.putSmall(ref, small, { ifAbsent: !overwrite, signal }),
   );
   // Best effort: the new version is published, whatever happens here.
-  if (overwrite && smalls === bigs) await bigs.collect().catch(() => undefined);
+  if (overwrite && smalls === bigs) await untilAborted(signal, bigs.collect({ signal })).catch(() => undefined);
   return { ref: label(ref), ...facts, smallBytes: small.length, state: published?.state ?? 'released' };
 }
 

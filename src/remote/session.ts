@@ -1,6 +1,6 @@
 /** Who we are to the server: one token at a time, in memory, renewed when it is needed. */
-import { type AbortSignalLike, throwIfAborted } from '../abort.js';
-import { AbortError, hasCode } from '../errors.js';
+import { type AbortSignalLike, throwIfAborted, untilAborted } from '../abort.js';
+import { hasCode } from '../errors.js';
 import { isMissingPermission } from './http/failures.js';
 
 export interface Token {
@@ -41,7 +41,7 @@ export class Session {
       const forbidden = hasCode(error, 'NOT_AUTHORISED');
       if (!token || !(forbidden || hasCode(error, 'NOT_AUTHENTICATED')) || isMissingPermission(error)) throw error;
       const logIn = this.#token === token || !this.#token ? this.logIn() : Promise.resolve(this.#token);
-      const fresh = await waitFor(logIn, signal).catch((again: unknown) => {
+      const fresh = await untilAborted(signal, logIn).catch((again: unknown) => {
         // A refusal stands until a fresh token shows otherwise: no limit on log-ins is to turn it into a server that is away.
         throw forbidden && !hasCode(again, 'ABORT_ERR') ? error : again;
       });
@@ -55,7 +55,7 @@ export class Session {
     if (!this.#options.logIn) return undefined;
     const seconds = this.#options.now() / 1000;
     if (this.#token && this.#token.expires - SPARE_SECONDS > seconds) return this.#token;
-    return await waitFor(this.logIn(), signal);
+    return await untilAborted(signal, this.logIn());
   }
 
   /** Everybody who wants a new token at the same time waits for the same one. */
@@ -78,26 +78,10 @@ export class Session {
   /** A new token, whatever there was. */
   async renewed(signal?: AbortSignalLike): Promise<Token | undefined> {
     throwIfAborted(signal);
-    return this.#options.logIn && (await waitFor(this.logIn(), signal));
+    return this.#options.logIn && (await untilAborted(signal, this.logIn()));
   }
 
   forget(): void {
     this.#token = undefined;
-  }
-}
-
-/** `waiting` goes on for the others when this caller leaves. */
-async function waitFor<T>(waiting: Promise<T>, signal: AbortSignalLike | undefined): Promise<T> {
-  if (!signal) return await waiting;
-  throwIfAborted(signal);
-  let leave: (() => void) | undefined;
-  const left = new Promise<never>((_, reject) => {
-    leave = () => reject(new AbortError(signal.reason));
-    signal.addEventListener('abort', leave);
-  });
-  try {
-    return await Promise.race([waiting, left]);
-  } finally {
-    if (leave) signal.removeEventListener('abort', leave);
   }
 }

@@ -2,7 +2,7 @@
  * Publishing by way of a staging folder: everything is encrypted into it first, then sent from there, so that after a crash the same call
  * sends on. No key is staged, and no chunk is encrypted twice.
  */
-import { throwIfAborted } from '../abort.js';
+import { throwIfAborted, untilAborted } from '../abort.js';
 import { join } from '../bytes.js';
 import { hasCode, isModelGuardError, type ModelGuardErrorCode } from '../errors.js';
 import { readPieces, syncFile } from '../files.js';
@@ -106,7 +106,7 @@ async function discard(staging: StagingFolder, { ref, to }: Publication, { signa
   const upload = await staging.upload();
   if (upload) {
     try {
-      await big.abandonBig?.(ref, upload.part, upload.notes, { signal });
+      await untilAborted(signal, Promise.resolve(big.abandonBig?.(ref, upload.part, upload.notes, { signal })));
     } catch {
       throwIfAborted(signal);
     }
@@ -153,7 +153,9 @@ async function send({ small, tree }: Staged, staging: StagingFolder, publication
         }
       }
       const source = { size, file: staging.big, stream, tree: () => tree, notes: staging.notes(name), skipped };
-      return asking('could not take the big part', ref, run, () => big.putBig(ref, name, source, { signal }));
+      return asking('could not take the big part', ref, { signal, writes: true }, () =>
+        big.putBig(ref, name, source, { signal }),
+      );
     });
   } catch (error) {
     // An earlier run had sent it to the end: nobody else uses this name, and a store takes a part whole or not at all.

@@ -1,5 +1,5 @@
 /** What every store needs to know about parts, and nothing about where they lie. */
-import { isAbort, throwIfAborted } from '../abort.js';
+import { type AbortSignalLike, isAbort, throwIfAborted, untilAborted } from '../abort.js';
 import { hasCode, isModelGuardError, ModelGuardError } from '../errors.js';
 import { MAX_SMALL } from '../limits.js';
 import { call } from '../native/index.js';
@@ -57,10 +57,31 @@ export function apart(stores: Stores): { small: PartStore; big: PartStore } {
   return 'getSmall' in stores ? { small: stores, big: stores } : stores;
 }
 
-/** What a store of others throws becomes an error with a code; `action` reads like "could not read the big part". */
-export async function asking<T>(action: string, ref: ModelRef, { signal }: StoreOptions, task: () => Promise<T>): Promise<T> {
+/** After an abort a store has this long to put away what it was writing. */
+const CLEANING_MS = 5_000;
+
+interface Asking<T> {
+  readonly signal?: AbortSignalLike | undefined;
+  /** The store writes: it may clean up after an abort. */
+  readonly writes?: boolean | undefined;
+  /** Given what comes after the caller has left. */
+  readonly late?: ((value: T) => unknown) | undefined;
+}
+
+/**
+ * Calls a store that may not be ours: what it throws becomes an error with a code, and it is not waited for once `signal` is aborted. `action`
+ * reads like "could not read the big part".
+ * @throws ABORT_ERR, IO_FAILED, and what the store throws that has a code
+ */
+export async function asking<T>(
+  action: string,
+  ref: ModelRef,
+  { signal, writes = false, late }: Asking<T>,
+  task: () => Promise<T>,
+): Promise<T> {
+  throwIfAborted(signal);
   try {
-    return await task();
+    return await untilAborted(signal, task(), { grace: writes ? CLEANING_MS : 0, late });
   } catch (cause) {
     if (isModelGuardError(cause) || (signal?.aborted && isAbort(cause, signal))) throw cause;
     throw new ModelGuardError('IO_FAILED', `The store ${action} of ${label(ref)}`, { cause });

@@ -56,7 +56,7 @@ export interface OpenBigPart {
   recycle?(given: Uint8Array | readonly Uint8Array[]): void;
   /** The `.tree` bytes, if they are stored. */
   tree(): Promise<Uint8Array | undefined>;
-  /** Idempotent. */
+  /** Idempotent. Its failure changes nothing of what was read; it is waited for five seconds at most. */
   close(): Promise<void>;
 }
 

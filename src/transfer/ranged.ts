@@ -3,7 +3,7 @@
  * where the object lies.
  */
 import { setMaxListeners } from 'node:events';
-import { type AbortSignalLike, throwIfAborted } from '../abort.js';
+import { type AbortSignalLike, throwIfAborted, untilAborted } from '../abort.js';
 import { AbortError } from '../errors.js';
 import { type Pace, pace as realPace, retried } from '../http/pace.js';
 import { timers as realTimers, type Timers } from '../http/timers.js';
@@ -88,7 +88,7 @@ class RangedPart implements OpenBigPart {
       parts.push(this.#take(number, at, until));
       at = until;
     }
-    return await this.#stoppable(Promise.all(parts), signal);
+    return await untilAborted(this.#closing.signal, untilAborted(signal, Promise.all(parts)));
   }
 
   recycle(given: Uint8Array | readonly Uint8Array[]): void {
@@ -153,21 +153,5 @@ class RangedPart implements OpenBigPart {
   /** A request of its own. */
   #once(start: number, end: number): Promise<Uint8Array> {
     return this.#fetch(start, new Uint8Array(end - start)).take(start, end);
-  }
-
-  /** Whoever waits is told at once that nothing comes any more. */
-  async #stoppable<T>(task: Promise<T>, signal: AbortSignalLike | undefined): Promise<T> {
-    let stop = (): void => {};
-    const stopped = new Promise<never>((_, reject) => {
-      stop = () => reject(new AbortError(signal?.aborted ? signal.reason : undefined));
-    });
-    const signals = [signal, this.#closing.signal];
-    for (const one of signals) one?.addEventListener('abort', stop);
-    if (signals.some((one) => one?.aborted)) stop();
-    try {
-      return await Promise.race([task, stopped]);
-    } finally {
-      for (const one of signals) one?.removeEventListener('abort', stop);
-    }
   }
 }
