@@ -38,4 +38,4 @@ it('no list reads a table from end to end', async () => {
   } finally {
     await server.close();
   }
-});
+}, 1_800_000);
