@@ -74,7 +74,7 @@ export async function untilAborted<T>(
   }
 }
 
-/** What `promise` settles with, or undefined after so many milliseconds. */
+/** Waits for `promise`, and gives undefined if it has not settled after so many milliseconds. */
 export async function within<T>(milliseconds: number, promise: PromiseLike<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {

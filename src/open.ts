@@ -131,7 +131,7 @@ export async function withBigPart<T>(
   }
 }
 
-/** What was read is verified or refused by now: a part that does not close, or not in time, changes nothing of that. */
+/** Never rejects. The bytes are verified or refused by now: a part that does not close, or not in time, changes nothing of that. */
 async function closePart(part: OpenBigPart): Promise<void> {
   try {
     await within(CLOSING_MS, part.close());

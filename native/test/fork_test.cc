@@ -10,7 +10,7 @@ using namespace container_test;
 
 namespace {
 
-// What `task` gives in a child of fork().
+// The result of `task` in a child of fork().
 template <class Task>
 Code in_child(Task task) {
   const pid_t child = fork();

@@ -77,7 +77,7 @@ describe('the compose file', () => {
   });
 });
 
-/** What the most connections that the server takes by itself need. */
+/** Open files that the server needs for the most connections it takes by default. */
 const OPEN_FILES = 4096 * 2 + 64;
 
 describe('the systemd unit', () => {

@@ -52,7 +52,7 @@ export const AUDIT_ACTIONS = [
   'users.update',
 ] as const;
 
-/** What an event tells of. */
+/** An action that events of the audit log name. */
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 type ConcernOf<Action extends string> = Action extends `${infer Concern}.${string}` ? Concern : never;
 /** One action, or all actions of a concern: `leases` is `leases.take` and every other `leases.…`. */

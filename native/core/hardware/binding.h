@@ -44,7 +44,7 @@ using Cancelled = std::atomic<bool>;
 // INVALID_ARGUMENT (weights, k greater than n, a factor twice), HARDWARE_UNREADABLE, TPM_UNAVAILABLE, TPM_LOCKED, ABORT_ERR.
 Result<Bound> bind(const Machine& machine, const Policy& policy, const Cancelled* cancelled = nullptr);
 
-// What scrypt gives of a machine's factors. A factor is stretched when it is first needed, and once for each salt.
+// The factors of a machine, stretched by scrypt. A factor is stretched when it is first needed, and once for each salt.
 class Stretched {
  public:
   Stretched(const Machine& machine, crypto::Derivations& derivations) : machine_(machine), derivations_(derivations) {}

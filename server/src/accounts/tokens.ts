@@ -20,7 +20,7 @@ export interface TokenHolder {
   readonly role: Role;
   readonly epoch: number;
 }
-/** What a token that verifies says. The account's rights are looked up freshly. */
+/** The claims of a token that verifies. The account's rights are looked up freshly. */
 export interface TokenClaims {
   readonly account: string;
   /** Of the account when the token was made. */

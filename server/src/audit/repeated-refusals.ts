@@ -55,7 +55,7 @@ export class RepeatedRefusals {
     return this.#over.splice(0);
   }
 
-  /** What {@link drain} gave, and was not written. */
+  /** Takes back events of {@link drain} that could not be written. */
   putBack(entries: readonly AuditEntry[]): void {
     this.#over.push(...entries);
   }

@@ -26,7 +26,7 @@ export interface PartBytes {
   close(): Promise<void>;
 }
 
-/** What was checked against what. */
+/** A big part that was checked, and the small part that it was checked against. */
 export interface Check {
   /** SHA-384 of the small part, as hex. */
   readonly small: string;

@@ -64,7 +64,7 @@ afterEach(async () => {
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise(setImmediate);
 }
-/** What a server does without waiting for anything more, it has done. */
+/** Resolves once the server has done everything that waits for nothing more. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
 }

@@ -31,7 +31,7 @@ export interface OpenUpload {
   /** Milliseconds since 1970. */
   readonly begun: number;
 }
-/** What a bucket tells of an object without its bytes. */
+/** The facts that a bucket gives of an object without its bytes. */
 interface Head {
   readonly size: number | undefined;
   readonly etag: string | undefined;
