@@ -101,6 +101,8 @@ function sent({ path = '/object', range, put }: Question = {}): http.ClientReque
   const headers = { ...(range !== undefined && { range }), ...(put && { 'content-length': put.length }) };
   const request = http.request(`${proxy?.url}${path}`, { method: put ? 'PUT' : 'GET', headers, agent });
   // After its answer a request may still be going out when the proxy ends.
+  // After an early answer the request has let go of its socket, and a piece of its body may still fail.
+  request.once('socket', (socket) => socket.on('error', () => undefined));
   return request.on('error', () => undefined).end(put);
 }
 

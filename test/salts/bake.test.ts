@@ -87,7 +87,7 @@ describe('baking salts', () => {
     const { code, stderr } = bake(file);
     expect(code).toBe(0);
     expect(stderr).toBe(
-      `model-guard: warning: group or others may read or write the salts file '${file}'; run \`chmod 600\` on it.\n`,
+      `model-guard: warning: other users may read or write the salts file '${file}'; run \`chmod 600\`, and \`chown\` if it is another user's.\n`,
     );
   });
 

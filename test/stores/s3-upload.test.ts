@@ -1,11 +1,16 @@
 /** Big parts into a bucket that errs. What fails here publishes half a part, or loses an upload. */
 import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { failureOf } from '../support/failures.js';
 import { type S3Asked, s3Error } from '../support/fake-s3.js';
 import { big, bytes, MIB, name, PIECE, part, puts, ref, s3Lab } from '../support/s3-lab.js';
+import { temporaryFolder } from '../support/temp.js';
 
 const { server, storeWith, times } = s3Lab();
+const stagedFile = path.join(temporaryFolder('s3-upload'), 'staged');
+writeFileSync(stagedFile, bytes);
 const codeOf = async (task: () => Promise<unknown>): Promise<string> => (await failureOf(task)).code;
 const staged = (text?: string) => {
   const kept = {
@@ -51,7 +56,7 @@ describe('an upload', () => {
       return isPiece(asked) && asked.query.get('partNumber') === '3' ? s3Error(403, 'AccessDenied') : undefined;
     };
     const store = storeWith({ connections: 1 });
-    expect(await codeOf(() => store.putBig(ref, name, part({ file: '/staged', notes })))).toBe('PERMISSION_DENIED');
+    expect(await codeOf(() => store.putBig(ref, name, part({ file: stagedFile, notes })))).toBe('PERMISSION_DENIED');
     const [id] = [...server.uploads.keys()];
     expect(whenPiece).toContain(id);
     server.hook = () => undefined;
@@ -62,7 +67,7 @@ describe('an upload', () => {
     await storeWith({ pieceBytes: 6 * MIB }).putBig(
       ref,
       name,
-      part({ file: '/staged', notes, skipped: (count) => (skipped += count) }),
+      part({ file: stagedFile, notes, skipped: (count) => (skipped += count) }),
     );
     expect([stored(), skipped, server.asked.filter(isPiece).length]).toEqual([true, 2 * PIECE, 2]);
   });
@@ -78,21 +83,21 @@ describe('an upload', () => {
     'null',
   ])('takes %j for no notes', async (text) => {
     const two = bytes.subarray(0, PIECE + 1);
-    await storeWith().putBig(ref, name, part({ file: '/staged', notes: staged(text) }, two));
+    await storeWith().putBig(ref, name, part({ file: stagedFile, notes: staged(text) }, two));
     expect(Buffer.compare(server.objects.get(big)?.body ?? Buffer.of(), two)).toBe(0);
     expect(server.uploads.size).toBe(0);
   });
 
   it('that is there already is done where it is staged, and refused otherwise', async () => {
     const notes = staged();
-    await storeWith().putBig(ref, name, part({ file: '/staged', notes }));
+    await storeWith().putBig(ref, name, part({ file: stagedFile, notes }));
     server.asked.length = 0;
     let skipped = 0;
-    await storeWith().putBig(ref, name, part({ file: '/staged', notes, skipped: (count) => (skipped += count) }));
+    await storeWith().putBig(ref, name, part({ file: stagedFile, notes, skipped: (count) => (skipped += count) }));
     expect([skipped, server.asked.filter(isPiece).length]).toEqual([bytes.length, 0]);
     expect(await codeOf(() => storeWith().putBig(ref, name, part()))).toBe('ALREADY_EXISTS');
     server.put(big, Uint8Array.of(1));
-    for (const other of [part(), part({ file: '/staged', notes })])
+    for (const other of [part(), part({ file: stagedFile, notes })])
       expect(await codeOf(() => storeWith().putBig(ref, name, other))).toBe('IO_FAILED');
   });
 
@@ -107,7 +112,7 @@ describe('an upload', () => {
 
   it('that is taken up again is in use again: its mark begins anew, and none is made', async () => {
     const notes = staged();
-    const put = () => storeWith().putBig(ref, name, part({ file: '/staged', notes }));
+    const put = () => storeWith().putBig(ref, name, part({ file: stagedFile, notes }));
     await put();
     const mark = `${big}.unused`;
     await put();
@@ -136,9 +141,9 @@ describe('an upload', () => {
     const notes = staged();
     const two = bytes.subarray(0, PIECE + 1);
     times(1, isComplete, () => s3Error(403, 'AccessDenied'));
-    expect(await codeOf(() => storeWith().putBig(ref, name, part({ file: '/staged', notes }, two)))).toBe('PERMISSION_DENIED');
+    expect(await codeOf(() => storeWith().putBig(ref, name, part({ file: stagedFile, notes }, two)))).toBe('PERMISSION_DENIED');
     expect(server.uploads.size).toBe(1);
-    await storeWith({ pieceBytes: 6 * MIB }).putBig(ref, name, part({ file: '/staged', notes }, two));
+    await storeWith({ pieceBytes: 6 * MIB }).putBig(ref, name, part({ file: stagedFile, notes }, two));
     expect([server.uploads.size, server.objects.get(big)?.body.length]).toEqual([0, two.length]);
   });
 
@@ -168,7 +173,7 @@ describe('an upload', () => {
     expect(server.uploads.size).toBe(0);
     const notes = staged();
     server.hook = (asked) => (isComplete(asked) ? s3Error(403, 'AccessDenied') : undefined);
-    expect(await codeOf(() => storeWith().putBig(ref, name, part({ file: '/staged', notes })))).toBe('PERMISSION_DENIED');
+    expect(await codeOf(() => storeWith().putBig(ref, name, part({ file: stagedFile, notes })))).toBe('PERMISSION_DENIED');
     expect(server.uploads.size).toBe(1);
     await storeWith().abandonBig?.(ref, name, notes.text ?? '');
     expect(server.uploads.size).toBe(0);

@@ -135,6 +135,8 @@ async function exchange(target: URL, { request, response, fault, wait }: Exchang
   // Without a length there is no body, whatever the method.
   upstream.useChunkedEncodingByDefault = request.headers['transfer-encoding'] !== undefined;
   upstream.on('error', () => undefined);
+  // After an early answer the request has let go of its socket, and a piece of its body may still fail.
+  upstream.on('socket', (socket) => socket.on('error', () => undefined));
   response.once('close', () => upstream.destroy());
   const answer = once(upstream, 'response') as Promise<[IncomingMessage]>;
   passOn(request, upstream, { fault, wait });
