@@ -1,6 +1,6 @@
 /** s3Store on a real S3 server, with keys that may only read and keys that may only write. */
 import { randomBytes } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import {
   CreateMultipartUploadCommand,
@@ -182,13 +182,15 @@ describe('an upload', () => {
   it('that a crash ended goes on where it was: only what is missing is sent', async () => {
     const store = ownStore({ prefix: 'resume', connections: 1 });
     const bytes = randomBytes(4 * PIECE + 100);
+    const file = path.join(folder, 'resumed');
+    await writeFile(file, bytes);
     const name = bigName();
     const notes = new Notes();
     const crash = new Error('the power went out');
     let streamed = 0;
     const staged = (broken: boolean): BigPartSource =>
       source(bytes, {
-        file: '/staged',
+        file,
         notes,
         async *stream(offset = 0) {
           for (let at = offset; at < bytes.length; at += MIB) {
