@@ -58,9 +58,7 @@ describe('npm rebuild with MODEL_GUARD_SALTS', () => {
 
   it('compiles although a binary fits, takes a relative path from where npm was called, warns if others may read the file', () => {
     expect(binaryOf(project.folder)).toBe(own());
-    expect(output).toContain(
-      `warning: other users may read or write the salts file '${path.join(project.root, 'own.salts')}'`,
-    );
+    expect(output).toContain(`warning: other users may read or write the salts file '${path.join(project.root, 'own.salts')}'`);
   });
 
   const builds = [
