@@ -192,10 +192,11 @@ export class Leasing {
       .where('superseded', 'is', null)
       .limit(1)
       .executeTakeFirst();
-    if (!held) throw notEntitled('model', name);
     const { state } = await wrappingOf(db, version);
     if (state !== 'released') throw notReleased(version, state);
     await demandPublisher(db, version);
+    // Last: a version that is revoked takes its leases along, and is the reason then.
+    if (!held) throw notEntitled('model', name);
   }
 
   async #giveBack(member: Member, { lease, version, superseded }: Seat): Promise<void> {

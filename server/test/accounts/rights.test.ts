@@ -461,6 +461,17 @@ describe('what is granted to a device, and ends before it is answered', () => {
         });
       },
     ],
+    // Its leases end with it: the version is the reason that helps.
+    'the version is revoked': [
+      '409 NOT_RELEASED',
+      async () => {
+        const [found] = (await server.request('admin', 'listVersions', { query: { name: model, limit: 1 } })).json().items;
+        must(await server.request('validator', 'revokeVersion', { params: { name: model, version: found.version }, body: {} }));
+        onTestFinished(async () => {
+          await server.context.db.updateTable('versions').set({ state: 'released' }).where('name', '=', model).execute();
+        });
+      },
+    ],
     'the version is not released any more': [
       '409 NOT_RELEASED',
       async () => {

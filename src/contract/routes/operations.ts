@@ -12,7 +12,7 @@ export const operations = {
     access: 'keys.read',
     summary: 'Encryption keys and rotations',
     status: 200,
-    response: z.object({ keys: list(s.serverKey, 100), rotations: list(s.rotation, 10_000) }),
+    response: z.object({ keys: list(s.serverKey, 10_000), rotations: list(s.rotation, 10_000) }),
     maxAnswer: MAX_PAGE_ANSWER,
   }),
   rotateKeys: route({
