@@ -53,12 +53,10 @@ export async function untilAborted<T>(
       left = true;
       reject(new AbortError(signal.reason));
     };
-    stop =
-      grace === 0
-        ? leave
-        : () => {
-            timer = setTimeout(leave, grace);
-          };
+    stop = () => {
+      if (grace === 0) leave();
+      else timer = setTimeout(leave, grace);
+    };
   });
   signal.addEventListener('abort', stop);
   if (signal.aborted) stop();
@@ -70,19 +68,6 @@ export async function untilAborted<T>(
     return await Promise.race([promise, aborted]);
   } finally {
     signal.removeEventListener('abort', stop);
-    clearTimeout(timer);
-  }
-}
-
-/** Waits for `promise`, and gives undefined if it has not settled after so many milliseconds. */
-export async function within<T>(milliseconds: number, promise: PromiseLike<T>): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, milliseconds, undefined);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
     clearTimeout(timer);
   }
 }

@@ -1,9 +1,10 @@
 /** What `load`, `decrypt` and `rekey` share: whom to trust, opening, and loading into guarded memory. */
 import { setMaxListeners } from 'node:events';
-import { throwIfAborted, untilAborted, within } from './abort.js';
+import { type AbortSignalLike, throwIfAborted, untilAborted } from './abort.js';
 import type { CiphertextCache } from './cache/cache.js';
 import { type BigParts, throughCache } from './cache/through.js';
 import { ModelGuardError } from './errors.js';
+import { within } from './http/watch.js';
 import { type Identities, machineKeys, resolveIdentities, resolveVerifiers } from './keys/resolve.js';
 import { intoMemory, type LoadedMetadata } from './model.js';
 import type { NativeHeaderInfo, NativeModel, NativeOpened, NativeSource, NativeTrust } from './native/binding.js';
@@ -112,7 +113,7 @@ export async function withBigPart<T>(
   { withTree = false }: { readonly withTree?: boolean | undefined } = {},
 ): Promise<T> {
   const expected = bigPartOf(small);
-  const part = await asking('could not open the big part', ref, { signal, late: closePart }, () =>
+  const part = await asking('could not open the big part', ref, { signal, late: (opened) => closePart(opened) }, () =>
     store.openBig(ref, expected.name, { signal }),
   );
   const reading = new Reading(part, ref, signal);
@@ -127,18 +128,13 @@ export async function withBigPart<T>(
     return await task({ size: part.size, read: (offset, length) => reading.read(offset, length), tree });
   } finally {
     await reading.end();
-    await untilAborted(signal, closePart(part)).catch(() => undefined);
+    await closePart(part, signal);
   }
 }
 
 /** Never rejects. The bytes are verified or refused by now: a part that does not close, or not in time, changes nothing of that. */
-async function closePart(part: OpenBigPart): Promise<void> {
-  try {
-    await within(CLOSING_MS, part.close());
-  } catch {
-    // The store's own resources are all that is left open.
-  }
-}
+const closePart = (part: OpenBigPart, signal?: RunOptions['signal']): Promise<void> =>
+  within(CLOSING_MS, signal, (until) => untilAborted(until, part.close())).catch(() => undefined);
 
 /** The reads of a part for the engine: all of them end with it, and nobody listens to the caller's signal more than once. */
 class Reading {
@@ -182,13 +178,10 @@ class Reading {
 
   /** Undefined where there is none to be had: it makes a load fail earlier, and is needed for nothing. */
   async tree(): Promise<Uint8Array | undefined> {
-    try {
-      return await untilAborted(this.#ending.signal, within(TREE_MS, this.#part.tree()));
-    } catch {
-      return undefined;
-    } finally {
-      throwIfAborted(this.#signal);
-    }
+    const asking = (until: AbortSignalLike) => untilAborted(until, this.#part.tree());
+    const tree = await within(TREE_MS, this.#ending.signal, asking).catch(() => undefined);
+    throwIfAborted(this.#signal);
+    return tree;
   }
 
   async end(): Promise<void> {
