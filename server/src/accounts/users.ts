@@ -4,7 +4,7 @@ import { ModelGuardError, type RouteInput } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
-import { datedCursor, datedStart, type Page, type PageQuery, pageOf } from '../database/paging.js';
+import { datedCursor, datedPage, type Page, type PageQuery, pageOf } from '../database/paging.js';
 import type { Schema } from '../database/schema.js';
 import { forgetAttempts } from './admission.js';
 import { checkPassword, hashPassword } from './passwords.js';
@@ -23,15 +23,9 @@ export async function findUser(connection: Connection, id: string): Promise<User
 }
 
 /** Accounts by age. */
-export async function listUsers(context: Context, { cursor, limit }: PageQuery): Promise<Page<Account>> {
-  const after = datedStart(cursor);
-  const rows = await users(context.db)
-    .where(({ eb, refTuple, tuple }) => eb(refTuple('users.created', 'users.id'), '>', tuple(after.created, after.id)))
-    .orderBy('users.created')
-    .orderBy('users.id')
-    .limit(limit + 1)
-    .execute();
-  return pageOf(rows, limit, datedCursor, (row) => accountOf(context, row));
+export async function listUsers(context: Context, page: PageQuery): Promise<Page<Account>> {
+  const rows = await datedPage(users(context.db), 'users', page).execute();
+  return pageOf(rows, page.limit, datedCursor, (row) => accountOf(context, row));
 }
 
 /** The rows of a new account; its password is hashed already. ALREADY_EXISTS */

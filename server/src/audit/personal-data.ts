@@ -3,7 +3,7 @@ import type { RouteAnswer } from '@org/model-guard/server-kit';
 import { accountOf } from '../accounts/profiles.js';
 import { findUser } from '../accounts/users.js';
 import type { Context, Member } from '../context.js';
-import { datedCursor, datedStart, type Page, type PageQuery, pageOf } from '../database/paging.js';
+import { datedCursor, datedPage, type Page, type PageQuery, pageOf } from '../database/paging.js';
 import { deviceOf, namedDevices } from '../devices/names.js';
 import { entitlementOf } from '../leases/entitlements.js';
 import { leaseOf } from '../leases/leases.js';
@@ -63,38 +63,16 @@ async function readSection(
     const { events, ...rest } = await eventsOf(context, subject, page);
     return { items: events, ...rest };
   }
-  const start = datedStart(page.cursor);
   const { db } = context;
   if (section === 'devices') {
-    const rows = await namedDevices(db)
-      .where('devices.account', '=', account)
-      .where(({ eb, refTuple, tuple }) => eb(refTuple('devices.created', 'devices.id'), '>', tuple(start.created, start.id)))
-      .orderBy('devices.created')
-      .orderBy('devices.id')
-      .limit(page.limit + 1)
-      .execute();
+    const query = namedDevices(db).where('devices.account', '=', account);
+    const rows = await datedPage(query, 'devices', page).execute();
     return pageOf(rows, page.limit, datedCursor, (row) => deviceOf(context, row));
   }
   if (section === 'entitlements') {
-    const rows = await db
-      .selectFrom('entitlements')
-      .selectAll()
-      .where('account', '=', account)
-      .where(({ eb, refTuple, tuple }) => eb(refTuple('created', 'id'), '>', tuple(start.created, start.id)))
-      .orderBy('created')
-      .orderBy('id')
-      .limit(page.limit + 1)
-      .execute();
-    return pageOf(rows, page.limit, datedCursor, entitlementOf);
+    const query = db.selectFrom('entitlements').selectAll().where('account', '=', account);
+    return pageOf(await datedPage(query, 'entitlements', page).execute(), page.limit, datedCursor, entitlementOf);
   }
-  const rows = await db
-    .selectFrom('leases')
-    .selectAll()
-    .where('account', '=', account)
-    .where(({ eb, refTuple, tuple }) => eb(refTuple('created', 'id'), '>', tuple(start.created, start.id)))
-    .orderBy('created')
-    .orderBy('id')
-    .limit(page.limit + 1)
-    .execute();
-  return pageOf(rows, page.limit, datedCursor, leaseOf);
+  const query = db.selectFrom('leases').selectAll().where('account', '=', account);
+  return pageOf(await datedPage(query, 'leases', page).execute(), page.limit, datedCursor, leaseOf);
 }

@@ -1,4 +1,5 @@
 /** Lists in pages. A cursor names the last row that was given, so that rows which come and go meanwhile move nothing. */
+import { type SelectQueryBuilder, type SqlBool, sql } from 'kysely';
 import { WrongField } from '../wrong-field.js';
 
 /** What every list is asked. */
@@ -36,8 +37,22 @@ interface Dated {
 }
 /** Of lists by time and id. */
 export const datedCursor = ({ id, created }: Dated): string => `${id}.${created}`;
-/** Where such a list goes on. */
-export function datedStart(cursor: string | undefined): Dated {
+/** A page of such a list, and one row more. `query` reads the table, and may join others to it. */
+export function datedPage<DB, TB extends keyof DB, Row>(
+  query: SelectQueryBuilder<DB, TB, Row>,
+  table: TB & string,
+  { cursor, limit }: PageQuery,
+): SelectQueryBuilder<DB, TB, Row> {
+  const start = startOf(cursor);
+  const [created, id] = [sql.ref(`${table}.created`), sql.ref(`${table}.id`)];
+  return query
+    .where(sql<SqlBool>`(${created}, ${id}) > (${start.created}, ${start.id})`)
+    .orderBy(created)
+    .orderBy(id)
+    .limit(limit + 1);
+}
+
+function startOf(cursor: string | undefined): Dated {
   if (cursor === undefined) return { id: '', created: -1 };
   const { text, number } = splitCursor(cursor);
   return { id: text, created: number };

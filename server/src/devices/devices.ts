@@ -4,7 +4,7 @@ import type { Transaction } from 'kysely';
 import { confirmRights } from '../accounts/rights.js';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
-import { datedCursor, datedStart, type Page, pageOf } from '../database/paging.js';
+import { datedCursor, datedPage, type Page, pageOf } from '../database/paging.js';
 import type { Schema } from '../database/schema.js';
 import { REVOKED } from '../leases/revocation.js';
 import { WrongField } from '../wrong-field.js';
@@ -20,12 +20,7 @@ export async function listDevices(
   member: Member,
   { cursor, limit, state, account }: RouteInput<'listDevices'>['query'],
 ): Promise<Page<Device>> {
-  const start = datedStart(cursor);
-  let query = namedDevices(context.db)
-    .where(({ eb, refTuple, tuple }) => eb(refTuple('devices.created', 'devices.id'), '>', tuple(start.created, start.id)))
-    .orderBy('devices.created')
-    .orderBy('devices.id')
-    .limit(limit + 1);
+  let query = datedPage(namedDevices(context.db), 'devices', { cursor, limit });
   if (!seesAll(member)) query = query.where('devices.account', '=', member.account.id);
   if (account !== undefined) query = query.where('devices.account', '=', account);
   if (state !== undefined) query = query.where('devices.state', '=', state);

@@ -4,7 +4,7 @@ import { ModelGuardError, type RouteAnswer, type RouteInput } from '@org/model-g
 import type { Transaction } from 'kysely';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
-import { datedCursor, datedStart, type Page, pageOf } from '../database/paging.js';
+import { datedCursor, datedPage, type Page, pageOf } from '../database/paging.js';
 import type { EntitlementTable, Schema } from '../database/schema.js';
 import { WrongField } from '../wrong-field.js';
 import { REVOKED } from './revocation.js';
@@ -33,14 +33,7 @@ export async function listEntitlements(
   member: Member,
   { cursor, limit, account, name }: RouteInput<'listEntitlements'>['query'],
 ): Promise<Page<Entitlement>> {
-  const start = datedStart(cursor);
-  let query = context.db
-    .selectFrom('entitlements')
-    .selectAll()
-    .where(({ eb, refTuple, tuple }) => eb(refTuple('created', 'id'), '>', tuple(start.created, start.id)))
-    .orderBy('created')
-    .orderBy('id')
-    .limit(limit + 1);
+  let query = datedPage(context.db.selectFrom('entitlements').selectAll(), 'entitlements', { cursor, limit });
   if (account !== undefined) query = query.where('account', '=', account);
   if (name !== undefined) query = query.where('name', '=', name);
   const rows = await query.execute();

@@ -3,7 +3,7 @@ import { ModelGuardError, type RouteAnswer, type RouteInput } from '@org/model-g
 import { type DeleteResult, sql, type UpdateResult } from 'kysely';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
-import { datedCursor, datedStart, type Page, pageOf } from '../database/paging.js';
+import { datedCursor, datedPage, type Page, pageOf } from '../database/paging.js';
 import type { LeaseTable } from '../database/schema.js';
 import { subjectOf } from './entitlements.js';
 import { revokeSeat } from './revocation.js';
@@ -71,15 +71,8 @@ export async function listLeases(
   member: Member,
   { cursor, limit, device, name, active }: RouteInput<'listLeases'>['query'],
 ): Promise<Page<Lease>> {
-  const start = datedStart(cursor);
   const now = context.now();
-  let query = context.db
-    .selectFrom('leases')
-    .selectAll()
-    .where(({ eb, refTuple, tuple }) => eb(refTuple('created', 'id'), '>', tuple(start.created, start.id)))
-    .orderBy('created')
-    .orderBy('id')
-    .limit(limit + 1);
+  let query = datedPage(context.db.selectFrom('leases').selectAll(), 'leases', { cursor, limit });
   if (device !== undefined) query = query.where('device', '=', device);
   if (name !== undefined) query = query.where('name', '=', name);
   // Active is what holds a seat. The index of those names the 0.
