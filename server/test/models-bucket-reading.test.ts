@@ -2,18 +2,16 @@
  * One answer of a bucket for two facts: 403 is said of what is not there, where keys may not list, and of what may not be read. If these
  * fail, a server whose reading keys are refused takes complete parts for lost ones.
  */
-import { rm } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FakeS3, s3Error } from '../../test/support/fake-s3.js';
-import { begin, begun, complete, numbersOf, PIECE, secretsOf, send } from './support/bucket-lab.js';
-import { startTestServer, type TestServer } from './support/server.js';
-import { Publisher, said } from './support/story.js';
+import { type FakeS3, s3Error } from '../../test/support/fake-s3.js';
+import { begin, begun, complete, numbersOf, READER, send, startFakeBucketLab } from './support/bucket-lab.js';
+import type { TestServer } from './support/server.js';
+import { type Publisher, said } from './support/story.js';
 
-const keys = { read: { id: 'reader', secret: 'r'.repeat(40) }, write: { id: 'writer', secret: 'w'.repeat(40) } };
 const SIZE = 300_000;
 
 let s3: FakeS3;
-let folder: string;
+let close: () => Promise<void>;
 let server: TestServer;
 let publisher: Publisher;
 /** Answers to the reading keys: `unlisted`, 403 of what is not there; `refused`, 403 of everything. */
@@ -21,22 +19,13 @@ let reader: 'unlisted' | 'refused' | 'listed';
 
 beforeEach(async () => {
   reader = 'unlisted';
-  s3 = await new FakeS3().listen();
-  s3.hook = ({ keyId, key }) => {
-    if (keyId !== keys.read.id || reader === 'listed') return undefined;
-    return reader === 'refused' || !s3.objects.has(key) ? s3Error(403, 'AccessDenied') : undefined;
-  };
-  folder = await secretsOf(keys);
-  const place = { s3Bucket: 'parts', s3Endpoint: s3.endpoint, pieceBytes: PIECE, secretsFolder: folder };
-  server = await startTestServer({ config: place });
-  publisher = new Publisher(server);
-  await publisher.register();
+  const lab = await startFakeBucketLab((fake) => ({ keyId, key }) => {
+    if (keyId !== READER || reader === 'listed') return undefined;
+    return reader === 'refused' || !fake.objects.has(key) ? s3Error(403, 'AccessDenied') : undefined;
+  });
+  ({ s3, server, publisher, close } = lab);
 });
-afterEach(async () => {
-  await server.close();
-  s3.close();
-  await rm(folder, { recursive: true });
-});
+afterEach(() => close());
 
 const ready = async (): Promise<number> => (await server.request(undefined, 'ready')).statusCode;
 /** A part that is complete, and that no version names yet. */

@@ -5,9 +5,9 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { FakeS3 } from '../../test/support/fake-s3.js';
-import { PIECE, publish as publishIntoBucket, secretsOf } from './support/bucket-lab.js';
-import { startTestServer, type TestServer } from './support/server.js';
+import type { FakeS3 } from '../../test/support/fake-s3.js';
+import { publish as publishIntoBucket, startFakeBucketLab } from './support/bucket-lab.js';
+import type { TestServer } from './support/server.js';
 import { type Made, Publisher, said, startPublisher } from './support/story.js';
 
 const SIZE = 300_000;
@@ -78,22 +78,12 @@ describe('a part on the disk', () => {
 });
 
 describe('a part in a bucket', () => {
-  const keys = { read: { id: 'reader', secret: 'r'.repeat(40) }, write: { id: 'writer', secret: 'w'.repeat(40) } };
   let s3: FakeS3;
-  let folder: string;
+  let close: () => Promise<void>;
   beforeEach(async () => {
-    s3 = await new FakeS3().listen();
-    folder = await secretsOf(keys);
-    const place = { s3Bucket: 'parts', s3Endpoint: s3.endpoint, pieceBytes: PIECE, secretsFolder: folder };
-    server = await startTestServer({ config: place });
-    publisher = new Publisher(server);
-    await publisher.register();
+    ({ s3, server, publisher, close } = await startFakeBucketLab());
   });
-  afterEach(async () => {
-    await server.close();
-    s3.close();
-    rmSync(folder, { recursive: true });
-  });
+  afterEach(() => close());
 
   it('is read again when the bucket holds other bytes or no tree', async () => {
     const made = await publishIntoBucket(publisher, { size: SIZE });

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RouteAnswer } from '@org/model-guard/server-kit';
+import { FakeS3 } from '../../../test/support/fake-s3.js';
 import { type Bucket, makeBucket } from '../../../test/support/services.js';
 import type { Settings } from '../../src/config.js';
 import { startTestServer, type TestServer } from './server.js';
@@ -59,6 +60,31 @@ export async function startBucketLab(settings: Partial<Settings> = {}, more: Rec
       await server.close();
       if (signed.length > 0) throw new Error(`the log holds ${signed.length} signed URLs`);
       await bucket.remove();
+      await rm(secretsFolder, { recursive: true });
+    },
+  };
+}
+
+/** Id of the reading keys of a fake bucket. */
+export const READER = 'reader';
+const FAKE_KEYS = { read: { id: READER, secret: 'r'.repeat(40) }, write: { id: 'writer', secret: 'w'.repeat(40) } };
+
+/** The same with a bucket of which tests see and change everything. `hook` answers in its place, where it answers. */
+export async function startFakeBucketLab(hook: (s3: FakeS3) => FakeS3['hook'] = () => () => undefined) {
+  const s3 = await new FakeS3().listen();
+  s3.hook = hook(s3);
+  const secretsFolder = await secretsOf(FAKE_KEYS);
+  const place = { s3Bucket: 'parts', s3Endpoint: s3.endpoint, pieceBytes: PIECE, secretsFolder };
+  const server = await startTestServer({ config: place });
+  const publisher = new Publisher(server);
+  await publisher.register();
+  return {
+    s3,
+    server,
+    publisher,
+    async close() {
+      await server.close();
+      s3.close();
       await rm(secretsFolder, { recursive: true });
     },
   };
