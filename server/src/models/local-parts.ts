@@ -25,6 +25,9 @@ export interface StoredFile extends StoredPart {
   readonly file: string;
 }
 
+/** A part touched so recently is not touched again: ten minutes are little of the day that an unused part stays. */
+const YOUNG_MS = 600_000;
+
 /** Other programs write too, so the disk is checked again after so many bytes. */
 const LOOKED_AT_EVERY = 64 * 1024 * 1024;
 
@@ -175,8 +178,13 @@ export class LocalParts implements Parts {
     return noteChecked(this.#db, 'disk_parts', name, check);
   }
 
-  /** The time of the file is also in its mark. */
+  /**
+   * The time of the file is also in its mark, so a part that was touched just now is left alone: publications of one part at once would
+   * move the mark under each other's checks.
+   */
   async touch(name: string): Promise<void> {
+    const file = await stat(this.#file(name)).catch(() => undefined);
+    if (!file || file.mtimeMs > Date.now() - YOUNG_MS) return;
     const before = await this.mark(name);
     await this.#touch(name);
     const after = await this.mark(name);
