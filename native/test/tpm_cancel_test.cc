@@ -1,7 +1,6 @@
 // A call that is cancelled while the TPM is at any of its commands: its thread ends, and nothing stays in the TPM.
 #include <future>
 
-#include "hardware/tss2.h"
 #include "support/swtpm.h"
 #include "tpm_support.h"
 
@@ -15,50 +14,19 @@ int calls_before;
 std::promise<void>* returned;  // set when the cancelled call has returned to its caller
 
 // While a Pause lives, the library function cancels the call that makes it, and does its work only when that call has returned.
+tss2::Rc cancel_and_wait() {
+  if (calls_before-- == 0) {
+    cancelled = true;
+    returned->get_future().wait();
+  }
+  return 0;
+}
 template <auto Function>
-class Pause;
-template <class... A, tss2::Rc (*tss2::Library::*Function)(A...)>
-class Pause<Function> {
- public:
-  Pause() : library_(const_cast<tss2::Library&>(**tss2::library())) {
-    original_ = library_.*Function;
-    library_.*Function = call;
-  }
-  ~Pause() { library_.*Function = original_; }
+using Pause = Hooked<Function, cancel_and_wait>;
 
- private:
-  static tss2::Rc call(A... arguments) {
-    if (calls_before-- == 0) {
-      cancelled = true;
-      returned->get_future().wait();
-    }
-    return original_(arguments...);
-  }
-  static inline tss2::Rc (*original_)(A...);
-  tss2::Library& library_;
-};
-
-// Counts the calls of a library function while it lives.
-template <auto Function>
-class Count;
-template <class... A, tss2::Rc (*tss2::Library::*Function)(A...)>
-class Count<Function> {
- public:
-  Count() : library_(const_cast<tss2::Library&>(**tss2::library())) {
-    made = 0;
-    original_ = library_.*Function;
-    library_.*Function = [](A... arguments) {
-      made++;
-      return original_(arguments...);
-    };
-  }
-  ~Count() { library_.*Function = original_; }
-  static inline int made;
-
- private:
-  static inline tss2::Rc (*original_)(A...);
-  tss2::Library& library_;
-};
+int loads, flushes;
+tss2::Rc count_load() { return loads++, 0; }
+tss2::Rc count_flush() { return flushes++, 0; }
 
 // Cancels the first call of the function, then the second, and so on, until the work makes fewer. Returns how many it made.
 template <class Work>
@@ -111,14 +79,15 @@ TEST_CASE("tpm: a call that was cancelled makes no further command but to take o
   if (!swtpm) return;
   swtpm->use();
   const tpm::Sealed sealed = seal();
-  const Count<&tss2::Library::load> loads;
-  const Count<&tss2::Library::flush_context> flushes;
+  loads = flushes = 0;
+  const Hooked<&tss2::Library::load, count_load> loading;
+  const Hooked<&tss2::Library::flush_context, count_flush> flushing;
   const Pause<&tss2::Library::create_primary> pause;
   std::promise<void> signal;
   returned = &signal, calls_before = 0, cancelled = false;
   CHECK(tpm::unseal(sealed.blob, &cancelled).status().code == Code::ABORT_ERR);
   signal.set_value();
   tpm::join_cancelled();
-  CHECK(loads.made == 0);
-  CHECK(flushes.made == 1);
+  CHECK(loads == 0);
+  CHECK(flushes == 1);
 }

@@ -1,7 +1,6 @@
 // A TPM that is busy, and one that fails, at every call that we make.
 #include <functional>
 
-#include "hardware/tss2.h"
 #include "support/swtpm.h"
 #include "tpm_support.h"
 
@@ -16,26 +15,13 @@ int calls_before_fault;
 int faults;
 uint32_t fault_code;
 
+tss2::Rc fault() {
+  if (calls_before_fault-- > 0 || faults <= 0) return 0;
+  faults--;
+  return fault_code;
+}
 template <auto Function>
-class Fault;
-template <class... A, tss2::Rc (*tss2::Library::*Function)(A...)>
-class Fault<Function> {
- public:
-  Fault() : library_(const_cast<tss2::Library&>(**tss2::library())) {
-    original_ = library_.*Function;
-    library_.*Function = call;
-  }
-  ~Fault() { library_.*Function = original_; }
-
- private:
-  static tss2::Rc call(A... arguments) {
-    if (calls_before_fault-- > 0 || faults <= 0) return original_(arguments...);
-    faults--;
-    return fault_code;
-  }
-  static inline tss2::Rc (*original_)(A...);
-  tss2::Library& library_;
-};
+using Fault = Hooked<Function, fault>;
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 
 #include "hardware/tpm.h"
 #include "hardware/tpm_blob.h"
+#include "hardware/tss2.h"
 
 namespace tpm_test {
 
@@ -14,6 +15,28 @@ using namespace mg::hardware;
 struct Environment {  // MODEL_GUARD_TCTI for one test
   explicit Environment(const char* value) { value ? setenv("MODEL_GUARD_TCTI", value, 1) : unsetenv("MODEL_GUARD_TCTI"); }
   ~Environment() { unsetenv("MODEL_GUARD_TCTI"); }
+};
+
+// While one lives, `Before` runs before each call of a function of the TPM library. Where it gives a code other than 0, that is the
+// result, and nothing is called.
+template <auto Function, tss2::Rc (*Before)()>
+class Hooked;
+template <class... A, tss2::Rc (*tss2::Library::*Function)(A...), tss2::Rc (*Before)()>
+class Hooked<Function, Before> {
+ public:
+  Hooked() : library_(const_cast<tss2::Library&>(**tss2::library())) {
+    original_ = library_.*Function;
+    library_.*Function = call;
+  }
+  ~Hooked() { library_.*Function = original_; }
+
+ private:
+  static tss2::Rc call(A... arguments) {
+    const tss2::Rc code = Before();
+    return code != 0 ? code : original_(arguments...);
+  }
+  static inline tss2::Rc (*original_)(A...);
+  tss2::Library& library_;
 };
 
 inline tpm::Sealed seal(uint32_t pcrs = tpm::kDefaultPcrs) {
