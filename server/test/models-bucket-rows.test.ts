@@ -222,6 +222,14 @@ describe('of several replicas', () => {
 });
 
 describe('collecting', () => {
+  it('takes an upload that only another account has asked for since', async () => {
+    await begin('operator', 1);
+    server.clock.advance(24 * HOUR);
+    await expect(begin('resourceUploader', 1)).rejects.toMatchObject({ code: 'NOT_AUTHORISED' });
+    server.clock.advance(1);
+    expect(await parts().collect()).toEqual([`big/${partOf(1)}`]);
+  });
+
   it('goes on where the bucket does not part with one object, and tries that again later', async () => {
     await unused(1, 2, 3);
     bucket.open = [

@@ -30,6 +30,8 @@ export class BucketUploads {
   async begin(member: Member, ref: Ref, part: string, size: number): Promise<Begun> {
     const row = (await this.#rows.ofPart(part)) ?? (await this.#newRow(member, ref, part, size));
     if (row.size !== size) throw otherBytes(part);
+    // First, so that another account that only asks does not keep an upload from being given up.
+    if (row.state !== 'stored') await this.#demandOwn(member, row);
     if (!(await this.#rows.touch(part))) throw beingRemoved(row);
     if (row.state === 'stored' && ((await this.#rows.isNamed(part)) || (await this.#isThere(part, size))))
       return { kind: 'stored' };
