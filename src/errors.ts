@@ -96,7 +96,7 @@ export const ERROR_CODES = {
   NAME_INVALID: { exit: 2, advice: 'Rename it: docs/format.md says what a name may hold.' },
   SOURCE_UNSUPPORTED: { exit: 6, advice: 'Use regular files and folders only: replace or leave out what the message names.' },
   SOURCE_EMPTY: { exit: 6, advice: 'Check the path: there is nothing in it to protect.' },
-  SOURCE_CHANGED: { exit: 6, advice: 'Nothing was published; run it again once nobody writes to the source.' },
+  SOURCE_CHANGED: { exit: 6, advice: 'What was made of it is not kept; run it again once no program writes to the file.' },
   NOT_FOUND: { exit: 6, advice: 'Check the name, the version and the place.' },
   ALREADY_EXISTS: {
     exit: 6,

@@ -17,14 +17,16 @@ const SYSTEM_CODES: Readonly<Record<string, ModelGuardErrorCode>> = {
   ENOMEM: 'OUT_OF_MEMORY',
 };
 
+export const systemCode = ({ code }: { readonly code?: unknown }): ModelGuardErrorCode =>
+  SYSTEM_CODES[String(code)] ?? 'IO_FAILED';
+
 /**
  * The same meaning of errno as `Status::from_errno` in native/core. What no system call reported passes unchanged: it comes
  * from a stream or a callback. `action` reads like "Cannot read".
  */
 function fileError(cause: unknown, action: string, path: string): unknown {
   if (isModelGuardError(cause) || !(cause instanceof Error && 'syscall' in cause && 'code' in cause)) return cause;
-  const system = String(cause.code);
-  return new ModelGuardError(SYSTEM_CODES[system] ?? 'IO_FAILED', `${action} ${path} (${system})`, { cause });
+  return new ModelGuardError(systemCode(cause), `${action} ${path} (${cause.code})`, { cause });
 }
 
 export async function attempt<T>(action: string, path: string, task: () => Promise<T>): Promise<T> {

@@ -5,12 +5,14 @@ import { packageRoot } from '../native/addon.js';
 import type { RunOptions } from '../native/work.js';
 import { plainJson, plainLines } from './output.js';
 import { ProgressDisplay } from './progress.js';
+import { Stdout } from './stdout.js';
 
 export interface RunFlags {
   readonly threads?: string;
 }
 
 export class Context {
+  readonly stdout = new Stdout(process.stdout);
   readonly #interruption = new AbortController();
   readonly #progress = new ProgressDisplay(process.stderr);
   #exit: number | undefined;
@@ -42,7 +44,7 @@ export class Context {
 
   /** The result, for whoever reads stdout: a person, or with `json` a machine. */
   print(json: boolean | undefined, value: unknown, text: string): void {
-    process.stdout.write(`${json ? plainJson(value) : plainLines(text)}\n`);
+    this.stdout.write(`${json ? plainJson(value) : plainLines(text)}\n`);
   }
 
   /** A remark for the person in front of the terminal. */

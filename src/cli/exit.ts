@@ -1,6 +1,7 @@
 /** Exit codes, part of the contract (docs/errors.md). */
 import { CommanderError } from 'commander';
 import { ERROR_CODES, isModelGuardError } from '../errors.js';
+import { StdoutClosed } from './stdout.js';
 
 export const EXIT_HELP = `
 Exit codes:
@@ -12,19 +13,23 @@ Exit codes:
   5    keys and machines: none fits, or a key, passphrase, lease, salts or TPM is not valid
   6    files, folders and stores: missing, existing, unreadable, full
   7    the guard server: not reached, not trusted, or it refused
-  130  interrupted (143: terminated)`;
+  130  interrupted (143: terminated)
+  141  the reader of standard output has left`;
 
 const USAGE = 2;
+/** As the shell calls a program that SIGPIPE has ended. */
+const CLOSED = 141;
 const HELP = new Set(['commander.helpDisplayed', 'commander.version']);
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return HELP.has(error.code) ? 0 : USAGE;
+  if (error instanceof StdoutClosed) return CLOSED;
   return isModelGuardError(error) ? ERROR_CODES[error.code].exit : 1;
 }
 
-/** What stands on stderr; with `--json` for machines. Commander has already said its own. */
+/** What stands on stderr; with `--json` for machines. Commander has already said its own, and one whose reader has left says nothing. */
 export function errorText(error: unknown, json: boolean): string | undefined {
-  if (error instanceof CommanderError) return undefined;
+  if (error instanceof CommanderError || error instanceof StdoutClosed) return undefined;
   const message = error instanceof Error ? error.message : String(error);
   const code = isModelGuardError(error) ? error.code : 'INTERNAL';
   return json ? JSON.stringify({ error: { code, message } }) : `model-guard: ${message} [${code}]`;

@@ -4,18 +4,19 @@ import { dirname, join, resolve } from 'node:path';
 import { type AbortSignalLike, throwIfAborted } from '../abort.js';
 import { attempt, makeFolder, refuseExisting, syncFolder, temporaryBeside, writeAll, writeSynced, writeWhole } from '../files.js';
 import type { GuardedFile, GuardedModel } from '../model.js';
+import type { Context } from './context.js';
 import { usage } from './flags.js';
 
 const PIECE = 8 * 1024 * 1024;
 const MAX_ARRAY = 2 ** 32;
 
 /** To `-`, a file, or for several files a folder; whole or not at all, 0600, never over what exists. */
-export async function writePlaintext(model: GuardedModel, out: string, signal: AbortSignalLike): Promise<void> {
+export async function writePlaintext(model: GuardedModel, out: string, { stdout, signal }: Context): Promise<void> {
   const [file] = model.files.values();
   const single = model.files.size === 1 && model.metadata.format !== 'folder' ? file : undefined;
   if (out === '-') {
     if (!single) throw usage('This model is a folder: give a folder instead of -');
-    for await (const piece of pieces(single, signal)) await writeOut(piece);
+    for await (const piece of pieces(single, signal)) await stdout.take(piece);
   } else if (single) {
     await writeWhole(out, (handle) => each(single, signal, (piece) => writeAll(handle, piece)), { overwrite: false });
   } else {
@@ -55,10 +56,4 @@ async function* pieces(file: GuardedFile, signal: AbortSignalLike): AsyncGenerat
     const length = Math.min(PIECE, file.size - at);
     yield file.size <= MAX_ARRAY ? file.bytes.subarray(at, at + length) : await file.read(at, length);
   }
-}
-
-function writeOut(piece: Uint8Array): Promise<void> {
-  return new Promise((done, failed) => {
-    process.stdout.write(piece, (error) => (error ? failed(error) : done()));
-  });
 }

@@ -1,5 +1,6 @@
 /** All commands in one program, and one way out of it. */
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
+import { isModelGuardError } from '../errors.js';
 import { registerAuditLog } from './commands/audit-log.js';
 import { registerCache } from './commands/cache.js';
 import { registerDevices, registerEntitlements, registerLeases, registerUsers } from './commands/devices.js';
@@ -18,6 +19,7 @@ import { registerUnlock } from './commands/unlock.js';
 import { Context, packageVersion } from './context.js';
 import { EXIT_HELP, errorText, exitCodeOf } from './exit.js';
 import { example } from './flags.js';
+import type { Stdout } from './stdout.js';
 
 const REGISTER = [
   registerKeygen,
@@ -50,6 +52,17 @@ const REGISTER = [
   registerAuditLog,
 ];
 
+/** A command is done when its output is written. What it failed with by itself comes first; else it failed because of its output. */
+async function complete(command: Promise<unknown>, stdout: Stdout): Promise<void> {
+  const error = await command.then(
+    () => undefined,
+    (cause: unknown) => cause ?? new Error('The command failed'),
+  );
+  const own = isModelGuardError(error) || error instanceof CommanderError;
+  const reason = own ? error : ((await stdout.failure()) ?? error);
+  if (reason !== undefined) throw reason;
+}
+
 /** Runs one command; the result is the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
   const context = new Context();
@@ -64,7 +77,7 @@ export async function run(args: readonly string[]): Promise<number> {
     EXIT_HELP,
   );
   try {
-    await program.parseAsync(args, { from: 'user' });
+    await complete(program.parseAsync(args, { from: 'user' }), context.stdout);
     return 0;
   } catch (error) {
     const text = errorText(error, args.includes('--json'));

@@ -14,6 +14,14 @@ const COMMAND = ['--import', 'tsx', path.join(projectRoot, 'src/cli/main.ts')];
 const modelGuard = (...args: string[]) =>
   spawnSync(process.execPath, [...COMMAND, ...args], { cwd: projectRoot, maxBuffer: 64 * 1024 * 1024 });
 
+/** The command as `"$@"` of a script. */
+const inShell = (script: string, ...args: string[]) =>
+  spawnSync('bash', ['-c', script, 'bash', process.execPath, ...COMMAND, ...args], { cwd: projectRoot });
+const lastLine = ({ stderr }: { stderr: Buffer }): string | undefined => String(stderr).trimEnd().split('\n').at(-1);
+const OPEN = ['--identity', at('master.key'), '--unsigned', 'accept'];
+/** Descriptor 3 is a pipe whose reader has left. */
+const GONE = 'exec 3> >(:); wait $!;';
+
 describe('the process', () => {
   it('exits as documented and writes plaintext to a pipe', () => {
     const plain = Buffer.alloc(3_000_000, 'model');
@@ -25,6 +33,29 @@ describe('the process', () => {
     expect(opened.stdout.equals(plain)).toBe(true);
     const refused = modelGuard('decrypt', at('net.mguard'), '-', '--identity', at('master.key'));
     expect([refused.status, refused.stdout.length]).toEqual([2, 0]);
+  });
+
+  it('says nothing when its reader leaves early, and exits with 141', () => {
+    const shown = inShell('set -o pipefail; "$@" | head -c 10 >/dev/null', 'decrypt', at('net.mguard'), '-', ...OPEN);
+    expect([shown.status, lastLine(shown)]).toEqual([141, 'Plaintext leaves protected memory, because OUT asks for it: stdout']);
+    const unread = inShell(`${GONE} "$@" >&3`, 'inspect', at('net.mguard'));
+    expect([unread.status, String(unread.stderr)]).toEqual([141, '']);
+  });
+
+  it('does its work where no one reads its remarks', () => {
+    const done = inShell(`${GONE} "$@" 2>&3`, 'decrypt', at('net.mguard'), at('unremarked'), ...OPEN);
+    expect([done.status, existsSync(at('unremarked'))]).toEqual([0, true]);
+  });
+
+  it.each([
+    ['decrypt', ['decrypt', at('net.mguard'), '-', ...OPEN]],
+    ['a text', ['inspect', at('net.mguard')]],
+  ])('says that there is no space behind standard output: %s', (_, args) => {
+    const full = inShell('"$@" > /dev/full', ...args);
+    expect(full.status).toBe(6);
+    expect(lastLine(full)).toBe(
+      'model-guard: Cannot write to standard output (ENOSPC). What was written is not the whole: throw it away, make room where it goes, and run the command again. [NO_SPACE]',
+    );
   });
 
   it.each([

@@ -90,7 +90,7 @@ async function release(out: string, asked: string, context: Context, open: () =>
   const model = await open();
   try {
     context.note(`Plaintext leaves protected memory, because ${asked} asks for it: ${out === '-' ? 'stdout' : out}`);
-    await writePlaintext(model, out, context.signal);
+    await writePlaintext(model, out, context);
   } finally {
     await model[Symbol.asyncDispose]();
   }
