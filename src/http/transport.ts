@@ -214,8 +214,13 @@ const room = (request: ClientRequest): Promise<void> =>
 function refuseStrange({ statusCode = 0, headers }: IncomingMessage, where: string): void {
   if (statusCode >= 300 && statusCode < 400)
     throw new ModelGuardError('RESPONSE_INVALID', `${where} answers with a redirect (${statusCode}), and none is followed`);
-  if (!isIdentity(headers)) throw new ModelGuardError('RESPONSE_INVALID', `${where} encoded an answer that was to be plain`);
+  if (statusCode < 300 && isCompressed(headers))
+    throw new ModelGuardError('RESPONSE_INVALID', `${where} compressed an answer that was to be plain`, {
+      advice: 'Have it, or what stands before it, send these files as they are (Cache-Control: no-transform).',
+    });
 }
 
-const isIdentity = (headers: IncomingHttpHeaders): boolean =>
-  headers['content-encoding'] === undefined || headers['content-encoding'] === 'identity';
+/** Codings that change the bytes. Others, such as `identity`, `none` or `aws-chunked` without chunks, only say that they do not. */
+const COMPRESSIONS = new Set(['gzip', 'x-gzip', 'deflate', 'br', 'zstd', 'compress', 'x-compress', 'dcb', 'dcz']);
+const isCompressed = ({ 'content-encoding': codings = '' }: IncomingHttpHeaders): boolean =>
+  codings.split(',').some((coding) => COMPRESSIONS.has(coding.trim().toLowerCase()));

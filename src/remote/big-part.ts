@@ -4,7 +4,7 @@ import { hasCode, ModelGuardError } from '../errors.js';
 import type { Answer } from '../http/answer.js';
 import { storageFailure } from '../http/storage-failure.js';
 import { treeLimit } from '../stores/parts.js';
-import { checkRangeAnswer, type KnownObject } from '../transfer/range-answer.js';
+import { checkRangeAnswer, rangeHeadOf } from '../transfer/range-answer.js';
 import type { RangeSource } from '../transfer/ranged.js';
 import type { BigFacts } from './device/state.js';
 import { partAddress } from './http/address.js';
@@ -32,7 +32,6 @@ export class RemoteBigPart implements RangeSource {
   /** Seconds since 1970: when another address is asked for, unasked. */
   #ends: number;
   #renewing: Promise<void> | undefined;
-  readonly #known: KnownObject = {};
 
   constructor(options: BigPartOptions) {
     this.#options = options;
@@ -45,7 +44,7 @@ export class RemoteBigPart implements RangeSource {
     const range = { range: `bytes=${offset}-${offset + length - 1}` };
     const answer = await this.#get(({ url }) => url, range, signal);
     try {
-      checkRangeAnswer(headOf(answer), { offset, length, size: this.size }, this.#known);
+      checkRangeAnswer(rangeHeadOf(answer), { offset, length, size: this.size });
     } catch (error) {
       answer.discard();
       throw error;
@@ -108,10 +107,3 @@ export class RemoteBigPart implements RangeSource {
     }
   }
 }
-
-const headOf = ({ status, headers }: Answer) => ({
-  status,
-  contentRange: headers['content-range'],
-  contentLength: headers['content-length'] === undefined ? undefined : Number(headers['content-length']),
-  etag: headers.etag,
-});

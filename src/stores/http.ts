@@ -11,7 +11,7 @@ import type { TlsSource } from '../http/tls.js';
 import { Transport } from '../http/transport.js';
 import { MAX_SMALL } from '../limits.js';
 import { httpStoreOptions, parse } from '../options.js';
-import { checkRangeAnswer, type KnownObject, type WantedRange } from '../transfer/range-answer.js';
+import { checkRangeAnswer, rangeHeadOf, readContentRange, type WantedRange } from '../transfer/range-answer.js';
 import { type RangedSurroundings, rangedPart } from '../transfer/ranged.js';
 import { checkedBigName, checkedRef, label, treeLimit } from './parts.js';
 import type { ModelRef, OpenBigPart, PartStore, StoreOptions } from './store.js';
@@ -66,11 +66,16 @@ class HttpStore implements PartStore {
   }
 
   /** What is neither whole nor part is an error; the caller reads the body or discards it. */
-  async #get(path: string, what: string, signal: AbortSignalLike | undefined, range?: string): Promise<Answer> {
+  async #get(
+    path: string,
+    what: string,
+    signal: AbortSignalLike | undefined,
+    { method = 'GET', headers: more = {} }: { method?: 'GET' | 'HEAD'; headers?: Readonly<Record<string, string>> } = {},
+  ): Promise<Answer> {
     const url = new URL(this.#base);
     url.pathname = `${url.pathname.replace(/\/+$/, '')}/${path}`;
-    const headers = { ...this.#options.headers, ...(range !== undefined && { range }) };
-    const answer = await this.#transport.send({ method: 'GET', url, headers, signal, long: true });
+    const headers = { ...this.#options.headers, ...more };
+    const answer = await this.#transport.send({ method, url, headers, signal, long: true });
     if (answer.status === 200 || answer.status === 206) return answer;
     throw storageFailure(answer, what, Date.now());
   }
@@ -93,11 +98,11 @@ class HttpStore implements PartStore {
     const what = `The big part of ${label(ref)}`;
     const { connections, timeoutMs } = this.#options;
     const pace = this.#pace;
-    const { size, ...known } = await retried({ pace, repeatable: true, signal }, () => this.#facts(path, what, signal));
+    const size = await retried({ pace, repeatable: true, signal }, () => this.#size(path, what, signal));
     return rangedPart(
       {
         size,
-        stream: (offset, length, until) => this.#range(path, what, { offset, length, size }, known, until),
+        stream: (offset, length, until) => this.#range(path, what, { offset, length, size }, until),
         tree: async (until) => {
           try {
             return await this.#whole(`${path}.tree`, `The tree of the big part of ${label(ref)}`, treeLimit(size), until);
@@ -112,16 +117,11 @@ class HttpStore implements PartStore {
     );
   }
 
-  /** The first byte says how many there are, and whether the server knows ranges: HEAD would say the one only. */
-  async #facts(
-    path: string,
-    what: string,
-    signal: AbortSignalLike | undefined,
-  ): Promise<KnownObject & { readonly size: number }> {
-    const answer = await this.#get(path, what, signal, 'bytes=0-0');
-    const { etag, 'content-range': range = '' } = answer.headers;
-    const size = Number(/^bytes 0-0\/([0-9]{1,15})$/.exec(range)?.[1]);
-    if (answer.status !== 206 || !(size > 0)) {
+  /** The first byte says how many there are, and whether the server knows ranges; HEAD is asked where it says the one only. */
+  async #size(path: string, what: string, signal: AbortSignalLike | undefined): Promise<number> {
+    const answer = await this.#get(path, what, signal, { headers: { range: 'bytes=0-0' } });
+    const range = readContentRange(answer.headers['content-range']);
+    if (answer.status !== 206 || range?.first !== 0 || range.last !== 0) {
       answer.discard();
       throw hinted(
         new ModelGuardError('RESPONSE_INVALID', `${what}: the web server does not answer with the range that it was asked for`, {
@@ -131,26 +131,26 @@ class HttpStore implements PartStore {
       );
     }
     await answer.bytes(1);
-    return { size, etag };
+    if (range.size !== undefined) return range.size;
+    const head = await this.#get(path, what, signal, { method: 'HEAD' });
+    head.discard();
+    const size = Number(head.headers['content-length']);
+    if (Number.isSafeInteger(size) && size > 0) return size;
+    throw new ModelGuardError('RESPONSE_INVALID', `${what}: the web server does not tell its length`, {
+      advice: 'Serve big parts with their length in Content-Range, or in the Content-Length of HEAD.',
+    });
   }
 
   async *#range(
     path: string,
     what: string,
     wanted: WantedRange,
-    known: KnownObject,
     signal: AbortSignalLike,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const { offset, length } = wanted;
-    const answer = await this.#get(path, what, signal, `bytes=${offset}-${offset + length - 1}`);
+    const answer = await this.#get(path, what, signal, { headers: { range: `bytes=${offset}-${offset + length - 1}` } });
     try {
-      const { headers, status } = answer;
-      const { 'content-range': contentRange, 'content-length': contentLength, etag } = headers;
-      checkRangeAnswer(
-        { status, contentRange, contentLength: contentLength === undefined ? undefined : Number(contentLength), etag },
-        wanted,
-        known,
-      );
+      checkRangeAnswer(rangeHeadOf(answer), wanted);
     } catch (error) {
       answer.discard();
       throw error;

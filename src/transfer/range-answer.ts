@@ -1,5 +1,6 @@
 /** Whether an answer is the range that was asked for (RFC 9110, section 14.4). */
 import { ModelGuardError } from '../errors.js';
+import type { Answer } from '../http/answer.js';
 import { hinted } from '../http/hints.js';
 
 /** What was asked for. */
@@ -10,32 +11,35 @@ export interface WantedRange {
   readonly size: number;
 }
 
-/** What earlier answers said, shared by all that are asked for one object. */
-export interface KnownObject {
-  etag?: string | undefined;
-}
-
 /** The head of what came. */
 export interface RangeHead {
   readonly status: number;
   readonly contentRange?: string | undefined;
   readonly contentLength?: number | undefined;
-  readonly etag?: string | undefined;
+}
+
+/** `bytes 0-9/100`, also as `Bytes 0-9/100` and `bytes=0-9/100`; `*` is a size that is not told. */
+const CONTENT_RANGE = /^bytes[ =]([0-9]{1,15})-([0-9]{1,15})\/([0-9]{1,15}|\*)$/i;
+
+/** The range that an answer says it is; `size` is undefined where it is not told. Undefined where it says nothing that is known. */
+export function readContentRange(header = ''): { first: number; last: number; size: number | undefined } | undefined {
+  const [, first, last, size] = CONTENT_RANGE.exec(header.trim()) ?? [];
+  if (first === undefined) return undefined;
+  return { first: Number(first), last: Number(last), size: size === '*' ? undefined : Number(size) };
 }
 
 /**
- * Refuses anything else than the bytes that were asked for. Asking again may help: what stands between may err once. So after a changed
- * entity tag the next one is taken: the first may have been the wrong one, and bytes of another object do not decrypt.
- * @param known Learns the entity tag, for the next answers.
+ * Refuses anything else than as many bytes as were asked for, from where they were asked for. Entity tags say nothing here: mirrors give
+ * the same file different ones, and bytes of another object do not decrypt. Asking again may help, as what stands between may err once.
  * @throws RESPONSE_INVALID
  */
 export function checkRangeAnswer(
-  { status, contentRange, contentLength, etag }: RangeHead,
+  { status, contentRange, contentLength }: RangeHead,
   { offset, length, size }: WantedRange,
-  known: KnownObject,
 ): void {
+  const range = readContentRange(contentRange);
   const whole = status === 200 && offset === 0 && length === size && contentRange === undefined;
-  const exact = status === 206 && contentRange === `bytes ${offset}-${offset + length - 1}/${size}`;
+  const exact = status === 206 && range?.first === offset && range.last === offset + length - 1 && (range.size ?? size) === size;
   if (!whole && !exact)
     throw invalid(
       status === 200
@@ -44,12 +48,14 @@ export function checkRangeAnswer(
     );
   if (contentLength !== undefined && contentLength !== length)
     throw invalid(`answers with ${contentLength} bytes where ${length} were asked for`);
-  if (known.etag !== undefined && etag !== undefined && etag !== known.etag) {
-    known.etag = undefined;
-    throw invalid('changed the object while it was read');
-  }
-  known.etag ??= etag;
 }
+
+/** The head of an answer over HTTP. */
+export const rangeHeadOf = ({ status, headers }: Pick<Answer, 'status' | 'headers'>): RangeHead => ({
+  status,
+  contentRange: headers['content-range'],
+  contentLength: headers['content-length'] === undefined ? undefined : Number(headers['content-length']),
+});
 
 const invalid = (what: string): ModelGuardError =>
   hinted(

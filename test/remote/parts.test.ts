@@ -63,13 +63,21 @@ describe('reading', () => {
       const { bytes = new Uint8Array(), ...rest } = await truth(asked);
       return { ...rest, bytes: change(bytes), headers: { 'content-range': range } };
     };
+  const encoded =
+    (coding: string): Handler =>
+    async (asked) => {
+      const reply = await truth(asked);
+      return { ...reply, headers: { ...reply.headers, 'content-encoding': coding } };
+    };
   /** The part is smaller than a range: it is asked for as a whole. */
   const right = (): string => `bytes 0-${model.big.length - 1}/${model.big.length}`;
 
   it.each<[string, () => Handler]>([
     ['another range', () => ranged(`bytes 1-${model.big.length}/${model.big.length}`)],
     ['another size', () => ranged(`bytes 0-${model.big.length - 1}/${model.big.length + 1}`)],
-    ['an unknown size', () => ranged(`bytes 0-${model.big.length - 1}/*`)],
+    ['another unit', () => ranged(`pages 0-${model.big.length - 1}/${model.big.length}`)],
+    ['a compression', () => encoded('gzip')],
+    ['a compression among others', () => encoded('identity, BR')],
     ['no range', () => ranged('')],
     ['too few bytes', () => ranged(right(), (bytes) => bytes.slice(1))],
     ['too many bytes', () => ranged(right(), (bytes) => Uint8Array.from([...bytes, 0]))],
@@ -79,6 +87,39 @@ describe('reading', () => {
     const part = await opened();
     fake.on('readPart', handler());
     expect(await codeOf(() => part.read(100, 100))).toBe('RESPONSE_INVALID');
+  });
+
+  it.each<[string, () => Handler]>([
+    ['a size that is not told', () => ranged(`bytes 0-${model.big.length - 1}/*`)],
+    ['a unit in capitals', () => ranged(`Bytes 0-${model.big.length - 1}/${model.big.length}`)],
+    ['a range with the sign of the request', () => ranged(`bytes=0-${model.big.length - 1}/${model.big.length}`)],
+    ...['', 'Identity', 'none', 'binary', 'utf-8', 'aws-chunked'].map((coding): [string, () => Handler] => [
+      `the encoding '${coding}'`,
+      () => encoded(coding),
+    ]),
+  ])('takes %s', async (_, handler) => {
+    const part = await opened();
+    fake.on('readPart', handler());
+    expect(Buffer.compare(await read(part, 100, 100), model.big.subarray(100, 200))).toBe(0);
+  });
+
+  it('goes on at mirrors that give the same bytes entity tags of their own', async () => {
+    const part = await opened();
+    let mirror = 0;
+    fake.on('readPart', async (asked) => {
+      const reply = await truth(asked);
+      mirror += 1;
+      return { ...reply, headers: { ...reply.headers, etag: `"${mirror}"` } };
+    });
+    for (const at of [0, 1000, model.big.length - 10])
+      expect(Buffer.compare(await read(part, at, 10), model.big.subarray(at, at + 10))).toBe(0);
+  });
+
+  it.each(['gzip', 'br'])('asks again after an error whose page is packed with %s', async (coding) => {
+    const part = await opened();
+    for (const status of [503, 429])
+      fake.times(1, 'readPart', () => ({ status, bytes: Buffer.from('packed'), headers: { 'content-encoding': coding } }));
+    expect(Buffer.compare(await read(part, 100, 100), model.big.subarray(100, 200))).toBe(0);
   });
 
   it('takes the whole part for the whole range', async () => {

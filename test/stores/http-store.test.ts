@@ -108,6 +108,29 @@ describe('a web server that', () => {
     await part.close();
   });
 
+  it('does not tell the length with a range is asked for it', async () => {
+    hook = ({ method, url, headers: { range } }, response) => {
+      const bytes = files.get(url ?? '') ?? Buffer.of();
+      if (method === 'HEAD') response.writeHead(200, { 'content-length': bytes.length }).end();
+      else if (range === undefined) return false;
+      else {
+        const [first = 0, last = 0] = range.slice('bytes='.length).split('-').map(Number);
+        response.writeHead(206, { 'content-range': `bytes ${first}-${last}/*` }).end(bytes.subarray(first, last + 1));
+      }
+      return true;
+    };
+    const part = await store().openBig(ref, big);
+    expect(part.size).toBe(files.get(`/models/big/${big}`)?.length);
+    expect((await part.read(1, 9)).length).toBeGreaterThan(0);
+    await part.close();
+    hook = ({ method }, response) => {
+      if (method === 'HEAD') response.writeHead(200).end();
+      else response.writeHead(206, { 'content-range': 'bytes 0-0/*' }).end('x');
+      return true;
+    };
+    expect(await codeOf(() => store().openBig(ref, big))).toBe('RESPONSE_INVALID');
+  });
+
   it('serves a small part without end is not read to it', async () => {
     hook = (_, response) => {
       response.writeHead(200, { 'content-length': String(18 * 2 ** 20) });

@@ -9,7 +9,7 @@ import { type S3Asked, s3Error } from '../support/fake-s3.js';
 import { big, bytes, MIB, name, ref, s3Lab } from '../support/s3-lab.js';
 import { temporaryFolder } from '../support/temp.js';
 
-const { server, storeWith, times } = s3Lab();
+const { server, storeWith } = s3Lab();
 const folder = temporaryFolder('s3-parts');
 const small = 'small/net/1';
 const DAY = 86_400_000;
@@ -46,13 +46,17 @@ describe('reading a big part', () => {
     expect(Buffer.compare(await read(), bytes)).toBe(0);
   });
 
-  it('asks again where an answer is of another object than was opened', async () => {
+  it('reads from mirrors that give the same bytes entity tags of their own', async () => {
     server.put(big, bytes);
-    times(1, isRange, (asked) => {
-      const { body = '', ...rest } = server.truth(asked);
-      return { ...rest, headers: { ...rest.headers, etag: '"other"' }, body: randomBytes(body.length) };
-    });
+    let mirror = 0;
+    server.hook = (asked) => {
+      if (!isRange(asked)) return undefined;
+      const { headers, ...rest } = server.truth(asked);
+      mirror += 1;
+      return { ...rest, headers: { ...headers, etag: `"${mirror}"` } };
+    };
     expect(Buffer.compare(await read(), bytes)).toBe(0);
+    expect(mirror).toBeGreaterThan(1);
   });
 
   it.each<[string, (body: Buffer) => { status: number; headers: Record<string, string>; body: Uint8Array }]>([

@@ -31,7 +31,6 @@ interface Settings {
 
 export interface ObjectFacts {
   readonly size: number;
-  readonly etag: string | undefined;
   /** Milliseconds since 1970. */
   readonly modified: number;
 }
@@ -91,9 +90,9 @@ export class Bucket {
   /** NOT_FOUND */
   facts(key: string, about: About): Promise<ObjectFacts> {
     return this.#ask({ ...about, use: 'read' }, async (client, { HeadObjectCommand }, settings) => {
-      const { ContentLength, ETag, LastModified } = await client.send(new HeadObjectCommand(this.#at(key)), settings);
+      const { ContentLength, LastModified } = await client.send(new HeadObjectCommand(this.#at(key)), settings);
       if (ContentLength === undefined) throw strange('no size', about);
-      return { size: ContentLength, etag: ETag, modified: LastModified?.getTime() ?? Number.POSITIVE_INFINITY };
+      return { size: ContentLength, modified: LastModified?.getTime() ?? Number.POSITIVE_INFINITY };
     });
   }
 
@@ -132,7 +131,6 @@ export class Bucket {
         status: answer.$metadata.httpStatusCode ?? 0,
         contentRange: answer.ContentRange,
         contentLength: answer.ContentLength,
-        etag: answer.ETag,
       });
       yield* body as AsyncIterable<Uint8Array>;
     } finally {

@@ -150,15 +150,14 @@ class S3Store implements PartStore {
     const key = this.#bigKey(name);
     const about = aboutBig(ref, signal);
     const bucket = this.#bucket;
-    const { size, etag } = await bucket.facts(key, about);
-    const known = { etag };
+    const { size } = await bucket.facts(key, about);
     const { connections, timeoutMs } = this.#settings;
     return rangedPart(
       {
         size,
         stream: (offset, length, until) => {
           const wanted = { offset, length, size };
-          return bucket.range(key, wanted, (head) => checkRangeAnswer(head, wanted, known), { ...about, signal: until });
+          return bucket.range(key, wanted, (head) => checkRangeAnswer(head, wanted), { ...about, signal: until });
         },
         tree: async (until) => {
           try {

@@ -41,7 +41,6 @@ export interface RangeAnswer {
   readonly status: number;
   readonly contentRange: string | undefined;
   readonly contentLength: number | undefined;
-  readonly etag: string | undefined;
   readonly bytes: AsyncIterable<Uint8Array>;
 }
 
@@ -224,7 +223,6 @@ export class Bucket {
       status: answer.$metadata.httpStatusCode ?? 0,
       contentRange: answer.ContentRange,
       contentLength: answer.ContentLength,
-      etag: answer.ETag,
       bytes: failingAs('GetObject', answer.Body as AsyncIterable<Uint8Array>),
     };
   }

@@ -5,13 +5,12 @@ import { notUploaded, type PartBytes } from '../parts.js';
 import type { Bucket } from './bucket.js';
 
 export function openObject(bucket: Bucket, object: string, size: number, log: Context['log']): PartBytes {
-  const known = {};
   const source: RangeSource = {
     size,
     async *stream(offset, length, signal) {
       try {
         const { bytes, ...head } = await bucket.range(object, offset, length, signal as AbortSignal);
-        checkRangeAnswer(head, { offset, length, size }, known);
+        checkRangeAnswer(head, { offset, length, size });
         yield* bytes;
       } catch (error) {
         if (isModelGuardError(error) && error.code === 'SERVER_UNREACHABLE') hinted(error, { effect: 'undone' });
