@@ -111,14 +111,21 @@ export const stores = z.union([partStore, z.strictObject({ small: partStore, big
   error: 'wants a store, or { small, big } with a store each',
 });
 
-const splitReference = (given: string) => {
+/** Refuses `net:3` in words of its own: image registries write versions so. */
+const splitReference = (given: string, context: z.core.$RefinementCtx) => {
   // A longer text is no reference: its beginning is refused as a name.
   const start = given.slice(0, 2 * MAX_NAME);
+  const [, named, version] = /^([^@:]+):([^@:]+)$/.exec(start) ?? [];
+  if (named !== undefined) {
+    const message = `${JSON.stringify(start.slice(0, 200))} is no reference; a version follows '@': ${JSON.stringify(`${named}@${version}`.slice(0, 200))}`;
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  }
   const at = start.indexOf('@');
   return at < 0 ? { name: start } : { name: start.slice(0, at), version: start.slice(at + 1) };
 };
 export const reference = z.preprocess(
-  (value) => (typeof value === 'string' ? splitReference(value) : value),
+  (value, context) => (typeof value === 'string' ? splitReference(value, context) : value),
   z.strictObject({ name, version: name.optional() }),
 );
 

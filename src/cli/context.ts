@@ -11,8 +11,11 @@ export interface RunFlags {
   readonly threads?: string;
 }
 
+/** Of the process: it listens once. */
+const stdout = new Stdout(process.stdout);
+
 export class Context {
-  readonly stdout = new Stdout(process.stdout);
+  readonly stdout = stdout;
   readonly #interruption = new AbortController();
   readonly #progress = new ProgressDisplay(process.stderr);
   #exit: number | undefined;

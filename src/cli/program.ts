@@ -52,6 +52,26 @@ const REGISTER = [
   registerAuditLog,
 ];
 
+/** Names a flag that it does not know before one that it misses: often it is the same one, misspelt. */
+class StrictCommand extends Command {
+  override createCommand(name?: string): Command {
+    return new StrictCommand(name);
+  }
+
+  override parseOptions(args: string[]): ReturnType<Command['parseOptions']> {
+    const parsed = super.parseOptions(args);
+    const [unknown] = parsed.unknown;
+    const asksForHelp = parsed.unknown.some((one) => one === '-h' || one === '--help');
+    if (unknown !== undefined && this.commands.length === 0 && !asksForHelp)
+      (this as unknown as Suggesting).unknownOption(unknown);
+    return parsed;
+  }
+}
+/** Commander's own way of saying so, which suggests the flag that was meant. */
+interface Suggesting {
+  unknownOption(flag: string): never;
+}
+
 /** A command is done when its output is written. What it failed with by itself comes first; else it failed because of its output. */
 async function complete(command: Promise<unknown>, stdout: Stdout): Promise<void> {
   const error = await command.then(
@@ -67,9 +87,11 @@ async function complete(command: Promise<unknown>, stdout: Stdout): Promise<void
 export async function run(args: readonly string[]): Promise<number> {
   const context = new Context();
   context.watchSignals();
-  const program = new Command('model-guard')
+  const program = new StrictCommand('model-guard')
     .description('Protect machine-learning models on machines you do not own.')
     .version(packageVersion())
+    // After the name of a command its own flags count alone: `protect … --version 9` asks for no version of the program.
+    .enablePositionalOptions()
     .exitOverride();
   for (const register of REGISTER) register(program, context);
   example(program, 'model-guard keygen --type signing --out publisher.key', 'model-guard protect --help').addHelpText(
