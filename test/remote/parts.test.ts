@@ -103,18 +103,6 @@ describe('reading', () => {
     expect(Buffer.compare(await read(part, 100, 100), model.big.subarray(100, 200))).toBe(0);
   });
 
-  it('goes on at mirrors that give the same bytes entity tags of their own', async () => {
-    const part = await opened();
-    let mirror = 0;
-    fake.on('readPart', async (asked) => {
-      const reply = await truth(asked);
-      mirror += 1;
-      return { ...reply, headers: { ...reply.headers, etag: `"${mirror}"` } };
-    });
-    for (const at of [0, 1000, model.big.length - 10])
-      expect(Buffer.compare(await read(part, at, 10), model.big.subarray(at, at + 10))).toBe(0);
-  });
-
   it.each(['gzip', 'br'])('asks again after an error whose page is packed with %s', async (coding) => {
     const part = await opened();
     for (const status of [503, 429])

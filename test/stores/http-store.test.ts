@@ -108,6 +108,21 @@ describe('a web server that', () => {
     await part.close();
   });
 
+  it('is several mirrors, each with entity tags of its own, is asked for nothing twice', async () => {
+    hook = (_, response) => {
+      response.setHeader('etag', `"${asked.length}"`);
+      return false;
+    };
+    // Requests of a part that an earlier test has closed may still come in.
+    const from = store({ headers: { 'x-test': 'mirrors' } });
+    const model = await load('net@1', { from, identities: [key], unsigned: 'accept', cache: false });
+    expect(Buffer.compare(model.bytes, plain)).toBe(0);
+    model.dispose();
+    const ranges = asked.flatMap(({ headers }) => (headers['x-test'] === 'mirrors' && headers.range) || []);
+    expect(ranges.length).toBeGreaterThan(2);
+    expect(new Set(ranges).size).toBe(ranges.length);
+  });
+
   it('does not tell the length with a range is asked for it', async () => {
     hook = ({ method, url, headers: { range } }, response) => {
       const bytes = files.get(url ?? '') ?? Buffer.of();
@@ -120,8 +135,9 @@ describe('a web server that', () => {
       return true;
     };
     const part = await store().openBig(ref, big);
-    expect(part.size).toBe(files.get(`/models/big/${big}`)?.length);
-    expect((await part.read(1, 9)).length).toBeGreaterThan(0);
+    const stored = files.get(`/models/big/${big}`) ?? Buffer.of();
+    expect(part.size).toBe(stored.length);
+    expect(Buffer.concat([await part.read(1, 9)].flat())).toEqual(stored.subarray(1, 10));
     await part.close();
     hook = ({ method }, response) => {
       if (method === 'HEAD') response.writeHead(200).end();
