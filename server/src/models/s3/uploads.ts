@@ -33,10 +33,10 @@ export class BucketUploads {
     // First, so that another account that only asks does not keep an upload from being given up.
     if (row.state !== 'stored') await this.#demandOwn(member, row);
     if (!(await this.#rows.touch(part))) throw beingRemoved(row);
-    if (row.state === 'stored' && ((await this.#rows.isNamed(part)) || (await this.#isThere(part, size))))
-      return { kind: 'stored' };
+    if (row.state !== 'stored') return await this.#goOn(row);
+    if ((await this.#rows.isNamed(part)) || (await this.#isThere(part, size))) return { kind: 'stored' };
     await this.#demandOwn(member, row);
-    return await this.#goOn(row.state === 'stored' ? await this.#reopened(row) : row);
+    return await this.#goOn(await this.#reopened(row));
   }
 
   /** What somebody copied into the bucket, or an older database does not know, is nobody's to replace. */
