@@ -27,7 +27,7 @@ export function exitCodeOf(error: unknown): number {
   return isModelGuardError(error) ? ERROR_CODES[error.code].exit : 1;
 }
 
-/** What stands on stderr; with `--json` for machines. Commander has already said its own, and one whose reader has left says nothing. */
+/** The line for stderr; with `--json` for machines. None where Commander has said its own already, or the reader of the output has left. */
 export function errorText(error: unknown, json: boolean): string | undefined {
   if (error instanceof CommanderError || error instanceof StdoutClosed) return undefined;
   const message = error instanceof Error ? error.message : String(error);

@@ -72,15 +72,10 @@ interface Suggesting {
   unknownOption(flag: string): never;
 }
 
-/** A command is done when its output is written. What it failed with by itself comes first; else it failed because of its output. */
-async function complete(command: Promise<unknown>, stdout: Stdout): Promise<void> {
-  const error = await command.then(
-    () => undefined,
-    (cause: unknown) => cause ?? new Error('The command failed'),
-  );
-  const own = isModelGuardError(error) || error instanceof CommanderError;
-  const reason = own ? error : ((await stdout.failure()) ?? error);
-  if (reason !== undefined) throw reason;
+/** A failed write throws what the system says: standard output knows what that means. */
+async function explained(thrown: unknown, stdout: Stdout): Promise<unknown> {
+  if (isModelGuardError(thrown) || thrown instanceof CommanderError) return thrown;
+  return (await stdout.failure()) ?? thrown;
 }
 
 /** Runs one command; the result is the exit code. */
@@ -99,9 +94,13 @@ export async function run(args: readonly string[]): Promise<number> {
     EXIT_HELP,
   );
   try {
-    await complete(program.parseAsync(args, { from: 'user' }), context.stdout);
+    await program.parseAsync(args, { from: 'user' });
+    // A command is done when its output is written.
+    const unwritten = await context.stdout.failure();
+    if (unwritten) throw unwritten;
     return 0;
-  } catch (error) {
+  } catch (thrown) {
+    const error = await explained(thrown, context.stdout);
     const text = errorText(error, args.includes('--json'));
     if (text !== undefined) context.note(text);
     return context.interrupted ?? exitCodeOf(error);

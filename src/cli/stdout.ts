@@ -29,7 +29,7 @@ export class Stdout {
     });
   }
 
-  /** What has kept the output from being written, once all of it has been tried. */
+  /** The reason why the output was not written, once all of it has been tried. */
   async failure(): Promise<StdoutClosed | ModelGuardError | undefined> {
     const stream = this.#stream;
     if (!stream.writableEnded && !stream.destroyed) await this.take(new Uint8Array()).catch(() => undefined);

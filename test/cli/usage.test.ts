@@ -1,4 +1,4 @@
-/** What the command says to who uses it wrongly, and to who asks for help. If these fail, a typing mistake does something else, or nothing, in silence. */
+/** Wrong usage, and help. If these fail, a typing mistake does something else, or nothing, in silence. */
 import { describe, expect, it } from 'vitest';
 import { modelGuard, succeed } from '../support/cli.js';
 import { temporaryFolder } from '../support/temp.js';
