@@ -6,6 +6,8 @@ import { scaled } from '../support/sample.js';
 import { temporaryFolder } from '../support/temp.js';
 
 const MIB = 2 ** 20;
+/** What Node itself holds differs by this much between two processes: 5 % of a model that is scaled down would be less. */
+const RUNTIME = 32 * MIB;
 const folder = temporaryFolder('large');
 
 describe('a large model', () => {
@@ -15,7 +17,9 @@ describe('a large model', () => {
       print(`large file: ${describeMeasured(measured)}`);
       expect(measured.same, 'what was loaded is not what was protected').toBe(true);
       expect(measured.protect.peakBytes, 'protect holds more of the model than it may').toBeLessThan(200 * MIB);
-      expect(measured.load.peakBytes, 'load holds more than the model').toBeLessThanOrEqual(1.05 * bytes + measured.baseline);
+      expect(measured.load.peakBytes, 'load holds more than the model').toBeLessThanOrEqual(
+        bytes + Math.max(0.05 * bytes, RUNTIME) + measured.baseline,
+      );
     }
   });
 });
