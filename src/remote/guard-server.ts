@@ -171,7 +171,7 @@ export class GuardServer implements S.PartStore {
       return { recipients: keys.filter(({ state }) => state === 'current').map(({ key }) => key) };
     }
     const device = this.#device('load');
-    await this.#meet(device, signal);
+    await this.#meet(device, ref.name, signal);
     const verifier = this.#setup.publishers(ref.name);
     const { trust } = this.#connection;
     const leased = () => this.#held.get(label(ref));
@@ -190,11 +190,14 @@ export class GuardServer implements S.PartStore {
   }
 
   /** Which keys the server signs with now: from itself, else as this device remembers. */
-  async #meet({ memory, leases }: OwnDevice, signal: AbortSignalLike | undefined): Promise<void> {
+  async #meet({ memory, leases }: OwnDevice, name: string, signal: AbortSignalLike | undefined): Promise<void> {
     const connection = this.#connection;
     await memory.before();
     if (connection.trust.server === undefined) {
-      await connection.facts({ signal });
+      await connection.facts({ signal }).catch(async (error: unknown) => {
+        const { unserved } = await leases.kept(name);
+        throw unserved && isAway(error) ? unserved(error) : error;
+      });
       return;
     }
     try {
@@ -221,7 +224,7 @@ export class GuardServer implements S.PartStore {
     const renew = async (until: AbortSignalLike | undefined): Promise<BigFacts> => {
       const held = await leases.use(wanted, until);
       // The server was asked once, for a short time: whoever is in the middle of a part asks again.
-      if (held.source === 'kept') throw hinted(notReached(wanted), { effect: 'undone' });
+      if (held.source === 'kept') throw hinted(notReached(wanted, held.away), { effect: 'undone' });
       this.#held.set(label(wanted), held);
       return held.grant.big;
     };
@@ -268,5 +271,5 @@ export class GuardServer implements S.PartStore {
   }
 }
 
-const notReached = (ref: S.ModelRef): ModelGuardError =>
-  new ModelGuardError('SERVER_UNREACHABLE', `The big part of ${label(ref)} is at the server, which was not reached`);
+const notReached = (ref: S.ModelRef, cause: ModelGuardError | undefined): ModelGuardError =>
+  new ModelGuardError('SERVER_UNREACHABLE', `The big part of ${label(ref)} is at the server, which was not reached`, { cause });

@@ -16,19 +16,19 @@ export async function latestOf(
 ): Promise<ModelRef> {
   const name = parse(nameSchema, given, 'name');
   const before = await device?.memory.before();
-  const kept = await device?.leases.keptVersion(name);
+  const found = await device?.leases.kept(name);
   const ask = async (limited: AbortSignalLike | undefined, attempts?: number): Promise<ModelRef> => {
     const said = await stated(connection, name, limited, attempts);
     if (before) device?.memory.refuseOlder(before.state, said);
     return { name, version: said.version };
   };
-  if (!kept) return await ask(signal);
   try {
-    return await shortly(connection, signal, (limited) => ask(limited, 1));
+    return found?.kept ? await shortly(connection, signal, (limited) => ask(limited, 1)) : await ask(signal);
   } catch (error) {
-    if (!isAway(error)) throw error;
+    if (!found || !isAway(error)) throw error;
+    if (found.unserved) throw found.unserved(error);
     device?.leases.noteAway(error, (await connection.clock()).wall);
-    return kept;
+    return { name, version: found.kept.said.version };
   }
 }
 

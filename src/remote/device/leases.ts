@@ -1,15 +1,15 @@
 /** Leases: taken from the server, or, where it cannot be reached, the one that was kept. */
 import type { AbortSignalLike } from '../../abort.js';
-import { decode, type Said } from '../../contract/index.js';
-import { isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from '../../errors.js';
-import { label } from '../../stores/parts.js';
+import { decode } from '../../contract/index.js';
+import { isModelGuardError, type ModelGuardError, type ModelGuardErrorCode } from '../../errors.js';
 import type { ModelRef } from '../../stores/store.js';
 import type { Connection } from '../connection.js';
 import type { CallOptions } from '../http/client.js';
 import { isAnswer } from '../http/failures.js';
 import { checkCheckpoint } from '../trust.js';
 import { isAway, SHORT_MS, shortly } from './away.js';
-import { checkGrant, readKept } from './grants.js';
+import { checkGrant } from './grants.js';
+import { type Kept, type KeptLease, keptLease, versionOf } from './kept.js';
 import { type Before, type Memory, namingLog } from './memory.js';
 import { proveLease, type Signer } from './proof.js';
 import type { Grant } from './state.js';
@@ -20,14 +20,11 @@ interface LeaseOptions {
   readonly device: Signer;
 }
 
-interface Kept {
-  readonly grant: Grant;
-  readonly said: Said<'lease'>;
-}
-
 /** A lease, and where it came from. */
 export interface Held extends Kept {
   readonly source: 'server' | 'kept';
+  /** Why the server gave none. */
+  readonly away?: ModelGuardError | undefined;
   /** The latest time that this device has seen, seconds since 1970. */
   readonly seen: number;
 }
@@ -61,16 +58,15 @@ export class Leases {
    * offline-until.
    */
   async use(ref: ModelRef, signal?: AbortSignalLike): Promise<Held> {
-    const { memory, connection } = this.#options;
+    const { memory, connection, device } = this.#options;
     const { trust } = connection;
     const away = this.#away;
     this.#away = undefined;
     const before = await memory.before();
-    const kept = this.#kept(before, ref);
-    const fits = kept && before.moment.wall <= kept.said.offlineUntil;
+    const { kept, unserved } = keptLease(before, ref, trust, device.id);
     try {
-      if (fits && away && Math.abs(before.moment.wall - away.at) <= SHORT_MS / 1000) throw away.error;
-      if (!fits) return await this.#take(ref, before, signal);
+      if (kept && away && Math.abs(before.moment.wall - away.at) <= SHORT_MS / 1000) throw away.error;
+      if (!kept) return await this.#take(ref, before, signal);
       return await shortly(connection, signal, (limited) => this.#take(ref, before, limited, 1));
     } catch (error) {
       if (!isModelGuardError(error)) throw error;
@@ -78,39 +74,17 @@ export class Leases {
         const all = ENDING_ALL.has(error.code);
         await memory.forget(trust.server, (name, grant) => all || (name === ref.name && versionOf(grant) === ref.version));
       }
-      if (!isAway(error) || !kept || trust.server === undefined) throw error;
-      if (!fits)
-        throw new ModelGuardError(
-          'LEASE_EXPIRED',
-          `The kept lease of ${label(ref)} was good without the server until ${new Date(kept.said.offlineUntil * 1000).toISOString()}`,
-          { cause: error, advice: 'Reach the guard server again; the cause says why it was not.' },
-        );
-      memory.refuseOlder(before.state, kept.said);
-      return { ...kept, source: 'kept', seen: await memory.used(trust.server, before.moment) };
+      if (!isAway(error)) throw error;
+      if (unserved) throw unserved(error);
+      memory.refuseOlder(before.state, kept.said, error);
+      return { ...kept, source: 'kept', seen: await memory.used(kept.said.server, before.moment), away: error };
     }
   }
 
-  /** The newest version of a kept lease that may still be used, for when nobody can say which is the newest. */
-  async keptVersion(name: string): Promise<ModelRef | undefined> {
-    const { state, moment } = await this.#options.memory.before();
-    const grant = state.leases.get(name);
-    if (!grant) return undefined;
-    const kept = this.#kept({ state, moment }, { name, version: versionOf(grant) });
-    return kept && moment.wall <= kept.said.offlineUntil ? { name, version: kept.said.version } : undefined;
-  }
-
-  #kept({ state }: Before, ref: ModelRef): Kept | undefined {
-    const { connection, device } = this.#options;
-    const { trust } = connection;
-    const grant = state.leases.get(ref.name);
-    if (!grant || trust.server === undefined || versionOf(grant) !== ref.version) return undefined;
-    try {
-      const said = readKept(grant, { ...ref, device: device.id }, trust.trusted, trust.server);
-      return { grant, said };
-    } catch {
-      // Kept under a key that is not pinned any more: as if there were none.
-      return undefined;
-    }
+  /** The lease that is kept of a model, of whatever version, for when it cannot be asked which is the newest. */
+  async kept(name: string): Promise<KeptLease> {
+    const { memory, connection, device } = this.#options;
+    return keptLease(await memory.before(), { name }, connection.trust, device.id);
   }
 
   /** The whole procedure is what is repeated: a challenge is good for one request. A device that asks again takes no second seat. */
@@ -140,10 +114,4 @@ export class Leases {
     if (answer.checkpoint) checkCheckpoint(answer.checkpoint, facts);
     return { grant, said, source: 'server', seen: await memory.learn(before, said, grant, answer) };
   }
-}
-
-/** Unverified: to tell kept leases apart. */
-function versionOf({ lease }: Grant): string {
-  const said: unknown = JSON.parse(Buffer.from(decode(lease.payload)).toString('utf8'));
-  return typeof said === 'object' && said !== null && 'version' in said ? String(said.version) : '';
 }

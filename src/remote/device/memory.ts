@@ -136,13 +136,16 @@ export class Memory {
     return this.#options.rollback === 'accept' ? undefined : state.ordinals.get(name);
   }
 
-  /** ROLLBACK_REFUSED */
+  /** ROLLBACK_REFUSED; `cause`: why the server gives no newer one. */
   refuseOlder(
     state: State,
     { name, version, ordinal }: { readonly name: string; readonly version: string; readonly ordinal: number },
+    cause?: ModelGuardError,
   ): void {
     if (ordinal < (this.oldest(state, name) ?? 0))
-      throw new ModelGuardError('ROLLBACK_REFUSED', `${name}@${version} is older than a version that this device has had`);
+      throw new ModelGuardError('ROLLBACK_REFUSED', `${name}@${version} is older than a version that this device has had`, {
+        ...(cause && { cause }),
+      });
   }
 
   /** A kept lease was used at `moment`. Returns the latest time seen, seconds since 1970. */
