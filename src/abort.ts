@@ -23,10 +23,13 @@ export async function abortable<T>(signal: AbortSignalLike | undefined, task: ()
   try {
     return await task();
   } catch (error) {
-    if (signal?.aborted && isAbort(error, signal)) throw new AbortError(signal.reason);
+    if (signal?.aborted && isAbort(error, signal) && !isOwn(error, signal)) throw new AbortError(signal.reason);
     throw error;
   }
 }
+
+/** It is the AbortError of `signal` already, which may say more. */
+const isOwn = (error: unknown, signal: AbortSignalLike): boolean => error instanceof AbortError && error.cause === signal.reason;
 
 interface Waiting<T> {
   /** Milliseconds after the abort in which `promise` may still settle: what writes needs time to clean up. Default: 0. */

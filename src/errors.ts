@@ -8,7 +8,7 @@
  * of native/core/status.h; the last ones exist in the SDK only.
  */
 export const ERROR_CODES = {
-  ABORT_ERR: { exit: 130, advice: 'What was there before still is; run it again when you want the result.' },
+  ABORT_ERR: { exit: 130, advice: 'Run it again when you want the result.' },
   INVALID_ARGUMENT: { exit: 2, advice: 'Correct the named argument and call again.' },
   NOT_A_CONTAINER: { exit: 3, advice: 'Give a .mguard container or a small part; this was never one.' },
   CONTAINER_TRUNCATED: { exit: 3, advice: 'Fetch it again: bytes are missing at the end.' },
@@ -174,6 +174,12 @@ export const ERROR_CODES = {
 /** Every code an error of this package may carry; docs/errors.md explains each. */
 export type ModelGuardErrorCode = keyof typeof ERROR_CODES;
 
+interface ModelGuardErrorOptions {
+  readonly cause?: unknown;
+  readonly advice?: string | undefined;
+  readonly outcome?: 'unknown' | undefined;
+}
+
 /**
  * The one error of this package. Its message says what happened and what to do; decide by {@link code}, not by the text
  * and not by `instanceof` (an application may hold both the ESM and the CommonJS copy of this class).
@@ -186,20 +192,19 @@ export type ModelGuardErrorCode = keyof typeof ERROR_CODES;
 export class ModelGuardError extends Error {
   /** Stable: scripts and callers may rely on it. */
   readonly code: ModelGuardErrorCode;
+  /** Present where the call failed and its change may have been made all the same. The message says where to look. */
+  declare readonly outcome?: 'unknown';
 
   /**
    * @param code One of the documented codes.
    * @param what One sentence about this occurrence. The advice for the code is appended.
-   * @param options `cause`: what led to it; `advice` replaces the code's general advice by a more fitting one.
+   * @param options `cause`: what led to it; `advice` replaces the code's general advice by a more fitting one; `outcome` as the member.
    */
-  constructor(
-    code: ModelGuardErrorCode,
-    what: string,
-    options: { readonly cause?: unknown; readonly advice?: string | undefined } = {},
-  ) {
+  constructor(code: ModelGuardErrorCode, what: string, options: ModelGuardErrorOptions = {}) {
     const sentence = /[.!?]$/.test(what) ? what : `${what}.`;
     super(`${sentence} ${options.advice ?? ERROR_CODES[code].advice}`, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
+    if (options.outcome !== undefined) this.outcome = options.outcome;
   }
 
   static {
@@ -215,9 +220,12 @@ export class ModelGuardError extends Error {
  * catch (error) { if ((error as Error).name !== 'AbortError') throw error; }
  */
 export class AbortError extends ModelGuardError {
-  /** @param reason The signal's reason, kept as `cause`. */
-  constructor(reason?: unknown) {
-    super('ABORT_ERR', 'The operation was aborted', { cause: reason });
+  /**
+   * @param reason The signal's reason, kept as `cause`.
+   * @param options As those of {@link ModelGuardError}.
+   */
+  constructor(reason?: unknown, options: Omit<ModelGuardErrorOptions, 'cause'> = {}) {
+    super('ABORT_ERR', 'The operation was aborted', { ...options, cause: reason });
   }
 
   static {

@@ -31,7 +31,8 @@ import type {
  * @param artifact Bytes, the path of a file, or `{ small, big }` with a path each.
  * @returns What was published (`to`) or written (`out`), and whether the source was checked.
  * @throws LEGACY_FAILED if the artifact does not decrypt or its plaintext is another one · SOURCE_EMPTY, SOURCE_CHANGED · with `to` what
- *   `protect` throws, with `out` what `encryptFile` throws. After any of them what was there before still is.
+ *   `protect` throws, with `out` what `encryptFile` throws. After any of them what was there before still is, unless
+ *   `outcome` says that it is unknown.
  * @see docs/legacy.md
  * @example
  * const key = await LegacyKey.fromKeyString({ file: 'defects.keystring' });

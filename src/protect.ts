@@ -20,8 +20,8 @@ import type { ProtectedModel, ProtectOptions, Recipient } from './types.js';
  * @throws INVALID_ARGUMENT, NAME_INVALID, KEY_INVALID, KEY_TYPE_WRONG · of `hardware(file)`: MACHINE_FILE_INVALID,
  *   VERSION_UNSUPPORTED, MACHINE_POLICY_WEAK · SOURCE_UNSUPPORTED, SOURCE_EMPTY, SOURCE_CHANGED,
  *   NOT_FOUND, LIMIT_EXCEEDED · ALREADY_EXISTS unless `overwrite` · NO_SPACE, READ_ONLY, PERMISSION_DENIED, IO_FAILED ·
- *   with `resume` IN_USE · ABORT_ERR. After any of them the store serves what it served; a big part that was already written stays, unreferenced, until
- *   `collect`.
+ *   with `resume` IN_USE · ABORT_ERR. After any of them the store serves what it served, unless the error says that the outcome is unknown
+ *   (`outcome`); a big part that was already written stays, unreferenced, until `collect`.
  * @see docs/format.md sections 1–10
  * @example
  * await protect('defects.onnx', {

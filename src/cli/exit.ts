@@ -31,6 +31,6 @@ export function exitCodeOf(error: unknown): number {
 export function errorText(error: unknown, json: boolean): string | undefined {
   if (error instanceof CommanderError || error instanceof StdoutClosed) return undefined;
   const message = error instanceof Error ? error.message : String(error);
-  const code = isModelGuardError(error) ? error.code : 'INTERNAL';
-  return json ? JSON.stringify({ error: { code, message } }) : `model-guard: ${message} [${code}]`;
+  const { code, outcome } = isModelGuardError(error) ? error : { code: 'INTERNAL', outcome: undefined };
+  return json ? JSON.stringify({ error: { code, message, outcome } }) : `model-guard: ${message} [${code}]`;
 }

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import { createSecureContext, rootCertificates } from 'node:tls';
+import { createSecureContext, rootCertificates, TLSSocket } from 'node:tls';
 import { type AbortSignalLike, throwIfAborted } from '../abort.js';
 import { isModelGuardError, ModelGuardError } from '../errors.js';
 import { Answer } from './answer.js';
@@ -27,6 +27,8 @@ export interface HttpRequest {
   readonly timeoutMs?: number | undefined;
   /** Bodies of any length go in or out: only silence counts, not the whole. */
   readonly long?: boolean | undefined;
+  /** Called once the connection stands: the request may reach the server from then on. */
+  readonly onSent?: (() => void) | undefined;
 }
 
 const MAX_SOCKETS = 16;
@@ -88,7 +90,7 @@ export class Transport {
   }
 
   /** The answer, whatever its status; its body is read or discarded by the caller. SERVER_UNREACHABLE, TIMED_OUT, RESPONSE_INVALID */
-  async send({ method, url, headers, body, signal, timeoutMs, long }: HttpRequest): Promise<Answer> {
+  async send({ method, url, headers, body, signal, timeoutMs, long, onSent }: HttpRequest): Promise<Answer> {
     throwIfAborted(signal);
     const agent = await this.#agent(url);
     const silence = timeoutMs ?? this.#options.timeoutMs;
@@ -107,6 +109,7 @@ export class Transport {
         },
       });
       watch.over(request);
+      if (onSent) whenConnected(request, onSent);
       const message = await this.#exchange(request, body, watch);
       watch.over(message);
       refuseStrange(message, where);
@@ -164,6 +167,15 @@ async function makeAgent(source: TlsSource | undefined, own: boolean): Promise<h
     timeout: KEEP_IDLE_MS,
     // Said here, so that no variable of the environment can say otherwise.
     rejectUnauthorized: true,
+  });
+}
+
+/** A connection that was kept, or handed over by a proxy, stands already. */
+function whenConnected(request: ClientRequest, tell: () => void): void {
+  request.once('socket', (socket) => {
+    const secure = socket instanceof TLSSocket;
+    if (secure ? socket.authorized : !socket.connecting) tell();
+    else socket.once(secure ? 'secureConnect' : 'connect', tell);
   });
 }
 

@@ -4,6 +4,7 @@ import { type RouteAnswer, type RouteRequest, routes } from '../contract/index.j
 import { retried } from '../http/pace.js';
 import type { Clock } from './clock.js';
 import type { CallOptions, Client, JsonRoute } from './http/client.js';
+import { type FindOutcome, isChanging, withOutcome } from './outcome.js';
 import type { Session } from './session.js';
 import type { Facts, Trust } from './trust.js';
 
@@ -19,11 +20,21 @@ export class Connection {
     readonly clock: Clock,
   ) {}
 
-  /** A route, with a token; asked again as its method allows. */
-  call<Name extends JsonRoute>(name: Name, request: RouteRequest<Name>, { signal }: Signalled = {}): Promise<RouteAnswer<Name>> {
-    return this.procedure({ repeatable: routes[name].method === 'GET', signal }, (options) =>
-      this.client.call(name, request, options),
-    );
+  /**
+   * A route, with a token; asked again as its method allows. Where it changes something and its answer is lost, `find` says what it would
+   * have answered.
+   */
+  call<Name extends JsonRoute>(
+    name: Name,
+    request: RouteRequest<Name>,
+    { signal }: Signalled = {},
+    find?: FindOutcome<RouteAnswer<Name>>,
+  ): Promise<RouteAnswer<Name>> {
+    const ask = () =>
+      this.procedure({ repeatable: routes[name].method === 'GET', signal }, (options) =>
+        this.client.call(name, request, options),
+      );
+    return isChanging(name) ? withOutcome(ask, { route: name, pace: this.client.pace, signal, find }) : ask();
   }
 
   /** Several calls that only together can be repeated. */

@@ -20,7 +20,7 @@ import { abandonBig, publishSmall, standingOf, uploadBig } from './publishing.js
 import type * as R from './records.js';
 import { Devices, Entitlements, IssuedLeases } from './rooms/access.js';
 import { Archives } from './rooms/archives.js';
-import { Models, Publishers, versionOf } from './rooms/models.js';
+import { Models, Publishers, stands, versionOf } from './rooms/models.js';
 import { Audit, ServerKeys } from './rooms/operations.js';
 import { OwnAccount, Users } from './rooms/people.js';
 import { type OwnDevice, type Setup, type Surroundings, setUp } from './setup.js';
@@ -129,16 +129,22 @@ export class GuardServer implements S.PartStore {
    * @throws REVIEW_OUTDATED if another payload is there by now · ROLLBACK_REFUSED
    */
   release(ref: Reference, { payloadId, rollback, ...options }: T.ReleaseOptions): Promise<R.ModelVersion> {
+    const params = versionOf(ref);
     const body = { payloadId, rollback: rollback === 'accept' };
-    return this.#connection.call('releaseVersion', { params: versionOf(ref), body }, options);
+    const find = stands(this.#connection, params, 'released', payloadId);
+    return this.#connection.call('releaseVersion', { params, body }, options, find);
   }
   /** Rejects a version that waits for a decision, as it was reviewed. @throws REVIEW_OUTDATED */
   reject(ref: Reference, { payloadId, ...options }: T.ReviewOptions): Promise<R.ModelVersion> {
-    return this.#connection.call('rejectVersion', { params: versionOf(ref), body: { payloadId } }, options);
+    const params = versionOf(ref);
+    const find = stands(this.#connection, params, 'rejected', payloadId);
+    return this.#connection.call('rejectVersion', { params, body: { payloadId } }, options, find);
   }
   /** Ends a version and its leases: with `payloadId` that one alone, else whatever stands there. @throws REVIEW_OUTDATED */
   revoke(ref: Reference, { payloadId, ...options }: Partial<T.ReviewOptions> = {}): Promise<R.ModelVersion> {
-    return this.#connection.call('revokeVersion', { params: versionOf(ref), body: { payloadId } }, options);
+    const params = versionOf(ref);
+    const find = stands(this.#connection, params, 'revoked', payloadId);
+    return this.#connection.call('revokeVersion', { params, body: { payloadId } }, options, find);
   }
 
   /** As the function `unlock`, which says more. */

@@ -1,13 +1,14 @@
 /** Parts on their way to the server. */
 import type { AbortSignalLike } from '../abort.js';
 import { encode, type RouteAnswer } from '../contract/index.js';
-import { hintOf } from '../http/hints.js';
 import { within } from '../http/watch.js';
 import { call } from '../native/index.js';
-import { checkedBigName, checkedRef } from '../stores/parts.js';
+import { checkedBigName, checkedRef, label } from '../stores/parts.js';
 import type { BigPartSource, ModelRef, Published, Standing, StoreOptions } from '../stores/store.js';
 import { countPieces, sendPieces } from '../transfer/multipart.js';
 import type { Connection } from './connection.js';
+import { mayBeDone } from './http/client.js';
+import { search, withOutcome } from './outcome.js';
 import { PieceSender } from './upload-pieces.js';
 
 /** What is no longer wanted is cleaned up within this time, or by the server later. */
@@ -107,9 +108,13 @@ async function complete(
       client.call('completeUpload', { params: { upload }, body: {} }, { ...options, timeoutMs: patience(connection, size) }),
     );
   } catch (error) {
-    if (hintOf(error)?.effect !== 'unknown') throw error;
-    const there = await begin(connection, params, size, signal).catch(() => undefined);
-    if (there?.kind !== 'stored') throw error;
+    // After a cancellation nothing is published: the pieces are of no use.
+    if (!mayBeDone(error) || signal?.aborted) throw error;
+    const find = async (options: StoreOptions) => {
+      const { kind } = await begin(connection, params, size, options.signal);
+      return kind === 'stored' ? { answer: kind } : undefined;
+    };
+    if (!(await search({ pace: client.pace, find, signal, patience: patience(connection, size) }))) throw error;
   }
 }
 
@@ -128,7 +133,7 @@ async function abandon(connection: Connection, upload: string): Promise<void> {
 /** How long the server may be at a part of so many bytes, in milliseconds. */
 const patience = ({ client }: Connection, bytes: number): number => client.transport.timeoutMs + Math.ceil(bytes / CHECKED_BYTES);
 
-/** The commit. Where its answer is lost, the server is asked whether it happened: it is never done twice. */
+/** The commit. Where its answer is lost, or it is cancelled, the server is asked whether it happened: it is never done twice. */
 export async function publishSmall(
   connection: Connection,
   ref: ModelRef,
@@ -140,17 +145,19 @@ export async function publishSmall(
   const body = { small: encode(small), overwrite: !ifAbsent };
   // The server reads the whole big part before it says yes.
   const timeoutMs = patience(connection, call((native) => native.describeSmall(small)).bigSize);
-  try {
-    const answer = await connection.procedure({ repeatable: false, signal }, (options) =>
-      connection.client.call('publishVersion', { params, body }, { ...options, timeoutMs }),
+  const { client } = connection;
+  const publish = async () =>
+    stateOf(
+      await connection.procedure({ repeatable: false, signal }, (options) =>
+        client.call('publishVersion', { params, body }, { ...options, timeoutMs }),
+      ),
     );
-    return stateOf(answer);
-  } catch (error) {
-    if (hintOf(error)?.effect !== 'unknown') throw error;
-    const there = await standingOf(connection, params, { signal }).catch(() => undefined);
-    if (there?.payloadId !== payloadId) throw error;
-    return { state: there.state };
-  }
+  const find = async (options: StoreOptions) => {
+    const there = await standingOf(connection, params, options);
+    return there?.payloadId === payloadId ? { answer: { state: there.state } } : undefined;
+  };
+  const detail = `${label(params)}, payload ${payloadId}`;
+  return await withOutcome(publish, { route: 'publishVersion', pace: client.pace, signal, find, patience: timeoutMs, detail });
 }
 
 const stateOf = ({ state }: { readonly state: string }): Published => ({ state: state === 'released' ? 'released' : 'pending' });

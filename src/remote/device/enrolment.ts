@@ -4,7 +4,9 @@ import { decode, encode, fingerprintOf, unhex } from '../../contract/index.js';
 import { hasCode, ModelGuardError } from '../../errors.js';
 import { call } from '../../native/index.js';
 import type { Connection } from '../connection.js';
+import { withOutcome } from '../outcome.js';
 import type { Device, Enrolment } from '../records.js';
+import type { CallerOptions } from '../types.js';
 import { proveEnrolment, type Signer } from './proof.js';
 
 export interface EnrollingDevice extends Signer {
@@ -20,15 +22,20 @@ export async function enroll(
   signal: AbortSignalLike | undefined,
 ): Promise<Enrolment> {
   try {
-    return told(device, await introduce(connection, device, name, signal));
+    const find = async (options: CallerOptions) => ({ answer: await known(connection, device, options) });
+    const change = { route: 'enrollDevice', pace: connection.client.pace, signal, find } as const;
+    return told(device, await withOutcome(() => introduce(connection, device, name, signal), change));
   } catch (error) {
     if (!hasCode(error, 'ALREADY_EXISTS')) throw error;
     // Of another account it is not ours to see.
-    const known = await connection.call('getDevice', { params: { device: device.id } }, { signal }).catch(() => undefined);
-    if (!known) throw error;
-    return told(device, known);
+    const there = await known(connection, device, { signal }).catch(() => undefined);
+    if (!there) throw error;
+    return told(device, there);
   }
 }
+
+const known = (connection: Connection, { id }: EnrollingDevice, options: CallerOptions): Promise<Device> =>
+  connection.call('getDevice', { params: { device: id } }, options);
 
 function introduce(
   connection: Connection,

@@ -2,14 +2,24 @@
 import type { z } from 'zod';
 import type { AbortSignalLike } from '../../abort.js';
 import { type Route, type RouteAnswer, type RouteName, type RouteRequest, routes } from '../../contract/index.js';
-import { hasCode, ModelGuardError } from '../../errors.js';
+import { hasCode, isModelGuardError, ModelGuardError } from '../../errors.js';
 import type { Answer } from '../../http/answer.js';
 import { hinted, hintOf } from '../../http/hints.js';
 import { type Pace, pace, retried } from '../../http/pace.js';
 import type { HttpRequest, Transport, Upload } from '../../http/transport.js';
 import { parse } from '../../options.js';
 import { routeAddress } from './address.js';
-import { failureOf } from './failures.js';
+import { failureOf, isAnswer } from './failures.js';
+
+/** Errors of requests that may change something, may have arrived, and got no answer of the server's own. */
+const unanswered = new WeakSet<Error>();
+
+/** Whether what was asked for may have been done although the request failed with `error`. */
+export const mayBeDone = (error: unknown): error is ModelGuardError => isModelGuardError(error) && unanswered.has(error);
+
+/** The server, or a proxy before it, did nothing. */
+const isRefusal = (error: unknown): boolean =>
+  isAnswer(error) || hasCode(error, 'LIMIT_EXCEEDED') || hintOf(error)?.effect === 'undone';
 
 /** Where a route says nothing else. */
 const MAX_ANSWER = 64 * 1024;
@@ -67,8 +77,17 @@ export class Client {
     const { signal, attempts } = options;
     return await retried({ pace: this.pace, repeatable: route.method === 'GET', signal, attempts }, async () => {
       const json = bytes && { 'content-type': 'application/json' };
-      const answer = await this.#send(route, url, options, { body: bytes, headers: { ...json } });
-      return (await this.#read(route, answer)) as RouteAnswer<Name>;
+      let sent = false;
+      const onSent = (): void => {
+        sent = true;
+      };
+      try {
+        const answer = await this.#send(route, url, options, { body: bytes, headers: { ...json }, onSent });
+        return (await this.#read(route, answer)) as RouteAnswer<Name>;
+      } catch (error) {
+        if (sent && route.method !== 'GET' && !isRefusal(error)) unanswered.add(error as Error);
+        throw error;
+      }
     });
   }
 

@@ -1,6 +1,7 @@
 /** Devices, what they may load, and what they hold. */
 import type { Connection } from '../connection.js';
 import { paged } from '../http/pages.js';
+import type { FindOutcome } from '../outcome.js';
 import type { Device, Entitlement, IssuedLease, NewEntitlement } from '../records.js';
 import type { CallerOptions } from '../types.js';
 
@@ -28,11 +29,19 @@ export class Devices {
   }
   /** Lets a device take leases. `fingerprint` is the one that the device itself printed: the server refuses another. */
   approve(device: string, fingerprint: string, options: CallerOptions = {}): Promise<Device> {
-    return this.#connection.call('approveDevice', { params: { device }, body: { fingerprint } }, options);
+    const request = { params: { device }, body: { fingerprint } };
+    return this.#connection.call('approveDevice', request, options, this.#stands(device, 'approved'));
   }
   /** Ends a device and its leases, for good. */
   revoke(device: string, options: CallerOptions = {}): Promise<Device> {
-    return this.#connection.call('revokeDevice', { params: { device }, body: {} }, options);
+    return this.#connection.call('revokeDevice', { params: { device }, body: {} }, options, this.#stands(device, 'revoked'));
+  }
+
+  #stands(device: string, state: Device['state']): FindOutcome<Device> {
+    return async (options) => {
+      const there = await this.get(device, options);
+      return there.state === state ? { answer: there } : undefined;
+    };
   }
 }
 

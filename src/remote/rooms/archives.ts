@@ -13,6 +13,7 @@ import type { Connection } from '../connection.js';
 import { paged } from '../http/pages.js';
 import { measured } from '../measured.js';
 import { registerArchiveOptions } from '../options.js';
+import { gone } from '../outcome.js';
 import type { Archive, ArchiveFormat } from '../records.js';
 import type { CallerOptions, RegisterArchiveOptions } from '../types.js';
 
@@ -34,7 +35,12 @@ export class Archives {
   }
   /** Forgets an archive and its key. The file stays where it is, and nobody unlocks it any more. */
   async delete(name: string, options: CallerOptions = {}): Promise<void> {
-    await this.#connection.call('deleteArchive', { params: { name } }, options);
+    await this.#connection.call(
+      'deleteArchive',
+      { params: { name } },
+      options,
+      gone((asking) => this.get(name, asking)),
+    );
   }
 
   /**
@@ -58,7 +64,11 @@ export class Archives {
       const { bytes } = decodeKey(current, ['mgx1:']);
       const fragment = call((native) => native.sealFragment(handle, bytes, unhex(server), name));
       const body = { name, format, sha256, size, fragment: encode(fragment) };
-      return await this.#connection.call('registerArchive', { body }, { signal });
+      return await this.#connection.call('registerArchive', { body }, { signal }, async (asking) => {
+        const there = await this.get(name, asking);
+        const same = there.format === format && there.sha256 === sha256 && there.size === size;
+        return same ? { answer: there } : undefined;
+      });
     });
   }
 }

@@ -1,4 +1,5 @@
 /** Versions of models, who may sign them, and what was decided about them. */
+import { isDeepStrictEqual } from 'node:util';
 import type { VerifyingKey } from '../../keys/index.js';
 import { parse, reference } from '../../options.js';
 import { checkedRef } from '../../stores/parts.js';
@@ -6,6 +7,7 @@ import type { ModelRef } from '../../stores/store.js';
 import type { Reference } from '../../types.js';
 import type { Connection } from '../connection.js';
 import { paged } from '../http/pages.js';
+import type { FindOutcome } from '../outcome.js';
 import type { ModelVersion } from '../records.js';
 import type { CallerOptions } from '../types.js';
 
@@ -20,6 +22,15 @@ export function versionOf(ref: Reference): ModelRef {
   const { name, version } = parse(reference, ref, 'ref');
   return checkedRef({ name, version: version as string });
 }
+
+/** Finds out whether a decision was made: the version is in that state, and is the one that was decided about. */
+export const stands =
+  (connection: Connection, params: ModelRef, state: ModelVersion['state'], payloadId?: string): FindOutcome<ModelVersion> =>
+  async (options) => {
+    const there = await connection.call('getVersion', { params }, options);
+    const decided = there.state === state && (payloadId === undefined || there.payloadId === payloadId);
+    return decided ? { answer: there } : undefined;
+  };
 
 /** Versions that the server has, in whatever state. */
 export class Models {
@@ -54,6 +65,10 @@ export class Publishers {
   /** Replaces them: 1 to 16. */
   async set(name: string, keys: readonly (string | VerifyingKey)[], options: CallerOptions = {}): Promise<readonly string[]> {
     const body = { keys: keys.map(String) };
-    return (await this.#connection.call('setPublishers', { params: { name }, body }, options)).keys;
+    const answer = await this.#connection.call('setPublishers', { params: { name }, body }, options, async (asking) => {
+      const there = await this.#connection.call('getPublishers', { params: { name } }, asking);
+      return isDeepStrictEqual([...there.keys].sort(), [...body.keys].sort()) ? { answer: there } : undefined;
+    });
+    return answer.keys;
   }
 }

@@ -1,6 +1,7 @@
 /** Accounts: the own one, and those of others. */
 import type { Connection } from '../connection.js';
 import { paged } from '../http/pages.js';
+import { type FindOutcome, gone, withOutcome } from '../outcome.js';
 import type { Account, AccountRole, PersonalData } from '../records.js';
 import type { CallerOptions } from '../types.js';
 
@@ -21,7 +22,9 @@ export class OwnAccount {
     const { client, session } = this.#connection;
     // With a fresh token, and once: a wrong current password is refused like a token that ended, and counts towards the lock-out.
     const token = await session.renewed(signal);
-    await client.call('changePassword', { body: { current, next } }, { token: token?.token, signal });
+    const change = () => client.call('changePassword', { body: { current, next } }, { token: token?.token, signal });
+    // Asking whether the new password holds would be a log-in, which counts towards the lock-out too.
+    await withOutcome(change, { route: 'changePassword', pace: client.pace, signal });
     session.forget();
   }
   /** Everything that is stored about oneself. */
@@ -95,7 +98,11 @@ export class Users {
   }
   /** Role, name, password; disables or enables. */
   update(account: string, change: UserChange, options: CallerOptions = {}): Promise<Account> {
-    return this.#connection.call('updateUser', { params: { account }, body: { ...change } }, options);
+    const { password, ...shown } = change;
+    // Whether a password holds shows nowhere.
+    const find: FindOutcome<Account> | undefined =
+      password === undefined ? (asking) => this.#shows(account, shown, asking) : undefined;
+    return this.#connection.call('updateUser', { params: { account }, body: { ...change } }, options, find);
   }
   /** Everything that is stored about somebody. */
   export(account: string, options: CallerOptions = {}): Promise<PersonalData> {
@@ -103,6 +110,21 @@ export class Users {
   }
   /** Erases an account and the personal data about it. The audit log still verifies afterwards. */
   async erase(account: string, options: CallerOptions = {}): Promise<void> {
-    await this.#connection.call('eraseUser', { params: { account } }, options);
+    await this.#connection.call(
+      'eraseUser',
+      { params: { account } },
+      options,
+      gone((asking) => this.get(account, asking)),
+    );
+  }
+
+  async #shows(
+    account: string,
+    { mustChange: mustChangePassword, ...change }: Omit<UserChange, 'password'>,
+    options: CallerOptions,
+  ): Promise<{ readonly answer: Account } | undefined> {
+    const there = await this.get(account, options);
+    const wanted = Object.entries({ ...change, mustChangePassword }).filter(([, value]) => value !== undefined);
+    return wanted.every(([name, value]) => there[name as keyof Account] === value) ? { answer: there } : undefined;
   }
 }
