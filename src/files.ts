@@ -5,6 +5,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, mkdir, open, realpath, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { hasCode, isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from './errors.js';
+import { call } from './native/index.js';
 
 const SYSTEM_CODES: Readonly<Record<string, ModelGuardErrorCode>> = {
   ENOSPC: 'NO_SPACE',
@@ -48,12 +49,30 @@ export async function removeQuietly(path: string): Promise<void> {
   await unlink(path).catch(() => undefined);
 }
 
+/** Errors of a file system that cannot do what was asked for. The native core has the same list (files/rename_new.cc). */
+const UNSUPPORTED: ReadonlySet<unknown> = new Set(['EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EPERM']);
+
+async function ifSupported(operation: Promise<void>): Promise<boolean> {
+  try {
+    await operation;
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && UNSUPPORTED.has(error.code)) return false;
+    throw error;
+  }
+}
+
+/** Some file systems, such as network shares, cannot sync, above all folders. What is written there is as durable as they make it. */
+async function sync(handle: FileHandle): Promise<void> {
+  await ifSupported(handle.sync());
+}
+
 export async function syncFolder(folder: string): Promise<void> {
-  await attempt('Cannot sync the folder', folder, () => withHandle(open(folder, 'r'), (handle) => handle.sync()));
+  await attempt('Cannot sync the folder', folder, () => withHandle(open(folder, 'r'), sync));
 }
 
 export async function syncFile(path: string): Promise<void> {
-  await attempt('Cannot sync', path, () => withHandle(open(path, 'r'), (handle) => handle.sync()));
+  await attempt('Cannot sync', path, () => withHandle(open(path, 'r'), sync));
 }
 
 async function withHandle<T>(opening: Promise<FileHandle>, task: (handle: FileHandle) => Promise<T>): Promise<T> {
@@ -112,14 +131,14 @@ export async function refuseExisting(path: string): Promise<void> {
 }
 
 /**
- * Gives a synced temporary its name and syncs the folder. Without `overwrite` the name is taken with link(), which fails
- * atomically when it is there already.
+ * Gives a synced temporary its name and syncs the folder. Without `overwrite` it fails if that name is taken: a hard link decides, or
+ * where there are none the next best way of the file system.
  */
 export async function place(temporary: string, target: string, overwrite: boolean): Promise<void> {
   await attempt('Cannot write', target, async () => {
     if (overwrite) return rename(temporary, target);
-    await link(temporary, target);
-    await unlink(temporary);
+    if (await ifSupported(link(temporary, target))) await unlink(temporary);
+    else await call((native) => native.renameNew(temporary, resolve(target)));
   });
   await syncFolder(dirname(resolve(target)));
 }
@@ -149,7 +168,7 @@ export async function commit(
 export async function writeSynced(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   await withHandle(open(path, 'wx', 0o600), async (handle) => {
     await write(handle);
-    await handle.sync();
+    await sync(handle);
   });
 }
 
@@ -157,7 +176,7 @@ export async function writeSynced(path: string, write: (handle: FileHandle) => P
 export async function patchSynced(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   await withHandle(open(path, 'r+'), async (handle) => {
     await write(handle);
-    await handle.sync();
+    await sync(handle);
   });
 }
 

@@ -23,7 +23,7 @@ void define_legacy_reader(Napi::Env env, Environment& environment);
 void export_keys(Napi::Env env, Napi::Object exports);
 void export_hardware(Napi::Env env, Napi::Object exports);
 void export_legacy(Napi::Env env, Napi::Object exports);
-void export_lock(Napi::Env env, Napi::Object exports);
+void export_files(Napi::Env env, Napi::Object exports);
 void export_seal(Napi::Env env, Napi::Object exports);
 void export_open(Napi::Env env, Napi::Object exports);
 void export_remote(Napi::Env env, Napi::Object exports);

@@ -30,7 +30,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_keys(env, exports);
   export_hardware(env, exports);
   export_legacy(env, exports);
-  export_lock(env, exports);
+  export_files(env, exports);
   export_seal(env, exports);
   export_open(env, exports);
   export_remote(env, exports);

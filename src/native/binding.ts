@@ -336,6 +336,8 @@ export interface NativeBinding {
    * Undefined: somebody else holds it.
    */
   lockFile(path: string): Promise<{ release(): void } | undefined>;
+  /** Gives a file another name in its folder, at once. ALREADY_EXISTS where that name is taken; a failure changes nothing. */
+  renameNew(from: string, to: string): Promise<void>;
 
   /** NAME_INVALID for a path that no manifest may hold. */
   checkPath(path: string): void;

@@ -47,7 +47,10 @@ async function lockFolder(path: string, ref: ModelRef): Promise<{ release(): voi
   }
 }
 
-/** What others could have put there would be published as if it were ours. */
+/**
+ * Files that another user put there would be published as this user's. Reading does no harm: the files in it are private, where the
+ * file system has modes (exFAT shows one mode for all).
+ */
 async function makePrivate(path: string): Promise<void> {
   await makeFolder(dirname(path));
   try {
@@ -56,9 +59,9 @@ async function makePrivate(path: string): Promise<void> {
   } catch (error) {
     if (!hasCode(error, 'ALREADY_EXISTS')) throw error;
     const { mode, uid } = await attempt('Cannot look up', path, () => lstat(path));
-    if (uid !== process.geteuid?.() || (mode & 0o170077) !== 0o040000)
-      throw new ModelGuardError('PERMISSION_DENIED', `${path} is not a folder of this user alone`, {
-        advice: 'Remove it, or stage elsewhere: what others put there would be published.',
+    if (uid !== process.geteuid?.() || (mode & 0o170022) !== 0o040000)
+      throw new ModelGuardError('PERMISSION_DENIED', `${path} is not a folder that this user alone can write to`, {
+        advice: 'Remove it, or stage elsewhere: files that another user put there would be published.',
       });
   }
 }

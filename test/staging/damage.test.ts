@@ -144,7 +144,7 @@ describe('what is staged', () => {
 
 describe('a staging folder that others may use', () => {
   it.each<[string, () => void]>([
-    ['open to others', () => chmodSync(staged(''), 0o750)],
+    ['that others may write to', () => chmodSync(staged(''), 0o720)],
     ['a link', () => symlinkSync(moved(), path.join(staging, 'net', '1'))],
     ['a file', () => copyFileSync(path.join(moved(), 'big'), path.join(staging, 'net', '1'))],
   ])('%s is refused', async (_what, change) => {

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "crypto/crypto.h"
+#include "files/rename_new.h"
 #include "memory/fd.h"
 #include "text/text.h"
 
@@ -28,7 +29,7 @@ Status already_exists(const std::string& path, const std::string& what) {
   return Status(Code::ALREADY_EXISTS, "'" + path + "' exists; a " + what + " is never overwritten");
 }
 
-Status write_and_link(int fd, const std::string& temporary, const std::string& path, const std::string& what, View content) {
+Status write_and_rename(int fd, const std::string& temporary, const std::string& path, const std::string& what, View content) {
   for (size_t at = 0; at < content.size;) {
     const ssize_t n = write(fd, content.data + at, content.size - at);
     if (n < 0 && errno == EINTR) continue;
@@ -36,8 +37,8 @@ Status write_and_link(int fd, const std::string& temporary, const std::string& p
     at += size_t(n);
   }
   if (fsync(fd) != 0) return Status::from_errno(errno, "cannot write the " + what, path);
-  if (link(temporary.c_str(), path.c_str()) == 0) return {};
-  return errno == EEXIST ? already_exists(path, what) : Status::from_errno(errno, "cannot create the " + what, path);
+  const Status renamed = files::rename_new(temporary, path);
+  return renamed.code == Code::ALREADY_EXISTS ? already_exists(path, what) : renamed;
 }
 
 }  // namespace
@@ -77,16 +78,18 @@ Status write_new_secret_file(const std::string& path, const std::string& what, V
   if (access(path.c_str(), F_OK) == 0) return already_exists(path, what);
   const size_t slash = path.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-  // Written beside its place and linked there: link() never overwrites, and a crash leaves no half secret. The name is as short as
-  // that of every temporary file of this package, so that a file's own name may be as long as the system allows.
+  // Written beside its place and then renamed, so that a crash leaves no half secret. The name is as short as that of every temporary
+  // file of this package, so that a file's own name may be as long as the system allows.
   uint8_t random[12];
   if (auto s = crypto::random_bytes(Span(random)); !s.ok()) return s;
   const std::string temporary = folder + "/.tmp-" + text::hex(View(random));
   Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (fd.get() < 0) return Status::from_errno(errno, "cannot create the " + what, path);
-  const Status written = write_and_link(fd.get(), temporary, path, what, content);
-  unlink(temporary.c_str());
-  if (!written.ok()) return written;
+  const Status written = write_and_rename(fd.get(), temporary, path, what, content);
+  if (!written.ok()) {
+    unlink(temporary.c_str());
+    return written;
+  }
   Fd dir(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (dir.get() >= 0) fsync(dir.get());
   return {};

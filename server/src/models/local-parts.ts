@@ -1,7 +1,7 @@
 /** Big parts and their trees on the disk of this machine: the big half of a file store. */
-import { type FileHandle, open, rename, stat, unlink, utimes } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileStore, isModelGuardError, ModelGuardError } from '@org/model-guard/server-kit';
+import { type FileHandle, open, stat, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileStore, isModelGuardError, ModelGuardError, writeWhole } from '@org/model-guard/server-kit';
 import type { Context, Member } from '../context.js';
 import { isChecked, noteChecked } from './checked.js';
 import { DiskReserve, freeBytes, type Room } from './disk-reserve.js';
@@ -148,20 +148,8 @@ export class LocalParts implements Parts {
     }
   }
 
-  async storeTree(ref: Ref, name: string, tree: Uint8Array): Promise<void> {
-    const temporary = await this.#store.localTarget?.(ref, name);
-    if (temporary === undefined) throw new ModelGuardError('INTERNAL', 'The file store names no place for a tree');
-    try {
-      await within(open(temporary, 'wx', 0o600), async (handle) => {
-        await handle.writeFile(tree);
-        await handle.sync();
-      });
-      await rename(temporary, this.#file(treeOf(name)));
-    } catch (error) {
-      await unlink(temporary).catch(() => undefined);
-      throw error;
-    }
-    await within(open(dirname(temporary), 'r'), (folder) => folder.sync());
+  async storeTree(_ref: Ref, name: string, tree: Uint8Array): Promise<void> {
+    await writeWhole(this.#file(treeOf(name)), (handle) => handle.writeFile(tree), { overwrite: true });
   }
 
   /** Another file of that name is another inode; one that is written to has another time. */

@@ -1,6 +1,7 @@
 #include "convert.h"
 #include "entry.h"
 #include "files/lock_file.h"
+#include "files/rename_new.h"
 #include "handles.h"
 
 namespace mg::addon {
@@ -29,10 +30,19 @@ Napi::Value lock_file(const Napi::CallbackInfo& info) {
   return Environment::of(info.Env()).run(info.Env(), std::move(job));
 }
 
+Napi::Value rename_new(const Napi::CallbackInfo& info) {
+  Job job;
+  job.waits = Job::Waits::file;
+  job.compute = [from = as_string(info[0], "from"), to = as_string(info[1], "to")](payload::Pool&) { return files::rename_new(from, to); };
+  job.result = [](Napi::Env env) { return env.Undefined(); };
+  return Environment::of(info.Env()).run(info.Env(), std::move(job));
+}
+
 }  // namespace
 
-void export_lock(Napi::Env env, Napi::Object exports) {
+void export_files(Napi::Env env, Napi::Object exports) {
   export_function<lock_file>(env, exports, "lockFile");
+  export_function<rename_new>(env, exports, "renameNew");
 }
 
 }  // namespace mg::addon
