@@ -138,7 +138,11 @@ export const ERROR_CODES = {
     advice:
       'Look at the version again (`model-guard models show`), and decide about the payload that is there now (payloadId, --payload).',
   },
-  CLOCK_SET_BACK: { exit: 7, advice: 'Set the clock right: it shows a time before the one that this device has already seen.' },
+  CLOCK_SET_BACK: {
+    exit: 7,
+    advice:
+      'Set the clock right. If it is right, and was ahead once, let this device reach the guard server: its signed time corrects what the device has seen.',
+  },
   CLOCK_SKEWED: { exit: 7, advice: "Set this machine's clock: it may differ from the server's by two minutes." },
   RATE_LIMITED: { exit: 7, advice: 'Wait as long as the message says, then try again.' },
   SERVER_UNREACHABLE: { exit: 7, advice: 'Check the address, the network and the certificate; the cause says what failed.' },

@@ -37,14 +37,17 @@ function atLeast(seen: Seen, now: Moment): number {
   return seen.time + Math.floor(passed);
 }
 
-/** CLOCK_SET_BACK */
-export function refuseSetBack(seen: Seen | undefined, now: Moment): void {
-  if (seen && now.wall < atLeast(seen, now) - TOLERANCE)
-    throw new ModelGuardError(
-      'CLOCK_SET_BACK',
-      `The clock shows ${dateOf(now.wall)}; it is ${dateOf(atLeast(seen, now))} at least`,
-    );
-}
+/** Whether the clock shows a time that has passed already. */
+export const isSetBack = (seen: Seen | undefined, now: Moment): boolean =>
+  seen !== undefined && now.wall < atLeast(seen, now) - TOLERANCE;
+
+/** @param cause Why the server's signed time did not correct what is known. */
+export const clockSetBack = (seen: Seen, now: Moment, cause: unknown): ModelGuardError =>
+  new ModelGuardError(
+    'CLOCK_SET_BACK',
+    `The clock shows ${dateOf(now.wall)}; it is ${dateOf(atLeast(seen, now))} at least, by what this device has seen`,
+    { cause },
+  );
 
 /**
  * CLOCK_SKEWED

@@ -198,10 +198,10 @@ export class GuardServer implements S.PartStore {
   /** Which keys the server signs with now: from itself, else as this device remembers. */
   async #meet({ memory, leases }: OwnDevice, name: string, signal: AbortSignalLike | undefined): Promise<void> {
     const connection = this.#connection;
-    await memory.before();
+    const before = await memory.before(signal);
     if (connection.trust.server === undefined) {
-      await connection.facts({ signal }).catch(async (error: unknown) => {
-        const { unserved } = await leases.kept(name);
+      await connection.facts({ signal }).catch((error: unknown) => {
+        const { unserved } = leases.kept(before, name);
         throw unserved && isAway(error) ? unserved(error) : error;
       });
       return;

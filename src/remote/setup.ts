@@ -77,7 +77,7 @@ export function setUp(
 
   const signer = signerOf(key);
   const folder = new StateFolder(state ?? defaultFolder(), signer.handle, signer.id);
-  const memory = new Memory({ folder, trust, pinned, clock, rollback });
+  const memory = new Memory({ folder, connection, pinned, rollback });
   const leases = new Leases({ connection, memory, device: signer });
   return { connection, device: { key, signer, memory, leases }, ...surroundings, publishers };
 }

@@ -90,9 +90,10 @@ export class Trust {
 
   /**
    * Has the server sign a nonce of this moment, so that only a server with the pinned key, or a successor of it, is given a secret. A relay
-   * passes too: TLS is what binds the connection to the server. SERVER_UNTRUSTED, CLOCK_SKEWED
+   * passes too: TLS is what binds the connection to the server. Returns the server's time, signed after this was called. SERVER_UNTRUSTED,
+   * CLOCK_SKEWED
    */
-  async prove(options: CallOptions): Promise<void> {
+  async prove(options: CallOptions): Promise<number> {
     const nonce = encode(randomBytes(NONCE_BYTES));
     const asked = await this.#clock();
     const { statement, succession } = await this.#client
@@ -104,6 +105,7 @@ export class Trust {
     this.#succeed(succession);
     const said = await this.read('key', statement, asked);
     if (said.nonce !== nonce) throw unproved("The server's proof is for another nonce");
+    return said.time;
   }
 
   /** In order, oldest first. Those from before the pinned key say nothing to us. */

@@ -187,7 +187,7 @@ export class Unlocking {
   /** Fetched sealed to this device, opened natively. */
   async #key({ name, sha256, size, format }: Archive): Promise<KeyHandle> {
     const { connection, memory, device, signal } = this.#options;
-    const before = await memory.before();
+    const before = await memory.before(signal);
     const { client, trust } = connection;
     return await connection.procedure({ repeatable: true, signal }, async (options) => {
       const facts = await trust.facts(options);

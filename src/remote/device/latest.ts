@@ -15,8 +15,8 @@ export async function latestOf(
   signal: AbortSignalLike | undefined,
 ): Promise<ModelRef> {
   const name = parse(nameSchema, given, 'name');
-  const before = await device?.memory.before();
-  const found = await device?.leases.kept(name);
+  const before = await device?.memory.before(signal);
+  const found = before && device?.leases.kept(before, name);
   const ask = async (limited: AbortSignalLike | undefined, attempts?: number): Promise<ModelRef> => {
     const said = await stated(connection, name, limited, attempts);
     if (before) device?.memory.refuseOlder(before.state, said);

@@ -62,7 +62,7 @@ export class Leases {
     const { trust } = connection;
     const away = this.#away;
     this.#away = undefined;
-    const before = await memory.before();
+    const before = await memory.before(signal);
     const { kept, unserved } = keptLease(before, ref, trust, device.id);
     try {
       if (kept && away && Math.abs(before.moment.wall - away.at) <= SHORT_MS / 1000) throw away.error;
@@ -82,9 +82,9 @@ export class Leases {
   }
 
   /** The lease that is kept of a model, of whatever version, for when it cannot be asked which is the newest. */
-  async kept(name: string): Promise<KeptLease> {
-    const { memory, connection, device } = this.#options;
-    return keptLease(await memory.before(), { name }, connection.trust, device.id);
+  kept(before: Before, name: string): KeptLease {
+    const { connection, device } = this.#options;
+    return keptLease(before, { name }, connection.trust, device.id);
   }
 
   /** The whole procedure is what is repeated: a challenge is good for one request. A device that asks again takes no second seat. */

@@ -1,18 +1,19 @@
 /** What this device remembers of its server, and what that forbids. */
+import { type AbortSignalLike, throwIfAborted } from '../../abort.js';
 import { checkProgress, lostPosition } from '../../audit/progress.js';
 import type { Checkpoint, Said, Statement } from '../../contract/index.js';
 import { hasCode, ModelGuardError } from '../../errors.js';
-import { type Clock, type Moment, refuseSetBack, seenAfter } from '../clock.js';
+import { clockSetBack, isSetBack, type Moment, type Seen, seenAfter } from '../clock.js';
+import type { Connection } from '../connection.js';
 import { isAnswer } from '../http/failures.js';
-import type { Trust } from '../trust.js';
+import { shortly } from './away.js';
 import { type Grant, NOTHING, type State } from './state.js';
 import type { StateFolder } from './state-folder.js';
 
 interface MemoryOptions {
   readonly folder: StateFolder;
-  readonly trust: Trust;
+  readonly connection: Connection;
   readonly pinned: string;
-  readonly clock: Clock;
   readonly rollback: 'accept' | 'refuse';
 }
 
@@ -54,18 +55,46 @@ export class Memory {
     this.#options = options;
   }
 
-  /** CLOCK_SET_BACK, INTEGRITY_FAILED */
-  async before(): Promise<Before> {
-    const { folder, trust, pinned, clock } = this.#options;
+  /** Asks the server for the time where the clock was ahead once. CLOCK_SET_BACK, INTEGRITY_FAILED */
+  async before(signal: AbortSignalLike | undefined): Promise<Before> {
+    const { folder, connection, pinned } = this.#options;
+    const { trust, clock } = connection;
     if (trust.server === undefined) {
       const found = await folder.find(pinned);
       if (found) trust.recall(found.server, from(pinned, found.state.keys));
     }
-    const state = trust.server === undefined ? NOTHING : await folder.read(trust.server);
+    const { server } = trust;
+    const state = server === undefined ? NOTHING : await folder.read(server);
     // Successors of another key than the one that is pinned now are not to be trusted any more.
-    if (trust.server !== undefined && state.keys.includes(pinned)) trust.recall(trust.server, from(pinned, state.keys));
+    if (server !== undefined && state.keys.includes(pinned)) trust.recall(server, from(pinned, state.keys));
     const moment = await clock();
-    refuseSetBack(state.clock, moment);
+    if (server === undefined || !state.clock || !isSetBack(state.clock, moment)) return { state, moment };
+    return await this.#corrected(server, state.clock, signal);
+  }
+
+  /**
+   * The time seen gives way to the server's signed time, where the clock agrees with that. A replayed statement shows nothing: the server
+   * signs a nonce of this moment. An answer that was held back shows nothing either: what passed since the question is added.
+   */
+  async #corrected(server: string, seen: Seen, signal: AbortSignalLike | undefined): Promise<Before> {
+    const { folder, connection } = this.#options;
+    const { trust, clock } = connection;
+    const asked = await clock();
+    let time: number;
+    try {
+      time = await shortly(connection, signal, (limited) => trust.prove({ signal: limited }));
+    } catch (error) {
+      throwIfAborted(signal);
+      throw clockSetBack(seen, asked, error);
+    }
+    const moment = await clock();
+    const right = { ...asked, time };
+    if (isSetBack(right, moment)) throw clockSetBack(right, moment, undefined);
+    // Another process may have corrected it meanwhile, and seen more since.
+    const state = await folder.update(server, (now) => ({
+      ...now,
+      clock: seenAfter(isSetBack(now.clock, moment) ? right : now.clock, moment, time),
+    }));
     return { state, moment };
   }
 
@@ -74,7 +103,8 @@ export class Memory {
    * since answers to several processes may overtake each other. Returns the latest time seen, seconds since 1970.
    */
   async learn(before: Before, said: Said<'lease'>, grant: Grant, shown: ShownLog): Promise<number> {
-    const { folder, trust, clock } = this.#options;
+    const { folder, connection } = this.#options;
+    const { trust, clock } = connection;
     const { checkpoint } = shown;
     // First: a server that was put back shows an older version too, and that is not what is wrong with it.
     await this.#checkLog(before, shown);
@@ -100,7 +130,8 @@ export class Memory {
     const { checkpoint } = shown;
     await this.#checkLog(before, shown);
     if (!checkpoint) return;
-    const { folder, trust } = this.#options;
+    const { folder, connection } = this.#options;
+    const { trust } = connection;
     await folder.update(server, (now) => ({
       ...now,
       keys: trust.trusted,
@@ -126,7 +157,7 @@ export class Memory {
     if (!checkpoint) throw lostPosition(kept, 'The server shows no checkpoint of its audit log any more.');
     checkProgress(kept, checkpoint);
     if (!history) throw lostPosition(kept, 'The server does not state that its audit log still holds what this device has seen.');
-    const said = await this.#options.trust.read('history', history, moment);
+    const said = await this.#options.connection.trust.read('history', history, moment);
     if (said.logId !== kept.logId || said.seq !== kept.seq || said.head !== kept.head)
       throw lostPosition(kept, 'The server makes a statement about another position of its audit log.');
   }

@@ -44,7 +44,7 @@ export interface ClientOptions {
   readonly base: URL;
   readonly transport: Transport;
   /** Rejects unless the server proves that it has the pinned key. Awaited before a secret is sent. */
-  readonly prove: (options: CallOptions) => Promise<void>;
+  readonly prove: (options: CallOptions) => Promise<unknown>;
   readonly pace?: Pace | undefined;
   readonly now?: (() => number) | undefined;
 }

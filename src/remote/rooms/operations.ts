@@ -76,7 +76,7 @@ export class Audit {
    */
   async checkpoint(options: CallerOptions = {}): Promise<AuditCheckpoint> {
     const facts = await this.#connection.facts(options);
-    const before = await this.#memory?.before();
+    const before = await this.#memory?.before(options.signal);
     const ask = (query: RouteRequest<'auditCheckpoint'>['query']) => this.#connection.call('auditCheckpoint', { query }, options);
     const answer = before ? await namingLog(before, (seen) => ask(seen.checkpoint ?? {})) : await ask({});
     const { history, ...checkpoint } = answer;
@@ -113,7 +113,7 @@ export class Audit {
       );
     const facts = await this.#connection.facts(options);
     // Recalls the server's keys that this device has learned to trust.
-    await this.#memory.before();
+    await this.#memory.before(options.signal);
     const said = readStatement('restored', given, { trusted: facts.trusted, server: facts.server });
     checkCheckpoint(said.checkpoint, facts);
     await this.#memory.acceptRestored(said);
