@@ -217,6 +217,27 @@ export class ModelGuardError extends Error {
   }
 }
 
+/** The option or argument that an error is about, by its path, and what is wrong with it. */
+interface Fault {
+  readonly option: string;
+  readonly what: string;
+}
+const FAULTS = new WeakMap<Error, Fault>();
+
+/** An error about an option or argument. Callers with other names for it, as the command line has flags, find it with {@link faultOf}. */
+export function optionError(
+  code: ModelGuardErrorCode,
+  option: string,
+  what: string,
+  options?: ConstructorParameters<typeof ModelGuardError>[2],
+): ModelGuardError {
+  const error = new ModelGuardError(code, `${option}: ${what}`, options);
+  FAULTS.set(error, { option, what });
+  return error;
+}
+
+export const faultOf = (error: Error): Fault | undefined => FAULTS.get(error);
+
 /**
  * What a cancelled operation rejects with: `name` is `AbortError`, `code` is `ABORT_ERR`, `cause` is `signal.reason`.
  * @example

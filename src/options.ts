@@ -7,7 +7,7 @@ import { isUint8Array } from 'node:util/types';
 import { z } from 'zod';
 import type { AbortSignalLike } from './abort.js';
 import { list, matching, record, text } from './bounded.js';
-import { ModelGuardError, type ModelGuardErrorCode } from './errors.js';
+import { type ModelGuardErrorCode, optionError } from './errors.js';
 import type { LegacyKey } from './legacy/key.js';
 import { MAX_PATH, MAX_PEM, MAX_URL } from './limits.js';
 import { isName, normaliseName } from './names.js';
@@ -33,14 +33,45 @@ const MAX_CONNECTIONS = 16;
 
 /** Checks `value` once; the error names the first path that is wrong. */
 export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, what = 'options'): z.output<Schema> {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { error: wordsOf });
   if (result.success) return result.data;
   const issue = result.error.issues[0] as z.core.$ZodIssue;
   const path = issue.path.reduce<string>((at, key) => (typeof key === 'number' ? `${at}[${key}]` : `${at}.${String(key)}`), what);
   const code = issue.code === 'custom' ? (issue.params?.code as ModelGuardErrorCode | undefined) : undefined;
   const where = issue.code === 'unrecognized_keys' ? `${path} (${issue.keys.join(', ')})` : path;
-  throw new ModelGuardError(code ?? 'INVALID_ARGUMENT', `${where}: ${issue.message}`);
+  throw optionError(code ?? 'INVALID_ARGUMENT', where, issue.message);
 }
+
+/** What is wrong in plain words, where a schema does not say it itself. */
+function wordsOf(issue: z.core.$ZodRawIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      if (issue.input === undefined) return 'is required';
+      return `wants ${KINDS[issue.expected] ?? issue.expected}`;
+    case 'too_small':
+      if (issue.origin === 'string') return issue.minimum === 1 ? 'is empty' : `has fewer than ${issue.minimum} characters`;
+      return `wants at least ${issue.minimum}`;
+    case 'too_big':
+      if (issue.origin === 'string') return `has more than ${issue.maximum} characters`;
+      return `wants at most ${issue.maximum}`;
+    case 'invalid_value':
+      return `wants ${issue.values.map((one) => JSON.stringify(one)).join(' or ')}`;
+    case 'unrecognized_keys':
+      return 'is not known';
+    default:
+      return 'is not valid';
+  }
+}
+const KINDS: Readonly<Record<string, string>> = {
+  int: 'a whole number',
+  number: 'a number',
+  nan: 'a number',
+  string: 'text',
+  boolean: 'true or false',
+  object: 'an object',
+  array: 'a list',
+  record: 'an object',
+};
 
 /** A value whose kind is decided elsewhere; absent is not allowed unless the schema says optional. */
 export const opaque = <Type>() => z.custom<Type>((value) => value !== undefined && value !== null, 'is required');

@@ -69,7 +69,7 @@ const refused: readonly [string, () => Promise<unknown>, string, RegExp][] = [
     'an empty list of verifiers',
     loading('net@1', { unsigned: undefined, verifier: [] }),
     'INVALID_ARGUMENT',
-    /^verifier is an empty list/,
+    /^verifier: is an empty list/,
   ],
   ['a path option, which is not offered', loading('net@1', { as: 'path' }), 'INVALID_ARGUMENT', /^options \(as\)/],
   ['no identities', loading('net@1', { identities: undefined }), 'INVALID_ARGUMENT', /^options\.identities/],

@@ -148,7 +148,7 @@ describe('model-guard with a guard server', () => {
         ...command,
       );
     const done = await unlock('dd', `of=${at('out/plain')}`, 'status=none');
-    expect([done.code, done.stderr]).toEqual([0, expect.stringMatching(/authenticating.*fetchingKey.*decrypting.*done/s)]);
+    expect([done.code, done.stderr]).toEqual([0, expect.stringMatching(/logging in.*fetching its key.*decrypting.*done/s)]);
     expect(Buffer.compare(await readFile(at('out/plain')), await readFile(at('model.onnx')))).toBe(0);
     expect((await unlock('sh', '-c', 'cat >/dev/null; exit 3')).stderr).toContain('status 3');
     const early = await unlock('head', '-c', '10');

@@ -47,13 +47,14 @@ export async function verifyAuditLog(log: AuditLogSource, options: VerifyAuditLo
 
 async function readCheckpoint(path: string): Promise<Checkpoint> {
   const text = Buffer.from(await readBounded(path, MAX_CHECKPOINT)).toString('utf8');
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    return auditCheckpoint.parse(JSON.parse(text));
   } catch (cause) {
-    throw new ModelGuardError('INVALID_ARGUMENT', `${path} is not a checkpoint: it is not JSON`, { cause });
+    throw new ModelGuardError('INVALID_ARGUMENT', `${path} is not a checkpoint`, {
+      cause,
+      advice: 'Give a file as `model-guard audit-log checkpoint` or a client wrote it.',
+    });
   }
-  return parse(auditCheckpoint, value, path);
 }
 
 async function sizeOf(source: AuditLogSource): Promise<number | undefined> {

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { packageRoot } from '../native/addon.js';
 import type { RunOptions } from '../native/work.js';
+import { numberOf } from './flags.js';
 import { plainJson, plainLines } from './output.js';
 import { ProgressDisplay } from './progress.js';
 import { Stdout } from './stdout.js';
@@ -42,7 +43,11 @@ export class Context {
   }
 
   run({ threads }: RunFlags = {}): RunOptions {
-    return { signal: this.signal, onProgress: this.#progress.update, ...(threads !== undefined && { threads: Number(threads) }) };
+    return {
+      signal: this.signal,
+      onProgress: this.#progress.update,
+      ...(threads !== undefined && { threads: numberOf(threads) }),
+    };
   }
 
   /** The result, for whoever reads stdout: a person, or with `json` a machine. */

@@ -1,6 +1,7 @@
 /** Exit codes, part of the contract (docs/errors.md). */
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { ERROR_CODES, isModelGuardError } from '../errors.js';
+import { messageOf } from './messages.js';
 import { StdoutClosed } from './stdout.js';
 
 export const EXIT_HELP = `
@@ -28,9 +29,10 @@ export function exitCodeOf(error: unknown): number {
 }
 
 /** The line for stderr; with `--json` for machines. None where Commander has said its own already, or the reader of the output has left. */
-export function errorText(error: unknown, json: boolean): string | undefined {
+export function errorText(error: unknown, json: boolean, command?: Command): string | undefined {
   if (error instanceof CommanderError || error instanceof StdoutClosed) return undefined;
-  const message = error instanceof Error ? error.message : String(error);
-  const { code, outcome } = isModelGuardError(error) ? error : { code: 'INTERNAL', outcome: undefined };
+  const known = isModelGuardError(error);
+  const message = known ? messageOf(error, command) : error instanceof Error ? error.message : String(error);
+  const { code, outcome } = known ? error : { code: 'INTERNAL', outcome: undefined };
   return json ? JSON.stringify({ error: { code, message, outcome } }) : `model-guard: ${message} [${code}]`;
 }

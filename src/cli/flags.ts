@@ -124,7 +124,7 @@ export const newRecipientsOf = (flags: NewRecipientFlags): Promise<Recipient[]> 
 function demandOf({ requireFactor, atLeastFactors, requireTpm, requireOwnSalts }: RecipientFlags): MachineDemand | undefined {
   const demand = {
     ...(requireFactor && { require: requireFactor }),
-    ...(atLeastFactors !== undefined && { atLeast: Number(atLeastFactors) }),
+    ...(atLeastFactors !== undefined && { atLeast: numberOf(atLeastFactors) }),
     ...(requireTpm && { tpm: requireTpm }),
     ...(requireOwnSalts && { salts: 'this build' as const }),
   };
@@ -155,7 +155,7 @@ export async function openersOf({
   if (machine) identities.push(hardware());
   if (passphraseFile !== undefined) identities.push(await passphrase({ file: passphraseFile }));
   if (identities.length === 0) throw usage('Give at least one --identity, --hardware or a passphrase');
-  return { identities, ...(maxDerivations !== undefined && { maxDerivations: Number(maxDerivations) }) };
+  return { identities, ...(maxDerivations !== undefined && { maxDerivations: numberOf(maxDerivations) }) };
 }
 
 export async function originOf({ signer = [], unsigned }: OriginFlags): Promise<OriginOptions> {
@@ -186,7 +186,10 @@ export function storesOf({ store, smallStore, bigStore }: StoreFlags): Stores {
 }
 
 export function splitOf({ maxBytes, ratio }: { readonly maxBytes: string; readonly ratio: string }) {
-  return { maxBytes: Number(maxBytes), ratio: Number(ratio) };
+  return { maxBytes: numberOf(maxBytes), ratio: numberOf(ratio) };
 }
 
-export const usage = (what: string): ModelGuardError => new ModelGuardError('INVALID_ARGUMENT', what, { advice: 'See --help.' });
+/** NaN, which every option refuses, for what is not written in decimal digits: `Number` takes '' for 0. */
+export const numberOf = (text: string): number => (/^-?[0-9]+(\.[0-9]+)?$/.test(text) ? Number(text) : Number.NaN);
+
+export const usage = (what: string): ModelGuardError => new ModelGuardError('INVALID_ARGUMENT', what);

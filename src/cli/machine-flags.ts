@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { TPM_USES } from '../options.js';
 import type { MachineFactor, MachinePolicy } from '../types.js';
-import { collect, collectFactors, usage } from './flags.js';
+import { collect, collectFactors, numberOf, usage } from './flags.js';
 
 export interface PolicyFlags {
   readonly factor?: readonly MachineFactor[];
@@ -30,10 +30,10 @@ export function machinePolicyOf(flags: PolicyFlags): MachinePolicy | undefined {
   const policy = {
     ...(factor && { factors: factor }),
     ...(require !== undefined && { require: require || [] }),
-    ...(atLeast !== undefined && { atLeast: Number(atLeast) }),
+    ...(atLeast !== undefined && { atLeast: numberOf(atLeast) }),
     ...(weight && { weights: weightsOf(weight) }),
     ...(tpm && { tpm }),
-    ...(pcr && { pcrs: pcr.map(Number) }),
+    ...(pcr && { pcrs: pcr.map(numberOf) }),
   };
   return Object.keys(policy).length > 0 ? policy : undefined;
 }

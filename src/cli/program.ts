@@ -19,6 +19,7 @@ import { registerUnlock } from './commands/unlock.js';
 import { Context, packageVersion } from './context.js';
 import { EXIT_HELP, errorText, exitCodeOf } from './exit.js';
 import { example } from './flags.js';
+import { refuseStrange } from './option-names.js';
 import type { Stdout } from './stdout.js';
 
 const REGISTER = [
@@ -78,10 +79,8 @@ async function explained(thrown: unknown, stdout: Stdout): Promise<unknown> {
   return (await stdout.failure()) ?? thrown;
 }
 
-/** Runs one command; the result is the exit code. */
-export async function run(args: readonly string[]): Promise<number> {
-  const context = new Context();
-  context.watchSignals();
+/** All commands, which write and stop as `context` says. */
+export function programOf(context: Context): Command {
   const program = new StrictCommand('model-guard')
     .description('Protect machine-learning models on machines you do not own.')
     .version(packageVersion())
@@ -93,6 +92,19 @@ export async function run(args: readonly string[]): Promise<number> {
     'after',
     EXIT_HELP,
   );
+  return program;
+}
+
+/** Runs one command; the result is the exit code. */
+export async function run(args: readonly string[]): Promise<number> {
+  const context = new Context();
+  context.watchSignals();
+  const program = programOf(context);
+  let command: Command | undefined;
+  program.hook('preAction', (_, acting) => {
+    command = acting;
+    refuseStrange(acting);
+  });
   try {
     await program.parseAsync(args, { from: 'user' });
     // A command is done when its output is written.
@@ -101,7 +113,7 @@ export async function run(args: readonly string[]): Promise<number> {
     return 0;
   } catch (thrown) {
     const error = await explained(thrown, context.stdout);
-    const text = errorText(error, args.includes('--json'));
+    const text = errorText(error, args.includes('--json'), command);
     if (text !== undefined) context.note(text);
     return context.interrupted ?? exitCodeOf(error);
   } finally {

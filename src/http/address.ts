@@ -1,5 +1,5 @@
 /** Addresses that callers give. */
-import { ModelGuardError } from '../errors.js';
+import { type ModelGuardError, optionError } from '../errors.js';
 import { MAX_URL } from '../limits.js';
 
 /** Names and addresses of this machine, as `URL` writes them. */
@@ -21,7 +21,7 @@ export function parseAddress(text: string, base?: URL): URL | undefined {
  * @param what Names the argument.
  */
 export function safeAddress(text: string, what: string): URL {
-  const refused = (why: string): ModelGuardError => new ModelGuardError('INVALID_ARGUMENT', `${what}: ${why}`);
+  const refused = (why: string): ModelGuardError => optionError('INVALID_ARGUMENT', what, why);
   const url = parseAddress(text);
   if (url === undefined) throw refused('is not a URL');
   if (url.username || url.password) throw refused('must not hold a user or a password');

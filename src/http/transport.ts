@@ -4,7 +4,7 @@ import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessag
 import https from 'node:https';
 import { createSecureContext, rootCertificates, TLSSocket } from 'node:tls';
 import { type AbortSignalLike, throwIfAborted } from '../abort.js';
-import { isModelGuardError, ModelGuardError } from '../errors.js';
+import { isModelGuardError, ModelGuardError, optionError } from '../errors.js';
 import { Answer } from './answer.js';
 import { timers as realTimers, type Timers } from './timers.js';
 import { readTls, revisionOf, type TlsSource } from './tls.js';
@@ -155,9 +155,9 @@ async function makeAgent(source: TlsSource | undefined, own: boolean): Promise<h
   try {
     createSecureContext(options);
   } catch (cause) {
-    throw new ModelGuardError('INVALID_ARGUMENT', 'options.tls: these certificates and this key cannot be used', {
+    throw optionError('INVALID_ARGUMENT', 'options.tls', 'these certificates and this key cannot be used', {
       cause,
-      advice: 'Give PEM; the key belongs to the first certificate of options.tls.cert.',
+      advice: 'Give PEM; the key belongs to the first certificate.',
     });
   }
   return new https.Agent({

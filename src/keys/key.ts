@@ -1,5 +1,5 @@
 /** What all keys share: the native handle, out of sight, and a face that shows nothing secret. */
-import { ModelGuardError } from '../errors.js';
+import { type ModelGuardError, optionError } from '../errors.js';
 import type { KeyHandle } from '../native/binding.js';
 import { call } from '../native/index.js';
 
@@ -80,5 +80,5 @@ export function describeKey(value: unknown): string {
 }
 
 export function wrongType(where: string, wanted: string, value: unknown): ModelGuardError {
-  return new ModelGuardError('KEY_TYPE_WRONG', `${where} wants ${wanted}, not ${describeKey(value)}`);
+  return optionError('KEY_TYPE_WRONG', where, `wants ${wanted}, not ${describeKey(value)}`);
 }

@@ -1,5 +1,5 @@
 /** Policies and terms of machine binding, as the addon takes and gives them. */
-import { ModelGuardError } from '../errors.js';
+import { optionError } from '../errors.js';
 import type { NativeBound, NativeMachinePolicy } from '../native/binding.js';
 import type { MachinePolicy, MachineTerms } from '../types.js';
 
@@ -15,7 +15,7 @@ export function nativePolicy(
 ): NativeMachinePolicy {
   const use = tpm ?? defaults.tpm;
   if (pcrs && use === 'never')
-    throw new ModelGuardError('INVALID_ARGUMENT', 'options.pcrs: are measured by a TPM, and tpm does not ask for one');
+    throw optionError('INVALID_ARGUMENT', 'options.pcrs', 'are measured by a TPM, which is not to take part');
   return {
     factors,
     require,

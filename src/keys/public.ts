@@ -55,7 +55,7 @@ export class DevicePublicKey extends PublicKey {
 
 /** The Ed25519 public key in `value`: a VerifyingKey or its text. */
 export function verifyingBytes(value: unknown, where: string): Uint8Array {
-  if (typeof value === 'string') return decodeKey(value, ['mgs1:']).bytes;
+  if (typeof value === 'string') return decodeKey(value, ['mgs1:'], where).bytes;
   const known = publicBytesOf(value);
   if (known?.type === 'verifying') return known.bytes;
   throw wrongType(where, "a publisher's public key (mgs1:… or a VerifyingKey)", value);

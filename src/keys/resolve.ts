@@ -1,5 +1,5 @@
 /** What a caller gave as recipients, identities, signer or verifier → what the addon takes. */
-import { ModelGuardError } from '../errors.js';
+import { ModelGuardError, optionError } from '../errors.js';
 import { readBounded } from '../files.js';
 import type { KeyHandle, NativeKeyType, NativeRecipient } from '../native/binding.js';
 import { call } from '../native/index.js';
@@ -27,8 +27,8 @@ export async function resolveRecipients(values: readonly unknown[]): Promise<Nat
     const { recipient, identity } = await resolveRecipient(value, where);
     const { key } = recipient;
     if (key && call((native) => native.keyType(key)) === 'passphrase' && ++passphrases > 1)
-      throw new ModelGuardError('INVALID_ARGUMENT', `${where} is a second passphrase; a container has at most one`);
-    if (seen.has(identity)) throw new ModelGuardError('INVALID_ARGUMENT', `${where} was already given`);
+      throw optionError('INVALID_ARGUMENT', where, 'is a second passphrase; a container has at most one');
+    if (seen.has(identity)) throw optionError('INVALID_ARGUMENT', where, 'was already given');
     seen.add(identity);
     recipients.push(recipient);
   }
@@ -42,7 +42,7 @@ interface Resolved {
 }
 
 async function resolveRecipient(value: unknown, where: string): Promise<Resolved> {
-  if (typeof value === 'string') return x25519(decodeKey(value, ['mgx1:', 'mgd1:']).bytes);
+  if (typeof value === 'string') return x25519(decodeKey(value, ['mgx1:', 'mgd1:'], where).bytes);
   const known = publicBytesOf(value);
   if (known?.type === 'device-public') return x25519(known.bytes);
   const machine = machineOf(value);
@@ -61,7 +61,7 @@ function x25519(publicKeys: Uint8Array): Resolved {
 
 async function machineRecipient({ file, demand }: Machine, where: string): Promise<Resolved> {
   if (file === undefined)
-    throw new ModelGuardError('INVALID_ARGUMENT', `${where}: hardware() is this machine; a recipient needs a machine file`, {
+    throw optionError('INVALID_ARGUMENT', where, 'hardware() is this machine; a recipient needs a machine file', {
       advice: "Export one on the target (`model-guard fingerprint --out machine.json`) and give it: hardware('machine.json').",
     });
   const { binding, publicKey } = await readMachineFile(file, demand);
@@ -118,6 +118,6 @@ export function resolveSigner(value: unknown): KeyHandle | undefined {
 /** Never empty: natively an empty list means that the origin is not checked. */
 export function resolveVerifiers(value: unknown, where: string): Uint8Array[] {
   const values: readonly unknown[] = Array.isArray(value) ? value : [value];
-  if (values.length === 0) throw new ModelGuardError('INVALID_ARGUMENT', `${where} is an empty list`);
+  if (values.length === 0) throw optionError('INVALID_ARGUMENT', where, 'is an empty list');
   return values.map((one, index) => verifyingBytes(one, Array.isArray(value) ? `${where}[${index}]` : where));
 }

@@ -1,5 +1,5 @@
 /** Keys as text (docs/format.md, section 11): `mgx1:`, `mgs1:` and `mgd1:` with canonical base64url. */
-import { ModelGuardError } from '../errors.js';
+import { ModelGuardError, optionError } from '../errors.js';
 import { call } from '../native/index.js';
 
 const KEY_BYTES = 32;
@@ -23,15 +23,16 @@ export const looksLikeKey = (text: string): boolean => prefixOf(text) !== undefi
 
 /**
  * The prefix and the bytes of `text`. KEY_INVALID for what is no such text, or a key that is not canonical or of small order;
- * KEY_TYPE_WRONG if it is a key but none of `wanted`.
+ * KEY_TYPE_WRONG if it is a key but none of `wanted`. `where` is the option that holds it.
  */
-export function decodeKey(text: string, wanted: readonly KeyPrefix[]): { prefix: KeyPrefix; bytes: Uint8Array } {
+export function decodeKey(text: string, wanted: readonly KeyPrefix[], where?: string): { prefix: KeyPrefix; bytes: Uint8Array } {
+  const refused = (code: 'KEY_INVALID' | 'KEY_TYPE_WRONG', what: string): ModelGuardError =>
+    where === undefined ? new ModelGuardError(code, what) : optionError(code, where, what);
   const prefix = prefixOf(text);
-  if (prefix === undefined)
-    throw new ModelGuardError('KEY_INVALID', `A public key begins with ${wanted.join(' or ')}; this text does not`);
+  if (prefix === undefined) throw refused('KEY_INVALID', `the text is no public key, which begins with ${wanted.join(' or ')}`);
   if (!wanted.includes(prefix)) {
     const names = wanted.map((one) => `${one}… (${KINDS[one].what})`).join(' or ');
-    throw new ModelGuardError('KEY_TYPE_WRONG', `${prefix}… is ${KINDS[prefix].what}; wanted is ${names}`);
+    throw refused('KEY_TYPE_WRONG', `${prefix}… is ${KINDS[prefix].what}; wanted is ${names}`);
   }
   const { curves } = KINDS[prefix];
   const size = KEY_BYTES * curves.length;
@@ -40,7 +41,7 @@ export function decodeKey(text: string, wanted: readonly KeyPrefix[]): { prefix:
   const bytes = new Uint8Array(Buffer.from(body, 'base64url'));
   // Buffer skips what it does not know, so only the way back proves that the text was canonical.
   if (bytes.length !== size || encodeKey(prefix, bytes) !== text)
-    throw new ModelGuardError('KEY_INVALID', `${prefix}… is not followed by ${size} bytes in base64url`);
+    throw refused('KEY_INVALID', `${prefix}… is not followed by ${size} bytes in base64url`);
   for (const [index, curve] of curves.entries())
     call((native) => native.checkPublicKey(curve, bytes.subarray(index * KEY_BYTES, (index + 1) * KEY_BYTES)));
   return { prefix, bytes };

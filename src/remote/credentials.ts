@@ -1,5 +1,6 @@
 /** Where e-mail address and password come from. They are read for every log-in and never kept. */
-import { ModelGuardError } from '../errors.js';
+import { shapes } from '../contract/index.js';
+import { optionError } from '../errors.js';
 import { attempt, openRegular } from '../files.js';
 import { warnIfOpen } from '../keys/files.js';
 import type { Credentials, CredentialsSource } from './types.js';
@@ -42,11 +43,13 @@ async function readPrivate(path: string): Promise<string> {
   });
 }
 
+const isEmail = (value: unknown): value is string => shapes.email.safeParse(value).success;
+
 function complete(given: { email?: unknown; password?: unknown } | undefined | null, where: string): Credentials {
   const { email, password } = given ?? {};
   // Stands in the place of bytes that are not UTF-8: many passwords become one.
   if ([email, password].some((text) => String(text).includes('\ufffd')))
-    throw new ModelGuardError('INVALID_ARGUMENT', `options.credentials: ${where} holds bytes that are not UTF-8`);
-  if (typeof email === 'string' && email !== '' && typeof password === 'string' && password !== '') return { email, password };
-  throw new ModelGuardError('INVALID_ARGUMENT', `options.credentials: ${where} gives no e-mail address and password`);
+    throw optionError('INVALID_ARGUMENT', 'options.credentials', `${where} holds bytes that are not UTF-8`);
+  if (isEmail(email) && typeof password === 'string' && password !== '') return { email, password };
+  throw optionError('INVALID_ARGUMENT', 'options.credentials', `${where} gives no e-mail address and password`);
 }

@@ -219,15 +219,15 @@ describe('which key fits where', () => {
   });
 
   it.each([
-    ['the same object twice', sealTo(master, master), 'INVALID_ARGUMENT', 'recipients[1] was already given'],
+    ['the same object twice', sealTo(master, master), 'INVALID_ARGUMENT', 'recipients[1]: was already given'],
     [
       'a device and its public key',
       sealTo(device, master, device.publicKey),
       'INVALID_ARGUMENT',
-      'recipients[2] was already given',
+      'recipients[2]: was already given',
     ],
-    ['a device and its text', sealTo(device, `${device.publicKey}`), 'INVALID_ARGUMENT', 'recipients[1] was already given'],
-    ['a signing key', sealTo(signing), 'KEY_TYPE_WRONG', 'recipients[0] wants'],
+    ['a device and its text', sealTo(device, `${device.publicKey}`), 'INVALID_ARGUMENT', 'recipients[1]: was already given'],
+    ['a signing key', sealTo(signing), 'KEY_TYPE_WRONG', 'recipients[0]: wants'],
     ["a publisher's public key", sealTo(`${signing.publicKey}`), 'KEY_TYPE_WRONG', 'an Ed25519 public key'],
     ["a publisher's public key as object", sealTo(signing.publicKey), 'KEY_TYPE_WRONG', 'a public signing key'],
     ['text that is no key', sealTo('master.key'), 'KEY_INVALID', 'begins with mgx1: or mgd1:'],

@@ -144,7 +144,7 @@ describe('hardware()', () => {
     const error = await failureOf(() => encrypt(PLAIN, { recipients: [hardware(file), hardware(file)] }));
     expect(error).toMatchObject({
       code: 'INVALID_ARGUMENT',
-      message: expect.stringMatching(/^recipients\[1\] was already given/),
+      message: expect.stringMatching(/^recipients\[1\]: was already given/),
     });
   });
 

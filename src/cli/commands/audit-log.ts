@@ -5,8 +5,9 @@ import { AUDIT_ACTION_FILTERS, type AuditActionFilter, shapes } from '../../cont
 import { ModelGuardError } from '../../errors.js';
 import { readBounded, refuseExisting, writeAll, writeWhole } from '../../files.js';
 import type { AuditEvent, RestoredLog } from '../../remote/records.js';
+import { accountIdOf } from '../accounts.js';
 import type { Context } from '../context.js';
-import { example, usage, withForce, withJson } from '../flags.js';
+import { example, numberOf, usage, withForce, withJson } from '../flags.js';
 import { type AskFlags, group, subcommand, table, when } from '../groups.js';
 import { rows } from '../output.js';
 import { deviceServerOf, type ServerFlags, withDevice, withServer } from '../server-flags.js';
@@ -30,7 +31,12 @@ function actionOf(text: string): AuditActionFilter {
   if (action === undefined) throw usage(`--action ${text} is none of ${AUDIT_ACTION_FILTERS.join(', ')}`);
   return action;
 }
-const seconds = (time: string | undefined) => (time === undefined ? undefined : Math.floor(Date.parse(time) / 1000));
+function secondsOf(time: string | undefined): number | undefined {
+  if (time === undefined) return undefined;
+  const seconds = Math.floor(Date.parse(time) / 1000);
+  if (Number.isSafeInteger(seconds) && seconds >= 0) return seconds;
+  throw usage(`--since ${time} is no time since 1970, such as 2026-01-31T08:00:00Z`);
+}
 const write = (out: string, overwrite: boolean, pieces: AsyncIterable<Uint8Array>): Promise<void> =>
   writeWhole(
     out,
@@ -45,23 +51,30 @@ async function* once(text: string): AsyncGenerator<Uint8Array> {
 
 export function registerAuditLog(program: Command, context: Context): void {
   const log = group(program, 'audit-log', "the guard server's audit log: events, export, checkpoint, verify, restored, accept");
-  const events = subcommand<EventFlags>(log, context, 'events', 'what happened, newest first', (guard, _args, flags, options) => {
-    const { action, outcome, account, resource, since } = flags;
-    const query = { action, outcome, account, resource, since: seconds(since), ...options };
-    return table(guard.audit.events(query), ['seq', 'time', 'action', 'outcome', 'resource', 'account', 'address'], (one) => [
-      String(one.seq),
-      one.time,
-      one.action,
-      one.outcome,
-      one.resource ?? '',
-      one.personal?.account ?? '',
-      one.personal?.address ?? '',
-    ]);
-  });
+  const events = subcommand<EventFlags>(
+    log,
+    context,
+    'events',
+    'what happened, newest first',
+    async (guard, _args, flags, options) => {
+      const { action, outcome, resource, since } = flags;
+      const account = flags.account === undefined ? undefined : await accountIdOf(guard, flags.account, options);
+      const query = { action, outcome, account, resource, since: secondsOf(since), ...options };
+      return table(guard.audit.events(query), ['seq', 'time', 'action', 'outcome', 'resource', 'account', 'address'], (one) => [
+        String(one.seq),
+        one.time,
+        one.action,
+        one.outcome,
+        one.resource ?? '',
+        one.personal?.account ?? '',
+        one.personal?.address ?? '',
+      ]);
+    },
+  );
   events
     .option('--action <A>', 'one action, such as leases.take, or all of a concern, such as leases', actionOf)
     .addOption(new Option('--outcome <O>', 'only these').choices(OUTCOMES))
-    .option('--account <ID>', 'of this account')
+    .option('--account <A>', 'of this account: its id or e-mail address')
     .option('--resource <R>', 'for instance model:defects@3')
     .option('--since <TIME>', 'from this time on, ISO 8601');
   const toFile = (usage: string, description: string, ask: Parameters<typeof subcommand<OutFlags>>[4]) =>
@@ -117,7 +130,7 @@ function registerRestored(log: Command, context: Context): void {
     'after a restore: have the server sign that its log goes on from what it holds now',
     async (guard, _args, { event, head, out, force }, options) => {
       if (!force) await refuseExisting(out);
-      const { statement, fingerprint } = await guard.audit.stateRestored({ seq: Number(event), head }, options);
+      const { statement, fingerprint } = await guard.audit.stateRestored({ seq: numberOf(event), head }, options);
       await write(out, force ?? false, once(`${JSON.stringify(statement)}\n`));
       return {
         value: { out, fingerprint },
@@ -147,9 +160,12 @@ function registerRestored(log: Command, context: Context): void {
 
 function parseStatement(file: string, bytes: Uint8Array): RestoredLog['statement'] {
   try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8')) as RestoredLog['statement'];
+    return shapes.statement.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
   } catch (cause) {
-    throw new ModelGuardError('INVALID_ARGUMENT', `${file} is not a statement that audit-log restored wrote`, { cause });
+    throw new ModelGuardError('INVALID_ARGUMENT', `${file} is not a statement of a restored log`, {
+      cause,
+      advice: 'Give the file that `model-guard audit-log restored` wrote.',
+    });
   }
 }
 

@@ -4,7 +4,7 @@ import { type CacheEntry, type CiphertextCache, DEFAULT_MAX_BYTES, openCache } f
 import { cacheOptions, parse } from '../../options.js';
 import { type CacheFlags, withCacheFolder } from '../cache-flags.js';
 import type { Context } from '../context.js';
-import { example, usage, withJson } from '../flags.js';
+import { example, numberOf, usage, withJson } from '../flags.js';
 import { group, type Shown, when } from '../groups.js';
 import { columns, formatBytes } from '../output.js';
 
@@ -34,7 +34,7 @@ export function registerCache(program: Command, context: Context): void {
 }
 
 function opened({ cacheFolder: folder, maxBytes }: Flags): CiphertextCache {
-  const given = { ...(folder !== undefined && { folder }), ...(maxBytes !== undefined && { maxBytes: Number(maxBytes) }) };
+  const given = { ...(folder !== undefined && { folder }), ...(maxBytes !== undefined && { maxBytes: numberOf(maxBytes) }) };
   const cache = openCache(parse(cacheOptions, given));
   if (cache) return cache;
   throw usage('There is no home folder to keep big parts in: give --cache-folder');

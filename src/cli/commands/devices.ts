@@ -3,8 +3,9 @@ import { type Command, Option } from 'commander';
 import { ROLES } from '../../contract/index.js';
 import { readLine } from '../../files.js';
 import type { AccountRole, Device } from '../../remote/records.js';
+import { accountIdOf } from '../accounts.js';
 import type { Context } from '../context.js';
-import { example } from '../flags.js';
+import { example, numberOf } from '../flags.js';
 import { type AskFlags, group, subcommand, table, when } from '../groups.js';
 import { rows } from '../output.js';
 
@@ -56,7 +57,7 @@ interface TermsFlags extends AskFlags {
   readonly leaseSeconds?: string;
   readonly offlineSeconds?: string;
 }
-const numberOf = (text: string | undefined) => (text === undefined ? undefined : Number(text));
+const optionalNumber = (text: string | undefined) => (text === undefined ? undefined : numberOf(text));
 
 export function registerEntitlements(program: Command, context: Context): void {
   const entitlements = group(program, 'entitlements', 'who may load which model: list, create, delete');
@@ -81,11 +82,11 @@ export function registerEntitlements(program: Command, context: Context): void {
         {
           name,
           kind: flags.archive ? 'archive' : 'model',
-          account: flags.account,
+          account: await accountIdOf(guard, flags.account, options),
           device: flags.device,
-          seats: numberOf(flags.seats),
-          leaseSeconds: numberOf(flags.leaseSeconds),
-          offlineSeconds: numberOf(flags.offlineSeconds),
+          seats: optionalNumber(flags.seats),
+          leaseSeconds: optionalNumber(flags.leaseSeconds),
+          offlineSeconds: optionalNumber(flags.offlineSeconds),
         },
         options,
       );
@@ -93,7 +94,7 @@ export function registerEntitlements(program: Command, context: Context): void {
     },
   );
   create
-    .requiredOption('--account <ID>', 'whose devices')
+    .requiredOption('--account <A>', 'whose devices: its id or e-mail address')
     .option('--device <ID>', 'only this device of theirs')
     .option('--archive', 'NAME is an archive, not a model')
     .option('--seats <N>', 'devices at the same time (default: 1)')
@@ -109,7 +110,7 @@ export function registerEntitlements(program: Command, context: Context): void {
       return { value: {}, text: 'It is taken back' };
     },
   );
-  example(entitlements, 'model-guard entitlements create defects --account 9e07… --seats 5');
+  example(entitlements, 'model-guard entitlements create defects --account ada@example.com --seats 5');
 }
 
 export function registerLeases(program: Command, context: Context): void {
@@ -142,7 +143,7 @@ export function registerLeases(program: Command, context: Context): void {
 }
 
 export function registerUsers(program: Command, context: Context): void {
-  const users = group(program, 'users', 'accounts: list, create, update, export, erase');
+  const users = group(program, 'users', 'accounts, by id or e-mail address: list, create, update, export, erase');
   subcommand(users, context, 'list', 'all accounts', (guard, _args, _flags, options) =>
     table(guard.users.list(options), ['account', 'role', 'e-mail', 'name', ''], (one) => [
       one.id,
@@ -172,9 +173,9 @@ export function registerUsers(program: Command, context: Context): void {
     context,
     'update <ACCOUNT>',
     'change the role; disable or enable',
-    async (guard, [id = ''], { role, disable, enable }, options) => {
+    async (guard, [given = ''], { role, disable, enable }, options) => {
       const disabled = disable ? true : enable ? false : undefined;
-      const account = await guard.users.update(id, { role, disabled }, options);
+      const account = await guard.users.update(await accountIdOf(guard, given, options), { role, disabled }, options);
       return { value: account, text: `${account.email}: ${account.role}${account.disabled ? ', disabled' : ''}` };
     },
   );
@@ -187,8 +188,8 @@ export function registerUsers(program: Command, context: Context): void {
     context,
     'export <ACCOUNT>',
     'everything that is stored about somebody',
-    async (guard, [id = ''], _flags, options) => {
-      const value = await guard.users.export(id, options);
+    async (guard, [given = ''], _flags, options) => {
+      const value = await guard.users.export(await accountIdOf(guard, given, options), options);
       return { value, text: JSON.stringify(value, undefined, 2) };
     },
   );
@@ -197,9 +198,9 @@ export function registerUsers(program: Command, context: Context): void {
     context,
     'erase <ACCOUNT>',
     'erase an account and the personal data about it; the audit log still verifies',
-    async (guard, [id = ''], _flags, options) => {
-      await guard.users.erase(id, options);
-      return { value: {}, text: rows([['erased', id]]) };
+    async (guard, [given = ''], _flags, options) => {
+      await guard.users.erase(await accountIdOf(guard, given, options), options);
+      return { value: {}, text: rows([['erased', given]]) };
     },
   );
   example(users, 'model-guard users create ada@example.com --role operator --password-file first.txt');

@@ -4,7 +4,7 @@ import { MasterKey } from '../../keys/secret.js';
 import { LegacyKey } from '../../legacy/key.js';
 import type { ModelVersion } from '../../remote/records.js';
 import type { Context } from '../context.js';
-import { collect, example, usage } from '../flags.js';
+import { collect, example, numberOf, usage } from '../flags.js';
 import { type AskFlags, group, subcommand, table, when } from '../groups.js';
 import { formatBytes, rows } from '../output.js';
 import { factsOf, type ReviewFlags, reviewedPayload, withPayload } from '../review.js';
@@ -125,7 +125,7 @@ export function registerServerKeys(program: Command, context: Context): void {
     'wrap every small part to a new key, while the server goes on',
     async (guard, _args, { acceptSeconds }, options) => {
       const value = await guard.keys.rotate({
-        ...(acceptSeconds !== undefined && { acceptSeconds: Number(acceptSeconds) }),
+        ...(acceptSeconds !== undefined && { acceptSeconds: numberOf(acceptSeconds) }),
         ...options,
       });
       return { value, text: `${value.total} small parts go to ${value.to}\n${value.notice}` };

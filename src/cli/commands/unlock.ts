@@ -1,5 +1,6 @@
 /** `unlock`: a decrypted archive in a pipe, and nowhere else. */
 import type { Command } from 'commander';
+import type { UnlockState } from '../../remote/types.js';
 import { feedCommand } from '../consumer.js';
 import type { Context } from '../context.js';
 import { example, type OriginFlags, originOf, usage, withOrigin } from '../flags.js';
@@ -32,7 +33,7 @@ In a pipeline of your shell nothing can do that: set -o pipefail, and use what c
       ...(flags.name !== undefined && { name: flags.name }),
       ...origin,
       ...context.run(),
-      onState: (state) => context.note(`${archive}: ${state}`),
+      onState: (state) => context.note(`${archive}: ${STATES[state]}`),
     });
     const [program, ...args] = argv;
     if (program !== undefined)
@@ -41,6 +42,15 @@ In a pipeline of your shell nothing can do that: set -o pipefail, and use what c
     return unlocking.pipeTo(process.stdout);
   });
 }
+
+const STATES: Readonly<Record<UnlockState, string>> = {
+  idle: 'not begun',
+  authenticating: 'logging in',
+  fetchingKey: 'fetching its key',
+  decrypting: 'decrypting',
+  done: 'done',
+  failed: 'failed',
+};
 
 /** The command gets the archive, and no way to get another. */
 const withoutCredentials = (): NodeJS.ProcessEnv => ({

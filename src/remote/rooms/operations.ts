@@ -1,7 +1,7 @@
 /** The server's keys and its audit log. */
 import type { AuditCheckpoint } from '../../audit/types.js';
 import { type RouteRequest, readStatement, shapes, statementFingerprint } from '../../contract/index.js';
-import { ModelGuardError } from '../../errors.js';
+import { optionError } from '../../errors.js';
 import { parse, signal as signalSchema } from '../../options.js';
 import type { Connection } from '../connection.js';
 import { type Memory, namingLog } from '../device/memory.js';
@@ -103,14 +103,11 @@ export class Audit {
    *   AUDIT_LOG_ROLLED_BACK if the device has seen a newer position than the statement gives up
    */
   async acceptRestored(statement: RestoredLog['statement'], fingerprint: string, options: CallerOptions = {}): Promise<void> {
-    if (!this.#memory) throw new ModelGuardError('INVALID_ARGUMENT', 'options.device: is required to accept a restored log');
+    if (!this.#memory) throw optionError('INVALID_ARGUMENT', 'options.device', 'is required to accept a restored log');
     const given = parse(shapes.statement, statement, 'statement');
     const plain = (text: string): string => text.replace(/\s+/g, '').toLowerCase();
     if (plain(statementFingerprint(given)) !== plain(parse(fingerprintText, fingerprint, 'fingerprint')))
-      throw new ModelGuardError(
-        'INVALID_ARGUMENT',
-        `fingerprint: is not that of this statement (${statementFingerprint(given)})`,
-      );
+      throw optionError('INVALID_ARGUMENT', 'fingerprint', `is not that of this statement (${statementFingerprint(given)})`);
     const facts = await this.#connection.facts(options);
     // Recalls the server's keys that this device has learned to trust.
     await this.#memory.before(options.signal);

@@ -1,0 +1,45 @@
+/** Errors as the command line tells them: with flags and arguments where the SDK speaks of its options. */
+import type { Command } from 'commander';
+import { ERROR_CODES, faultOf, type ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
+import { labelOf } from './option-names.js';
+
+/** Advice that names options of the SDK, in the words of the command line. */
+const ADVICE: Partial<Record<ModelGuardErrorCode, string>> = {
+  VERIFIER_REQUIRED: "Give the publisher's public key with --signer, or --unsigned accept if you know the origin otherwise.",
+  LEASE_UNTRUSTED: 'Load it from the guard server that issued the lease (--guard).',
+  TIMED_OUT: 'Try again later, or over a better connection.',
+  NATIVE_UNTRUSTED: 'Unset the variable, or install the package again.',
+};
+
+/** The whole message of `error`, which `command` has ended with. */
+export function messageOf(error: ModelGuardError, command: Command | undefined): string {
+  const general: string = ERROR_CODES[error.code].advice;
+  const isGeneral = error.message.endsWith(general);
+  const said = isGeneral ? error.message.slice(0, -general.length).trimEnd() : error.message;
+  const advice = isGeneral ? ` ${adviceOf(error.code, command)}` : '';
+  return withFlags(`${withLabel(error, said, command)}${advice}`);
+}
+
+/** The option that an error begins with becomes the flag that fills it. */
+function withLabel(error: ModelGuardError, said: string, command: Command | undefined): string {
+  const fault = faultOf(error);
+  if (!fault) return said;
+  const label = command && labelOf(command, fault.option);
+  const rest = said.slice(fault.option.length + 2);
+  if (label === undefined) return rest.charAt(0).toUpperCase() + rest.slice(1);
+  const { name, value } = label;
+  return value === undefined || rest.includes(JSON.stringify(value)) ? `${name}: ${rest}` : `${name} ${value}: ${rest}`;
+}
+
+const adviceOf = (code: ModelGuardErrorCode, command: Command | undefined): string =>
+  code === 'INVALID_ARGUMENT' ? `See \`${nameOf(command)} --help\`.` : (ADVICE[code] ?? ERROR_CODES[code].advice);
+
+/** `model-guard models show` */
+export function nameOf(command: Command | undefined): string {
+  const names: string[] = [];
+  for (let at: Command | null | undefined = command; at; at = at.parent) names.unshift(at.name());
+  return names.join(' ') || 'model-guard';
+}
+
+/** Where a text names an option and its flag, `(overwrite: true, --force)`, the flag stays. */
+const withFlags = (text: string): string => text.replace(/\((?!--)[^()]*, (--[^()]*)\)/g, '($1)');
