@@ -72,8 +72,8 @@ export async function encryptFile(
   const { name, version, format, recipients, signer, overwrite = false, ...run } = parse(encryptFileOptions, options);
   const ref = { name: name ?? normaliseName(basename(from)), version: version ?? DEFAULT.version };
   return await abortable(run.signal, async () => {
-    const found = await collectSource(from, run.signal);
-    return await sealing({ ref, format: format ?? found.format, inputs: found.inputs, recipients, signer }, (sealer) =>
+    const found = await collectSource(from, { format, signal: run.signal });
+    return await sealing({ ref, ...found, recipients, signer }, (sealer) =>
       writeContainer(sealer, { ref, file: to, overwrite }, run),
     );
   });

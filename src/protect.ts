@@ -39,10 +39,12 @@ export async function protect(source: string, options: ProtectOptions): Promise<
     if (resume !== undefined) await refuseBelow(path, resume);
     const recipients = given ?? (await recipientsOf(small, ref, run));
     const publication = { ref, to, split, overwrite };
-    const found = async () => {
-      const { inputs, format: guessed } = await collectSource(path, run.signal);
-      return { ref, format: format ?? guessed, inputs, recipients, signer };
-    };
+    const found = async () => ({
+      ref,
+      ...(await collectSource(path, { format, signal: run.signal })),
+      recipients,
+      signer,
+    });
     if (resume !== undefined) return await publishStaged(resume, await found(), publication, run);
     if (!overwrite) await refusePublished(small, ref, run);
     return await sealing(await found(), (sealer) => publish(sealer, publication, run));

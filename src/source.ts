@@ -15,27 +15,39 @@ const MAX_DEPTH = 512;
 
 export interface Source {
   readonly inputs: readonly NativeInput[];
-  /** What the model is, as far as its path tells. */
+  /** The caller's, else as far as the path tells. */
   readonly format: string;
 }
 
 /**
  * Folders are walked whole; empty folders inside are left out. Only what was named itself may be a symbolic link: one
- * inside a folder could lead anywhere.
+ * inside a folder could lead anywhere. `format` is the caller's, where there is one.
  */
-export async function collectSource(path: string, signal?: AbortSignalLike): Promise<Source> {
+export async function collectSource(
+  path: string,
+  { format, signal }: { readonly format?: string | undefined; readonly signal?: AbortSignalLike | undefined } = {},
+): Promise<Source> {
   const real = await attempt('Cannot read', path, () => realpath(path));
   const stat = await attempt('Cannot read', path, () => lstat(real));
   if (stat.isDirectory()) {
     const inputs: NativeInput[] = [];
     await walk(real, '', 0, inputs, signal);
     if (inputs.length === 0) throw new ModelGuardError('SOURCE_EMPTY', `${path} holds no files`);
-    return { inputs, format: 'folder' };
+    if (inputs.length === 1 && format !== undefined && format !== 'folder') throw losesFolder(path, format);
+    return { inputs, format: format ?? 'folder' };
   }
   if (!stat.isFile()) throw unsupported(path, stat);
   if (stat.size === 0) throw new ModelGuardError('SOURCE_EMPTY', `${path} is empty`);
-  return { inputs: [input(basename(resolve(path)), real)], format: formatOf(path) };
+  return { inputs: [input(basename(resolve(path)), real)], format: format ?? formatOf(path) };
 }
+
+/** Only the format `folder` says that a single file was a folder's (docs/format.md, section 2). */
+const losesFolder = (path: string, format: string): ModelGuardError =>
+  new ModelGuardError(
+    'INVALID_ARGUMENT',
+    `options.format: ${path} is a folder of one file; as ${format} it would be written out as that file, without its folder`,
+    { advice: 'Leave the format out (format, --format), or give the file itself.' },
+  );
 
 async function walk(
   folder: string,

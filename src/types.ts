@@ -383,8 +383,10 @@ export interface HardwareFactor {
   readonly needsRoot: boolean;
   /** The reason for its quality. */
   readonly why: string;
-  /** For people. Only where asked for and present. */
+  /** What counts, to the byte (docs/format.md section 12). Only where asked for and present. */
   readonly value?: string | undefined;
+  /** The same for people, where that differs: names of devices, memory in GiB. */
+  readonly label?: string | undefined;
 }
 
 /** What `fingerprint` found. */

@@ -57,8 +57,24 @@ describe('a source', () => {
     expect((await failureOf(() => collectSource(root))).code).toBe('LIMIT_EXCEEDED');
   });
 
+  it('of a folder with one file stays a folder: no other format says that it was one', async () => {
+    for (const root of [folder('net.gguf'), folder('deep/net.gguf')]) {
+      expect(await failureOf(() => collectSource(root, { format: 'gguf' }))).toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringMatching(/^options\.format: .* is a folder of one file; as gguf .*--format/),
+      });
+      for (const format of [undefined, 'folder']) expect((await collectSource(root, { format })).format).toBe('folder');
+    }
+  });
+
+  it('is of the format that the caller names, a file or a folder of several files', async () => {
+    const root = folder('a.onnx', 'b.onnx');
+    expect((await collectSource(root, { format: 'ensemble' })).format).toBe('ensemble');
+    expect((await collectSource(path.join(root, 'a.onnx'), { format: 'raw' })).format).toBe('raw');
+  });
+
   it('stops when the signal says so', async () => {
-    expect((await failureOf(() => collectSource(folder('a'), AbortSignal.abort()))).name).toBe('AbortError');
+    expect((await failureOf(() => collectSource(folder('a'), { signal: AbortSignal.abort() }))).name).toBe('AbortError');
   });
 });
 

@@ -92,7 +92,11 @@ Napi::Value fingerprint(const Napi::CallbackInfo& info) {
       one.Set("source", factor.source);
       one.Set("needsRoot", factor.needs_root);
       one.Set("why", factor.why);
-      if (show && factor.present()) one.Set("value", factor.shown);
+      if (show && factor.present()) {
+        const std::string value(factor.value.reveal().text());
+        one.Set("value", value);
+        if (factor.shown != value) one.Set("label", factor.shown);
+      }
       factors.Set(factors.Length(), one);
     }
     Napi::Object out = Napi::Object::New(env);

@@ -214,8 +214,10 @@ export interface NativeFingerprint {
     readonly source: string;
     readonly needsRoot: boolean;
     readonly why: string;
-    /** For people; only where asked for and present. */
+    /** To the byte; only where asked for and present. */
     readonly value?: string;
+    /** For people; only beside a value that differs. */
+    readonly label?: string;
   }[];
   readonly container: boolean;
   /** The hypervisor; absent on bare metal. */

@@ -109,6 +109,31 @@ describe('a log that somebody changed', () => {
     expect(await verified(bytes.subarray(0, end))).toMatchObject({ covered: COVERED, notCovered: 0 });
   });
 
+  it('has no event in a last line without its line feed, whether the checkpoint covers it or not', async () => {
+    const whole = exported(log.lines.slice(0, COVERED + 3));
+    expect(await verified(whole)).toMatchObject({ events: COVERED + 2, notCovered: 2 });
+    // The line that follows is one event that is not written to its end, or the whole of it but for its line feed.
+    for (const begun of ['{', line(COVERED + 3), line(COVERED + 3).slice(0, -1), '\r'])
+      expect(await verified(Buffer.concat([whole, Buffer.from(begun)])), begun).toMatchObject({
+        events: COVERED + 2,
+        covered: COVERED,
+        notCovered: 2,
+      });
+    expect(await verified(whole.subarray(0, -1))).toMatchObject({ events: COVERED + 1, notCovered: 1 });
+    const empty = checkpointAt(log, 0);
+    for (const cut of ['', line(0), line(0).slice(0, 20)])
+      expect(await codeOf(Buffer.from(cut), { checkpoint: empty }), cut).toBe('AUDIT_LOG_TRUNCATED');
+    expect(await verified(exported([line(0)]), { checkpoint: empty })).toMatchObject({ events: 0, covered: 0 });
+  });
+
+  it('takes lines of 1 MiB without their line feed, and none that are longer, after the checkpoint either', async () => {
+    const covered = exported(log.lines.slice(0, COVERED + 1));
+    const longest = 'x'.repeat(1024 * 1024);
+    expect(await verified(Buffer.concat([covered, Buffer.from(`${longest}\n`)]))).toMatchObject({ notCovered: 1 });
+    expect(await codeOf(Buffer.concat([covered, Buffer.from(`${longest}y\n`)]))).toBe('LIMIT_EXCEEDED');
+    expect(await codeOf(Buffer.concat([covered, Buffer.from(`${longest}y`)]))).toBe('LIMIT_EXCEEDED');
+  });
+
   it('fails as truncated where it does not begin with event 1', async () => {
     const before = (log.heads[4] as Buffer).toString('hex');
     const header = JSON.stringify({ modelGuardAudit: 1, logId: log.logId, from: 5, before });

@@ -40,7 +40,10 @@ describe.each(machineNames)('the report of %s', (name) => {
       expect(text, 'a value is in the report').not.toContain(value);
     expect(text).not.toMatch(/[0-9a-f]{16}/i);
     const { machineId: _, factors, ...rest } = shown;
-    expect({ ...rest, factors: factors.map(({ value: _, ...factor }) => factor) }, 'more than values is shown').toEqual(plain);
+    expect(
+      { ...rest, factors: factors.map(({ value: _, label: __, ...factor }) => factor) },
+      'more than values is shown',
+    ).toEqual(plain);
   });
 
   it(`is the same after ${disturbancesOf(name).join(', ')}`, async () => {
@@ -115,11 +118,30 @@ describe('model-guard fingerprint', () => {
     expect(stdout).toContain('Nothing here is known to be hard to guess');
   });
 
-  it('shows values with --show-values', async () => {
+  it("shows the factors' own bytes, so that a second implementation can compare its own", async () => {
+    await become(machineTree('bare-metal-nvme-nvidia'));
+    const { factors } = await fingerprint({ values: true });
+    expect(Object.fromEntries(factors.map(({ name, value }) => [name, value]))).toEqual({
+      cpu: 'AMD Ryzen Threadripper PRO 5975WX 32-Cores',
+      gpu: '10de:2230/10de:1459, 10de:2230/10de:1459',
+      memory: '131072 MiB',
+      drive: 'S6Z2NJ0W712345K',
+      uuid: '7a3e5d20-91c4-11ec-8f6b-04421a2f9c11',
+    });
+    expect(Object.fromEntries(factors.map(({ name, label }) => [name, label]))).toEqual({
+      gpu: 'NVIDIA RTX A6000 (10de:2230/10de:1459), NVIDIA RTX A6000 (10de:2230/10de:1459)',
+      memory: '128 GiB',
+      drive: 'S6Z2NJ0W712345K (Samsung SSD 990 PRO 2TB)',
+    });
+  });
+
+  it('shows values with --show-values, and how people call them', async () => {
     await become(machineTree('bare-metal-nvme-nvidia'));
     const { factors, machineId } = await fingerprint({ values: true });
     const { stdout } = await succeed('fingerprint', '--show-values');
-    for (const { value } of factors) if (value !== undefined) expect(stdout).toContain(value);
+    for (const { value, label } of factors)
+      for (const text of [value, label]) if (text !== undefined) expect(stdout).toContain(text);
+    expect(stdout).toMatch(/ 131072 MiB +128 GiB/);
     expect(stdout).toContain(machineId);
   });
 

@@ -1,5 +1,5 @@
 // What this machine is made of, as far as it can be read: no subprocess, no shell, files of the kernel only.
-// Canonical values (docs/format.md, section 12) stay in native memory; `shown` is for people who ask for it.
+// Canonical values (docs/format.md, section 12); `shown` is how people read them. Both leave native memory only on request.
 #pragma once
 #include <array>
 #include <atomic>

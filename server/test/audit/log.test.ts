@@ -71,6 +71,15 @@ describe('an event', () => {
     expect(row.head.equals(createHash('sha384').update(Buffer.concat(parts)).digest())).toBe(true);
   });
 
+  it('names no resource and no request where there is none', async () => {
+    server.clock.now = 1_790_000_000;
+    await server.context.audit.record(entry({ caller: { address: '192.0.2.0', request: '' } }));
+    const { seq, bytes, subject } = await last();
+    expect(bytes.toString().replace(/"box":"[A-Za-z0-9_-]+"/, '"box":"…"')).toBe(
+      `{"seq":${seq},"time":"2026-09-21T14:13:20.000Z","action":"server.read","outcome":"success","subject":"${subject}","box":"…"}`,
+    );
+  });
+
   it('is boxed under the account that it is about, else the one that did it, else the day', async () => {
     const { operator, apiAdmin } = server.accounts;
     const by = (account: typeof operator) => ({ address: '192.0.2.0', request: 'r', account });

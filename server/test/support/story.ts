@@ -110,7 +110,14 @@ export class Machine {
   }
 
   async take(
-    asked: { name: string; version?: string; seconds?: number; challenge?: string },
+    asked: {
+      name: string;
+      version?: string;
+      seconds?: number;
+      challenge?: string;
+      atLeast?: number;
+      checkpoint?: { seq: number; head: string };
+    },
     lies: Lies = {},
   ): Promise<LightMyRequestResponse> {
     const body = { device: this.id, challenge: await this.begin(), ...asked };

@@ -20,7 +20,7 @@ export function registerFingerprint(program: Command, context: Context): void {
   const command = program
     .command('fingerprint')
     .description('show what this machine can be told by, and how good each part is; with --out, export it for publishers')
-    .option('--show-values', 'show what was read, too')
+    .option('--show-values', 'show what was read, too: the value that counts, and how people call it')
     .option('--ask-tpm', 'ask the TPM for its endorsement key, which can take seconds')
     .option('--out <FILE>', 'write a machine file, to which a publisher can encrypt (--machine FILE)');
   withJson(withForce(withMachinePolicy(command, 'never')));
@@ -59,13 +59,13 @@ function place({ environment: { container, virtualMachine }, machineId }: Hardwa
 function report({ factors }: HardwareFingerprint): string {
   const shown = factors.some(({ value }) => value !== undefined);
   return columns([
-    ['FACTOR', 'QUALITY', 'WHY', 'SOURCE', ...(shown ? ['VALUE'] : [])],
-    ...factors.map(({ name, quality, why, source, needsRoot, value }) => [
+    ['FACTOR', 'QUALITY', 'WHY', 'SOURCE', ...(shown ? ['VALUE', 'LABEL'] : [])],
+    ...factors.map(({ name, quality, why, source, needsRoot, value, label }) => [
       name,
       quality,
       why,
       needsRoot ? `${source} (root)` : source,
-      ...(shown ? [value ?? ''] : []),
+      ...(shown ? [value ?? '', label ?? ''] : []),
     ]),
   ]);
 }
