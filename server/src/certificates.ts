@@ -1,5 +1,5 @@
 /** Certificates of the TLS listener: read at the start, and again when their files have changed, so that a renewal needs no restart. */
-import { createHash } from 'node:crypto';
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
 import { createSecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls';
@@ -102,10 +102,10 @@ export class Certificates {
 export const isSecure = (server: Server): server is SecureServer => 'setSecureContext' in server;
 
 async function load({ certificate, key, clientAuthority, revoked }: TlsFiles): Promise<Loaded> {
-  const cert = await read(certificate);
-  const secret = await read(key);
-  const ca = clientAuthority === undefined ? undefined : await read(clientAuthority);
-  const crl = revoked === undefined ? undefined : await read(revoked);
+  const cert = await read('--tls-cert', certificate);
+  const secret = await read('--tls-key', key);
+  const ca = clientAuthority === undefined ? undefined : await read('--client-ca', clientAuthority);
+  const crl = revoked === undefined ? undefined : await read('--client-crl', revoked);
   // Node reads one list from each text.
   const lists = crl?.toString('latin1').match(CRL);
   if (crl && !lists)
@@ -113,6 +113,13 @@ async function load({ certificate, key, clientAuthority, revoked }: TlsFiles): P
       'INVALID_ARGUMENT',
       `--client-crl: ${revoked} holds no list of revoked certificates (PEM, X509 CRL)`,
     );
+  taken('--tls-cert', `${certificate} holds no certificate (PEM)`, () => createSecureContext({ cert }));
+  taken('--tls-key', `${key} holds no private key without a passphrase (PEM)`, () => createPrivateKey(secret));
+  taken('--tls-key', `${key} does not belong to the first certificate of ${certificate} (--tls-cert)`, () =>
+    createSecureContext({ cert, key: secret }),
+  );
+  // A context takes an authority that is none in silence, and then no client.
+  if (ca) taken('--client-ca', `${clientAuthority} holds no certificate (PEM)`, () => new X509Certificate(ca));
   const options: SecureContextOptions = {
     cert,
     key: secret,
@@ -120,23 +127,28 @@ async function load({ certificate, key, clientAuthority, revoked }: TlsFiles): P
     ...(ca && { ca }),
     ...(lists && { crl: [...lists] }),
   };
-  try {
-    createSecureContext(options);
-  } catch (cause) {
-    throw new ModelGuardError('INVALID_ARGUMENT', 'TLS does not take --tls-cert, --tls-key, --client-ca or --client-crl', {
-      cause,
-      advice: 'Give PEM files; the key belongs to the first certificate of --tls-cert.',
-    });
-  }
+  taken('--client-crl', `TLS does not take ${revoked}, or not beside the other files`, () => createSecureContext(options));
   const clients = digestOf(ca, crl);
   return { options, clients, digest: digestOf(cert, secret, Buffer.from(clients)) };
 }
 
-async function read(path: string): Promise<Buffer> {
+/** @throws INVALID_ARGUMENT where the file of `flag` does not pass */
+function taken(flag: string, what: string, check: () => unknown): void {
+  try {
+    check();
+  } catch (cause) {
+    throw new ModelGuardError('INVALID_ARGUMENT', `${flag}: ${what}`, { cause, advice: `Give another file (${flag}).` });
+  }
+}
+
+async function read(flag: string, path: string): Promise<Buffer> {
   try {
     return Buffer.from(await readAtMost(path, MAX_PEM));
   } catch (cause) {
-    throw new ModelGuardError('NOT_FOUND', `Could not read ${path}`, { cause });
+    throw new ModelGuardError('NOT_FOUND', `${flag}: could not read ${path}`, {
+      cause,
+      advice: 'Give a file that is there, and that this user may read.',
+    });
   }
 }
 

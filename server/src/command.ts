@@ -1,4 +1,5 @@
 /** The words of the command line. Every flag may be given as MODEL_GUARD_<FLAG> instead. */
+import { type Refusing, unknownFlag } from '@org/model-guard/server-kit';
 import { Command, Option } from 'commander';
 import type { Settings } from './config.js';
 
@@ -8,9 +9,10 @@ Examples:
   $ npx @org/model-guard-server --data /var/lib/guard --host 0.0.0.0 \\
       --tls-cert server.crt --tls-key server.key --http-redirect-port 8080 --public-url https://guard.example.com:8443
   $ NODE_ENV=production npx @org/model-guard-server --data /var/lib/guard --host 0.0.0.0 --behind-proxy 10.1.2.3/32
+  $ npx @org/model-guard-server key --data /var/lib/guard
   $ npx @org/model-guard-server reset-password --data /var/lib/guard --email admin@localhost
 
-The first start makes an administrator; the log names the file that holds the password. Keys are read from
+The first start makes an administrator and names the file that holds the password. Keys are read from
 /run/secrets/model_guard_{signing,encryption,audit,field}_key, else from DATA/keys. With NODE_ENV=production, what suits only
 development is refused.`;
 
@@ -24,18 +26,57 @@ export interface Reset {
   readonly email?: string | undefined;
   readonly passwordFile?: string | undefined;
 }
-/**
- * @param run Starts a server. It is given the settings as they were written; configure() checks them.
- * @param resetPassword Gives an account of such a server a new password.
- */
+/** How the key is printed. */
+export interface KeyOutput {
+  readonly json?: boolean | undefined;
+}
+/** The commands on the state of a server. They are given its settings as they were written; configure() checks them. */
+export interface Maintenance {
+  /** Gives an account a new password. */
+  resetPassword(settings: Settings, reset: Reset): Promise<void>;
+  /** Prints the key that clients pin. */
+  showKey(settings: Settings, output: KeyOutput): Promise<void>;
+}
+
+/** Names a flag that it does not know before one that it misses. */
+class StrictCommand extends Command {
+  override createCommand(name?: string): Command {
+    return new StrictCommand(name);
+  }
+
+  override parseOptions(args: string[]): ReturnType<Command['parseOptions']> {
+    const parsed = super.parseOptions(args);
+    const flag = unknownFlag(this, parsed);
+    if (flag !== undefined) (this as unknown as Refusing).unknownOption(flag);
+    return parsed;
+  }
+}
+
+/** Settings that commands other than the start take after their name, too. */
+const SHARED = ['data', 'secrets-folder', 'keys-folder', 'admin-email'];
+
+/** A command on the state of a server. Its shared settings are passed on to the server's command, which keeps them. */
+function addMaintenance(server: Command, name: string): Command {
+  const command = server.command(name).allowExcessArguments(false);
+  for (const option of server.options.filter((one) => SHARED.includes(one.name()))) {
+    const keep = (value: string): Command => server.setOptionValueWithSource(option.attributeName(), value, 'cli');
+    command.addOption(new Option(option.flags, option.description)).on(`option:${option.name()}`, keep);
+  }
+  return command;
+}
+
+/** @param run Starts a server. It is given the settings as they were written; configure() checks them. */
 export function makeCommand(
   version: string,
   run: (settings: Settings) => Promise<void>,
-  resetPassword: (settings: Settings, reset: Reset) => Promise<void> = async () => undefined,
+  { resetPassword, showKey }: Partial<Maintenance> = {},
 ): Command {
-  const command = new Command('model-guard-server')
+  const command = new StrictCommand('model-guard-server')
     .description('The guard server: keeps the small parts of protected models and leases them to approved machines.')
     .version(version)
+    // After the name of a command its own flags count alone.
+    .enablePositionalOptions()
+    .exitOverride()
     .addOption(option('--data <folder>', 'database, parts and keys; made if it is missing').makeOptionMandatory())
     .addOption(option('--secrets-folder <folder>', 'where secrets are mounted (default: /run/secrets)'))
     .addOption(option('--keys-folder <folder>', 'where keys are that are no secrets (default: DATA/keys)'))
@@ -109,15 +150,20 @@ export function makeCommand(
     )
     .addHelpText('after', EXAMPLES)
     .allowExcessArguments(false);
-  command
-    .command('reset-password')
+  addMaintenance(command, 'reset-password')
     .description(
       'Give an account a new password, here on the machine of the server, also while the server runs: enables the account, ends its\n' +
         'tokens and its locks. The password is asked for, or read from a file. The audit log says that it was done.',
     )
     .addOption(new Option('--email <address>', 'the account (default: the address of --admin-email)'))
     .addOption(new Option('--password-file <file>', 'holds the new password in its first line'))
-    .allowExcessArguments(false)
-    .action((reset: Reset) => resetPassword(command.opts<Settings>(), reset));
+    .action((reset: Reset) => resetPassword?.(command.opts<Settings>(), reset));
+  addMaintenance(command, 'key')
+    .description(
+      'Print the public signing key of the server, which clients pin (login --server-key), without starting it, also while it runs.\n' +
+        'The database names it, so the key files are not read.',
+    )
+    .addOption(new Option('--json', 'with fingerprint, server id and audit key, for machines'))
+    .action((output: KeyOutput) => showKey?.(command.opts<Settings>(), output));
   return command.action((settings: Settings) => run(settings));
 }

@@ -185,7 +185,7 @@ function tlsOf({ tlsCert, tlsKey, clientCa, clientCrl }: z.output<typeof setting
 
 function refuseInProduction(config: Config): void {
   if (!config.authentication) throw refused('NODE_ENV=production does not run without authentication');
-  if (!config.tls && !isLoopback(config.host) && config.trustedProxies.length === 0)
+  if (isUnprotected(config))
     throw refused(
       'NODE_ENV=production does not offer plain HTTP to the network: give --tls-cert and --tls-key, or --behind-proxy where a proxy ends TLS',
     );
@@ -194,6 +194,10 @@ function refuseInProduction(config: Config): void {
 /** The URL of an address and a port. */
 export const urlOf = (host: string, at: number, secure: boolean): string =>
   `${secure ? 'https' : 'http'}://${isIP(host) === 6 ? `[${host}]` : host}:${at}`;
+
+/** Whether it offers plain HTTP to the network, with no proxy that ends TLS. */
+export const isUnprotected = ({ tls, host, trustedProxies }: Pick<Config, 'tls' | 'host' | 'trustedProxies'>): boolean =>
+  !tls && !isLoopback(host) && trustedProxies.length === 0;
 
 /** Whether others than this machine reach it: at its address, or through a proxy. */
 export const isExposed = ({ host, trustedProxies }: Pick<Config, 'host' | 'trustedProxies'>): boolean =>

@@ -1,6 +1,7 @@
 /** Sockets: plain HTTP, TLS 1.3, and a plain listener that sends everybody to the TLS one. */
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
+import { ModelGuardError, systemCode } from '@org/model-guard/server-kit';
 import type { Certificates } from './certificates.js';
 
 /** Silence of a connection in the middle of a request; a body itself may take as long as it needs. */
@@ -33,4 +34,25 @@ export function makeRedirect(publicUrl: () => string): Server {
     response.writeHead(308, { location: `${publicUrl()}${path}`, connection: 'close' }).end();
   });
   return server.setTimeout(SILENCE_MS);
+}
+
+/** Errors of a host that this machine does not listen at. */
+const NOT_HERE = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'ENOTFOUND', 'EAI_AGAIN', 'EINVAL']);
+
+/** The error to throw where `listen` fails: it names the flag to change. What no system call reported passes unchanged. */
+export function listenFailure(cause: unknown, host: string, port: number, flag: '--port' | '--http-redirect-port'): unknown {
+  if (!(cause instanceof Error && 'syscall' in cause && 'code' in cause)) return cause;
+  const code = String(cause.code);
+  if (code === 'EADDRINUSE')
+    return new ModelGuardError('IN_USE', `Another program listens at port ${port} of ${host}`, {
+      cause,
+      advice: `Stop it, or give another port (${flag}).`,
+    });
+  if (NOT_HERE.has(code))
+    return new ModelGuardError('INVALID_ARGUMENT', `This machine has no address ${host} to listen at (${code})`, {
+      cause,
+      advice: 'Give one of its own addresses, or 0.0.0.0 for all of them (--host).',
+    });
+  const advice = code === 'EACCES' ? `Ports below 1024 take a privilege: give another one (${flag}).` : undefined;
+  return new ModelGuardError(systemCode(cause), `Cannot listen at port ${port} of ${host} (${code})`, { cause, advice });
 }

@@ -1,11 +1,12 @@
-/** The `model-guard-server` command: starts a server, and stops it when it is told to; gives an account a new password. */
+/** The `model-guard-server` command: starts a server, and stops it when it is told to; prints its key; gives an account a new password. */
 import { createRequire } from 'node:module';
-import { askNewPassword, ERROR_CODES, isModelGuardError, readLine } from '@org/model-guard/server-kit';
+import { askNewPassword, exitCodeOf, isCommanderError, isModelGuardError, readLine } from '@org/model-guard/server-kit';
 import { resetPassword } from './accounts/reset-password.js';
-import { makeCommand, type Reset } from './command.js';
+import { announce } from './announcement.js';
+import { type KeyOutput, makeCommand, type Reset } from './command.js';
 import { configure, type Settings } from './config.js';
 import { makeLog } from './log.js';
-import { maintain } from './maintenance.js';
+import { maintain, publicKeys } from './maintenance.js';
 import { startServer } from './server.js';
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
@@ -14,17 +15,21 @@ async function run(settings: Settings): Promise<void> {
   const config = configure(settings);
   const log = makeLog(config);
   const server = await startServer(config, { log });
-  const { serverId, keys } = server.context;
-  log.info({ url: server.url, server_id: serverId, signing_key: keys.signing.publicKey.toString() }, 'listening');
-  if (!config.authentication) log.warn('authentication is off: every request is an administrator');
-  if (server.firstPassword !== undefined)
-    log.warn({ file: server.firstPassword }, 'the first password is in this file: change it at the first log-in');
+  announce(server, server.context.config, {
+    log,
+    write: process.stdout.isTTY ? (text) => void process.stdout.write(text) : undefined,
+  });
   process.on('SIGHUP', () => void server.reloadCertificates());
   stopOnSignals(async (signal) => {
     log.info({ signal }, 'stopping');
     await server.close();
     log.info('stopped');
   });
+}
+
+async function showKey(settings: Settings, { json }: KeyOutput): Promise<void> {
+  const names = await publicKeys(configure(settings));
+  process.stdout.write(json ? `${JSON.stringify(names)}\n` : `${names.signingKey}\n`);
 }
 
 async function reset(settings: Settings, { email, passwordFile }: Reset): Promise<void> {
@@ -37,24 +42,37 @@ async function reset(settings: Settings, { email, passwordFile }: Reset): Promis
   process.stderr.write(`${address} has the new password; its tokens have ended\n`);
 }
 
+/** Exit codes of a stop that did not wait, as the command line of the client has them. */
+const STOPPED = { SIGINT: 130, SIGTERM: 143 } as const;
+
 /** The first signal stops in order; a second one at once. */
 function stopOnSignals(stop: (signal: NodeJS.Signals) => Promise<void>): void {
   let stopping = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {
-      if (stopping) process.exit(1);
+      if (stopping) process.exit(STOPPED[signal]);
       stopping = true;
       stop(signal).then(() => process.exit(0), fail);
     });
 }
 
 function fail(error: unknown): never {
-  // The person who starts a server wants a sentence; the stack is for faults of ours.
-  const known = isModelGuardError(error);
-  process.stderr.write(
-    `model-guard-server: ${known ? `${error.message} (${error.code})` : String((error as Error).stack ?? error)}\n`,
-  );
-  process.exit(known ? ERROR_CODES[error.code].exit : 1);
+  // Commander has written its message.
+  if (!isCommanderError(error)) process.stderr.write(`model-guard-server: ${messageOf(error)}\n`);
+  process.exit(exitCodeOf(error));
 }
 
-await makeCommand(version, run, reset).parseAsync().catch(fail);
+/** A sentence for the person who starts a server; a stack is for faults of ours. */
+function messageOf(error: unknown): string {
+  if (!isModelGuardError(error)) return String((error as Error).stack ?? error);
+  const system = systemErrorOf(error);
+  return `${error.message} (${error.code})${system ? `\nThe system reported: ${system.message}` : ''}`;
+}
+
+/** The refusal of a system call that led to the error, if one did. */
+function systemErrorOf(error: Error): Error | undefined {
+  if ('syscall' in error) return error;
+  return error.cause instanceof Error ? systemErrorOf(error.cause) : undefined;
+}
+
+await makeCommand(version, run, { resetPassword: reset, showKey }).parseAsync().catch(fail);

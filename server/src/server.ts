@@ -17,7 +17,7 @@ import { lockDataFolder } from './database/sqlite/lock.js';
 import { buildApp } from './http/app.js';
 import { matchDatabase } from './keys/database-marker.js';
 import { ServerKeyring } from './keys/keyring.js';
-import { makeListener, makeRedirect } from './listener.js';
+import { listenFailure, makeListener, makeRedirect } from './listener.js';
 import { makeLog } from './log.js';
 import { openParts } from './models/opening.js';
 
@@ -125,14 +125,20 @@ function lifeOf(
 
   const listen = async (): Promise<string> => {
     const { host, port, tls, httpRedirectPort, publicUrlGiven } = config;
-    await app.listen({ host, port });
+    const secure = tls !== undefined;
+    // Fastify takes a listener that it did not make for a plain one.
+    const listenTextResolver = (address: string): string =>
+      `Server listening at ${secure ? address.replace(/^http:/, 'https:') : address}`;
+    await app.listen({ host, port, listenTextResolver }).catch((error: unknown) => {
+      throw listenFailure(error, host, port, '--port');
+    });
     const bound = (app.server.address() as AddressInfo).port;
-    if (!publicUrlGiven) config.publicUrl = urlOf(host, bound, tls !== undefined);
+    if (!publicUrlGiven) config.publicUrl = urlOf(host, bound, secure);
     if (httpRedirectPort !== undefined) {
       redirect = connections.watch(makeRedirect(() => config.publicUrl));
       await listening(redirect, httpRedirectPort, host);
     }
-    return urlOf(host, bound, tls !== undefined);
+    return urlOf(host, bound, secure);
   };
 
   const shut = async (): Promise<void> => {
@@ -154,5 +160,6 @@ function lifeOf(
 
 const listening = (server: Server, port: number, host: string): Promise<void> =>
   new Promise((resolve, reject) => {
-    server.once('error', reject).listen(port, host, () => resolve());
+    const failed = (error: Error): void => reject(listenFailure(error, host, port, '--http-redirect-port'));
+    server.once('error', failed).listen(port, host, () => resolve());
   });

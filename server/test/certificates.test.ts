@@ -124,6 +124,28 @@ describe('a renewed certificate', () => {
   });
 });
 
+describe('a file that TLS does not take', () => {
+  const spoilt = (name: string) => writeFile(at(name), 'text');
+  it.each<[string, () => Promise<unknown>, RegExp]>([
+    ['no certificate', () => spoilt('server.crt'), /^--tls-cert: .*server\.crt holds no certificate/],
+    ['no key', () => spoilt('server.key'), /^--tls-key: .*server\.key holds no private key/],
+    ['the key of another certificate', () => writeFile(at('server.key'), renewed.key), /^--tls-key: .*does not belong/],
+    ['no authority', () => spoilt('ca.crt'), /^--client-ca: .*ca\.crt holds no certificate/],
+  ])('is named with its flag: %s', async (_what, spoil, message) => {
+    await writeFile(at('ca.crt'), authority.certificate.cert);
+    await spoil();
+    await expect(listen({ clientAuthority: at('ca.crt') })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it('is named with its flag where it is missing', async () => {
+    await rm(at('server.key'));
+    await expect(listen()).rejects.toMatchObject({ code: 'NOT_FOUND', message: expect.stringMatching(/^--tls-key: /) });
+  });
+});
+
 describe('a client certificate', () => {
   const show = () => ({ cert: client.cert, key: client.key });
   const demanding = async (crl: string, hold?: Promise<void>) => {

@@ -115,6 +115,43 @@ describe('the command line', () => {
     expect(configure(await parse('--data', '/d', '--no-authentication'), {})).toMatchObject({ authentication: false });
   });
 
+  const refusal = async (...words: string[]): Promise<string> => {
+    let said = '';
+    const command = makeCommand('1.2.3', async () => {});
+    const writeErr = (text: string): void => {
+      said += text;
+    };
+    for (const one of [command, ...command.commands]) one.configureOutput({ writeErr });
+    await expect(command.parseAsync(words, { from: 'user' })).rejects.toMatchObject({
+      code: expect.stringMatching(/^commander\./),
+    });
+    return said;
+  };
+
+  it('names a flag that it does not know before one that is missing, also one of another command', async () => {
+    expect(await refusal('--prot', '1')).toMatch(/'--prot'\n.*--port/);
+    expect(await refusal('reset-password', '--emial', 'x')).toMatch(/'--emial'\n.*--email/);
+    expect(await refusal('reset-password', '--data', 'x', '--version')).toMatch(/'--version'/);
+    expect(await refusal('key', '--data', 'x', '--port', '1')).toMatch(/'--port'/);
+    expect(await refusal('key')).toMatch(/--data/);
+    expect(await refusal('kye', '--data', 'x')).toMatch(/too many arguments/);
+  });
+
+  it('takes the settings of a command before and after its name', async () => {
+    const given: Settings[] = [];
+    const showKey = async (settings: Settings): Promise<void> => void given.push(settings);
+    for (const words of [
+      ['--data', '/d', '--keys-folder', '/k', 'key'],
+      ['--data', '/other', 'key', '--data', '/d', '--keys-folder', '/k'],
+    ])
+      await makeCommand('1.2.3', async () => {}, { showKey }).parseAsync(words, { from: 'user' });
+    const places = given.map((settings) => configure(settings, {})).map(({ dataFolder, keysFolder }) => [dataFolder, keysFolder]);
+    expect(places).toEqual([
+      ['/d', '/k'],
+      ['/d', '/k'],
+    ]);
+  });
+
   it('names a variable for every flag, and shows an example', () => {
     const command = makeCommand('1.2.3', async () => {});
     let help = '';

@@ -67,8 +67,11 @@ const freePort = (): Promise<number> =>
 
 describe('TLS', () => {
   it('is 1.3 and nothing else', async () => {
-    const { url } = await start();
+    const server = await start();
+    const { url } = server;
     expect(url).toMatch(/^https:/);
+    expect(server.logged.map(({ msg }) => msg)).toContain(`Server listening at ${url}`);
+    expect(JSON.stringify(server.logged)).not.toContain('http:');
     expect(await handshake(url, {})).toBe('TLSv1.3');
     await expect(handshake(url, { maxVersion: 'TLSv1.2' })).rejects.toThrow(/protocol version/i);
     expect(await get(url)).toEqual({ status: 200, hsts: expect.stringContaining('max-age') });

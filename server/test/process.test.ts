@@ -2,8 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
+import { createServer, request } from 'node:http';
 import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -163,5 +164,36 @@ describe('the command', () => {
     const refused = run(['--data', folder, '--host', '0.0.0.0'], { NODE_ENV: 'production' });
     expect(await refused.ended).toBe(2);
     expect(refused.errors.join('\n')).toMatch(/plain HTTP.*\(INVALID_ARGUMENT\)/);
+  });
+
+  it('names the flag for a port in use, and shows no stack', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address() as AddressInfo;
+    try {
+      const refused = run(['--data', folder, '--port', String(port)]);
+      expect(await refused.ended).toBe(6);
+      expect(refused.errors).toEqual([
+        expect.stringMatching(/port \d+ of 127\.0\.0\.1.*\(--port\).*\(IN_USE\)$/),
+        expect.stringMatching(/^The system reported: .*EADDRINUSE/),
+      ]);
+    } finally {
+      taken.close();
+    }
+  });
+
+  it('exits with 2 for a flag that it does not know, which it names before one that is missing', async () => {
+    const refused = run(['--prot', '1']);
+    expect(await refused.ended).toBe(2);
+    expect(refused.errors).toEqual(["error: unknown option '--prot'", '(Did you mean --port?)']);
+  });
+
+  it.skipIf(onPostgres)('prints the key that clients pin, also while the server runs', async () => {
+    const server = run(['--data', folder, '--port', '0']);
+    const { signing_key: key } = JSON.parse(await server.saw('"signing_key"'));
+    const text = run(['key', '--data', folder]);
+    expect([await text.ended, text.lines, text.errors]).toEqual([0, [key], []]);
+    server.started.kill('SIGTERM');
+    expect(await server.ended).toBe(0);
   });
 });

@@ -1,5 +1,5 @@
 /** Exit codes, part of the contract (docs/errors.md). */
-import { type Command, CommanderError } from 'commander';
+import type { Command } from 'commander';
 import { ERROR_CODES, isModelGuardError } from '../errors.js';
 import { messageOf } from './messages.js';
 import { StdoutClosed } from './stdout.js';
@@ -22,15 +22,19 @@ const USAGE = 2;
 const CLOSED = 141;
 const HELP = new Set(['commander.helpDisplayed', 'commander.version']);
 
+/** An error of Commander, whichever copy of it: the server brings its own. Commander has written its message already. */
+export const isCommanderError = (error: unknown): error is Error & { readonly code: string } =>
+  error instanceof Error && 'code' in error && String(error.code).startsWith('commander.');
+
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof CommanderError) return HELP.has(error.code) ? 0 : USAGE;
+  if (isCommanderError(error)) return HELP.has(error.code) ? 0 : USAGE;
   if (error instanceof StdoutClosed) return CLOSED;
   return isModelGuardError(error) ? ERROR_CODES[error.code].exit : 1;
 }
 
 /** The line for stderr; with `--json` for machines. None where Commander has said its own already, or the reader of the output has left. */
 export function errorText(error: unknown, json: boolean, command?: Command): string | undefined {
-  if (error instanceof CommanderError || error instanceof StdoutClosed) return undefined;
+  if (isCommanderError(error) || error instanceof StdoutClosed) return undefined;
   const known = isModelGuardError(error);
   const message = known ? messageOf(error, command) : error instanceof Error ? error.message : String(error);
   const { code, outcome } = known ? error : { code: 'INTERNAL', outcome: undefined };

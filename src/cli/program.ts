@@ -21,6 +21,7 @@ import { EXIT_HELP, errorText, exitCodeOf } from './exit.js';
 import { example } from './flags.js';
 import { refuseStrange } from './option-names.js';
 import type { Stdout } from './stdout.js';
+import { type Refusing, unknownFlag } from './strict.js';
 
 const REGISTER = [
   registerKeygen,
@@ -53,7 +54,7 @@ const REGISTER = [
   registerAuditLog,
 ];
 
-/** Names a flag that it does not know before one that it misses: often it is the same one, misspelt. */
+/** Names a flag that it does not know before one that it misses. */
 class StrictCommand extends Command {
   override createCommand(name?: string): Command {
     return new StrictCommand(name);
@@ -61,16 +62,10 @@ class StrictCommand extends Command {
 
   override parseOptions(args: string[]): ReturnType<Command['parseOptions']> {
     const parsed = super.parseOptions(args);
-    const [unknown] = parsed.unknown;
-    const asksForHelp = parsed.unknown.some((one) => one === '-h' || one === '--help');
-    if (unknown !== undefined && this.commands.length === 0 && !asksForHelp)
-      (this as unknown as Suggesting).unknownOption(unknown);
+    const flag = unknownFlag(this, parsed);
+    if (flag !== undefined) (this as unknown as Refusing).unknownOption(flag);
     return parsed;
   }
-}
-/** Commander's own way of saying so, which suggests the flag that was meant. */
-interface Suggesting {
-  unknownOption(flag: string): never;
 }
 
 /** A failed write throws what the system says: standard output knows what that means. */

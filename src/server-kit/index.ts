@@ -4,10 +4,12 @@
  */
 export { chainHead, EMPTY_HEAD, exportHeader } from '../audit/chain.js';
 export { countOf, list, text } from '../bounded.js';
+export { exitCodeOf, isCommanderError } from '../cli/exit.js';
 export { askNewPassword } from '../cli/prompt.js';
+export { type Refusing, unknownFlag } from '../cli/strict.js';
 export * from '../contract/index.js';
 export { ERROR_CODES, isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
-export { readAtMost, readLine, writeWhole } from '../files.js';
+export { readAtMost, readLine, systemCode, writeWhole } from '../files.js';
 export { hinted } from '../http/hints.js';
 export { LEAST_BYTES, LeastRate } from '../http/least-rate.js';
 export { PageMarkers } from '../http/page-markers.js';

@@ -1,16 +1,16 @@
 /** The database: PostgreSQL where a URL says where that is, else a file of the data folder. Nobody else knows which of them it is. */
-import { mkdir } from 'node:fs/promises';
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import type { Config } from '../config.js';
 import type { Database } from '../context.js';
 import { weaknessOfPassword } from '../secret-strength.js';
 import { findText } from '../secrets.js';
+import { makeStateFolder } from '../state-folder.js';
 import { DatabaseAway } from './away.js';
 import { migrate } from './migrations.js';
 import { openPostgres } from './postgres/driver.js';
 import { demandTls } from './postgres/tls.js';
-import { failureOf } from './sqlite/failures.js';
-import { openSqlite } from './sqlite/file.js';
+import { failureOf, isDamaged } from './sqlite/failures.js';
+import { databaseFile, openSqlite } from './sqlite/file.js';
 import { POSTGRES_WORDS, SQLITE_WORDS } from './words.js';
 
 /** Where the database is. */
@@ -51,7 +51,7 @@ function passwordOf(url: string): string {
  * @throws INVALID_ARGUMENT for a URL that is none of PostgreSQL; SERVER_UNREACHABLE; IO_FAILED where the file or its disk cannot be used
  */
 export async function openDatabase({ dataFolder, databaseUrl }: DatabasePlace): Promise<Database> {
-  await mkdir(dataFolder, { recursive: true, mode: 0o700 });
+  await makeStateFolder(dataFolder, '--data');
   let db: Database | undefined;
   try {
     db = databaseUrl === undefined ? await openSqlite(dataFolder) : openPostgres(databaseUrl);
@@ -60,6 +60,11 @@ export async function openDatabase({ dataFolder, databaseUrl }: DatabasePlace): 
   } catch (error) {
     // The reason is the first failure, not one of closing.
     await db?.destroy().catch(() => undefined);
+    if (isDamaged(error))
+      throw new ModelGuardError('IO_FAILED', `${databaseFile(dataFolder)} is no database of SQLite, or a damaged one`, {
+        cause: error,
+        advice: 'Restore it from a backup, or give another folder (--data).',
+      });
     const cause = failureOf(error);
     if (!(cause instanceof DatabaseAway)) throw cause;
     throw databaseUrl === undefined

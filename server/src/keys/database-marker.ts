@@ -2,13 +2,13 @@
  * Keeps, beside the keys, which database they belong to. So an empty or another database is not taken for a first start: an unmounted
  * volume or a forgotten URL would make a new server, with a new administrator, under the keys that devices trust.
  */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isModelGuardError, ModelGuardError, readAtMost, shapes, writeWhole } from '@org/model-guard/server-kit';
 import { z } from 'zod';
 import type { Config } from '../config.js';
 import type { Database } from '../context.js';
 import { databaseFile } from '../database/sqlite/file.js';
+import { makeStateFolder } from '../state-folder.js';
 import { namesIn } from './files.js';
 
 /** Where keys and database are, and whether the operator says that the database is new to the keys. */
@@ -91,7 +91,7 @@ async function readMarker(keysFolder: string): Promise<Marker | undefined> {
 }
 
 async function write(keysFolder: string, marker: Marker): Promise<void> {
-  await mkdir(keysFolder, { recursive: true, mode: 0o700 });
+  await makeStateFolder(keysFolder, '--keys-folder');
   const text = `${JSON.stringify(marker)}\n`;
   await writeWhole(markerFile(keysFolder), (handle) => handle.writeFile(text), { overwrite: true });
 }

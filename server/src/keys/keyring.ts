@@ -1,5 +1,5 @@
 /** The server's keys: found as secrets, else as files of the data folder, made on the first start. Never in JavaScript. */
-import { access, mkdir, rm } from 'node:fs/promises';
+import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   DeviceKey,
@@ -13,6 +13,7 @@ import {
 import type { Transaction } from 'kysely';
 import type { Connection, Database, Keyring, Signer } from '../context.js';
 import type { Schema } from '../database/schema.js';
+import { makeStateFolder } from '../state-folder.js';
 import { checkKeysBelong, type DatabaseIds, type Identity, identify, markOf, signingKeyOf } from './belong.js';
 import {
   candidates,
@@ -54,7 +55,7 @@ export class ServerKeyring implements Keyring {
    * @throws KEY_INVALID where the keys are not those that the database was made with; NOT_FOUND where one is missing
    */
   static async open(places: Places, db: Database, now: () => number): Promise<ServerKeyring> {
-    await mkdir(places.keysFolder, { recursive: true, mode: 0o700 });
+    await makeStateFolder(places.keysFolder, '--keys-folder');
     await removeLeftovers(places.keysFolder);
     const fresh = (await db.selectFrom('meta').select('key').where('key', '=', 'keys').executeTakeFirst()) === undefined;
     const named = <Key extends Saved>(kind: KeyClass<Key>, name: string) => openOrMake(kind, places, name, fresh);

@@ -22,3 +22,7 @@ export function failureOf(error: unknown): unknown {
   const meaning = kind === undefined ? undefined : MEANINGS[kind];
   return meaning ? new DatabaseAway(`${meaning.says}: ${error.message} (${error.code})`, meaning.undone) : error;
 }
+
+/** Whether the file is no database, or a damaged one. */
+export const isDamaged = (error: unknown): boolean =>
+  error instanceof Sqlite.SqliteError && /^SQLITE_(NOTADB|CORRUPT)/.test(error.code);

@@ -1,9 +1,10 @@
 /** The database as one SQLite file, durable at every commit. */
-import { chmod, mkdir, stat } from 'node:fs/promises';
+import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { Kysely } from 'kysely';
 import type { Database } from '../../context.js';
+import { makeStateFolder } from '../../state-folder.js';
 import type { Schema } from '../schema.js';
 import { DurableDialect } from './driver.js';
 
@@ -14,7 +15,7 @@ export const databaseFile = (dataFolder: string): string => join(dataFolder, 'gu
 
 /** Opens the database of a data folder; makes both if they are missing, for this user alone. */
 export async function openSqlite(dataFolder: string): Promise<Database> {
-  await mkdir(dataFolder, { recursive: true, mode: 0o700 });
+  await makeStateFolder(dataFolder, '--data');
   await tighten(databaseFile(dataFolder));
   return new Kysely<Schema>({ dialect: new DurableDialect(openFile(databaseFile(dataFolder))) });
 }

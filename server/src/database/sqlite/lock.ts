@@ -1,7 +1,7 @@
 /** One server at a time for a data folder with SQLite: claims, leases of work and the reserve of the disk count on it. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lockFile, ModelGuardError } from '@org/model-guard/server-kit';
+import { makeStateFolder } from '../../state-folder.js';
 
 /** The lock of a data folder. The file stays there; the lock ends with the process, however that ends. */
 export const folderLockFile = (dataFolder: string): string => join(dataFolder, 'guard.lock');
@@ -12,7 +12,7 @@ export const folderLockFile = (dataFolder: string): string => join(dataFolder, '
  * @throws IN_USE while another server holds it
  */
 export async function lockDataFolder(dataFolder: string): Promise<{ release(): void }> {
-  await mkdir(dataFolder, { recursive: true, mode: 0o700 });
+  await makeStateFolder(dataFolder, '--data');
   const lock = await lockFile(folderLockFile(dataFolder));
   if (lock) return lock;
   throw new ModelGuardError('IN_USE', `Another guard server runs on the data folder ${dataFolder}`, {
