@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, link, lstat, mkdir, open, realpath, rename, unlink } from 'node:fs/promises';
+import { chmod, type FileHandle, link, lstat, mkdir, open, realpath, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { hasCode, isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from './errors.js';
 import { call } from './native/index.js';
@@ -88,13 +88,19 @@ async function withHandle<T>(opening: Promise<FileHandle>, task: (handle: FileHa
  * Makes a folder and its parents. A new folder survives a power cut only once its parent is synced. Node's own recursive
  * mkdir reports a read-only file system as ENOENT, so it is done by hand.
  */
-export async function makeFolder(path: string): Promise<void> {
+export async function makeFolder(path: string, mode: FileMode = 'umask'): Promise<void> {
   const folder = resolve(path);
-  const make = () => attempt('Cannot make the folder', folder, () => mkdir(folder));
+  // Those who may read files in it may also look them up.
+  const folderMode = mode === 'umask' ? 0o777 : mode | ((mode & 0o444) >> 2);
+  const make = () =>
+    attempt('Cannot make the folder', folder, async () => {
+      await mkdir(folder, folderMode);
+      if (mode !== 'umask') await ifSupported(chmod(folder, folderMode));
+    });
   try {
     await make().catch(async (error: unknown) => {
       if (!hasCode(error, 'NOT_FOUND') || folder === dirname(folder)) throw error;
-      await makeFolder(dirname(folder));
+      await makeFolder(dirname(folder), mode);
       await make();
     });
   } catch (error) {
@@ -143,14 +149,21 @@ export async function place(temporary: string, target: string, overwrite: boolea
   await syncFolder(dirname(resolve(target)));
 }
 
+/** Permissions of a new file: these, or those that the umask leaves to files that everyone may read. */
+export type FileMode = number | 'umask';
+/** For secrets, and for all that is nobody else's business. */
+export const PRIVATE = 0o600;
+
 export interface WriteOptions {
   readonly overwrite: boolean;
+  /** Default: PRIVATE. */
+  readonly mode?: FileMode | undefined;
 }
 
 /** `make` writes and syncs a temporary beside `target`, which then takes its name. A failure leaves nothing. */
 export async function commit(
   target: string,
-  { overwrite }: WriteOptions,
+  { overwrite }: Pick<WriteOptions, 'overwrite'>,
   make: (temporary: string) => Promise<void>,
 ): Promise<void> {
   if (!overwrite) await refuseExisting(target);
@@ -164,9 +177,14 @@ export async function commit(
   }
 }
 
-/** Runs `write` on a new file (0600) and syncs it. */
-export async function writeSynced(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
-  await withHandle(open(path, 'wx', 0o600), async (handle) => {
+/** Runs `write` on a new file and syncs it. */
+export async function writeSynced(
+  path: string,
+  write: (handle: FileHandle) => Promise<void>,
+  mode: FileMode = PRIVATE,
+): Promise<void> {
+  await withHandle(open(path, 'wx', mode === 'umask' ? 0o666 : mode), async (handle) => {
+    if (mode !== 'umask') await setMode(handle, mode);
     await write(handle);
     await sync(handle);
   });
@@ -186,7 +204,12 @@ export async function writeWhole(
   write: (handle: FileHandle) => Promise<void>,
   options: WriteOptions,
 ): Promise<void> {
-  await commit(target, options, (temporary) => writeSynced(temporary, write));
+  await commit(target, options, (temporary) => writeSynced(temporary, write, options.mode));
+}
+
+/** Whatever the umask says. Some file systems have one mode for all files. */
+export async function setMode(handle: FileHandle, mode: number): Promise<void> {
+  await ifSupported(handle.chmod(mode));
 }
 
 export async function writeAll(handle: FileHandle, bytes: Uint8Array, position?: number): Promise<void> {

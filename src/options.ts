@@ -277,7 +277,14 @@ export const passphraseSource = z
     'wants exactly one of file, env, bytes',
   );
 
-export const fileStoreOptions = z.strictObject({ graceMs: z.number().min(0).optional() }).optional();
+/** Read and write permissions; a store must be able to read and replace its own files. */
+const fileMode = z
+  .int()
+  .refine(
+    (mode) => (mode & ~0o666) === 0 && (mode & 0o600) === 0o600,
+    'wants permissions from 0o600 to 0o666, without execution',
+  );
+export const fileStoreOptions = z.strictObject({ graceMs: z.number().min(0).optional(), mode: fileMode.optional() }).optional();
 
 /** The path of a PEM file, or its text. */
 const pem = text(MAX_PEM)

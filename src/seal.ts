@@ -154,7 +154,8 @@ async function storeFile(
   put: Put,
 ): Promise<Uint8Array> {
   try {
-    await call(() => sealer.encryptToFile(file, offset, 0, running));
+    // The umask decides: a big part is public.
+    await call(() => sealer.encryptToFile(file, offset, 0, running, 0o666));
     const header = await call(() => sealer.finish());
     await put({ size, file, stream: (from) => readPieces(file, from), tree: () => call(() => sealer.tree()) });
     return header;

@@ -1,10 +1,22 @@
 /** Cutting containers in two and joining them again (docs/format.md, section 10). No key is needed, nothing is decrypted. */
 
+import type { FileHandle } from 'node:fs/promises';
 import { abortable } from './abort.js';
 import { join } from './bytes.js';
 import { type Beginning, wholeContainer } from './container.js';
 import { ModelGuardError } from './errors.js';
-import { commit, openRegular, readBounded, readPieces, refuseExisting, writeAll, writeSynced, writeWhole } from './files.js';
+import {
+  commit,
+  type FileMode,
+  openRegular,
+  PRIVATE,
+  readBounded,
+  readPieces,
+  refuseExisting,
+  writeAll,
+  writeSynced,
+  writeWhole,
+} from './files.js';
 import { MAX_SMALL } from './limits.js';
 import { call } from './native/index.js';
 import { type RunOptions, stepwise } from './native/work.js';
@@ -48,7 +60,8 @@ export async function merge(small: Uint8Array, big: Uint8Array): Promise<Uint8Ar
 
 /**
  * Cuts a container file of any size into files, with the `.tree` beside the big one. Each is written whole or not at all, the
- * small part last.
+ * small part last. The small part is private (0600): passphrases and machines that open it can be guessed from it. The umask decides
+ * about the others.
  * @param container Path of the container.
  * @param parts Paths of the parts to be written.
  * @throws What `split` throws; NOT_FOUND, ALREADY_EXISTS unless `overwrite`, NO_SPACE, READ_ONLY, IO_FAILED, ABORT_ERR
@@ -70,11 +83,11 @@ export async function splitFile(
     const head = await readRange(source, 0, cut);
     let tree = new Uint8Array();
     await commit(big, { overwrite }, async (temporary) => {
-      await copied(temporary, new Uint8Array(), { file: source, from: cut, size: found.size - cut }, run);
+      await copied(temporary, new Uint8Array(), { file: source, from: cut, size: found.size - cut }, run, 'umask');
       // What was written is what is checked, so that the source may change under our hands.
       tree = new Uint8Array(await checkPayload(head, { file: temporary }, run));
     });
-    await writeWhole(`${big}.tree`, (handle) => writeAll(handle, tree), { overwrite });
+    await writeWhole(`${big}.tree`, (handle) => writeAll(handle, tree), { overwrite, mode: 'umask' });
     await writeWhole(small, (handle) => writeAll(handle, head), { overwrite });
     return { smallBytes: cut, bigBytes: found.size - cut };
   });
@@ -118,16 +131,21 @@ interface Rest {
 }
 
 /** A new file of `head` and the rest of another file. */
-async function copied(target: string, head: Uint8Array, { file, from, size }: Rest, run: RunOptions): Promise<void> {
-  await stepwise('copy', size, run, (advance) =>
-    writeSynced(target, async (handle) => {
-      await writeAll(handle, head);
-      for await (const piece of readPieces(file, from)) {
-        advance(piece.length);
-        await writeAll(handle, piece);
-      }
-    }),
-  );
+async function copied(
+  target: string,
+  head: Uint8Array,
+  { file, from, size }: Rest,
+  run: RunOptions,
+  mode: FileMode = PRIVATE,
+): Promise<void> {
+  const write = async (handle: FileHandle, advance: (bytes: number) => void): Promise<void> => {
+    await writeAll(handle, head);
+    for await (const piece of readPieces(file, from)) {
+      advance(piece.length);
+      await writeAll(handle, piece);
+    }
+  };
+  await stepwise('copy', size, run, (advance) => writeSynced(target, (handle) => write(handle, advance), mode));
 }
 
 async function readRange(path: string, start: number, end: number): Promise<Uint8Array> {

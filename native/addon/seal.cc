@@ -41,8 +41,9 @@ class SealerHandle : public Handle<SealerHandle> {
     const std::string path = as_string(info[0], "path");
     const uint64_t out_base = as_integer(info[1], "outBase"), file_offset = as_integer(info[2], "fileOffset");
     auto work = as_work(info[3]);
-    return run(info, work, [s = state, path, out_base, file_offset, work](payload::Pool& pool) -> Status {
-      auto sink = payload::FileSink::create(path, file_offset);
+    const mode_t mode = info[4].IsUndefined() ? 0600 : mode_t(as_integer(info[4], "mode"));
+    return run(info, work, [s = state, path, out_base, file_offset, work, mode](payload::Pool& pool) -> Status {
+      auto sink = payload::FileSink::create(path, file_offset, mode);
       if (!sink.ok()) return sink.status();
       if (auto status = s->sealer->encrypt_to(**sink, out_base, pool, work->control); !status.ok()) return status;
       return (*sink)->finish();

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readlinkSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { request as ask } from 'node:http';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { collectParts } from '../src/models/collecting.js';
@@ -41,6 +41,14 @@ describe('uploading', () => {
     expect(said(await admin.upload({ ...made, big: other }))).toBe('409 ALREADY_EXISTS');
     expect(said(await admin.upload({ ...made, big: made.big.subarray(1) }))).toBe('409 ALREADY_EXISTS');
     expect(said(await admin.commit(made))).toBe('201');
+  });
+
+  it('is kept from other users of the machine, with its tree and its folders', async () => {
+    await admin.upload(made);
+    await admin.commit(made);
+    expect(files()).toEqual(expect.arrayContaining([made.bigName, treeOf(made.bigName)]));
+    for (const one of [folder(), dirname(folder()), ...files().map((name) => join(folder(), name))])
+      expect(statSync(one).mode & 0o077, one).toBe(0);
   });
 
   it('keeps one of two uploads of the same name', async () => {

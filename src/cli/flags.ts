@@ -48,6 +48,7 @@ export interface StoreFlags {
   readonly store?: string;
   readonly smallStore?: string;
   readonly bigStore?: string;
+  readonly storeMode?: string;
 }
 
 export const withRecipients = (command: Command): Command =>
@@ -85,6 +86,12 @@ export const withStores = (command: Command): Command =>
     .option('--store <DIR>', 'folder of both parts')
     .option('--small-store <DIR>', 'folder of small parts, with --big-store')
     .option('--big-store <DIR>', 'folder of big parts, with --small-store');
+/** Of commands that publish. */
+export const withTarget = (command: Command): Command =>
+  withStores(command).option(
+    '--store-mode <MODE>',
+    'permissions of new files, such as 644 (default: 600 for small parts, whose passphrases can be guessed; else the umask decides)',
+  );
 export const withSplitRule = (command: Command): Command =>
   command
     .option('--max-bytes <N>', 'bytes of the small part at most, 0 to 16777216', '3072')
@@ -178,10 +185,13 @@ export async function signingKey(file: string): Promise<SigningKey> {
   throw new ModelGuardError('KEY_TYPE_WRONG', `${file} holds a ${key.type} key, not a signing key`);
 }
 
-export function storesOf({ store, smallStore, bigStore }: StoreFlags): Stores {
-  if (store !== undefined && smallStore === undefined && bigStore === undefined) return fileStore(store);
+export function storesOf({ store, smallStore, bigStore, storeMode }: StoreFlags): Stores {
+  if (storeMode !== undefined && !/^0?6[0246]{2}$/.test(storeMode))
+    throw usage(`--store-mode wants 600 to 666, not ${storeMode}`);
+  const options = storeMode === undefined ? {} : { mode: Number.parseInt(storeMode, 8) };
+  if (store !== undefined && smallStore === undefined && bigStore === undefined) return fileStore(store, options);
   if (store === undefined && smallStore !== undefined && bigStore !== undefined)
-    return { small: fileStore(smallStore), big: fileStore(bigStore) };
+    return { small: fileStore(smallStore, options), big: fileStore(bigStore, options) };
   throw usage('Give --store, or both --small-store and --big-store');
 }
 

@@ -69,7 +69,7 @@ export interface NativeSealer {
   readonly payloadLength: number;
   readonly headerLength: number;
   /** Sealed bytes to a new file: payload byte `outBase` (at least 56) lands at `fileOffset`. Refuses to overwrite. Not synced. */
-  encryptToFile(path: string, outBase: number, fileOffset: number, work: NativeWork): Promise<void>;
+  encryptToFile(path: string, outBase: number, fileOffset: number, work: NativeWork, mode?: number): Promise<void>;
   /** The next sealed bytes from payload byte `outBase` on, in order, about `maxBytes` (at least 1 MiB) each; empty at the end. */
   next(maxBytes: number, outBase: number, work: NativeWork): Promise<Uint8Array>;
   /** After the last byte: the header. Rejects with SOURCE_CHANGED if an input changed meanwhile. */

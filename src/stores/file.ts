@@ -6,15 +6,19 @@ import { throwIfAborted } from '../abort.js';
 import { hasCode, ModelGuardError } from '../errors.js';
 import {
   attempt,
+  type FileMode,
   isTemporary,
   makeFolder,
   openRegular,
+  PRIVATE,
   readAll,
   readBounded,
   removeQuietly,
+  setMode,
   syncFile,
   syncFolder,
   temporaryBeside,
+  withFile,
   writeAll,
   writeWhole,
 } from '../files.js';
@@ -31,6 +35,12 @@ export interface FileStoreOptions {
    * finish meanwhile. Default: 24 hours.
    */
   readonly graceMs?: number | undefined;
+  /**
+   * Permissions of new files, such as 0o644; of new folders, too, where those who may read may also list. Default: the umask decides
+   * about folders, big parts and their trees, and small parts are 0o600. Those who can read a small part can guess its passphrases and
+   * the factors of its machines without a limit, so let other users read them only where it has neither or is behind authentication.
+   */
+  readonly mode?: number | undefined;
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -45,17 +55,22 @@ const DAY_MS = 24 * 60 * 60 * 1000;
  * const store = fileStore('/srv/models');
  */
 export function fileStore(folder: string, options?: FileStoreOptions): PartStore {
-  const { graceMs = DAY_MS } = parse(fileStoreOptions, options) ?? {};
-  return new FileStore(resolve(parse(filePath, folder, 'folder')), graceMs);
+  const { graceMs = DAY_MS, mode } = parse(fileStoreOptions, options) ?? {};
+  return new FileStore(resolve(parse(filePath, folder, 'folder')), graceMs, mode);
 }
 
 class FileStore implements PartStore {
   readonly #folder: string;
   readonly #graceMs: number;
+  readonly #smallMode: FileMode;
+  /** Of big parts, trees and folders. */
+  readonly #mode: FileMode;
 
-  constructor(folder: string, graceMs: number) {
+  constructor(folder: string, graceMs: number, mode: number | undefined) {
     this.#folder = folder;
     this.#graceMs = graceMs;
+    this.#smallMode = mode ?? PRIVATE;
+    this.#mode = mode ?? 'umask';
   }
 
   #smallPath(ref: ModelRef): string {
@@ -80,10 +95,10 @@ class FileStore implements PartStore {
     throwIfAborted(signal);
     const path = this.#smallPath(ref);
     checkSmallSize(bytes.length, `The small part of ${label(ref)}`);
-    await makeFolder(dirname(path));
+    await makeFolder(dirname(path), this.#mode);
     if (!ifAbsent) await this.#startGrace(path);
     try {
-      await writeWhole(path, (handle) => writeAll(handle, bytes), { overwrite: !ifAbsent });
+      await writeWhole(path, (handle) => writeAll(handle, bytes), { overwrite: !ifAbsent, mode: this.#smallMode });
     } catch (error) {
       if (hasCode(error, 'ALREADY_EXISTS'))
         throw new ModelGuardError('ALREADY_EXISTS', `${label(ref)} is published already (${path})`, { cause: error.cause });
@@ -104,7 +119,7 @@ class FileStore implements PartStore {
 
   async localTarget(_ref: ModelRef, name: string): Promise<string> {
     const path = this.#bigPath(name);
-    await makeFolder(dirname(path));
+    await makeFolder(dirname(path), this.#mode);
     return temporaryBeside(path);
   }
 
@@ -119,7 +134,7 @@ class FileStore implements PartStore {
     checkedRef(ref);
     const own = source.file !== undefined && this.#isTarget(source.file) ? source.file : undefined;
     try {
-      await makeFolder(dirname(path));
+      await makeFolder(dirname(path), this.#mode);
       if (await isThere(path, source)) source.skipped?.(source.size);
       else if (own) await this.#adopt(own, path, source.size);
       else await this.#copy(path, source, signal);
@@ -129,14 +144,15 @@ class FileStore implements PartStore {
     }
     // The part is whole without it: a tree that was never written costs partial readers a pass, nothing else.
     const tree = source.tree();
-    const writing = writeWhole(`${path}.tree`, (handle) => writeAll(handle, tree), { overwrite: true });
+    const writing = writeWhole(`${path}.tree`, (handle) => writeAll(handle, tree), { overwrite: true, mode: this.#mode });
     await writing.catch(() => throwIfAborted(signal));
   }
 
   async #adopt(temporary: string, path: string, size: number): Promise<void> {
-    const { handle, size: found } = await openRegular(temporary);
-    await handle.close();
-    if (found !== size) throw wrongSize(path, size);
+    await withFile(temporary, async ({ handle, size: found }) => {
+      if (found !== size) throw wrongSize(path, size);
+      if (this.#mode !== 'umask') await setMode(handle, this.#mode);
+    });
     await syncFile(temporary);
     await attempt('Cannot write', path, () => rename(temporary, path));
     await syncFolder(dirname(path));
@@ -154,7 +170,7 @@ class FileStore implements PartStore {
         }
         if (done !== source.size) throw wrongSize(path, source.size);
       },
-      { overwrite: false },
+      { overwrite: false, mode: this.#mode },
     );
   }
 

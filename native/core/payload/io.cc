@@ -170,8 +170,8 @@ Status JoinedSource::check_unchanged() {
   return status.ok() ? second_.check_unchanged() : status;
 }
 
-Result<std::unique_ptr<FileSink>> FileSink::create(const std::string& path, uint64_t base) {
-  int fd = open_retrying(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+Result<std::unique_ptr<FileSink>> FileSink::create(const std::string& path, uint64_t base, mode_t mode) {
+  int fd = open_retrying(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode);
   if (fd < 0) return Status::from_errno(errno, "cannot create", path);
   return std::unique_ptr<FileSink>(new FileSink(fd, base, path));
 }

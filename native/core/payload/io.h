@@ -105,12 +105,12 @@ class JoinedSource : public Source {
   Source& second_;
 };
 
-// A new file (O_EXCL, 0600), written with pwrite. finish() closes it and reports what close() says; whoever names the file
+// A new file (O_EXCL), written with pwrite. finish() closes it and reports what close() says; whoever names the file
 // for good syncs it first. Removed if never finished.
 class FileSink : public Sink {
  public:
-  // Byte 0 of the sink is byte `base` of the file.
-  static Result<std::unique_ptr<FileSink>> create(const std::string& path, uint64_t base = 0);
+  // Byte 0 of the sink is byte `base` of the file. The umask takes away from `mode`.
+  static Result<std::unique_ptr<FileSink>> create(const std::string& path, uint64_t base = 0, mode_t mode = 0600);
   ~FileSink() override;
   Status write(uint64_t offset, View bytes) override;
   Status finish();

@@ -49,7 +49,7 @@ export class LocalParts implements Parts {
   ) {
     this.urls = urls;
     this.#folder = join(context.config.dataFolder, 'parts');
-    this.#store = fileStore(this.#folder);
+    this.#store = fileStore(this.#folder, { mode: 0o600 });
     this.#rows = new DiskRows(context);
     this.#db = context.db;
     this.#reserve = new DiskReserve(free);

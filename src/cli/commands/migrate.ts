@@ -18,7 +18,7 @@ import {
   withPassphrase,
   withRecipients,
   withSplitRule,
-  withStores,
+  withTarget,
   withThreads,
 } from '../flags.js';
 import { written } from './encrypt.js';
@@ -71,7 +71,7 @@ export function registerMigrate(program: Command, context: Context): void {
     .option('--sign <FILE>', "the publisher's signing key file")
     .option('--out <FILE>', 'container to write, instead of a store');
   withForce(withPassphrase(withRecipients(command), 'recipient'));
-  withThreads(withJson(withSplitRule(withStores(command))));
+  withThreads(withJson(withSplitRule(withTarget(command))));
   example(
     command,
     'model-guard migrate defects.enc --key-file defects.keystring --sha256 9f86d0… --name defects --model-version 3 \\',

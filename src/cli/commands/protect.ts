@@ -26,7 +26,7 @@ import {
   withRecipients,
   withResume,
   withSplitRule,
-  withStores,
+  withTarget,
   withThreads,
 } from '../flags.js';
 import { formatBytes, rows } from '../output.js';
@@ -56,7 +56,7 @@ export function registerProtect(program: Command, context: Context): void {
     .option('--format <F>', 'what the model is (default: from its extension)');
   withForce(withResume(command), 'replace the published version');
   withPassphrase(withRecipients(command), 'recipient');
-  withThreads(withJson(withSplitRule(withStores(command))));
+  withThreads(withJson(withSplitRule(withTarget(command))));
   example(
     command,
     'model-guard protect defects.onnx --name defects --model-version 3 \\',
@@ -95,7 +95,7 @@ export function registerRekey(program: Command, context: Context): void {
     .requiredOption('--sign <FILE>', "the publisher's signing key file");
   withPassphrase(withIdentities(command), 'identity');
   withOrigin(withRecipientPassphrase(withRecipients(command)));
-  withThreads(withJson(withSplitRule(withStores(command))));
+  withThreads(withJson(withSplitRule(withTarget(command))));
   example(
     command,
     'model-guard rekey defects@3 --identity master.key --recipient mgd1:… \\',
