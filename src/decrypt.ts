@@ -2,7 +2,7 @@ import { abortable } from './abort.js';
 import { wholeContainer } from './container.js';
 import { GuardedModel } from './model.js';
 import { loadPayload, metadataOf, openSmall, resolveOpening } from './open.js';
-import { decryptOptions, filePath, parse, stableBytes } from './options.js';
+import { copyOf, decryptOptions, filePath, parse } from './options.js';
 import type { DecryptOptions } from './types.js';
 
 /**
@@ -14,7 +14,7 @@ import type { DecryptOptions } from './types.js';
  * using model = await decrypt(container, { identities: [key], verifier: 'mgs1:…' });
  */
 export async function decrypt(container: Uint8Array, options: DecryptOptions): Promise<GuardedModel> {
-  return await open(parse(stableBytes, container, 'container').slice(), options);
+  return await open(copyOf(container, 'container'), options);
 }
 
 /**

@@ -5,7 +5,7 @@ import { ModelGuardError } from './errors.js';
 import { normaliseName } from './names.js';
 import { call } from './native/index.js';
 import { work } from './native/work.js';
-import { encryptFileOptions, encryptOptions, filePath, MAX_BYTES, parse, stableBytes } from './options.js';
+import { copyOf, encryptFileOptions, encryptOptions, filePath, MAX_BYTES, parse } from './options.js';
 import { PREFIX, sealed, sealedBytes, sealing, writeContainer } from './seal.js';
 import { collectSource } from './source.js';
 import type { EncryptOptions, OverwriteOptions, SealedFile } from './types.js';
@@ -23,7 +23,7 @@ const DEFAULT = { name: 'model', version: '0' };
  */
 export async function encrypt(bytes: Uint8Array, options: EncryptOptions): Promise<Uint8Array> {
   // Recipients may have to be read from files before the engine takes its copy; this one is wiped.
-  const plain = parse(stableBytes, bytes, 'bytes').slice();
+  const plain = copyOf(bytes, 'bytes');
   const { name, version, format = 'unknown', recipients, signer, ...run } = parse(encryptOptions, options);
   if (plain.length === 0) throw new ModelGuardError('SOURCE_EMPTY', 'There are no bytes to encrypt');
   const ref = { name: name ?? DEFAULT.name, version: version ?? DEFAULT.version };

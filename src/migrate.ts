@@ -9,7 +9,7 @@ import { formatOf } from './names.js';
 import type { KeyHandle, NativeArtifact } from './native/binding.js';
 import { call } from './native/index.js';
 import { type RunOptions, stepwise } from './native/work.js';
-import { legacySource, migrateOptions, parse, stableBytes } from './options.js';
+import { copyOf, legacySource, migrateOptions, parse } from './options.js';
 import { recipientsOf } from './protect.js';
 import { publish, sealing, writeContainer } from './seal.js';
 import { apart } from './stores/parts.js';
@@ -50,7 +50,7 @@ export async function migrate(
   const from = parse(legacySource, artifact, 'artifact');
   const { key, name, version, fileName = 'model', to, out, split, overwrite = false, ...rest } = parse(migrateOptions, options);
   const { format = formatOf(fileName), plaintextSha256, recipients: given, signer, ...run } = rest;
-  const source = typeof from === 'string' || 'small' in from ? nativeArtifact(from) : { bytes: stable(from) };
+  const source = typeof from === 'string' || 'small' in from ? nativeArtifact(from) : { bytes: copyOf(from, 'artifact') };
   const handle = legacyHandle(key);
   call((native) => native.checkPath(fileName));
   const ref = { name, version };
@@ -69,9 +69,6 @@ export async function migrate(
     });
   });
 }
-
-/** A copy of our own: it is read twice, and must be the same both times. */
-const stable = (bytes: Uint8Array): Uint8Array => parse(stableBytes, bytes, 'artifact').slice();
 
 async function checkPlaintext(
   artifact: NativeArtifact,

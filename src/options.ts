@@ -3,7 +3,7 @@
  * `keys/resolve.ts` decides. The types themselves stand in `types.ts`, because zod's own declarations need libraries that
  * consumers of ours may not have.
  */
-import { isUint8Array } from 'node:util/types';
+import { isArrayBuffer, isDate, isUint8Array } from 'node:util/types';
 import { z } from 'zod';
 import type { AbortSignalLike } from './abort.js';
 import { list, matching, record, text } from './bounded.js';
@@ -105,9 +105,12 @@ export const MAX_BYTES = 2 ** 32;
 
 /** Bytes that nobody can change or shrink while they are read. */
 export const stableBytes = bytes.refine(
-  ({ buffer }) => buffer instanceof ArrayBuffer && !(buffer as { resizable?: boolean }).resizable,
+  ({ buffer }) => isArrayBuffer(buffer) && !(buffer as { resizable?: boolean }).resizable,
   'must not lie in a SharedArrayBuffer or a resizable ArrayBuffer: copy it first',
 );
+
+/** The bytes as they are now, for as long as an operation runs. `slice` of a Buffer would be a view of the caller's memory. */
+export const copyOf = (bytes: Uint8Array, what: string): Uint8Array => new Uint8Array(parse(stableBytes, bytes, what));
 
 export const signal = has<AbortSignalLike>('an AbortSignal', 'addEventListener', 'removeEventListener');
 export const run = {
@@ -298,7 +301,7 @@ const s3Keys = z.strictObject({
   accessKeyId: text(256).min(1, 'is empty'),
   secretAccessKey: text(1024).min(1, 'is empty'),
   sessionToken: text(16_384).min(1, 'is empty').optional(),
-  expiration: z.date().optional(),
+  expiration: z.custom<Date>((value) => isDate(value) && !Number.isNaN(value.getTime()), 'wants a Date').optional(),
 }) satisfies z.ZodType<S3Keys>;
 /** What is wrong with keys is said without them. */
 const s3KeySource = z.custom<S3KeySource>(

@@ -1,7 +1,7 @@
 import { machineKeys, resolveIdentities, resolveRecipients, resolveVerifiers } from './keys/resolve.js';
 import { call } from './native/index.js';
 import { controlled } from './native/work.js';
-import { parse, rewrapOptions, stableBytes } from './options.js';
+import { copyOf, parse, rewrapOptions } from './options.js';
 import type { RewrapOptions } from './types.js';
 
 /**
@@ -17,7 +17,7 @@ import type { RewrapOptions } from './types.js';
  * const forDevice = await rewrap(await store.getSmall(ref), { identities: [key], recipients: ['mgd1:…'] });
  */
 export async function rewrap(smallPart: Uint8Array, options: RewrapOptions): Promise<Uint8Array> {
-  const small = parse(stableBytes, smallPart, 'smallPart').slice();
+  const small = copyOf(smallPart, 'smallPart');
   const { identities, maxDerivations, recipients, verifier, signal } = parse(rewrapOptions, options);
   const openers = resolveIdentities(identities);
   const request = {

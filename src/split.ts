@@ -20,7 +20,7 @@ import {
 import { MAX_SMALL } from './limits.js';
 import { call } from './native/index.js';
 import { type RunOptions, stepwise } from './native/work.js';
-import { filePath, mergeFilesOptions, parse, partFiles, splitFileOptions, splitOptions, stableBytes } from './options.js';
+import { copyOf, filePath, mergeFilesOptions, parse, partFiles, splitFileOptions, splitOptions, stableBytes } from './options.js';
 import { ruleOf } from './seal.js';
 import type { OverwriteOptions, PartFiles, Parts, SplitRule } from './types.js';
 import { checkParts, checkPayload } from './verify.js';
@@ -38,7 +38,7 @@ const cutOf = ({ info }: Beginning, rule: SplitRule): number =>
  * const { small, big } = await split(container);
  */
 export async function split(container: Uint8Array, rule?: SplitRule): Promise<Parts & { readonly tree: Uint8Array }> {
-  const whole = parse(stableBytes, container, 'container').slice();
+  const whole = copyOf(container, 'container');
   const found = await wholeContainer(whole);
   const cut = cutOf(found, parse(splitOptions, rule, 'rule') ?? {});
   const tree = await checkPayload(found.head, found.rest, {});

@@ -69,6 +69,20 @@ describe('encrypt and decrypt', () => {
     expect(same(model.bytes, plain)).toBe(true);
   });
 
+  it('copy a Buffer too, whose `slice` is a view, and leave it as it was', async () => {
+    const buffer = Buffer.from(plain);
+    const encrypting = encrypt(buffer, sealing);
+    buffer.reverse();
+    const container = Buffer.from(await encrypting);
+    expect(same(buffer.reverse(), plain)).toBe(true);
+    const { small, big } = await split(container);
+    const decrypting = decrypt(container, opening);
+    container.fill(0);
+    using model = await decrypting;
+    using merged = await decrypt(await merge(small, big), opening);
+    for (const { bytes } of [model, merged]) expect(same(bytes, plain)).toBe(true);
+  });
+
   it('check the reference, if one is given', async () => {
     const container = await encrypt(plain, { ...sealing, name: 'net', version: '3', format: 'onnx' });
     for (const ref of ['net@3', { name: 'net' }]) (await decrypt(container, { ...opening, ref })).dispose();

@@ -5,7 +5,7 @@ import { abortable, stoppable } from '../abort.js';
 import { join as concatenate } from '../bytes.js';
 import { ModelGuardError } from '../errors.js';
 import { attempt, commit, readPieces, refuseExisting, writeAll, writeSynced, writeWhole } from '../files.js';
-import { filePath, parse, partFiles, stableBytes } from '../options.js';
+import { copyOf, filePath, parse, partFiles, stableBytes } from '../options.js';
 import type { PartFiles, Parts } from '../types.js';
 import { checkSize } from './artifact.js';
 import { legacyCopyOptions, legacySplitFileOptions, legacySplitRule } from './options.js';
@@ -24,7 +24,7 @@ const smallSize = (size: number, ratio = 0.3): number => Math.min(MAX_SMALL, Mat
  * const { small, big } = await split(artifact, { ratio: 0.2 });
  */
 export async function split(artifact: Uint8Array, rule?: LegacySplitRule): Promise<Parts> {
-  const whole = parse(stableBytes, artifact, 'artifact').slice();
+  const whole = copyOf(artifact, 'artifact');
   const { ratio } = parse(legacySplitRule, rule, 'rule') ?? {};
   checkSize(whole.length);
   const cut = smallSize(whole.length, ratio);

@@ -40,7 +40,7 @@ class MemoryStore implements PartStore {
     const key = label(checkedRef(ref));
     checkSmallSize(bytes.length, `The small part of ${key}`);
     if (ifAbsent && this.#small.has(key)) throw new ModelGuardError('ALREADY_EXISTS', `${key} is published already`);
-    this.#small.set(key, bytes.slice());
+    this.#small.set(key, new Uint8Array(bytes));
   }
 
   async putBig(ref: ModelRef, name: string, source: BigPartSource, { signal }: StoreOptions = {}): Promise<void> {
@@ -58,7 +58,7 @@ class MemoryStore implements PartStore {
     }
     if (done !== bytes.length) throw new ModelGuardError('IO_FAILED', `The big part of ${of} was not ${bytes.length} bytes long`);
     this.#refuseUsed(of, key);
-    this.#big.set(key, { bytes, tree: source.tree().slice() });
+    this.#big.set(key, { bytes, tree: new Uint8Array(source.tree()) });
   }
 
   #refuseUsed(of: string, key: string): void {
