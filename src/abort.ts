@@ -1,4 +1,4 @@
-import { AbortError, isModelGuardError } from './errors.js';
+import { AbortError, hasCode, isError, isModelGuardError } from './errors.js';
 
 /** The part of an `AbortSignal` that is used: any signal of any runtime fits. */
 export interface AbortSignalLike {
@@ -29,7 +29,7 @@ export async function abortable<T>(signal: AbortSignalLike | undefined, task: ()
 }
 
 /** It is the AbortError of `signal` already, which may say more. */
-const isOwn = (error: unknown, signal: AbortSignalLike): boolean => error instanceof AbortError && error.cause === signal.reason;
+const isOwn = (error: unknown, signal: AbortSignalLike): boolean => hasCode(error, 'ABORT_ERR') && error.cause === signal.reason;
 
 interface Waiting<T> {
   /** Milliseconds after the abort in which `promise` may still settle: what writes needs time to clean up. Default: 0. */
@@ -96,5 +96,5 @@ export async function* stoppable<T>(pieces: AsyncIterable<T>, signal: AbortSigna
 export function isAbort(error: unknown, signal: AbortSignalLike): boolean {
   if (error === signal.reason) return true;
   if (isModelGuardError(error)) return error.code === 'ABORT_ERR';
-  return error instanceof Error && error.name === 'AbortError';
+  return isError(error) && error.name === 'AbortError';
 }

@@ -258,9 +258,26 @@ export class AbortError extends ModelGuardError {
   }
 }
 
+/**
+ * Whether `value` is an error, by its shape. `instanceof` is false for the errors of Node's own modules where code runs in a context of
+ * its own, as under jest.
+ */
+export const isError = (value: unknown): value is Error =>
+  typeof value === 'object' &&
+  value !== null &&
+  'name' in value &&
+  typeof value.name === 'string' &&
+  'message' in value &&
+  typeof value.message === 'string';
+
+/** The code of an error, of the system's (`ENOENT`) or of this package's. */
+export const codeOf = (error: unknown): string | undefined =>
+  isError(error) && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+
 /** True for an error of this package, whichever copy of the package made it. */
 export function isModelGuardError(error: unknown): error is ModelGuardError {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && Object.hasOwn(ERROR_CODES, error.code);
+  const code = codeOf(error);
+  return code !== undefined && Object.hasOwn(ERROR_CODES, code);
 }
 
 export const hasCode = (error: unknown, code: ModelGuardErrorCode): error is ModelGuardError =>

@@ -1,10 +1,11 @@
 /** Files written whole or not at all, and what the system says about them as codes. Nothing here knows of models. */
 import { isUtf8 } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, fsync } from 'node:fs';
 import { chmod, type FileHandle, link, lstat, mkdir, open, realpath, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { hasCode, isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from './errors.js';
+import { promisify } from 'node:util';
+import { codeOf, hasCode, isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from './errors.js';
 import { call } from './native/index.js';
 
 const SYSTEM_CODES: Readonly<Record<string, ModelGuardErrorCode>> = {
@@ -26,8 +27,9 @@ export const systemCode = ({ code }: { readonly code?: unknown }): ModelGuardErr
  * from a stream or a callback. `action` reads like "Cannot read".
  */
 function fileError(cause: unknown, action: string, path: string): unknown {
-  if (isModelGuardError(cause) || !(cause instanceof Error && 'syscall' in cause && 'code' in cause)) return cause;
-  return new ModelGuardError(systemCode(cause), `${action} ${path} (${cause.code})`, { cause });
+  const code = codeOf(cause);
+  if (code === undefined || isModelGuardError(cause) || !Object.hasOwn(cause as object, 'syscall')) return cause;
+  return new ModelGuardError(systemCode({ code }), `${action} ${path} (${code})`, { cause });
 }
 
 export async function attempt<T>(action: string, path: string, task: () => Promise<T>): Promise<T> {
@@ -57,14 +59,17 @@ async function ifSupported(operation: Promise<void>): Promise<boolean> {
     await operation;
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && UNSUPPORTED.has(error.code)) return false;
+    if (UNSUPPORTED.has(codeOf(error))) return false;
     throw error;
   }
 }
 
+/** By number: the file handles of Yarn's Plug'n'Play have no `sync`. */
+const syncDescriptor = promisify(fsync);
+
 /** Some file systems, such as network shares, cannot sync, above all folders. What is written there is as durable as they make it. */
 async function sync(handle: FileHandle): Promise<void> {
-  await ifSupported(handle.sync());
+  await ifSupported(syncDescriptor(handle.fd));
 }
 
 export async function syncFolder(folder: string): Promise<void> {
@@ -126,8 +131,8 @@ export async function realPathOf(path: string): Promise<string> {
   try {
     return await realpath(wanted);
   } catch (error) {
-    const gone = error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
-    if (!gone || wanted === dirname(wanted)) throw fileError(error, 'Cannot look up', wanted);
+    const code = codeOf(error);
+    if ((code !== 'ENOENT' && code !== 'ENOTDIR') || wanted === dirname(wanted)) throw fileError(error, 'Cannot look up', wanted);
     return join(await realPathOf(dirname(wanted)), basename(wanted));
   }
 }

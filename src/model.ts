@@ -6,6 +6,10 @@ import { type RunOptions, work } from './native/work.js';
 import { parse, range } from './options.js';
 import type { ModelMetadata, Protection } from './types.js';
 
+/** Contexts of Node 20 lack both symbols, as in the vm pools of vitest: compiled `using` looks for these then. */
+const DISPOSE: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose');
+const ASYNC_DISPOSE: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
+
 /** Decrypts into guarded memory. An abort that comes too late to stop the work still discards the model. */
 export async function intoMemory(
   total: number,
@@ -127,12 +131,12 @@ export class GuardedModel<Metadata = LoadedMetadata> {
   }
 
   /** The same as {@link dispose}. */
-  [Symbol.dispose](): void {
+  [DISPOSE](): void {
     this.dispose();
   }
 
   /** {@link dispose}, then waits until no read is in flight. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  async [ASYNC_DISPOSE](): Promise<void> {
     this.dispose();
     await this.#native.settled();
   }

@@ -1,6 +1,6 @@
 /** Exit codes, part of the contract (docs/errors.md). */
 import type { Command } from 'commander';
-import { ERROR_CODES, isModelGuardError } from '../errors.js';
+import { ERROR_CODES, isError, isModelGuardError } from '../errors.js';
 import { messageOf } from './messages.js';
 import { StdoutClosed } from './stdout.js';
 
@@ -36,7 +36,7 @@ export function exitCodeOf(error: unknown): number {
 export function errorText(error: unknown, json: boolean, command?: Command): string | undefined {
   if (isCommanderError(error) || error instanceof StdoutClosed) return undefined;
   const known = isModelGuardError(error);
-  const message = known ? messageOf(error, command) : error instanceof Error ? error.message : String(error);
+  const message = known ? messageOf(error, command) : isError(error) ? error.message : String(error);
   const { code, outcome } = known ? error : { code: 'INTERNAL', outcome: undefined };
   return json ? JSON.stringify({ error: { code, message, outcome } }) : `model-guard: ${message} [${code}]`;
 }

@@ -1,3 +1,5 @@
+import { isError } from '../errors.js';
+
 /** What is known of a failed exchange beside its error: whether asking again can help, and when. */
 export interface Hint {
   /**
@@ -9,7 +11,7 @@ export interface Hint {
   readonly after?: number | undefined;
 }
 
-const hints = new WeakMap<Error, Hint>();
+const hints = new WeakMap<object, Hint>();
 
 /** Notes `hint` of `error`, for `retried`; errors without one are final. */
 export function hinted<Failure extends Error>(error: Failure, hint: Hint): Failure {
@@ -17,4 +19,4 @@ export function hinted<Failure extends Error>(error: Failure, hint: Hint): Failu
   return error;
 }
 
-export const hintOf = (error: unknown): Hint | undefined => (error instanceof Error ? hints.get(error) : undefined);
+export const hintOf = (error: unknown): Hint | undefined => (isError(error) ? hints.get(error) : undefined);

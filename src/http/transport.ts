@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { createSecureContext, rootCertificates, TLSSocket } from 'node:tls';
+import { isUint8Array } from 'node:util/types';
 import { type AbortSignalLike, throwIfAborted } from '../abort.js';
 import { isModelGuardError, ModelGuardError, optionError } from '../errors.js';
 import { Answer } from './answer.js';
@@ -98,7 +99,7 @@ export class Transport {
     const { timers = realTimers } = this.#options;
     const watch = new Watch({ signal, silence, deadline: long ? undefined : silence, timers, where });
     try {
-      const size = body instanceof Uint8Array ? body.length : body?.size;
+      const size = isUint8Array(body) ? body.length : body?.size;
       const request = (url.protocol === 'https:' ? https : http).request(url, {
         method,
         agent,
@@ -126,7 +127,7 @@ export class Transport {
     const answered = once(request, 'response').then(([message]) => message as IncomingMessage);
     // It may fail while the body is still on its way; whoever waits for it later sees that too.
     answered.catch(() => undefined);
-    if (body === undefined || body instanceof Uint8Array) request.end(body);
+    if (body === undefined || isUint8Array(body)) request.end(body);
     else await upload(request, body, watch);
     return watch.wait(answered);
   }

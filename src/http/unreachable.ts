@@ -1,5 +1,5 @@
 /** What the network and TLS say, as errors of ours. */
-import { isModelGuardError, ModelGuardError } from '../errors.js';
+import { codeOf, isModelGuardError, ModelGuardError } from '../errors.js';
 import { hinted } from './hints.js';
 
 /** Before any byte was sent: whatever was asked for was not done. */
@@ -10,7 +10,7 @@ const BROKEN = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', 'ENE
 /** What the network or TLS says; errors of ours pass. */
 export function unreachable(cause: unknown, where: string): ModelGuardError {
   if (isModelGuardError(cause)) return cause;
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
+  const code = codeOf(cause);
   const error = new ModelGuardError('SERVER_UNREACHABLE', `${where} was not reached${code ? ` (${code})` : ''}`, { cause });
   if (code && NOT_CONNECTED.has(code)) return hinted(error, { effect: 'undone' });
   return code && BROKEN.has(code) ? hinted(error, { effect: 'unknown' }) : error;

@@ -1,5 +1,6 @@
 /** The only place that calls the addon, and the only one that turns its failures into errors. */
 import { getSystemErrorName } from 'node:util';
+import { isPromise } from 'node:util/types';
 import { ERROR_CODES, isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
 import { loadAddon } from './addon.js';
 import type { NativeBinding, NativeFailure } from './binding.js';
@@ -22,7 +23,7 @@ export function call<T>(run: (native: NativeBinding) => T): T {
   const native = binding();
   try {
     const result = run(native);
-    return result instanceof Promise ? (result.catch((error: unknown) => fail(error, trace)) as T) : result;
+    return isPromise(result) ? (result.catch((error: unknown) => fail(error, trace)) as T) : result;
   } catch (error) {
     return fail(error, trace);
   }

@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import type { AbortSignalLike } from '../../abort.js';
 import { type Route, type RouteAnswer, type RouteName, type RouteRequest, routes } from '../../contract/index.js';
-import { hasCode, isModelGuardError, ModelGuardError } from '../../errors.js';
+import { hasCode, isError, isModelGuardError, ModelGuardError } from '../../errors.js';
 import type { Answer } from '../../http/answer.js';
 import { hinted, hintOf } from '../../http/hints.js';
 import { type Pace, pace, retried } from '../../http/pace.js';
@@ -166,7 +166,7 @@ export class Client {
     } catch (error) {
       const hint = hintOf(error);
       // The request itself was not sent.
-      throw error instanceof Error && hint ? hinted(error, { ...hint, effect: 'undone' }) : error;
+      throw isError(error) && hint ? hinted(error, { ...hint, effect: 'undone' }) : error;
     }
     this.#proved = true;
   }

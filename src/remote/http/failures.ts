@@ -1,6 +1,6 @@
 /** What a server says went wrong, as errors of ours. */
 import { shapes } from '../../contract/index.js';
-import { ERROR_CODES, hasCode, ModelGuardError, type ModelGuardErrorCode } from '../../errors.js';
+import { ERROR_CODES, hasCode, isError, ModelGuardError, type ModelGuardErrorCode } from '../../errors.js';
 import type { Answer } from '../../http/answer.js';
 import { hinted } from '../../http/hints.js';
 import { retryAfter } from '../../http/pace.js';
@@ -54,14 +54,14 @@ const PLAIN = new Set([413, 414, 429]);
 /** The server, or what stands before it, is not there at the moment. */
 const AWAY = new Set([502, 503, 504]);
 
-const answers = new WeakSet<Error>();
-const permanent = new WeakSet<Error>();
+const answers = new WeakSet<object>();
+const permanent = new WeakSet<object>();
 
 /** Whether the server refuses the account and not the token: another log-in changes nothing. */
-export const isMissingPermission = (error: unknown): boolean => error instanceof Error && permanent.has(error);
+export const isMissingPermission = (error: unknown): boolean => isError(error) && permanent.has(error);
 
 /** Whether a server said so: files and callbacks of this machine fail with some of the same codes. */
-export const isAnswer = (error: unknown): boolean => error instanceof Error && answers.has(error);
+export const isAnswer = (error: unknown): boolean => isError(error) && answers.has(error);
 
 /** The error of an answer that is not a success. Reads its body. */
 export async function failureOf(answer: Answer, now: number): Promise<ModelGuardError> {

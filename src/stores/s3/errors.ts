@@ -1,5 +1,5 @@
 /** What an S3 server and its SDK say went wrong, as errors of ours. Nothing that the SDK noted about a request gets out: it holds keys. */
-import { isModelGuardError, ModelGuardError } from '../../errors.js';
+import { isError, isModelGuardError, ModelGuardError } from '../../errors.js';
 import { type Hint, hinted } from '../../http/hints.js';
 import { retryAfter } from '../../http/pace.js';
 
@@ -86,7 +86,7 @@ function unsent(error: unknown, { name }: Said): ModelGuardError {
       cause: error,
       advice: 'Give options.credentials, or what the AWS SDK finds by itself: its variables, a profile, a role.',
     });
-  if (error instanceof Error && /region is missing/i.test(error.message))
+  if (isError(error) && /region is missing/i.test(error.message))
     return new ModelGuardError('INVALID_ARGUMENT', 'options.region: is required, because nothing else says it');
   return new ModelGuardError('IO_FAILED', 'The S3 client failed', { cause: error });
 }

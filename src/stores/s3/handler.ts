@@ -1,5 +1,6 @@
 /** The AWS SDK's requests, sent by our transport: one set of rules for TLS, time limits, redirects and cancelling. */
 import { Readable } from 'node:stream';
+import { isUint8Array } from 'node:util/types';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import type { AbortSignalLike } from '../../abort.js';
 import { hasCode } from '../../errors.js';
@@ -72,7 +73,7 @@ const encoded = (text: string): string =>
 
 function bodyOf(body: unknown): Upload | undefined {
   if (body === undefined || body === null) return undefined;
-  if (typeof body !== 'string' && !(body instanceof Uint8Array)) throw new TypeError('the body of a request is no bytes');
+  if (typeof body !== 'string' && !isUint8Array(body)) throw new TypeError('the body of a request is no bytes');
   const bytes = typeof body === 'string' ? Buffer.from(body) : body;
   return bytes.length === 0 ? undefined : { size: bytes.length, pieces: slices(bytes) };
 }
