@@ -2,8 +2,9 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { ModelGuardError } from '../errors.js';
+import { type Pace, pace } from '../http/pace.js';
 import { DeviceKey } from '../keys/secret.js';
-import { type GuardServer, guardServer } from '../remote/guard-server.js';
+import { type GuardServer, guardServerIn } from '../remote/guard-server.js';
 import type { CredentialsSource, TlsOptions } from '../remote/types.js';
 import { collect, usage } from './flags.js';
 import { type Profile, readProfile } from './profile.js';
@@ -61,7 +62,7 @@ const tlsOf = ({ ca, clientCertificate: cert, clientKey: key }: Profile): TlsOpt
 /** As `profile` says. */
 export async function connect(profile: Profile, flags: ServerFlags, device?: DeviceKey): Promise<GuardServer> {
   const publishers = { ...profile.publishers, ...publishersOf(flags.publisher) };
-  return guardServer({
+  const options = {
     url: profile.url,
     serverKey: profile.serverKey,
     credentials: credentialsOf(flags.credentials ?? profile.credentials),
@@ -69,8 +70,21 @@ export async function connect(profile: Profile, flags: ServerFlags, device?: Dev
     ...(device && { device }),
     ...(Object.keys(publishers).length > 0 && { publishers }),
     ...(flags.rollback && { rollback: 'accept' as const }),
-  });
+  };
+  return guardServerIn(options, { pace: announcing });
 }
+
+/** Shorter pauses are not worth a line. */
+const LONG_MS = 3_000;
+/** The person at the terminal is told why nothing happens. */
+const announcing: Pace = {
+  ...pace,
+  sleep(milliseconds, signal) {
+    if (milliseconds >= LONG_MS)
+      process.stderr.write(`Waiting ${Math.ceil(milliseconds / 1000)} s before the guard server is asked again\n`);
+    return pace.sleep(milliseconds, signal);
+  },
+};
 
 /** For what needs no device. */
 export const serverOf = async (flags: ServerFlags): Promise<GuardServer> => connect(await readProfile(flags.profile), flags);

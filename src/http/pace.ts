@@ -13,8 +13,8 @@ export interface Pace {
 const ATTEMPTS = 4;
 const FIRST_MS = 200;
 const LONGEST_MS = 5_000;
-/** A server that wants more is left alone. */
-const PATIENCE_MS = 10_000;
+/** Announced pauses in all. Two windows of a guard server's rate limits, which are a minute long. */
+export const PATIENCE_MS = 120_000;
 
 export const pace: Pace = {
   random: Math.random,
@@ -37,29 +37,42 @@ export interface Retry {
   /** Whether it may be done twice: then also after an attempt whose outcome nobody knows. */
   readonly repeatable: boolean;
   readonly signal?: AbortSignalLike | undefined;
-  /** In all; 1: never again. */
+  /** In all; 1: never again, unless `patience` is given: then only after a pause that the server announced. */
   readonly attempts?: number | undefined;
+  /** How long pauses that the server announces (`Retry-After`) may be in all, in milliseconds. */
+  readonly patience?: number | undefined;
   /** Whether the attempt that failed brought the task forward: then counting begins anew. */
   readonly progressed?: (() => boolean) | undefined;
 }
 
-/** Runs `task` until it succeeds or asking again cannot help, at most `attempts` times, with a pause that doubles and is cut by chance, so that clients do not come back together. */
+/**
+ * Runs `task` until it succeeds or asking again cannot help, at most `attempts` times, with a pause that doubles and is cut by chance, so
+ * that clients do not come back together. It comes after the pause that the server wants; a server that wants more than `patience` is left
+ * alone.
+ */
 export async function retried<T>(
-  { pace, repeatable, signal, attempts = ATTEMPTS, progressed }: Retry,
+  { pace, repeatable, signal, attempts = ATTEMPTS, patience = attempts === 1 ? 0 : PATIENCE_MS, progressed }: Retry,
   task: (attempt: number) => Promise<T>,
 ): Promise<T> {
+  let announced = 0;
   for (let attempt = 1; ; attempt += 1) {
     throwIfAborted(signal);
     try {
       return await task(attempt);
     } catch (error) {
       const hint = hintOf(error);
-      if (progressed?.()) attempt = 1;
-      if (!hint || attempt >= attempts || (hint.effect === 'unknown' && !repeatable)) throw error;
-      const backoff = Math.min(FIRST_MS * 2 ** (attempt - 1), LONGEST_MS) * (0.5 + pace.random() / 2);
+      if (progressed?.()) {
+        attempt = 1;
+        announced = 0;
+      }
+      if (!hint || (hint.effect === 'unknown' && !repeatable)) throw error;
+      const isAnnounced = hint.effect === 'undone' && hint.after !== undefined;
+      if (attempt >= (isAnnounced ? Math.max(attempts, ATTEMPTS) : attempts)) throw error;
       const wanted = hint.after ?? 0;
-      if (wanted > PATIENCE_MS) throw error;
-      await pace.sleep(Math.max(backoff, wanted), signal);
+      announced += wanted;
+      if (announced > patience) throw error;
+      const backoff = Math.min(FIRST_MS * 2 ** (attempt - 1), LONGEST_MS) * (0.5 + pace.random() / 2);
+      await pace.sleep(wanted + backoff, signal);
     }
   }
 }

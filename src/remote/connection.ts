@@ -3,13 +3,19 @@ import type { AbortSignalLike } from '../abort.js';
 import { type RouteAnswer, type RouteRequest, routes } from '../contract/index.js';
 import { retried } from '../http/pace.js';
 import type { Clock } from './clock.js';
+import { SHORT_MS } from './device/away.js';
 import type { CallOptions, Client, JsonRoute } from './http/client.js';
 import { type FindOutcome, isChanging, withOutcome } from './outcome.js';
-import type { Session } from './session.js';
+import type { Session, Token } from './session.js';
 import type { Facts, Trust } from './trust.js';
 
 interface Signalled {
   readonly signal?: AbortSignalLike | undefined;
+}
+
+interface Brief extends Signalled {
+  /** Where what was kept will do: asked again only after a short pause that the server announces. */
+  readonly brief?: boolean | undefined;
 }
 
 export class Connection {
@@ -39,17 +45,28 @@ export class Connection {
 
   /** Several calls that only together can be repeated. */
   procedure<T>(
-    { repeatable, signal, attempts }: Signalled & { readonly repeatable: boolean; readonly attempts?: number | undefined },
+    { repeatable, signal, brief }: Brief & { readonly repeatable: boolean },
     task: (options: CallOptions) => Promise<T>,
   ): Promise<T> {
-    return retried({ pace: this.client.pace, repeatable, signal, attempts }, () =>
+    return this.#retried({ repeatable, signal, brief }, () =>
       this.session.authorised((token) => task({ token, signal, attempts: 1 }), signal),
     );
   }
 
+  /** The token that there is, or a new one; with `fresh` a new one in any case. */
+  token({ signal, fresh = false }: Signalled & { readonly fresh?: boolean | undefined } = {}): Promise<Token | undefined> {
+    return this.#retried({ repeatable: true, signal }, () => (fresh ? this.session.renewed(signal) : this.session.token(signal)));
+  }
+
+  #retried<T>({ repeatable, signal, brief }: Brief & { readonly repeatable: boolean }, task: () => Promise<T>): Promise<T> {
+    const { pace, patienceMs } = this.client;
+    const bounds = brief ? { attempts: 1, patience: Math.min(SHORT_MS, patienceMs) } : { patience: patienceMs };
+    return retried({ pace, repeatable, signal, ...bounds }, task);
+  }
+
   /** What the server says of itself, at most some minutes ago. */
-  facts({ signal, attempts }: Signalled & { readonly attempts?: number | undefined } = {}): Promise<Facts> {
-    return this.procedure({ repeatable: true, signal, attempts }, (options) => this.trust.facts(options));
+  facts({ signal, brief }: Brief = {}): Promise<Facts> {
+    return this.procedure({ repeatable: true, signal, brief }, (options) => this.trust.facts(options));
   }
 
   /** The same, asked for now. */

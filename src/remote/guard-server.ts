@@ -1,7 +1,7 @@
 /** The guard server as this SDK sees it: a store, and everything else that it does. */
 import type { AbortSignalLike } from '../abort.js';
 import { ModelGuardError } from '../errors.js';
-import { hinted } from '../http/hints.js';
+import { hinted, hintOf } from '../http/hints.js';
 import { withVersion } from '../load.js';
 import { filePath, parse, reference } from '../options.js';
 import { checkedBigName, checkedRef, label } from '../stores/parts.js';
@@ -93,7 +93,7 @@ export class GuardServer implements S.PartStore {
 
   /** Logs in now, instead of at the first request. */
   async login({ signal }: T.CallerOptions = {}): Promise<{ readonly expires: number; readonly mustChangePassword: boolean }> {
-    const token = await this.#connection.session.renewed(signal);
+    const token = await this.#connection.token({ signal, fresh: true });
     return { expires: token?.expires ?? 0, mustChangePassword: token?.mustChangePassword ?? false };
   }
 
@@ -207,7 +207,7 @@ export class GuardServer implements S.PartStore {
       return;
     }
     try {
-      await shortly(connection, signal, (limited) => connection.facts({ signal: limited, attempts: 1 }));
+      await shortly(connection, signal, (limited) => connection.facts({ signal: limited, brief: true }));
     } catch (error) {
       if (!isAway(error)) throw error;
       leases.noteAway(error, (await connection.clock()).wall);
@@ -230,7 +230,8 @@ export class GuardServer implements S.PartStore {
     const renew = async (until: AbortSignalLike | undefined): Promise<BigFacts> => {
       const held = await leases.use(wanted, until);
       // The server was asked once, for a short time: whoever is in the middle of a part asks again.
-      if (held.source === 'kept') throw hinted(notReached(wanted, held.away), { effect: 'undone' });
+      if (held.source === 'kept')
+        throw hinted(notReached(wanted, held.away), { effect: 'undone', after: hintOf(held.away)?.after });
       this.#held.set(label(wanted), held);
       return held.grant.big;
     };

@@ -27,6 +27,7 @@ export const guardServerOptions = z.strictObject({
   state: filePath.optional(),
   tls: tls.optional(),
   timeoutMs: z.int().min(1).max(MAX_TIMEOUT_MS).optional(),
+  patienceMs: z.int().min(0).max(MAX_TIMEOUT_MS).optional(),
   rollback: z.literal('accept').optional(),
 });
 export const fingerprintText = text(100);

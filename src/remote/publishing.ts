@@ -52,17 +52,19 @@ const begin = (
 
 /** What is staged in a file is sent again where the connection breaks. */
 async function uploadDirect(
-  { client, session }: Connection,
+  connection: Connection,
   params: Part,
   source: BigPartSource,
   signal: StoreOptions['signal'],
 ): Promise<void> {
+  const { client, session } = connection;
   const again = source.file !== undefined;
   const part = { size: source.size, pieces: () => source.stream(), again };
   const send = (token: string | undefined) => client.upload('putPart', { params }, part, { token, signal });
   // What streams only once cannot be sent a second time with another token.
+  const token = await connection.token({ signal });
   if (again) await session.authorised(send, signal);
-  else await send((await session.token(signal))?.token);
+  else await send(token?.token);
 }
 
 async function uploadPieces(

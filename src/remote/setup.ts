@@ -65,9 +65,9 @@ export function setUp(
   const base = serverAddress(options.url);
   const pinned = encodeKey('mgs1:', verifyingBytes(options.serverKey, 'options.serverKey'));
   const publishers = pinnedPublishers(options.publishers);
-  const { tls, timeoutMs = TIMEOUT_MS } = options;
+  const { tls, timeoutMs = TIMEOUT_MS, patienceMs } = options;
   const transport = new Transport({ origin: base.origin, tls, timeoutMs, timers });
-  const client: Client = new Client({ base, transport, pace, now, prove: (options) => trust.prove(options) });
+  const client: Client = new Client({ base, transport, pace, patienceMs, now, prove: (options) => trust.prove(options) });
   const trust = new Trust({ client, pinned, clock });
   const session = new Session({ now, logIn: logInWith(options.credentials, client, trust) });
   const connection = new Connection(client, session, trust, clock);

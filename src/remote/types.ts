@@ -44,6 +44,11 @@ export interface GuardServerOptions {
   readonly tls?: TlsOptions | undefined;
   /** How long an answer may take, and a stream be silent, in milliseconds. Default: 30,000. */
   readonly timeoutMs?: number | undefined;
+  /**
+   * How long the pauses that the server asks for (`Retry-After`) are waited for, in all, in one call, in milliseconds: what would take
+   * longer is RATE_LIMITED at once. Default: 120,000. With a lease that is kept and will do, at most 5,000.
+   */
+  readonly patienceMs?: number | undefined;
   /** Accepts versions older than one this device has had, in the calls of this client alone: the newest one had stays remembered. */
   readonly rollback?: 'accept' | undefined;
 }

@@ -152,7 +152,7 @@ export class Unlocking {
   async #open(): Promise<Source> {
     const { path, name = normaliseName(basename(path)), connection, signal } = this.#options;
     this.#enter('authenticating');
-    await connection.session.token(signal);
+    await connection.token({ signal });
     this.#enter('fetchingKey');
     const archive = await connection.call('getArchive', { params: { name } }, { signal });
     const publishers = this.#publishers(archive);

@@ -14,10 +14,11 @@ async function run(
   hint: Hint | undefined,
   repeatable: boolean,
   failures: number,
+  bounds: { attempts?: number; patience?: number } = {},
 ): Promise<{ tries: number; pauses: number[]; ended: string }> {
   const noted = new NotedPace();
   let tries = 0;
-  const ended = await retried({ pace: noted, repeatable }, async () => {
+  const ended = await retried({ pace: noted, repeatable, ...bounds }, async () => {
     tries += 1;
     if (tries <= failures) throw failing(hint);
     return 'answered';
@@ -38,8 +39,23 @@ describe('asking again', () => {
     expect((await run({ effect: 'undone' }, false, 99)).tries).toBe(4);
   });
   it('as late as the server wants, but not as late as it likes', async () => {
-    expect((await run({ effect: 'undone', after: 7000 }, false, 1)).pauses).toEqual([7000]);
+    // The time is the server's, and chance is added to it: clients that were told the same do not come back together.
+    expect((await run({ effect: 'undone', after: 7000 }, false, 1)).pauses).toEqual([7200]);
+    expect((await run({ effect: 'undone', after: 60_000 }, false, 1)).ended).toBe('answered');
     expect((await run({ effect: 'undone', after: 900_000 }, false, 1)).tries).toBe(1);
+  });
+  it('with pauses that are announced one after the other no longer than the patience in all', async () => {
+    expect(await run({ effect: 'undone', after: 60_000 }, false, 99)).toMatchObject({ tries: 3, ended: 'SERVER_FAILED' });
+    expect(await run({ effect: 'undone', after: 2000 }, false, 99, { patience: 3000 })).toMatchObject({ tries: 2 });
+    expect(await run({ effect: 'undone', after: 0 }, false, 99, { patience: 0 })).toMatchObject({ tries: 4 });
+  });
+  it('briefly: only after a pause that was announced', async () => {
+    const brief = { attempts: 1, patience: 5000 };
+    expect(await run({ effect: 'undone', after: 2000 }, true, 1, brief)).toMatchObject({ pauses: [2200], ended: 'answered' });
+    expect((await run({ effect: 'undone', after: 6000 }, true, 1, brief)).tries).toBe(1);
+    expect((await run({ effect: 'undone' }, true, 1, brief)).tries).toBe(1);
+    expect((await run({ effect: 'unknown', after: 1000 }, true, 1, brief)).tries).toBe(1);
+    expect((await run({ effect: 'undone', after: 1000 }, true, 1, { attempts: 1 })).tries).toBe(1);
   });
   it('no more once it is aborted, in a pause either', async () => {
     const controller = new AbortController();

@@ -88,5 +88,5 @@ it('the code and the wanted pause of a server that limits the rate stay', async 
   const error = await failureOf(() => guard.lease('net@1'));
   expect(error.code).toBe('RATE_LIMITED');
   expect(error.message).toMatch(/No kept lease opens net@1: .*a pause of 2 s/);
-  expect(pace.pauses).toEqual([2000, 2000, 2000]);
+  expect(pace.pauses).toEqual([2200, 2400, 2800]);
 });

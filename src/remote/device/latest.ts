@@ -17,13 +17,13 @@ export async function latestOf(
   const name = parse(nameSchema, given, 'name');
   const before = await device?.memory.before(signal);
   const found = before && device?.leases.kept(before, name);
-  const ask = async (limited: AbortSignalLike | undefined, attempts?: number): Promise<ModelRef> => {
-    const said = await stated(connection, name, limited, attempts);
+  const ask = async (limited: AbortSignalLike | undefined, brief?: boolean): Promise<ModelRef> => {
+    const said = await stated(connection, name, limited, brief);
     if (before) device?.memory.refuseOlder(before.state, said);
     return { name, version: said.version };
   };
   try {
-    return found?.kept ? await shortly(connection, signal, (limited) => ask(limited, 1)) : await ask(signal);
+    return found?.kept ? await shortly(connection, signal, (limited) => ask(limited, true)) : await ask(signal);
   } catch (error) {
     if (!found || !isAway(error)) throw error;
     if (found.unserved) throw found.unserved(error);
@@ -32,9 +32,9 @@ export async function latestOf(
   }
 }
 
-function stated(connection: Connection, name: string, signal: AbortSignalLike | undefined, attempts: number | undefined) {
+function stated(connection: Connection, name: string, signal: AbortSignalLike | undefined, brief: boolean | undefined) {
   const { client, trust, clock } = connection;
-  return connection.procedure({ repeatable: true, signal, attempts }, async (options) => {
+  return connection.procedure({ repeatable: true, signal, brief }, async (options) => {
     await trust.facts(options);
     const asked = await clock();
     const statement = await client.call('latestVersion', { params: { name } }, options);

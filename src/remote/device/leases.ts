@@ -67,7 +67,7 @@ export class Leases {
     try {
       if (kept && away && Math.abs(before.moment.wall - away.at) <= SHORT_MS / 1000) throw away.error;
       if (!kept) return await this.#take(ref, before, signal);
-      return await shortly(connection, signal, (limited) => this.#take(ref, before, limited, 1));
+      return await shortly(connection, signal, (limited) => this.#take(ref, before, limited, true));
     } catch (error) {
       if (!isModelGuardError(error)) throw error;
       if (ENDING.has(error.code) && isAnswer(error) && trust.server !== undefined) {
@@ -88,10 +88,8 @@ export class Leases {
   }
 
   /** The whole procedure is what is repeated: a challenge is good for one request. A device that asks again takes no second seat. */
-  #take(ref: ModelRef, before: Before, signal: AbortSignalLike | undefined, attempts?: number): Promise<Held> {
-    return this.#options.connection.procedure({ repeatable: true, signal, attempts }, (options) =>
-      this.#ask(ref, before, options),
-    );
+  #take(ref: ModelRef, before: Before, signal: AbortSignalLike | undefined, brief?: boolean): Promise<Held> {
+    return this.#options.connection.procedure({ repeatable: true, signal, brief }, (options) => this.#ask(ref, before, options));
   }
 
   async #ask(ref: ModelRef, before: Before, options: CallOptions): Promise<Held> {

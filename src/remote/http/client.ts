@@ -5,7 +5,7 @@ import { type Route, type RouteAnswer, type RouteName, type RouteRequest, routes
 import { hasCode, isError, isModelGuardError, ModelGuardError } from '../../errors.js';
 import type { Answer } from '../../http/answer.js';
 import { hinted, hintOf } from '../../http/hints.js';
-import { type Pace, pace, retried } from '../../http/pace.js';
+import { PATIENCE_MS, type Pace, pace, retried } from '../../http/pace.js';
 import type { HttpRequest, Transport, Upload } from '../../http/transport.js';
 import { parse } from '../../options.js';
 import { routeAddress } from './address.js';
@@ -36,8 +36,8 @@ export interface CallOptions {
   /** The body as it is signed; it must be the JSON of the request's body. */
   readonly signed?: Uint8Array | undefined;
   readonly timeoutMs?: number | undefined;
-  /** Attempts in all. Default: as the method allows. */
-  readonly attempts?: number | undefined;
+  /** The caller asks again by itself, or not at all. */
+  readonly attempts?: 1 | undefined;
 }
 
 export interface ClientOptions {
@@ -46,6 +46,8 @@ export interface ClientOptions {
   /** Rejects unless the server proves that it has the pinned key. Awaited before a secret is sent. */
   readonly prove: (options: CallOptions) => Promise<unknown>;
   readonly pace?: Pace | undefined;
+  /** How long announced pauses are waited for, in all, in one call. */
+  readonly patienceMs?: number | undefined;
   readonly now?: (() => number) | undefined;
 }
 
@@ -53,15 +55,17 @@ export class Client {
   readonly base: URL;
   readonly transport: Transport;
   readonly pace: Pace;
+  readonly patienceMs: number;
   readonly #prove: ClientOptions['prove'];
   readonly #now: () => number;
   #proved = false;
 
-  constructor({ base, transport, prove, pace: given = pace, now = Date.now }: ClientOptions) {
+  constructor({ base, transport, prove, pace: given = pace, patienceMs = PATIENCE_MS, now = Date.now }: ClientOptions) {
     this.base = base;
     this.transport = transport;
     this.#prove = prove;
     this.pace = given;
+    this.patienceMs = patienceMs;
     this.#now = now;
   }
 
@@ -75,7 +79,8 @@ export class Client {
     const { url, body } = this.#prepared(route, request);
     const bytes = options.signed ?? (body === undefined ? undefined : Buffer.from(JSON.stringify(body)));
     const { signal, attempts } = options;
-    return await retried({ pace: this.pace, repeatable: route.method === 'GET', signal, attempts }, async () => {
+    const patience = attempts === 1 ? 0 : this.patienceMs;
+    return await retried({ pace: this.pace, repeatable: route.method === 'GET', signal, attempts, patience }, async () => {
       const json = bytes && { 'content-type': 'application/json' };
       let sent = false;
       const onSent = (): void => {
@@ -111,7 +116,8 @@ export class Client {
     const { url } = this.#prepared(route, { params });
     const headers = { 'content-type': 'application/octet-stream' };
     const { signal } = options;
-    await retried({ pace: this.pace, repeatable: again, signal, attempts: again ? undefined : 1 }, async (attempt) => {
+    const bounds = again ? { patience: this.patienceMs } : { attempts: 1 };
+    await retried({ pace: this.pace, repeatable: again, signal, ...bounds }, async (attempt) => {
       const answer = await this.#send(route, url, options, {
         headers,
         body: { size, pieces: pieces() },

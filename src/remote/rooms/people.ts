@@ -19,9 +19,10 @@ export class OwnAccount {
   }
   /** PASSWORD_WEAK. The next log-in asks the credentials' source again, which must know the new one by then. */
   async changePassword(current: string, next: string, { signal }: CallerOptions = {}): Promise<void> {
-    const { client, session } = this.#connection;
+    const connection = this.#connection;
+    const { client, session } = connection;
     // With a fresh token, and once: a wrong current password is refused like a token that ended, and counts towards the lock-out.
-    const token = await session.renewed(signal);
+    const token = await connection.token({ signal, fresh: true });
     const change = () => client.call('changePassword', { body: { current, next } }, { token: token?.token, signal });
     // Asking whether the new password holds would be a log-in, which counts towards the lock-out too.
     await withOutcome(change, { route: 'changePassword', pace: client.pace, signal });
