@@ -54,7 +54,8 @@ export async function removeQuietly(path: string): Promise<void> {
 /** Errors of a file system that cannot do what was asked for. The native core has the same list (files/rename_new.cc). */
 const UNSUPPORTED: ReadonlySet<unknown> = new Set(['EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EPERM']);
 
-async function ifSupported(operation: Promise<void>): Promise<boolean> {
+/** False where the file system cannot do it. */
+export async function ifSupported(operation: Promise<void>): Promise<boolean> {
   try {
     await operation;
     return true;

@@ -1,5 +1,5 @@
 /** The command line against a real server: the whole story as an administrator, a build machine and a licensed machine type it. */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fingerprintOf } from '@org/model-guard/server-kit';
@@ -131,7 +131,8 @@ describe('model-guard with a guard server', () => {
       at('archive.key'),
       ...as('apiAdmin'),
     );
-    const { device, fingerprint } = await json('enroll', '--device', at('second.key'), '--name', 'line 5', ...as('companion'));
+    const enrolment = ['--device', at('second.key'), '--name', 'line 5', '--state-folder', at('second')];
+    const { device, fingerprint } = await json('enroll', ...enrolment, ...as('companion'));
     await succeed('devices', 'approve', device, '--fingerprint', fingerprint, ...as('apiAdmin'));
     await succeed('entitlements', 'create', 'images', '--archive', '--account', server.accounts.companion.id, ...as('apiAdmin'));
     await mkdir(at('out'));
@@ -149,6 +150,8 @@ describe('model-guard with a guard server', () => {
       );
     const done = await unlock('dd', `of=${at('out/plain')}`, 'status=none');
     expect([done.code, done.stderr]).toEqual([0, expect.stringMatching(/logging in.*fetching its key.*decrypting.*done/s)]);
+    // The folder that was named at the enrolment.
+    expect(await readdir(at('second'))).toEqual([device]);
     expect(Buffer.compare(await readFile(at('out/plain')), await readFile(at('model.onnx')))).toBe(0);
     expect((await unlock('sh', '-c', 'cat >/dev/null; exit 3')).stderr).toContain('status 3');
     const early = await unlock('head', '-c', '10');

@@ -4,6 +4,7 @@ import { lstat, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasCode, ModelGuardError } from '../errors.js';
 import { attempt } from '../files.js';
+import { closeToOthers } from '../private-folder.js';
 import { userFolder } from '../user-folder.js';
 
 const PRIVATE = 0o700;
@@ -36,9 +37,13 @@ export class CacheFolder {
     return true;
   }
 
-  /** Makes what is missing, for this user alone; nothing below a folder that is not to be used. */
+  /** Makes what is missing, for this user alone, and closes its own folders to other users; nothing below a folder that is not to be used. */
   async make(): Promise<void> {
-    for (const path of this.#levels()) if (!(await usable(path))) await makePrivate(path);
+    for (const path of this.#levels()) {
+      if (!(await usable(path))) await makePrivate(path);
+      // The root may be a folder that the caller shares with other programs.
+      if (path !== this.root) await closeToOthers(path);
+    }
   }
 
   #levels(): readonly string[] {

@@ -32,6 +32,8 @@ const shape = z.strictObject({
   clientKey: wholePath.optional(),
   /** The device's key file. */
   device: wholePath.optional(),
+  /** Folder of what the device remembers. */
+  state: wholePath.optional(),
   /** Pinned publisher keys, by model name. */
   publishers: record(text(MAX_NAME), list(text(MAX_KEY), MAX_KEYS), MAX_MODELS).optional(),
 });
@@ -43,7 +45,7 @@ export function profilePath(given?: string): string {
   const folder = userFolder('XDG_CONFIG_HOME');
   if (folder !== undefined) return join(folder, 'server.json');
   throw new ModelGuardError('INVALID_ARGUMENT', 'There is no home folder to look for a profile in', {
-    advice: 'Name the profile with --profile.',
+    advice: 'Name the profile with --profile, or its folder with the variable XDG_CONFIG_HOME.',
   });
 }
 

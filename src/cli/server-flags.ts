@@ -14,6 +14,7 @@ export interface ServerFlags {
   readonly profile?: string;
   readonly credentials?: string;
   readonly device?: string;
+  readonly stateFolder?: string;
   readonly publisher?: readonly string[];
   readonly rollback?: boolean;
 }
@@ -29,8 +30,14 @@ export const withServer = (command: Command): Command =>
       '--credentials <FILE>',
       `e-mail address and password, a line each (else ${VARIABLES.email} and ${VARIABLES.password})`,
     );
+/** Of commands that keep what the device remembers. */
+export const withState = (command: Command): Command =>
+  command.option(
+    '--state-folder <DIR>',
+    'where this device keeps leases and what it has seen (default: as enrolled, else model-guard in XDG_STATE_HOME)',
+  );
 export const withDevice = (command: Command): Command =>
-  command.option('--device <FILE>', "this machine's key file (default: the one that was enrolled)");
+  withState(command).option('--device <FILE>', "this machine's key file (default: the one that was enrolled)");
 export const withPublisher = (command: Command): Command =>
   command.option('--publisher <NAME=K>', 'trust this publisher (mgs1:…) for a model; repeat for more', collect);
 
@@ -59,8 +66,13 @@ const tlsOf = ({ ca, clientCertificate: cert, clientKey: key }: Profile): TlsOpt
   ...(key !== undefined && { key }),
 });
 
+/** A device that remembers in two places has seen nothing yet in one of them, so the folder is part of the profile. */
+export const stateOf = (profile: Profile, { stateFolder }: ServerFlags): string | undefined =>
+  stateFolder === undefined ? profile.state : resolve(stateFolder);
+
 /** As `profile` says. */
 export async function connect(profile: Profile, flags: ServerFlags, device?: DeviceKey): Promise<GuardServer> {
+  const state = stateOf(profile, flags);
   const publishers = { ...profile.publishers, ...publishersOf(flags.publisher) };
   const options = {
     url: profile.url,
@@ -68,6 +80,7 @@ export async function connect(profile: Profile, flags: ServerFlags, device?: Dev
     credentials: credentialsOf(flags.credentials ?? profile.credentials),
     tls: tlsOf(profile),
     ...(device && { device }),
+    ...(state !== undefined && { state }),
     ...(Object.keys(publishers).length > 0 && { publishers }),
     ...(flags.rollback && { rollback: 'accept' as const }),
   };

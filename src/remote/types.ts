@@ -38,7 +38,10 @@ export interface GuardServerOptions {
   readonly device?: DeviceKey | undefined;
   /** Publishers that are trusted: for every model, or by the model's name. */
   readonly publishers?: Verifier | { readonly [name: string]: Verifier } | undefined;
-  /** Folder of what the device remembers. Default: `model-guard` in XDG_STATE_HOME (`~/.local/state`). */
+  /**
+   * Folder of what the device remembers. Default: `model-guard` in XDG_STATE_HOME (`~/.local/state`). The device's folder in it is for this
+   * user alone (0700). Required where there is no home folder.
+   */
   readonly state?: string | undefined;
   /** An own certificate authority, a client certificate, which `url` alone is shown. TLS 1.3 is always verified. Files that change are read again. */
   readonly tls?: TlsOptions | undefined;

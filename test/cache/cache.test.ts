@@ -16,7 +16,7 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type CacheKey, CiphertextCache, openCache } from '../../src/cache/cache.js';
-import { defaultCacheFolder } from '../../src/cache/folder.js';
+import { CacheFolder, defaultCacheFolder } from '../../src/cache/folder.js';
 import { CACHE_UNUSED_WARNING } from '../../src/cache/warn.js';
 import { bytesOf, keyOf, put } from '../support/cached-parts.js';
 import { seeded } from '../support/seed.js';
@@ -347,6 +347,17 @@ describe('removing', () => {
     expect(await cache.clear()).toEqual([]);
     await cache.drop(keyOf(1, 1000));
     expect(existsSync(cache.folder)).toBe(false);
+  });
+});
+
+describe('folders of the cache that are open to other users', () => {
+  it('are closed where they are its own; the one that was named stays as it is', async () => {
+    const root = path.join(base, 'wide');
+    const own = [path.join(root, 'big-parts'), path.join(root, 'big-parts/v1')];
+    for (const one of [root, ...own]) mkdirSync(one, { recursive: true });
+    for (const one of [root, ...own]) chmodSync(one, 0o755);
+    await new CacheFolder(root).make();
+    expect([root, ...own].map((one) => statSync(one).mode & 0o777)).toEqual([0o755, 0o700, 0o700]);
   });
 });
 

@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { profilePath, readProfile, writeProfile } from '../../src/cli/profile.js';
-import { publishersOf } from '../../src/cli/server-flags.js';
+import { publishersOf, stateOf } from '../../src/cli/server-flags.js';
 import { SigningKey } from '../../src/index.js';
 import { modelGuard } from '../support/cli.js';
 import { temporaryFolder } from '../support/temp.js';
@@ -21,6 +21,18 @@ describe('--publisher', () => {
   it('pins keys by name, also by names that objects have', () => {
     expect(publishersOf(['a=one', 'constructor=two', 'a=three'])).toEqual({ a: ['one', 'three'], constructor: ['two'] });
     expect(Object.keys(publishersOf(['__proto__=one']))).toEqual(['__proto__']);
+  });
+});
+
+describe('--state-folder', () => {
+  it.each([['load'], ['unlock'], ['enroll'], ['audit-log', 'accept']])('is a flag of %s', async (...command) => {
+    expect((await modelGuard(...command, '--help')).stdout).toContain('--state-folder <DIR>');
+  });
+
+  it('counts more than the folder of the profile', () => {
+    const profile = { url: 'https://guard.example.org', serverKey: SERVER_KEY, state: '/srv/state' };
+    expect(stateOf(profile, {})).toBe('/srv/state');
+    expect(stateOf(profile, { stateFolder: 'here' })).toBe(path.resolve('here'));
   });
 });
 

@@ -1,16 +1,17 @@
 /** What a device remembers. If these fail, a device forgets what it has seen, or believes what somebody else wrote. */
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { deviceIdOf, encode } from '../../src/contract/index.js';
-import { DeviceKey } from '../../src/index.js';
+import { DeviceKey, guardServer, SigningKey } from '../../src/index.js';
 import { handleOf } from '../../src/keys/key.js';
 import type { KeyHandle } from '../../src/native/binding.js';
 import { type Grant, NOTHING, readState, type State, writeState } from '../../src/remote/device/state.js';
 import { StateFolder } from '../../src/remote/device/state-folder.js';
 import { startChild } from '../support/children.js';
 import { failureOf } from '../support/failures.js';
+import { asOrdinaryUser } from '../support/ordinary-user.js';
 import { seeded } from '../support/seed.js';
 import { temporaryFolder } from '../support/temp.js';
 
@@ -78,6 +79,54 @@ describe('a state', () => {
 
   it('of another version is not misread', async () => {
     expect((await failureOf(() => readState(Buffer.from('{"version":2}')))).code).toBe('VERSION_UNSUPPORTED');
+  });
+});
+
+describe('a state folder', () => {
+  const write = (root: string) => folderOf(root).update(server, () => counted(1));
+  const modeOf = (folder: string): number => statSync(folder).mode & 0o777;
+  const before = process.umask();
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    process.umask(before);
+  });
+
+  it('is for this user alone, with all of its parents that are missing, whatever the umask', async () => {
+    const root = path.join(newRoot(), 'below');
+    process.umask(0);
+    await write(root);
+    expect([path.dirname(root), root, path.join(root, idOf(device))].map(modeOf)).toEqual([0o700, 0o700, 0o700]);
+    for (const file of filesOf(root)) expect(modeOf(path.join(root, idOf(device), file))).toBe(0o600);
+  });
+
+  it('that is open to other users is closed; the folder that the caller named stays as it is', async () => {
+    const root = newRoot();
+    const own = path.join(root, idOf(device));
+    mkdirSync(own, { recursive: true });
+    for (const folder of [root, own]) chmodSync(folder, 0o755);
+    await write(root);
+    expect([root, own].map(modeOf)).toEqual([0o755, 0o700]);
+  });
+
+  it('that cannot be made, as in / for a user without a home, says how to name another', async () => {
+    const root = newRoot();
+    mkdirSync(root);
+    chmodSync(base, 0o755);
+    const { code, message } = await asOrdinaryUser(() => failureOf(() => write(path.join(root, '.local/state/model-guard'))));
+    expect(code).toBe('PERMISSION_DENIED');
+    for (const name of [root, 'options.state', '--state-folder', 'XDG_STATE_HOME']) expect(message).toContain(name);
+  });
+
+  it('is asked for where there is no home folder; a relative XDG_STATE_HOME is ignored', () => {
+    const serverKey = SigningKey.generate().publicKey;
+    const make = (more: object = {}) => guardServer({ url: 'https://guard.example', serverKey, device, ...more });
+    vi.stubEnv('XDG_STATE_HOME', 'state');
+    vi.stubEnv('HOME', 'nowhere');
+    const named = expect.stringMatching(/options\.state, --state-folder .* XDG_STATE_HOME/);
+    expect(make).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT', message: named }));
+    expect(() => make({ state: newRoot() })).not.toThrow();
+    vi.stubEnv('XDG_STATE_HOME', newRoot());
+    expect(make).not.toThrow();
   });
 });
 

@@ -24,6 +24,7 @@ import {
   type UploadNotes,
 } from '../../src/index.js';
 import { failureOf } from '../support/failures.js';
+import { asOrdinaryUser } from '../support/ordinary-user.js';
 import { temporaryFolder } from '../support/temp.js';
 
 const base = temporaryFolder('file-store');
@@ -53,16 +54,6 @@ const age = (file: string, ms: number): void => {
   const time = new Date(Date.now() - ms);
   utimesSync(file, time, time);
 };
-/** Root may write anywhere, so it stops being root meanwhile. */
-async function asOrdinaryUser<T>(task: () => Promise<T>): Promise<T> {
-  const root = process.geteuid?.() === 0;
-  if (root) process.seteuid?.(65_534);
-  try {
-    return await task();
-  } finally {
-    if (root) process.seteuid?.(0);
-  }
-}
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 

@@ -37,7 +37,7 @@ function opened({ cacheFolder: folder, maxBytes }: Flags): CiphertextCache {
   const given = { ...(folder !== undefined && { folder }), ...(maxBytes !== undefined && { maxBytes: numberOf(maxBytes) }) };
   const cache = openCache(parse(cacheOptions, given));
   if (cache) return cache;
-  throw usage('There is no home folder to keep big parts in: give --cache-folder');
+  throw usage('There is no home folder to keep big parts in: give --cache-folder, or set XDG_CACHE_HOME');
 }
 
 const shown = ({ digest, offset, size, used }: CacheEntry) => ({ digest, offset, size, used: Math.floor(used / 1000) });

@@ -9,7 +9,16 @@ import type { Context } from '../context.js';
 import { example, withJson } from '../flags.js';
 import { rows } from '../output.js';
 import { type Profile, readProfile, writeProfile } from '../profile.js';
-import { connect, publishersOf, type ServerFlags, serverOf, withPublisher, withServer } from '../server-flags.js';
+import {
+  connect,
+  publishersOf,
+  type ServerFlags,
+  serverOf,
+  stateOf,
+  withPublisher,
+  withServer,
+  withState,
+} from '../server-flags.js';
 
 interface LoginFlags extends ServerFlags {
   readonly url: string;
@@ -60,7 +69,8 @@ export function registerLogin(program: Command, context: Context): void {
     };
     // Another log-in is no other machine.
     const before = await profileBefore(flags.profile);
-    const known: Profile = { ...given, device: before?.serverKey === serverKey ? before.device : undefined };
+    const { device, state } = before?.serverKey === serverKey ? before : {};
+    const known: Profile = { ...given, device, state };
     const guard = await connect(known, flags);
     const account = await guard.account.get({ signal: context.signal });
     // Whoever must change the password may not ask for more yet.
@@ -112,7 +122,7 @@ export function registerEnroll(program: Command, context: Context): void {
     .description('enrol this machine: its public keys go to the server, and wait for approval')
     .requiredOption('--device <FILE>', "this machine's key file (keygen --type device, best with --sealed)")
     .requiredOption('--name <NAME>', 'what people call this machine');
-  withJson(withServer(command));
+  withJson(withState(withServer(command)));
   example(
     command,
     'model-guard keygen --type device --sealed --out device.key',
@@ -122,7 +132,7 @@ export function registerEnroll(program: Command, context: Context): void {
     const profile = await readProfile(flags.profile);
     const guard = await connect(profile, flags, await DeviceKey.fromFile(flags.device));
     const { device, fingerprint, state } = await guard.enroll(flags.name, { signal: context.signal });
-    await writeProfile(flags.profile, { ...profile, device: resolve(flags.device) });
+    await writeProfile(flags.profile, { ...profile, device: resolve(flags.device), state: stateOf(profile, flags) });
     context.print(
       flags.json,
       { device: device.id, fingerprint, state },

@@ -7,9 +7,10 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { unhex } from '../../contract/index.js';
 import { hasCode, ModelGuardError } from '../../errors.js';
-import { attempt, makeFolder, readBounded, removeQuietly, writeAll, writeWhole } from '../../files.js';
+import { attempt, readBounded, removeQuietly, writeAll, writeWhole } from '../../files.js';
 import type { KeyHandle } from '../../native/binding.js';
 import { call } from '../../native/index.js';
+import { makePrivateFolder } from '../../private-folder.js';
 import { userFolder } from '../../user-folder.js';
 import { NOTHING, readState, type State, writeState } from './state.js';
 
@@ -19,11 +20,16 @@ const MAX_FILE = 16 * 1024 * 1024 + 28;
 const ATTEMPTS = 200;
 const PAUSE_MS = 20;
 
+const ADVICE =
+  'Name a folder that this user can write to: options.state, --state-folder of the command, or the variable XDG_STATE_HOME.';
+
 /** Where states are kept unless the caller says otherwise. INVALID_ARGUMENT where there is no home folder. */
 export function defaultFolder(): string {
   const folder = userFolder('XDG_STATE_HOME');
   if (folder !== undefined) return folder;
-  throw new ModelGuardError('INVALID_ARGUMENT', 'options.state: is required where there is no home folder');
+  throw new ModelGuardError('INVALID_ARGUMENT', 'There is no home folder to keep what this device remembers in', {
+    advice: ADVICE,
+  });
 }
 
 interface Found {
@@ -79,7 +85,7 @@ export class StateFolder {
     const plain = writeState(state);
     const sealed = call((native) => native.sealState(this.#key, unhex(server), plain));
     plain.fill(0);
-    await makeFolder(this.#folder);
+    await this.#make();
     const path = this.#path(server, generation);
     try {
       await writeWhole(path, (handle) => writeAll(handle, sealed), { overwrite: false });
@@ -95,6 +101,18 @@ export class StateFolder {
     }
     await Promise.all(others.map((entry) => removeQuietly(this.#path(server, entry.generation))));
     return true;
+  }
+
+  async #make(): Promise<void> {
+    try {
+      await makePrivateFolder(this.#folder);
+    } catch (cause) {
+      if (!hasCode(cause, 'PERMISSION_DENIED') && !hasCode(cause, 'READ_ONLY')) throw cause;
+      throw new ModelGuardError(cause.code, `What this device remembers cannot be kept in ${this.#folder}`, {
+        cause,
+        advice: ADVICE,
+      });
+    }
   }
 
   async #newest(server: string): Promise<Found> {
