@@ -151,7 +151,11 @@ export const ERROR_CODES = {
     advice: 'Do not go on unless you know that the server changed keys; then pin the new one, from a source you trust.',
   },
   SERVER_FAILED: { exit: 7, advice: "Try again later; the server's log has the request id." },
-  RESPONSE_INVALID: { exit: 7, advice: 'Check that the address is that of a guard server of the same version.' },
+  RESPONSE_INVALID: {
+    exit: 7,
+    advice:
+      'Check that the address is that of a guard server of the same version, and what stands before it: a proxy, a gateway, the log-in page of a network.',
+  },
   TIMED_OUT: { exit: 7, advice: 'Try again, or allow more time (timeoutMs).' },
   ARCHIVE_CHANGED: { exit: 4, advice: 'Do not use it: it is not the archive that was registered. Fetch it again.' },
   AUDIT_LOG_BROKEN: {

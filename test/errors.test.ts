@@ -18,6 +18,7 @@ import {
 import { KEY_PERMISSIONS_WARNING } from '../src/keys/files.js';
 import { TPM_UNMEASURED_WARNING, TPM_UNUSED_WARNING } from '../src/keys/machine.js';
 import { call } from '../src/native/index.js';
+import { SERVER_UNTRUSTED_WARNING } from '../src/remote/device/away.js';
 import { projectRoot } from './support/shared.js';
 
 const page = readFileSync(path.join(projectRoot, 'docs/errors.md'), 'utf8');
@@ -54,9 +55,13 @@ describe('error codes', () => {
   });
 
   it('has every warning code documented', () => {
-    const codes = [KEY_PERMISSIONS_WARNING, TPM_UNUSED_WARNING, TPM_UNMEASURED_WARNING, CACHE_UNUSED_WARNING].map(
-      (code) => `\`${code}\``,
-    );
+    const codes = [
+      KEY_PERMISSIONS_WARNING,
+      TPM_UNUSED_WARNING,
+      TPM_UNMEASURED_WARNING,
+      CACHE_UNUSED_WARNING,
+      SERVER_UNTRUSTED_WARNING,
+    ].map((code) => `\`${code}\``);
     expect(table.filter((cells) => cells.length === 3).map(([code]) => code)).toEqual(codes);
   });
 });

@@ -7,7 +7,7 @@ import type { Connection } from '../connection.js';
 import type { CallOptions } from '../http/client.js';
 import { isAnswer } from '../http/failures.js';
 import { checkCheckpoint } from '../trust.js';
-import { isAway, SHORT_MS, shortly } from './away.js';
+import { isAway, SHORT_MS, shortly, warnIfUntrusted } from './away.js';
 import { checkGrant } from './grants.js';
 import { type Kept, type KeptLease, keptLease, versionOf } from './kept.js';
 import { type Before, type Memory, namingLog } from './memory.js';
@@ -77,6 +77,7 @@ export class Leases {
       if (!isAway(error)) throw error;
       if (unserved) throw unserved(error);
       memory.refuseOlder(before.state, kept.said, error);
+      warnIfUntrusted(error);
       return { ...kept, source: 'kept', seen: await memory.used(kept.said.server, before.moment), away: error };
     }
   }

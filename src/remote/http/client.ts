@@ -9,7 +9,8 @@ import { PATIENCE_MS, type Pace, pace, retried } from '../../http/pace.js';
 import type { HttpRequest, Transport, Upload } from '../../http/transport.js';
 import { parse } from '../../options.js';
 import { routeAddress } from './address.js';
-import { failureOf, isAnswer } from './failures.js';
+import { failureOf, isAnswer, isJson } from './failures.js';
+import { fromServer } from './intermediary.js';
 
 /** Errors of requests that may change something, may have arrived, and got no answer of the server's own. */
 const unanswered = new WeakSet<Error>();
@@ -101,7 +102,7 @@ export class Client {
     const route: Route = routes[name];
     const { url } = this.#prepared(route, request);
     const answer = await this.#send(route, url, options, { long: true });
-    await this.#expect(route, answer);
+    await fromServer(() => this.#expect(route, answer));
     return answer;
   }
 
@@ -150,7 +151,7 @@ export class Client {
     more: Partial<HttpRequest>,
   ): Promise<Answer> {
     if (route.secretBody || (token !== undefined && !this.#proved)) await this.#demandProof(signal);
-    return await this.transport.send({
+    const request = {
       method: route.method,
       url,
       signal,
@@ -162,7 +163,8 @@ export class Client {
         ...more.headers,
         ...headers,
       },
-    });
+    };
+    return await fromServer(() => this.transport.send(request));
   }
 
   /** Before every password, and before the first token: this client has its tokens from the server that proved itself at the log-in. */
@@ -186,12 +188,14 @@ export class Client {
     throw await failureOf(answer, this.#now());
   }
 
-  async #read(route: Route, answer: Answer): Promise<unknown> {
-    await this.#expect(route, answer);
-    const bytes = await answer.bytes(route.maxAnswer ?? MAX_ANSWER);
-    if (route.response === undefined || typeof route.response === 'string') return undefined;
-    if (!/^application\/json\s*(;|$)/i.test(answer.headers['content-type'] ?? '')) throw invalid('something that is not JSON');
-    return checked(route.response, bytes);
+  #read(route: Route, answer: Answer): Promise<unknown> {
+    return fromServer(async () => {
+      await this.#expect(route, answer);
+      const bytes = await answer.bytes(route.maxAnswer ?? MAX_ANSWER);
+      if (route.response === undefined || typeof route.response === 'string') return undefined;
+      if (!isJson(answer)) throw invalid('something that is not JSON');
+      return checked(route.response, bytes);
+    });
   }
 }
 
@@ -209,4 +213,5 @@ function checked(shape: z.ZodType, bytes: Uint8Array): unknown {
   throw invalid(`something else than the contract says${path && ` at ${path}`}`);
 }
 
-const invalid = (what: string): ModelGuardError => new ModelGuardError('RESPONSE_INVALID', `The server answers with ${what}`);
+const invalid = (what: string): ModelGuardError =>
+  new ModelGuardError('RESPONSE_INVALID', `The server, or what stands before it, answers with ${what}`);

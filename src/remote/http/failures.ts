@@ -4,13 +4,14 @@ import { ERROR_CODES, hasCode, isError, ModelGuardError, type ModelGuardErrorCod
 import type { Answer } from '../../http/answer.js';
 import { hinted } from '../../http/hints.js';
 import { retryAfter } from '../../http/pace.js';
+import { byIntermediary } from './intermediary.js';
 
 const MAX_FAILURE = 64 * 1024;
 const MAX_TEXT = 500;
 
 /**
- * The codes that a status may carry: a server is not to say what only this side can know (TIMED_OUT, ABORT_ERR, …). The first is what
- * an unknown code of that status becomes.
+ * The codes that a status may carry: a server is not to say what only this side can know (TIMED_OUT, ABORT_ERR, …). An unknown code becomes
+ * the first one, and does not count as the server's answer.
  */
 const CODES: Readonly<Record<number, readonly ModelGuardErrorCode[]>> = {
   400: [
@@ -49,8 +50,8 @@ const CODES: Readonly<Record<number, readonly ModelGuardErrorCode[]>> = {
   414: ['LIMIT_EXCEEDED'],
   429: ['RATE_LIMITED'],
 };
-/** What proxies answer too, with bodies of their own. */
-const PLAIN = new Set([413, 414, 429]);
+/** Proxies have limits too. Asking again does not shorten the request. */
+const TOO_LONG = new Set([413, 414]);
 /** The server, or what stands before it, is not there at the moment. */
 const AWAY = new Set([502, 503, 504]);
 
@@ -60,7 +61,10 @@ const permanent = new WeakSet<object>();
 /** Whether the server refuses the account and not the token: another log-in changes nothing. */
 export const isMissingPermission = (error: unknown): boolean => isError(error) && permanent.has(error);
 
-/** Whether a server said so: files and callbacks of this machine fail with some of the same codes. */
+/**
+ * Whether the server said so, in the contract's shape and with a code of it. Proxies answer with the same statuses, and files and callbacks of
+ * this machine fail with some of the same codes.
+ */
 export const isAnswer = (error: unknown): boolean => isError(error) && answers.has(error);
 
 /** The error of an answer that is not a success. Reads its body. */
@@ -72,18 +76,26 @@ export async function failureOf(answer: Answer, now: number): Promise<ModelGuard
   if (status >= 500) {
     const error = new ModelGuardError('SERVER_FAILED', `The server failed with status ${status}${requestOf(said)}`);
     if (status === 503 && after !== undefined) return hinted(error, { effect: 'undone', after });
-    return AWAY.has(status) ? hinted(error, { effect: 'unknown', after }) : error;
+    return AWAY.has(status) || !said ? hinted(error, { effect: 'unknown', after }) : error;
   }
-  const [general, ...others] = CODES[status] ?? [];
-  if (general === undefined || (said === undefined && !PLAIN.has(status)))
-    return new ModelGuardError('RESPONSE_INVALID', `The server answers with status ${status} and no reason that is known`);
-  if (said === undefined) return new ModelGuardError(general, `The server refuses the request (status ${status})`);
-  const code = others.find((one) => one === said.code) ?? general;
+  const codes = CODES[status];
+  if (!said || !codes?.[0]) return withoutReason(status);
+  const known = codes.find((code) => code === said.code);
+  const code = known ?? codes[0];
   const error = new ModelGuardError(code, `${textOf(said, code)}${requestOf(said)}`);
+  if (!known) return byIntermediary(error);
   answers.add(error);
   // RFC 6750, section 3.1.
   if (status === 403 && headers['www-authenticate']?.includes('error="insufficient_scope"')) permanent.add(error);
   return error;
+}
+
+function withoutReason(status: number): ModelGuardError {
+  if (TOO_LONG.has(status))
+    return byIntermediary(new ModelGuardError('LIMIT_EXCEEDED', `A proxy refuses the request as too long (status ${status})`));
+  return byIntermediary(
+    new ModelGuardError('RESPONSE_INVALID', `Something else than the guard server answers, with status ${status}`),
+  );
 }
 
 interface Said {
@@ -93,21 +105,26 @@ interface Said {
   readonly request: string;
 }
 
+/** Undefined where the answer has another shape than the server's. */
 async function detailsOf(answer: Answer): Promise<Said | undefined> {
   let body: Uint8Array;
   try {
     body = await answer.bytes(MAX_FAILURE);
   } catch (error) {
-    // The page of a proxy: the status says enough.
+    // A page that is longer than any failure: the status says enough.
     if (hasCode(error, 'RESPONSE_INVALID')) return undefined;
     throw error;
   }
+  if (!isJson(answer)) return undefined;
   try {
     return shapes.failure.parse(JSON.parse(Buffer.from(body).toString('utf8'))).error;
   } catch {
     return undefined;
   }
 }
+
+export const isJson = ({ headers }: Pick<Answer, 'headers'>): boolean =>
+  /^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '');
 
 /** One line without control characters: it ends on terminals. The advice is ours to give. */
 function textOf({ message, path }: Said, code: ModelGuardErrorCode): string {

@@ -1,0 +1,23 @@
+/** Answers by something between the client and the server, such as a proxy, a gateway, or the log-in page of a network. */
+import { hasCode, isError, type ModelGuardError } from '../../errors.js';
+import { hinted } from '../../http/hints.js';
+
+const foreign = new WeakSet<object>();
+
+/** Whether something else answered in the server's place: whether the server is there is not known. */
+export const isForeign = (error: unknown): boolean => isError(error) && foreign.has(error);
+
+/** Notes that `error` is no answer of the server. Asking again may help, unless the request is too long for what stands between. */
+export function byIntermediary(error: ModelGuardError): ModelGuardError {
+  foreign.add(error);
+  return error.code === 'LIMIT_EXCEEDED' ? error : hinted(error, { effect: 'unknown' });
+}
+
+/** Runs `task`; its RESPONSE_INVALID is that of an answer which has not the contract's shape. */
+export async function fromServer<T>(task: () => Promise<T>): Promise<T> {
+  try {
+    return await task();
+  } catch (error) {
+    throw hasCode(error, 'RESPONSE_INVALID') ? byIntermediary(error) : error;
+  }
+}
