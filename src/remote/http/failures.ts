@@ -68,7 +68,7 @@ export const isMissingPermission = (error: unknown): boolean => isError(error) &
 export const isAnswer = (error: unknown): boolean => isError(error) && answers.has(error);
 
 /** The error of an answer that is not a success. Reads its body. */
-export async function failureOf(answer: Answer, now: number): Promise<ModelGuardError> {
+export async function failureOf(answer: Pick<Answer, 'status' | 'headers' | 'bytes'>, now: number): Promise<ModelGuardError> {
   const { status, headers } = answer;
   const after = retryAfter(headers['retry-after'], now);
   const said = await detailsOf(answer);
@@ -106,7 +106,7 @@ interface Said {
 }
 
 /** Undefined where the answer has another shape than the server's. */
-async function detailsOf(answer: Answer): Promise<Said | undefined> {
+async function detailsOf(answer: Pick<Answer, 'headers' | 'bytes'>): Promise<Said | undefined> {
   let body: Uint8Array;
   try {
     body = await answer.bytes(MAX_FAILURE);
