@@ -164,6 +164,12 @@ describe('a refusal', () => {
     ['502, of what may be', 'getDevice', () => ({ status: 502, bytes: Buffer.from('<html>') }), 4],
     ['429, of anything', 'approveDevice', () => failure(429, 'RATE_LIMITED', 'x', { 'retry-after': '1' }), 4],
     ['500, of nothing', 'getDevice', () => failure(500, 'SERVER_FAILED'), 1],
+    [
+      '503 of a gateway with Retry-After, of what must not be done twice',
+      'approveDevice',
+      () => ({ status: 503, bytes: Buffer.from('<html>'), headers: { 'retry-after': '2' } }),
+      1,
+    ],
     ['500 of a gateway, of what may be', 'getDevice', () => ({ status: 500, bytes: Buffer.from('<html>') }), 4],
     [
       '404 of a gateway, of what must not be done twice',

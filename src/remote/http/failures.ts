@@ -75,7 +75,7 @@ export async function failureOf(answer: Pick<Answer, 'status' | 'headers' | 'byt
   if (status === 429) return hinted(tooMany(after), { effect: 'undone', after });
   if (status >= 500) {
     const error = new ModelGuardError('SERVER_FAILED', `The server failed with status ${status}${requestOf(said)}`);
-    if (status === 503 && after !== undefined) return hinted(error, { effect: 'undone', after });
+    if (said && status === 503 && after !== undefined) return hinted(error, { effect: 'undone', after });
     return AWAY.has(status) || !said ? hinted(error, { effect: 'unknown', after }) : error;
   }
   const codes = CODES[status];
