@@ -1,6 +1,6 @@
 /** Flags and arguments of a command, by the options of the SDK that they fill: messages of the command line name the former alone. */
 import type { Command } from 'commander';
-import { usage } from './flags.js';
+import { ModelGuardError } from '../errors.js';
 
 /** Options whose flag is not called as the option. */
 const FLAGS: Readonly<Record<string, string>> = {
@@ -116,9 +116,9 @@ const MAX_CHARACTERS = 4096;
 /** INVALID_ARGUMENT for values that no flag and no argument takes; what follows `--` is another program's. */
 export function refuseStrange(command: Command): void {
   const refuse = (label: string, value: unknown): void => {
-    if (value === '') throw usage(`${label}: is empty`);
+    if (value === '') throw new ModelGuardError('INVALID_ARGUMENT', `${label}: is empty`);
     if (typeof value === 'string' && value.length > MAX_CHARACTERS)
-      throw usage(`${label}: has more than ${MAX_CHARACTERS} characters`);
+      throw new ModelGuardError('INVALID_ARGUMENT', `${label}: has more than ${MAX_CHARACTERS} characters`);
   };
   for (const [index, argument] of command.registeredArguments.entries())
     if (!argument.variadic) refuse(argument.name(), command.processedArgs[index]);
