@@ -1,4 +1,6 @@
-// npm's prepare step. The root is linked into its own workspaces, so npm runs it twice: what is newer than its sources stays.
+// npm's prepare step, and the step before lint and the package test. The root is linked into its own workspaces, so npm runs it twice: what is
+// newer than its sources stays. `npm ci` makes a clone usable: declarations, most of the build's time, serve compilers alone, so that
+// whatever needs them makes them (lint, packing, `npm install`).
 import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -12,12 +14,16 @@ const newest = (folder) =>
     ...['package.json', 'tsup.config.ts', 'server/package.json', 'server/tsup.config.ts'].map(changed),
   );
 
-function build(script, built, ...sources) {
-  if (changed(built) > Math.max(...sources.map(newest))) return;
-  const { status } = spawnSync('npm', ['run', ...script], { cwd: root, stdio: 'inherit' });
+const declarations = process.env.npm_command !== 'ci';
+
+/** `code` and `types`: the last files that the build writes of each. Says nothing unless it fails. */
+function build(script, { code, types }, ...sources) {
+  const since = Math.max(...sources.map(newest));
+  if (changed(code) > since && (!declarations || changed(types) > since)) return;
+  const flags = ['--silent', ...(declarations ? [] : ['--no-dts'])];
+  const { status } = spawnSync('npm', ['run', '--silent', ...script, '--', ...flags], { cwd: root, stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
 }
 
-// The last file that each build writes.
-build(['build:ts'], 'dist/THIRD-PARTY-LICENSES', 'src');
-build(['build', '--workspace', 'server'], 'server/dist/index.d.ts', 'src', 'server/src');
+build(['build:ts'], { code: 'dist/THIRD-PARTY-LICENSES', types: 'dist/index.d.ts' }, 'src');
+build(['build', '--workspace', 'server'], { code: 'server/dist/main.js', types: 'server/dist/index.d.ts' }, 'src', 'server/src');
