@@ -56,6 +56,7 @@ const DEMANDED: Readonly<Record<RouteName, Permission | 'open' | 'signed-url'>> 
   createUser: 'users.manage',
   getUser: 'users.manage',
   updateUser: 'users.manage',
+  resetUserPassword: 'users.manage',
   exportUserData: 'subjects.manage',
   eraseUser: 'subjects.manage',
   challengeDevice: 'devices.enroll',

@@ -1,5 +1,5 @@
 /** All commands in one program, and one way out of it. */
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { isModelGuardError } from '../errors.js';
 import { registerAuditLog } from './commands/audit-log.js';
 import { registerCache } from './commands/cache.js';
@@ -17,7 +17,7 @@ import { registerProtect, registerRekey } from './commands/protect.js';
 import { registerPublish, registerRelease } from './commands/publish.js';
 import { registerUnlock } from './commands/unlock.js';
 import { Context, packageVersion } from './context.js';
-import { EXIT_HELP, errorText, exitCodeOf } from './exit.js';
+import { EXIT_HELP, errorText, exitCodeOf, isCommanderError } from './exit.js';
 import { example } from './flags.js';
 import { refuseStrange } from './option-names.js';
 import type { Stdout } from './stdout.js';
@@ -70,7 +70,7 @@ class StrictCommand extends Command {
 
 /** A failed write throws what the system says: standard output knows what that means. */
 async function explained(thrown: unknown, stdout: Stdout): Promise<unknown> {
-  if (isModelGuardError(thrown) || thrown instanceof CommanderError) return thrown;
+  if (isModelGuardError(thrown) || isCommanderError(thrown)) return thrown;
   return (await stdout.failure()) ?? thrown;
 }
 

@@ -43,6 +43,8 @@ const CHECKS: Readonly<Record<ChangingRoute, string>> = {
   revokeLease: 'Look at the list (`model-guard leases list`, leases.list), or revoke it again: NOT_FOUND says that it is gone.',
   createUser: users,
   updateUser: users,
+  resetUserPassword:
+    'Look whether the account is told to change its password (`model-guard users list --json`, users.get), or reset it again.',
   eraseUser: users,
   changePassword: 'Log in with the new password; only if that is refused the old one still holds.',
   registerArchive: archives,

@@ -38,6 +38,28 @@ afterAll(() => guard.close());
 const profile = ['--profile', at('server.json')];
 const asked = (name: string) => guard.asked.find((one) => one.name === name);
 
+describe('users reset-password', () => {
+  beforeEach(() => guard.on('resetUserPassword', () => ({ json: { ...ada, mustChangePassword: true } })));
+
+  it('shows a random password once, on standard output alone', async () => {
+    const { stdout, stderr } = await succeed('users', 'reset-password', ada.id, ...profile);
+    expect(stdout).toMatch(/^(\d{4}-){5}\d{4}\n$/);
+    expect(asked('resetUserPassword')?.json).toEqual({ password: stdout.trim() });
+    expect(stderr).toMatch(/Ada@example\.org must change it first/);
+    expect(stderr).not.toContain(stdout.trim());
+    const again = JSON.parse((await succeed('users', 'reset-password', ada.id, '--json', ...profile)).stdout);
+    expect(again).toMatchObject({ id: ada.id, mustChangePassword: true, password: expect.stringMatching(/^[\d-]{29}$/) });
+    expect(again.password).not.toBe(stdout.trim());
+  });
+
+  it('takes the password from a file, and does not show it then', async () => {
+    writeFileSync(at('once.txt'), 'a phrase for one time\n', { mode: 0o600 });
+    const { stdout, stderr } = await succeed('users', 'reset-password', ada.id, '--password-file', at('once.txt'), ...profile);
+    expect(asked('resetUserPassword')?.json).toEqual({ password: 'a phrase for one time' });
+    expect(stdout + stderr).not.toContain('a phrase');
+  });
+});
+
 describe('an e-mail address', () => {
   it('names the account of an entitlement, in whatever case', async () => {
     await modelGuard('entitlements', 'create', 'net', '--account', 'ada@Example.org', ...profile);
@@ -52,6 +74,7 @@ describe('an e-mail address', () => {
 
   it.each([
     ['update', 'updateUser', ['--disable']],
+    ['reset-password', 'resetUserPassword', []],
     ['export', 'exportUserData', []],
     ['erase', 'eraseUser', []],
   ])('names the account for users %s', async (command, route, flags) => {

@@ -140,6 +140,7 @@ const CHANGES: readonly Change[] = [
     route: 'changePassword',
     make: (guard, signal) => guard.account.changePassword('the old password', 'the new password', of(signal)),
   },
+  { route: 'resetUserPassword', make: (guard, signal) => guard.users.resetPassword(id, 'a password of a test', of(signal)) },
   { route: 'rotateKeys', make: (guard, signal) => guard.keys.rotate(of(signal)) },
   { route: 'rotateSigningKey', make: (guard, signal) => guard.keys.rotateSigning(of(signal)) },
 ];

@@ -19,7 +19,7 @@ const user = { email, password: SECRETS.other, role: 'operator' } as const;
 const account = '0'.repeat(32);
 
 /** Written by hand: routes whose body holds a secret that the caller knows. */
-const SECRET_BODIES = ['token', 'login', 'changePassword', 'createUser', 'updateUser'];
+const SECRET_BODIES = ['token', 'login', 'changePassword', 'createUser', 'updateUser', 'resetUserPassword'];
 
 describe('the contract', () => {
   const all = Object.entries(routes as Readonly<Record<string, Route>>);
@@ -48,6 +48,7 @@ const tasks: readonly [string, (guard: GuardServer) => Promise<unknown>][] = [
   ['a change of the own password', (guard) => guard.account.changePassword(SECRETS.own, SECRETS.next)],
   ['a new account', (guard) => guard.users.create(user)],
   ['another password of an account', (guard) => guard.users.update(account, { password: SECRETS.other })],
+  ['a one-time password of an account', (guard) => guard.users.resetPassword(account, SECRETS.other)],
   ['an upload', (guard) => guard.putSmall({ name: 'net', version: '1' }, new Uint8Array(10))],
 ];
 

@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { renameSync } from 'node:fs';
 import { open, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import type { Transaction } from 'kysely';
 import type { Caller, Context } from '../context.js';
+import type { Schema } from '../database/schema.js';
 import { findText } from '../secrets.js';
 import { checkPassword, hashPassword } from './passwords.js';
 import { insertUser } from './users.js';
@@ -45,6 +47,11 @@ export async function makeFirstAccount(context: Context): Promise<string | undef
   // Another process was first.
   if (temporary !== undefined) await rm(temporary, { force: true });
   return undefined;
+}
+
+/** The password in the file is no longer that of the first account, if `id` is that one. {@link removeFirstPassword} follows the commit. */
+export async function forgetFirstAccount(trx: Transaction<Schema>, id: string): Promise<void> {
+  await trx.deleteFrom('meta').where('key', '=', FIRST).where('value', '=', id).execute();
 }
 
 /** Once the first account has a password of its own, nobody needs the file. */

@@ -1,10 +1,14 @@
-/** A new password for an account, given by the holder of the server's machine: no log-in, and no lock of log-ins, stands in the way. */
+/** Gives an account a new password: on the server's machine, where no log-in and no lock stands in the way, or as an administrator. */
 import { ModelGuardError } from '@org/model-guard/server-kit';
-import type { Caller, Context } from '../context.js';
+import { recordingRefusals } from '../audit/refused.js';
+import type { Caller, Context, Member } from '../context.js';
+import { afterCommit } from '../database/away.js';
 import { forgetAttempts } from './admission.js';
-import { removeFirstPassword } from './first-start.js';
+import { forgetFirstAccount, removeFirstPassword } from './first-start.js';
 import { checkPassword, hashPassword } from './passwords.js';
-import { openProfile, type UserRow, users } from './profiles.js';
+import { type Account, accountOf, openProfile, type UserRow, users } from './profiles.js';
+import { confirmRights } from './rights.js';
+import { findUser } from './users.js';
 
 const machine: Caller = { address: '', request: 'reset-password' };
 
@@ -29,6 +33,36 @@ export async function resetPassword(context: Place, email: string, next: string)
     await audit.append(trx, { ...entry, resource: `account:${id}`, subject });
   });
   await removeFirstPassword(context);
+}
+
+/**
+ * Sets a one-time password, which must be changed before anything else, and ends the account's tokens and lock-out. A disabled account stays
+ * disabled: that was decided for another reason.
+ * @throws NOT_FOUND, PASSWORD_WEAK
+ */
+export const resetUserPassword = (context: Context, caller: Member, id: string, next: string): Promise<Account> =>
+  recordingRefusals(context, { action: 'users.reset-password', caller, resource: `account:${id}` }, () =>
+    resetForOwner(context, caller, id, next),
+  );
+
+async function resetForOwner(context: Context, caller: Member, id: string, next: string): Promise<Account> {
+  const { email, name } = openProfile(context, await findUser(context.db, id));
+  checkPassword(next, email, name);
+  const password = await hashPassword(next);
+  const row = await context.db.transaction().execute(async (trx) => {
+    // First: it may be the caller's own account.
+    await confirmRights(trx, caller);
+    const user = await findUser(trx, id);
+    const values = { password, must_change_password: 1, token_epoch: user.token_epoch + 1 };
+    await trx.updateTable('users').set(values).where('id', '=', id).execute();
+    await forgetAttempts(trx, user.email_index);
+    await forgetFirstAccount(trx, id);
+    const about = { resource: `account:${id}`, subject: user.subject };
+    await context.audit.append(trx, { action: 'users.reset-password', outcome: 'success', caller, ...about });
+    return { ...user, ...values };
+  });
+  await afterCommit(() => removeFirstPassword(context));
+  return accountOf(context, row);
 }
 
 /** @throws NOT_FOUND, which names the accounts that may manage accounts */

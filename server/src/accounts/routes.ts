@@ -10,6 +10,7 @@ import { makeCredentials } from './credentials.js';
 import { makeLogin } from './login.js';
 import { changePassword } from './own.js';
 import { accountOf } from './profiles.js';
+import { resetUserPassword } from './reset-password.js';
 import type { Tokens } from './tokens.js';
 import { createUser, findUser, listUsers, updateUser } from './users.js';
 
@@ -49,4 +50,7 @@ export async function registerAccounts(app: FastifyInstance, context: Context, t
     return accountOf(context, row);
   });
   implement(app, 'updateUser', ({ caller, params, body }) => updateUser(context, memberOf(caller), params.account, body));
+  implement(app, 'resetUserPassword', ({ caller, params, body }) =>
+    resetUserPassword(context, memberOf(caller), params.account, body.password),
+  );
 }

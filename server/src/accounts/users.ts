@@ -4,9 +4,11 @@ import { ModelGuardError, type RouteInput } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
 import { recordingRefusals } from '../audit/refused.js';
 import type { Connection, Context, Member } from '../context.js';
+import { afterCommit } from '../database/away.js';
 import { datedCursor, datedPage, type Page, type PageQuery, pageOf } from '../database/paging.js';
 import type { Schema } from '../database/schema.js';
 import { forgetAttempts } from './admission.js';
+import { forgetFirstAccount, removeFirstPassword } from './first-start.js';
 import { checkPassword, hashPassword } from './passwords.js';
 import { type Account, accountOf, openProfile, type Profile, sealProfile, type UserRow, users } from './profiles.js';
 import { confirmRights } from './rights.js';
@@ -108,11 +110,15 @@ async function update(context: Context, caller: Member, id: string, changes: Cha
     };
     await trx.updateTable('users').set(values).where('id', '=', id).execute();
     // An owner who was locked out gets in with the password that an administrator has just set.
-    if (password !== undefined) await forgetAttempts(trx, now.email_index);
+    if (password !== undefined) {
+      await forgetAttempts(trx, now.email_index);
+      await forgetFirstAccount(trx, id);
+    }
     const about = { resource: `account:${id}`, subject: now.subject, detail: describe(changes) };
     await context.audit.append(trx, { action: 'users.update', outcome: 'success', caller, ...about });
     return { ...now, ...values };
   });
+  if (password !== undefined) await afterCommit(() => removeFirstPassword(context));
   return accountOf(context, row);
 }
 

@@ -33,6 +33,10 @@ async function pending(): Promise<Made> {
 const CHANGES: Readonly<Record<string, readonly [Role, (actor: Actor) => Promise<Asking> | Asking]>> = {
   changePassword: ['operator', () => ({ body: { current: PASSWORD, next: `${PASSWORD} 3` } })],
   createUser: ['apiAdmin', () => ({ body: { email: `${freshName()}@example.com`, password: PASSWORD, role: 'apiAdmin' } })],
+  resetUserPassword: [
+    'apiAdmin',
+    async () => ({ params: { account: (await actorOf('none')).id }, body: { password: 'a phrase for one time' } }),
+  ],
   updateUser: ['apiAdmin', async () => ({ params: { account: (await actorOf('none')).id }, body: { role: 'apiAdmin' } })],
   eraseUser: ['apiAdmin', async () => ({ params: { account: (await actorOf('none')).id } })],
   challengeDevice: ['operator', (actor) => ({ body: { publicKey: machineOf(actor).publicKey } })],

@@ -1,4 +1,5 @@
 /** `devices`, `entitlements`, `leases`, `users`: who may load what, and who does. */
+import { randomInt } from 'node:crypto';
 import { type Command, Option } from 'commander';
 import { ROLES } from '../../contract/index.js';
 import { readLine } from '../../files.js';
@@ -8,6 +9,9 @@ import type { Context } from '../context.js';
 import { example, numberOf } from '../flags.js';
 import { type AskFlags, group, subcommand, table, when } from '../groups.js';
 import { rows } from '../output.js';
+
+/** 80 bits, in groups that can be read out. */
+const oneTimePassword = (): string => Array.from({ length: 6 }, () => String(randomInt(10_000)).padStart(4, '0')).join('-');
 
 const STATES = ['pending', 'approved', 'revoked'] as const;
 
@@ -143,7 +147,7 @@ export function registerLeases(program: Command, context: Context): void {
 }
 
 export function registerUsers(program: Command, context: Context): void {
-  const users = group(program, 'users', 'accounts, by id or e-mail address: list, create, update, export, erase');
+  const users = group(program, 'users', 'accounts, by id or e-mail address: list, create, update, reset-password, export, erase');
   subcommand(users, context, 'list', 'all accounts', (guard, _args, _flags, options) =>
     table(guard.users.list(options), ['account', 'role', 'e-mail', 'name', ''], (one) => [
       one.id,
@@ -183,6 +187,21 @@ export function registerUsers(program: Command, context: Context): void {
     .addOption(new Option('--role <ROLE>', 'what it may do').choices(ROLES))
     .option('--disable', 'no log-in any more')
     .option('--enable', 'log-in again');
+  const reset = subcommand<AskFlags & { readonly passwordFile?: string }>(
+    users,
+    context,
+    'reset-password <ACCOUNT>',
+    'give a one-time password, shown once, that must be changed before anything else; ends the log-ins and the lock-out of the account',
+    async (guard, [given = ''], { passwordFile }, options) => {
+      const password = passwordFile === undefined ? oneTimePassword() : await readLine(passwordFile);
+      const account = await guard.users.resetPassword(await accountIdOf(guard, given, options), password, options);
+      if (passwordFile !== undefined)
+        return { value: account, text: `${account.email} must change the password of the file first` };
+      context.note(`Hand it over safely; ${account.email} must change it first (model-guard password). It is shown only now:`);
+      return { value: { ...account, password }, text: password };
+    },
+  );
+  reset.option('--password-file <FILE>', 'its first line is the one-time password (default: a random one)');
   subcommand(
     users,
     context,

@@ -100,6 +100,17 @@ export const people = {
     status: 200,
     response: s.account,
   }),
+  resetUserPassword: route({
+    method: 'POST',
+    path: '/users/:account/password',
+    access: 'users.manage',
+    summary: 'A one-time password, which its owner must change first',
+    params: ofAccount,
+    body: z.strictObject({ password: s.newPassword }),
+    secretBody: true,
+    status: 200,
+    response: s.account,
+  }),
   exportUserData: route({
     method: 'GET',
     path: '/users/:account/data',

@@ -105,6 +105,14 @@ export class Users {
       password === undefined ? (asking) => this.#shows(account, shown, asking) : undefined;
     return this.#connection.call('updateUser', { params: { account }, body: { ...change } }, options, find);
   }
+  /**
+   * Gives the account a one-time password: it must be changed before anything else is done with the account. Ends the account's tokens and
+   * its lock-out; one that is disabled stays so. PASSWORD_WEAK, NOT_FOUND
+   * @param password 12 to 256 characters.
+   */
+  resetPassword(account: string, password: string, options: CallerOptions = {}): Promise<Account> {
+    return this.#connection.call('resetUserPassword', { params: { account }, body: { password } }, options);
+  }
   /** Everything that is stored about somebody. */
   export(account: string, options: CallerOptions = {}): Promise<PersonalData> {
     return everything(options, (query) => this.#connection.call('exportUserData', { params: { account }, query }, options));
