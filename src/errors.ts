@@ -39,7 +39,7 @@ export const ERROR_CODES = {
   POLICY_PRESENT: { exit: 5, advice: 'Re-wrap from a small part without a policy; a lease cannot be passed on.' },
   NO_MATCHING_IDENTITY: {
     exit: 5,
-    advice: 'Give the identity of one of its recipients; `model-guard inspect` shows their key ids.',
+    advice: 'Give the identity of one of its recipients; `model-guard key show FILE` prints the id of a key.',
   },
   DERIVATIONS_EXCEEDED: {
     exit: 5,

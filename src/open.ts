@@ -3,8 +3,9 @@ import { setMaxListeners } from 'node:events';
 import { type AbortSignalLike, throwIfAborted, untilAborted } from './abort.js';
 import type { CiphertextCache } from './cache/cache.js';
 import { type BigParts, throughCache } from './cache/through.js';
-import { ModelGuardError } from './errors.js';
+import { ModelGuardError, optionError } from './errors.js';
 import { within } from './http/watch.js';
+import { withKeyIds } from './keys/ids.js';
 import { type Identities, machineKeys, resolveIdentities, resolveVerifiers } from './keys/resolve.js';
 import { intoMemory, type LoadedMetadata } from './model.js';
 import type { NativeHeaderInfo, NativeModel, NativeOpened, NativeSource, NativeTrust } from './native/binding.js';
@@ -35,10 +36,7 @@ export function resolveOpening(
 ): Opening {
   const keys = identities ?? defaults.identities;
   if (!keys?.length)
-    throw new ModelGuardError(
-      'INVALID_ARGUMENT',
-      'options.identities: is required, because this store has no default identities',
-    );
+    throw optionError('INVALID_ARGUMENT', 'options.identities', 'is required, because this store has no default identities');
   const trusted = unsigned ? undefined : (verifier ?? defaults.verifier);
   if (!unsigned && trusted === undefined)
     throw new ModelGuardError('VERIFIER_REQUIRED', 'Nothing says whom to trust for the origin of this model');
@@ -73,7 +71,9 @@ export function openSmall(small: Uint8Array, opening: Opening, { signal }: Pick<
   const { identities, hardware, machineFiles, trust, maxDerivations } = opening;
   return controlled(signal, async (control) => {
     const machines = await machineKeys(machineFiles);
-    return await call((native) => native.open({ small, identities, hardware, machines, trust, maxDerivations, control }));
+    return await withKeyIds(small, { identities, hardware, machines }, () =>
+      call((native) => native.open({ small, identities, hardware, machines, trust, maxDerivations, control })),
+    );
   });
 }
 

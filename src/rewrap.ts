@@ -1,3 +1,4 @@
+import { withKeyIds } from './keys/ids.js';
 import { machineKeys, resolveIdentities, resolveRecipients, resolveVerifiers } from './keys/resolve.js';
 import { call } from './native/index.js';
 import { controlled } from './native/work.js';
@@ -33,6 +34,8 @@ export async function rewrap(smallPart: Uint8Array, options: RewrapOptions): Pro
   return await controlled(signal, async (control) => {
     const to = await resolveRecipients(recipients);
     const machines = await machineKeys(openers.machineFiles);
-    return await call((native) => native.rewrap({ ...request, machines, recipients: to, control }));
+    return await withKeyIds(small, { ...openers, machines }, () =>
+      call((native) => native.rewrap({ ...request, machines, recipients: to, control })),
+    );
   });
 }

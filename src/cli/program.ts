@@ -7,6 +7,7 @@ import { registerDevices, registerEntitlements, registerLeases, registerUsers } 
 import { registerEncrypt } from './commands/encrypt.js';
 import { registerFingerprint } from './commands/fingerprint.js';
 import { registerInspect, registerVerify } from './commands/inspect.js';
+import { registerKey } from './commands/key.js';
 import { registerKeygen } from './commands/keygen.js';
 import { registerDecrypt, registerLoad } from './commands/load.js';
 import { registerEnroll, registerLogin, registerPassword } from './commands/login.js';
@@ -25,6 +26,7 @@ import { type Refusing, unknownFlag } from './strict.js';
 
 const REGISTER = [
   registerKeygen,
+  registerKey,
   registerProtect,
   registerLoad,
   registerEncrypt,

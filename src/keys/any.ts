@@ -14,6 +14,23 @@ export async function readAnyKey(path: string): Promise<MasterKey | DeviceKey | 
   return make[type as Exclude<typeof type, 'passphrase' | 'legacy'>](key);
 }
 
+/** As long as the beginning of every other kind of key file, so that nothing secret is read. */
+const SEALED = 'model-guard-key v1 device sealed';
+
+/** Whether a key file is sealed to its machine. Undefined of a pipe, which gives its bytes once. */
+export async function isSealedFile(path: string): Promise<boolean | undefined> {
+  const found = await attempt('Cannot read', path, () => stat(path));
+  return found.isFIFO() ? undefined : (await beginningOf(path, SEALED.length)) === SEALED;
+}
+
+async function beginningOf(path: string, length: number): Promise<string> {
+  return await withFile(path, async ({ handle }) => {
+    const bytes = new Uint8Array(length);
+    const { bytesRead } = await handle.read(bytes, 0, length, 0);
+    return Buffer.from(bytes.subarray(0, bytesRead)).toString('latin1');
+  });
+}
+
 /**
  * The public key text that a file holds; undefined if it holds something else, of which nothing more than 5 bytes is read. Nothing is read
  * from a pipe: it gives its bytes once, they may be a secret key, and the native code waits for its writer on a thread of its own.
@@ -21,12 +38,7 @@ export async function readAnyKey(path: string): Promise<MasterKey | DeviceKey | 
 export async function readPublicText(path: string): Promise<string | undefined> {
   const found = await attempt('Cannot read', path, () => stat(path));
   if (found.isFIFO()) return undefined;
-  const first = await withFile(path, async ({ handle }) => {
-    const bytes = new Uint8Array('mgx1:'.length);
-    await handle.read(bytes, 0, bytes.length, 0);
-    return Buffer.from(bytes).toString('latin1');
-  });
-  if (!looksLikeKey(first)) return undefined;
+  if (!looksLikeKey(await beginningOf(path, 'mgx1:'.length))) return undefined;
   return Buffer.from(await readBounded(path, MAX_TEXT))
     .toString('utf8')
     .trim();
