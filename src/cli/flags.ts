@@ -7,8 +7,6 @@ import { passphrase } from '../keys/passphrase.js';
 import type { SigningKey } from '../keys/secret.js';
 import { looksLikeKey } from '../keys/text.js';
 import { FACTORS } from '../options.js';
-import { fileStore } from '../stores/file.js';
-import type { Stores } from '../stores/store.js';
 import type { DerivationOptions, Identity, MachineDemand, MachineFactor, OriginOptions, Recipient } from '../types.js';
 
 // One value per flag: a variadic option would swallow the positional that follows it.
@@ -44,13 +42,6 @@ export interface OriginFlags {
   readonly signer?: readonly string[];
   readonly unsigned?: 'accept';
 }
-export interface StoreFlags {
-  readonly store?: string;
-  readonly smallStore?: string;
-  readonly bigStore?: string;
-  readonly storeMode?: string;
-}
-
 export const withRecipients = (command: Command): Command =>
   command
     .option('--recipient <R>', 'public key text (mgx1:…, mgd1:…) or a key file; repeat for more', collect)
@@ -80,17 +71,6 @@ export const withSigner = (command: Command): Command =>
 export const withOrigin = (command: Command): Command =>
   withSigner(command).addOption(
     new Option('--unsigned <accept>', 'accept a model whatever its origin, instead of --signer').choices(['accept']),
-  );
-export const withStores = (command: Command): Command =>
-  command
-    .option('--store <DIR>', 'folder of both parts')
-    .option('--small-store <DIR>', 'folder of small parts, with --big-store')
-    .option('--big-store <DIR>', 'folder of big parts, with --small-store');
-/** Of commands that publish. */
-export const withTarget = (command: Command): Command =>
-  withStores(command).option(
-    '--store-mode <MODE>',
-    'permissions of new files, such as 644 (default: 600 for small parts, whose passphrases can be guessed; else the umask decides)',
   );
 export const withSplitRule = (command: Command): Command =>
   command
@@ -183,16 +163,6 @@ export async function signingKey(file: string): Promise<SigningKey> {
   const key = await readAnyKey(file);
   if (key.type === 'signing') return key;
   throw new ModelGuardError('KEY_TYPE_WRONG', `${file} holds a ${key.type} key, not a signing key`);
-}
-
-export function storesOf({ store, smallStore, bigStore, storeMode }: StoreFlags): Stores {
-  if (storeMode !== undefined && !/^0?6[0246]{2}$/.test(storeMode))
-    throw usage(`--store-mode wants 600 to 666, not ${storeMode}`);
-  const options = storeMode === undefined ? {} : { mode: Number.parseInt(storeMode, 8) };
-  if (store !== undefined && smallStore === undefined && bigStore === undefined) return fileStore(store, options);
-  if (store === undefined && smallStore !== undefined && bigStore !== undefined)
-    return { small: fileStore(smallStore, options), big: fileStore(bigStore, options) };
-  throw usage('Give --store, or both --small-store and --big-store');
 }
 
 export function splitOf({ maxBytes, ratio }: { readonly maxBytes: string; readonly ratio: string }) {

@@ -20,6 +20,8 @@ const FLAGS: Readonly<Record<string, string>> = {
   password: 'passwordFile',
   next: 'new',
   seq: 'event',
+  region: 's3Region',
+  endpoint: 's3Endpoint',
 };
 /** Lists, by the flags that fill them in this order. */
 const LISTS: Readonly<Record<string, readonly string[]>> = {
@@ -112,16 +114,21 @@ const labelled = (name: string, value: unknown): Label => ({ name, value: typeof
 
 /** The longest path, and more than any other value has. */
 const MAX_CHARACTERS = 4096;
+/** Placeholders of paths. */
+const PATHS = /\b(FILE|DIR|PATH|IN|OUT|SMALL|ARTIFACT|ARCHIVE)\b/;
+const ADDRESS = /^[a-z][a-z0-9+.-]*:\/\//i;
 
 /** INVALID_ARGUMENT for values that no flag and no argument takes; what follows `--` is another program's. */
 export function refuseStrange(command: Command): void {
-  const refuse = (label: string, value: unknown): void => {
+  const refuse = (label: string, placeholder: string, value: unknown): void => {
     if (value === '') throw new ModelGuardError('INVALID_ARGUMENT', `${label}: is empty`);
     if (typeof value === 'string' && value.length > MAX_CHARACTERS)
       throw new ModelGuardError('INVALID_ARGUMENT', `${label}: has more than ${MAX_CHARACTERS} characters`);
+    if (PATHS.test(placeholder) && typeof value === 'string' && ADDRESS.test(value))
+      throw new ModelGuardError('INVALID_ARGUMENT', `${label}: is an address; a path on this machine is wanted`);
   };
   for (const [index, argument] of command.registeredArguments.entries())
-    if (!argument.variadic) refuse(argument.name(), command.processedArgs[index]);
+    if (!argument.variadic) refuse(argument.name(), argument.name(), command.processedArgs[index]);
   for (const option of command.options)
-    for (const value of valuesOf(command, option.attributeName())) refuse(option.long ?? '', value);
+    for (const value of valuesOf(command, option.attributeName())) refuse(option.long ?? '', option.flags, value);
 }

@@ -177,5 +177,5 @@ class HttpStore implements PartStore {
 
 const readOnly = (): ModelGuardError =>
   new ModelGuardError('READ_ONLY', 'A store behind a web server is only read', {
-    advice: 'Write with the store that the web server serves, such as s3Store or fileStore.',
+    advice: 'Write to the folder or bucket that the web server serves.',
   });

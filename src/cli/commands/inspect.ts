@@ -2,20 +2,10 @@ import type { Command } from 'commander';
 import type { ContainerInfo, SlotInfo, Verified } from '../../types.js';
 import { inspect, verify } from '../../verify.js';
 import type { Context, RunFlags } from '../context.js';
-import {
-  example,
-  type OriginFlags,
-  originOf,
-  type StoreFlags,
-  storesOf,
-  usage,
-  withJson,
-  withSigner,
-  withStores,
-  withThreads,
-} from '../flags.js';
+import { example, type OriginFlags, originOf, usage, withJson, withSigner, withThreads } from '../flags.js';
 import { termsText } from '../machine-text.js';
 import { formatBytes, rows } from '../output.js';
+import { type StoreFlags, storesOf, withStores } from '../store-flags.js';
 
 export function registerInspect(program: Command, context: Context): void {
   const command = program

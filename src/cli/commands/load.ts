@@ -3,7 +3,6 @@ import { decryptFile } from '../../decrypt.js';
 import { refuseExisting } from '../../files.js';
 import { load } from '../../load.js';
 import type { GuardedModel } from '../../model.js';
-import { fileStore } from '../../stores/file.js';
 import type { LoadOptions } from '../../types.js';
 import { type CacheFlags, cacheOf, withCache } from '../cache-flags.js';
 import type { Context, RunFlags } from '../context.js';
@@ -13,17 +12,15 @@ import {
   type OriginFlags,
   openersOf,
   originOf,
-  type StoreFlags,
-  storesOf,
   usage,
   withIdentities,
   withOrigin,
   withPassphrase,
-  withStores,
   withThreads,
 } from '../flags.js';
 import { writePlaintext } from '../plaintext.js';
 import { deviceServerOf, type ServerFlags, withDevice, withPublisher, withServer } from '../server-flags.js';
+import { type StoreFlags, storeOf, storesOf, withStores } from '../store-flags.js';
 
 interface OpenFlags extends IdentityFlags, OriginFlags, RunFlags {}
 interface LoadFlags extends OpenFlags, StoreFlags, ServerFlags, CacheFlags {
@@ -65,7 +62,7 @@ const stored = async (flags: LoadFlags): Promise<LoadOptions> => ({
 async function leased(flags: LoadFlags): Promise<LoadOptions> {
   if (flags.store ?? flags.smallStore ?? flags.identity ?? flags.passphraseFile ?? flags.hardware ?? flags.maxDerivations)
     throw usage('--guard takes the parts from the server and opens them with the device key: leave out stores and identities');
-  const big = flags.bigStore === undefined ? undefined : fileStore(flags.bigStore);
+  const big = flags.bigStore === undefined ? undefined : storeOf('--big-store', flags.bigStore, flags);
   const small = await deviceServerOf(flags);
   return { from: big ? { small, big } : small, ...(flags.signer || flags.unsigned ? await originOf(flags) : {}) };
 }

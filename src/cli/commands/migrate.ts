@@ -8,19 +8,17 @@ import {
   example,
   type RecipientFlags,
   recipientsOf,
-  type StoreFlags,
   signingKey,
   splitOf,
-  storesOf,
   usage,
   withForce,
   withJson,
   withPassphrase,
   withRecipients,
   withSplitRule,
-  withTarget,
   withThreads,
 } from '../flags.js';
+import { type StoreFlags, storesOf, withTarget } from '../store-flags.js';
 import { written } from './encrypt.js';
 import { published, UNSIGNED_NOTE } from './protect.js';
 
@@ -80,7 +78,7 @@ export function registerMigrate(program: Command, context: Context): void {
   command.action(async (artifact: string | undefined, flags: Flags) => {
     const source = artifactOf(artifact, flags);
     const { out } = flags;
-    const to = out === undefined ? storesOf(flags) : undefined;
+    const to = out === undefined ? storesOf(flags, 'write') : undefined;
     if (out !== undefined) refuseStores(flags, command);
     const options = {
       key: await keyOf(flags),

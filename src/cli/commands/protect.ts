@@ -13,10 +13,8 @@ import {
   originOf,
   type RecipientFlags,
   recipientsOf,
-  type StoreFlags,
   signingKey,
   splitOf,
-  storesOf,
   withForce,
   withIdentities,
   withJson,
@@ -26,10 +24,10 @@ import {
   withRecipients,
   withResume,
   withSplitRule,
-  withTarget,
   withThreads,
 } from '../flags.js';
 import { formatBytes, rows } from '../output.js';
+import { type StoreFlags, storesOf, withTarget } from '../store-flags.js';
 
 interface ProtectFlags extends RecipientFlags, StoreFlags, RunFlags {
   readonly name: string;
@@ -66,7 +64,7 @@ export function registerProtect(program: Command, context: Context): void {
     const result = await protect(path, {
       name: flags.name,
       version: flags.modelVersion,
-      to: storesOf(flags),
+      to: storesOf(flags, 'write'),
       recipients: await recipientsOf(flags),
       overwrite: flags.force ?? false,
       split: splitOf(flags),
@@ -103,7 +101,7 @@ export function registerRekey(program: Command, context: Context): void {
   );
   command.action(async (ref: string, flags: RekeyFlags) => {
     const result = await rekey(ref, {
-      store: storesOf(flags),
+      store: storesOf(flags, 'write'),
       ...(await openersOf(flags)),
       recipients: await newRecipientsOf(flags),
       signer: await signingKey(flags.sign),

@@ -1,5 +1,5 @@
 /** What an S3 server and its SDK say went wrong, as errors of ours. Nothing that the SDK noted about a request gets out: it holds keys. */
-import { isError, isModelGuardError, ModelGuardError } from '../../errors.js';
+import { isError, isModelGuardError, ModelGuardError, optionError } from '../../errors.js';
 import { type Hint, hinted } from '../../http/hints.js';
 import { retryAfter } from '../../http/pace.js';
 
@@ -84,10 +84,11 @@ function unsent(error: unknown, { name }: Said): ModelGuardError {
   if (name === 'CredentialsProviderError')
     return new ModelGuardError('PERMISSION_DENIED', 'There are no keys for the bucket', {
       cause: error,
-      advice: 'Give options.credentials, or what the AWS SDK finds by itself: its variables, a profile, a role.',
+      advice:
+        'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the AWS SDK a profile or a role. A program may give keys itself.',
     });
   if (isError(error) && /region is missing/i.test(error.message))
-    return new ModelGuardError('INVALID_ARGUMENT', 'options.region: is required, because nothing else says it');
+    return optionError('INVALID_ARGUMENT', 'options.region', 'is required, because nothing else says it');
   return new ModelGuardError('IO_FAILED', 'The S3 client failed', { cause: error });
 }
 
