@@ -3,7 +3,7 @@ import { ModelGuardError } from './errors.js';
 import type { NativeModel, NativeWork } from './native/binding.js';
 import { call } from './native/index.js';
 import { type RunOptions, work } from './native/work.js';
-import { parse, range } from './options.js';
+import { modelReader, parse, range } from './options.js';
 import type { ModelMetadata, Protection } from './types.js';
 
 /** Contexts of Node 20 lack both symbols, as in the vm pools of vitest: compiled `using` looks for these then. */
@@ -47,11 +47,32 @@ export class GuardedFile {
   }
 
   /**
-   * The file's bytes, without a copy; the same array every time, empty after `dispose()`. Its buffer holds no other file.
+   * The file's bytes, without a copy; the same array every time, zeros after `dispose()`. Its buffer holds no other file. What reads
+   * them after the current turn, such as a job of zlib, belongs into {@link use}.
    * @throws LIMIT_EXCEEDED above 4 GiB (use {@link read}), DISPOSED
    */
   get bytes(): Uint8Array {
     return call(() => this.#model.bytes(this.#index));
+  }
+
+  /**
+   * Gives `reader` the bytes and keeps them until its promise settles: a `dispose()` meanwhile wipes them afterwards, and
+   * `Symbol.asyncDispose` waits for it. The reader itself must not wait for that.
+   * @param reader Given {@link bytes}; must not keep them.
+   * @returns What the reader returns.
+   * @throws LIMIT_EXCEEDED above 4 GiB, DISPOSED; what the reader throws
+   * @example
+   * const packed = await file.use((bytes) => promisify(zlib.gzip)(bytes));
+   */
+  async use<Result>(reader: (bytes: Uint8Array) => Result | PromiseLike<Result>): Promise<Result> {
+    parse(modelReader, reader, 'reader');
+    const { bytes } = this;
+    call(() => this.#model.enter());
+    try {
+      return await reader(bytes);
+    } finally {
+      call(() => this.#model.leave());
+    }
   }
 
   /**
@@ -110,6 +131,14 @@ export class GuardedModel<Metadata = LoadedMetadata> {
   }
 
   /**
+   * Gives a reader the bytes of the only file and keeps them until it is done (see {@link GuardedFile.use}).
+   * @throws INVALID_ARGUMENT if there are several files, LIMIT_EXCEEDED above 4 GiB, DISPOSED; what the reader throws
+   */
+  async use<Result>(reader: (bytes: Uint8Array) => Result | PromiseLike<Result>): Promise<Result> {
+    return this.#only().use(reader);
+  }
+
+  /**
    * A range of the only file (see {@link GuardedFile.read}).
    * @throws INVALID_ARGUMENT if there are several files or the range is not in it, DISPOSED
    */
@@ -123,8 +152,9 @@ export class GuardedModel<Metadata = LoadedMetadata> {
   }
 
   /**
-   * Detaches every array given out, wipes the memory and returns it. Idempotent, never throws. Reads in flight reject with
-   * DISPOSED; their memory is wiped when the last one ends.
+   * Wipes the memory and returns it: every array given out shows zeros from now on. Idempotent, never throws. Reads in flight reject
+   * with DISPOSED; their memory, and that of readers in `use`, is wiped when the last one ends. Native code that reads the bytes without
+   * `use` reads zeros, too.
    */
   dispose(): void {
     this.#native.dispose();
@@ -135,7 +165,7 @@ export class GuardedModel<Metadata = LoadedMetadata> {
     this.dispose();
   }
 
-  /** {@link dispose}, then waits until no read is in flight. */
+  /** {@link dispose}, then waits until no read and no reader in `use` is left. */
   async [ASYNC_DISPOSE](): Promise<void> {
     this.dispose();
     await this.#native.settled();

@@ -345,6 +345,8 @@ export const modelRef = z.strictObject({ name, version: name }) satisfies z.ZodT
 export const bigName = matching(49, /^[0-9a-f]{32}-(0|[1-9][0-9]{0,15})$/, '<payloadId>-<offset>');
 export const bigPartSource = has<BigPartSource>('a big part source', 'stream', 'tree');
 
+export const modelReader = z.custom<object>((value) => typeof value === 'function', 'wants a function');
+
 /** A read within a file of `size` bytes. */
 export const range = (size: number) =>
   z

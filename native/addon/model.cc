@@ -1,5 +1,5 @@
 // A loaded model: arrays over guarded memory, and taking them back.
-#include <map>
+#include <list>
 #include <utility>
 
 #include "convert.h"
@@ -14,8 +14,8 @@ constexpr uint64_t kMaxArray = uint64_t(1) << 32;  // what an ArrayBuffer of Nod
 
 void drop(void* keep) { delete static_cast<std::shared_ptr<void>*>(keep); }
 
-// An ArrayBuffer over memory that `keep` owns. The memory is unmapped when V8 has freed the backing store (a detach does that)
-// and the ArrayBuffer itself is collected too: a native reader that holds the object but came late then still reads mapped zeros.
+// An ArrayBuffer over memory that `keep` owns. The memory is unmapped when V8 has freed the backing store (a transfer to another thread
+// moves it there) and the ArrayBuffer itself is collected too: native readers hold either, and a late one then reads mapped zeros.
 Napi::ArrayBuffer give(Napi::Env env, uint8_t* data, size_t size, const std::shared_ptr<void>& keep) {
   if (size == 0) return Napi::ArrayBuffer::New(env, 0);
   auto store = std::make_unique<std::shared_ptr<void>>(keep);
@@ -100,7 +100,7 @@ class ModelHandle : public Handle<ModelHandle> {
     job.result = [this, self, copy](Napi::Env env) -> Napi::Value {
       if (state->disposed) raise(env, Status(Code::DISPOSED, "the model was disposed of while this read was under way"));
       const Napi::ArrayBuffer buffer = give(env, copy->data(), copy->size(), copy);
-      remember(buffer, copy);
+      remember(copy);
       return Napi::Uint8Array::New(env, copy->size(), buffer, 0);
     };
     return Environment::of(info.Env()).run(info.Env(), std::move(job));
@@ -128,18 +128,25 @@ class ModelHandle : public Handle<ModelHandle> {
     return out;
   }
 
+  // A reader of its memory that the state counts, as it counts the reads on engine threads.
+  void enter(const Napi::CallbackInfo& info) {
+    must_live(info.Env());
+    state->enter();
+    users_++;
+  }
+
+  void leave(const Napi::CallbackInfo& info) {
+    if (users_ == 0) raise(info.Env(), Status(Code::INTERNAL, "no reader is in the model"));
+    users_--;
+    state->leave();
+  }
+
+  // The arrays stay as long as they were: Node ends the process where a detached one is in a job of zlib.
   void dispose(const Napi::CallbackInfo&) {
     if (state->disposed) return;
-    for (auto& held : bytes_) {
-      if (held.IsEmpty()) continue;
-      detach(held.Value().ArrayBuffer());
-      held.Reset();
-    }
-    for (auto& [id, copy] : copies_) {
-      const Napi::ArrayBuffer buffer = copy.buffer.Value();
-      if (!buffer.IsEmpty()) detach(buffer);
-      if (auto region = copy.region.lock()) region->wipe();
-    }
+    for (auto& held : bytes_) held.Reset();
+    for (const auto& copy : copies_)
+      if (const auto region = copy.lock()) region->wipe();
     copies_.clear();
     state->wipe_when_idle();
   }
@@ -164,19 +171,6 @@ class ModelHandle : public Handle<ModelHandle> {
   const std::shared_ptr<ModelState> state;
 
  private:
-  struct Copy {
-    Napi::Reference<Napi::ArrayBuffer> buffer;  // weak
-    std::weak_ptr<Region> region;
-  };
-
-  // Wiping must go on where an array cannot be detached.
-  static void detach(Napi::ArrayBuffer buffer) {
-    try {
-      if (!buffer.IsDetached()) buffer.Detach();
-    } catch (const Napi::Error&) {
-    }
-  }
-
   void must_live(Napi::Env env) const {
     if (state->disposed) raise(env, Status(Code::DISPOSED, "the model was disposed of"));
   }
@@ -188,14 +182,14 @@ class ModelHandle : public Handle<ModelHandle> {
     return size_t(index);
   }
 
-  void remember(Napi::ArrayBuffer buffer, const std::shared_ptr<Region>& region) {
-    for (auto it = copies_.begin(); it != copies_.end();) it = it->second.region.expired() ? copies_.erase(it) : std::next(it);
-    if (buffer.ByteLength()) copies_.emplace(next_copy_++, Copy{Napi::Reference<Napi::ArrayBuffer>::New(buffer, 0), region});
+  void remember(const std::shared_ptr<Region>& region) {
+    copies_.remove_if([](const auto& copy) { return copy.expired(); });
+    if (region->size()) copies_.push_back(region);
   }
 
   std::vector<Napi::Reference<Napi::Uint8Array>> bytes_;
-  std::map<uint64_t, Copy> copies_;
-  uint64_t next_copy_ = 0;
+  std::list<std::weak_ptr<Region>> copies_;
+  int users_ = 0;
   std::vector<Napi::Promise::Deferred> waiting_;
 };
 
@@ -216,6 +210,8 @@ void define_model(Napi::Env env, Environment& environment) {
       ModelHandle::define<&ModelHandle::bytes>("bytes"),
       ModelHandle::define<&ModelHandle::read>("read"),
       ModelHandle::define<&ModelHandle::protection>("protection"),
+      ModelHandle::define<&ModelHandle::enter>("enter"),
+      ModelHandle::define<&ModelHandle::leave>("leave"),
       ModelHandle::define<&ModelHandle::dispose>("dispose"),
       ModelHandle::define<&ModelHandle::settled>("settled"),
   }));

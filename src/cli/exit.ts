@@ -1,6 +1,6 @@
 /** Exit codes, part of the contract (docs/errors.md). */
 import type { Command } from 'commander';
-import { ERROR_CODES, isError, isModelGuardError } from '../errors.js';
+import { codeOf, ERROR_CODES, isError, isModelGuardError } from '../errors.js';
 import { messageOf } from './messages.js';
 import { StdoutClosed } from './stdout.js';
 
@@ -24,7 +24,7 @@ const HELP = new Set(['commander.helpDisplayed', 'commander.version']);
 
 /** An error of Commander, whichever copy of it: the server brings its own. Commander has written its message already. */
 export const isCommanderError = (error: unknown): error is Error & { readonly code: string } =>
-  error instanceof Error && 'code' in error && String(error.code).startsWith('commander.');
+  codeOf(error)?.startsWith('commander.') === true;
 
 export function exitCodeOf(error: unknown): number {
   if (isCommanderError(error)) return HELP.has(error.code) ? 0 : USAGE;

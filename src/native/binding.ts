@@ -198,7 +198,10 @@ export interface NativeModel {
   /** A copy in guarded memory that is wiped with the model. */
   read(index: number, offset: number, length: number): Promise<Uint8Array>;
   protection(): { locked: boolean; dontdump: boolean; hugePages: boolean; memfd: boolean };
-  /** Detaches every array given out, wipes, returns the pages. Idempotent, never throws. */
+  /** A reader comes, and must leave: dispose() wipes when none is there. DISPOSED */
+  enter(): void;
+  leave(): void;
+  /** Wipes what the arrays given out show, returns the pages. Idempotent, never throws. */
   dispose(): void;
   /** Resolves when no read is in flight any more. */
   settled(): Promise<void>;
