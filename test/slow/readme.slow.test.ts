@@ -133,7 +133,7 @@ describe('README.md', () => {
     };
     const ci = readFileSync(path.join(projectRoot, '.ci/run'), 'utf8');
     const [first = { text: '' }] = readme;
-    for (const line of first.text.trimEnd().split('\n')) expect(ci).toContain(` ${line}\n`);
+    for (const line of first.text.trimEnd().split('\n')) expect(ci).toMatch(new RegExp(` ${line}\\b`));
     const commands = blockWith(readme, 'npm run test:full');
     for (const [, name] of commands.matchAll(/npm (?:run )?(test\S*|lint|prebuild)/g))
       expect(Object.keys(scripts)).toContain(name);
