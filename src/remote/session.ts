@@ -1,4 +1,4 @@
-/** Who we are to the server: one token at a time, in memory, renewed when it is needed. */
+/** Who we are to the server: one token at a time, renewed when it is needed. */
 import { type AbortSignalLike, throwIfAborted, untilAborted } from '../abort.js';
 import { hasCode } from '../errors.js';
 import { isMissingPermission } from './http/failures.js';
@@ -10,15 +10,25 @@ export interface Token {
   readonly mustChangePassword: boolean;
 }
 
+/** Which token is wanted. */
+export interface LogIn {
+  /** One that the server does not accept any more. */
+  readonly refused?: string | undefined;
+  /** None that was there before. */
+  readonly fresh?: boolean | undefined;
+}
+
 interface SessionOptions {
   /** Absent where the server wants no token. Runs once for all who wait for it, so no signal of theirs ends it. */
-  readonly logIn?: (() => Promise<Token>) | undefined;
+  readonly logIn?: ((wanted: LogIn) => Promise<Token>) | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
 
 /** A token that would end while a request is on its way is not used. */
 const SPARE_SECONDS = 30;
+/** @param now milliseconds since 1970 */
+export const isUsable = ({ expires }: Pick<Token, 'expires'>, now: number): boolean => expires - SPARE_SECONDS > now / 1000;
 
 export class Session {
   readonly #options: SessionOptions;
@@ -40,7 +50,7 @@ export class Session {
     } catch (error) {
       const forbidden = hasCode(error, 'NOT_AUTHORISED');
       if (!token || !(forbidden || hasCode(error, 'NOT_AUTHENTICATED')) || isMissingPermission(error)) throw error;
-      const logIn = this.#token === token || !this.#token ? this.logIn() : Promise.resolve(this.#token);
+      const logIn = this.#token === token || !this.#token ? this.#logIn({ refused: token.token }) : Promise.resolve(this.#token);
       const fresh = await untilAborted(signal, logIn).catch((again: unknown) => {
         // A refusal stands until a fresh token shows otherwise: no limit on log-ins is to turn it into a server that is away.
         throw forbidden && !hasCode(again, 'ABORT_ERR') ? error : again;
@@ -53,24 +63,23 @@ export class Session {
   async token(signal?: AbortSignalLike): Promise<Token | undefined> {
     throwIfAborted(signal);
     if (!this.#options.logIn) return undefined;
-    const seconds = this.#options.now() / 1000;
-    if (this.#token && this.#token.expires - SPARE_SECONDS > seconds) return this.#token;
-    return await untilAborted(signal, this.logIn());
+    if (this.#token && isUsable(this.#token, this.#options.now())) return this.#token;
+    return await untilAborted(signal, this.#logIn({}));
   }
 
   /** Everybody who wants a new token at the same time waits for the same one. */
-  logIn(): Promise<Token> {
-    this.#running ??= this.#logInAnew().finally(() => {
+  #logIn(wanted: LogIn): Promise<Token> {
+    this.#running ??= this.#logInAnew(wanted).finally(() => {
       this.#running = undefined;
     });
     return this.#running;
   }
 
-  async #logInAnew(): Promise<Token> {
+  async #logInAnew(wanted: LogIn): Promise<Token> {
     this.#token = undefined;
     const { logIn } = this.#options;
     if (!logIn) throw new TypeError('this session has no credentials');
-    const token = await logIn();
+    const token = await logIn(wanted);
     this.#token = token;
     return token;
   }
@@ -78,7 +87,13 @@ export class Session {
   /** A new token, whatever there was. */
   async renewed(signal?: AbortSignalLike): Promise<Token | undefined> {
     throwIfAborted(signal);
-    return this.#options.logIn && (await untilAborted(signal, this.logIn()));
+    return this.#options.logIn && (await untilAborted(signal, this.#renew()));
+  }
+
+  async #renew(): Promise<Token> {
+    // A log-in that runs may end with a token that was there before.
+    while (this.#running) await this.#running.catch(() => undefined);
+    return await this.#logIn({ fresh: true });
   }
 
   forget(): void {

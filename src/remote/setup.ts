@@ -19,10 +19,11 @@ import type { EnrollingDevice } from './device/enrolment.js';
 import { Leases } from './device/leases.js';
 import { Memory } from './device/memory.js';
 import { defaultFolder, StateFolder } from './device/state-folder.js';
+import { TokenFile } from './device/token-file.js';
 import { serverAddress } from './http/address.js';
 import { Client } from './http/client.js';
 import { publishersByName } from './options.js';
-import { Session } from './session.js';
+import { type LogIn, Session, type Token } from './session.js';
 import { Trust } from './trust.js';
 import type { CredentialsSource, GuardServerOptions } from './types.js';
 
@@ -69,26 +70,33 @@ export function setUp(
   const transport = new Transport({ origin: base.origin, tls, timeoutMs, timers });
   const client: Client = new Client({ base, transport, pace, patienceMs, now, prove: (options) => trust.prove(options) });
   const trust = new Trust({ client, pinned, clock });
-  const session = new Session({ now, logIn: logInWith(options.credentials, client, trust) });
-  const connection = new Connection(client, session, trust, clock);
   const { device: key, state, rollback = 'refuse' } = options;
   const surroundings = { now, timers, rangeBytes };
-  if (key === undefined) return { connection, device: undefined, ...surroundings, publishers };
+  const connect = (tokens?: TokenFile): Connection => {
+    const session = new Session({ now, logIn: logInWith(options.credentials, client, trust, tokens) });
+    return new Connection(client, session, trust, clock);
+  };
+  if (key === undefined) return { connection: connect(), device: undefined, ...surroundings, publishers };
 
   const signer = signerOf(key);
-  const folder = new StateFolder(state ?? defaultFolder(), signer.handle, signer.id);
+  const states = state ?? defaultFolder();
+  const folder = new StateFolder(states, signer.handle, signer.id);
+  const connection = connect(new TokenFile({ folder: states, key: signer.handle, deviceId: signer.id, pinned, trust, now }));
   const memory = new Memory({ folder, connection, pinned, rollback });
   const leases = new Leases({ connection, memory, device: signer });
   return { connection, device: { key, signer, memory, leases }, ...surroundings, publishers };
 }
 
-function logInWith(credentials: CredentialsSource | undefined, client: Client, trust: Trust) {
+function logInWith(credentials: CredentialsSource | undefined, client: Client, trust: Trust, tokens: TokenFile | undefined) {
   if (credentials === undefined) return undefined;
-  return async () => {
+  return async (wanted: LogIn): Promise<Token> => {
     const body = await readCredentials(credentials);
-    const token = await client.call('token', { body }, { attempts: 1 });
-    await trust.checkToken(token.token);
-    return token;
+    const logIn = async () => {
+      const token = await client.call('token', { body }, { attempts: 1 });
+      await trust.checkToken(token.token);
+      return token;
+    };
+    return tokens ? await tokens.share(body.email, wanted, logIn) : await logIn();
   };
 }
 

@@ -16,7 +16,7 @@ export interface Credentials {
 
 /**
  * Where credentials come from: a callback, a file (two lines, or JSON with `email` and `password`; 0600), or the names of two variables
- * of the environment. They are read anew for every log-in and never kept.
+ * of the environment. They are read anew for every log-in, and once in each process, and never kept.
  */
 export type CredentialsSource =
   | (() => Credentials | Promise<Credentials>)
@@ -39,8 +39,8 @@ export interface GuardServerOptions {
   /** Publishers that are trusted: for every model, or by the model's name. */
   readonly publishers?: Verifier | { readonly [name: string]: Verifier } | undefined;
   /**
-   * Folder of what the device remembers. Default: `model-guard` in XDG_STATE_HOME (`~/.local/state`). The device's folder in it is for this
-   * user alone (0700). Required where there is no home folder.
+   * Folder of what the device remembers, and of its newest token, sealed. Default: `model-guard` in XDG_STATE_HOME (`~/.local/state`). The
+   * device's folder in it is for this user alone (0700). Required where there is no home folder.
    */
   readonly state?: string | undefined;
   /** An own certificate authority, a client certificate, which `url` alone is shown. TLS 1.3 is always verified. Files that change are read again. */

@@ -25,7 +25,10 @@ let folders = 0;
 const idOf = (key: DeviceKey): string => deviceIdOf(key.publicKey.toString());
 const folderOf = (root: string, key = device): StateFolder => new StateFolder(root, handleOf(key) as KeyHandle, idOf(key));
 const newRoot = (): string => path.join(base, `state-${folders++}`);
-const filesOf = (root: string, key = device): string[] => readdirSync(path.join(root, idOf(key))).sort();
+const filesOf = (root: string, key = device): string[] =>
+  readdirSync(path.join(root, idOf(key)))
+    .filter((name) => !name.startsWith('token') && !name.endsWith('.token'))
+    .sort();
 const fileOf = (root: string): string => path.join(root, idOf(device), filesOf(root)[0] ?? 'none');
 const grantOf = (small: Uint8Array): Grant => ({
   small,
