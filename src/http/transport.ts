@@ -7,6 +7,8 @@ import { isUint8Array } from 'node:util/types';
 import { type AbortSignalLike, throwIfAborted } from '../abort.js';
 import { isModelGuardError, ModelGuardError, optionError } from '../errors.js';
 import { Answer } from './answer.js';
+import { hinted } from './hints.js';
+import { isPage } from './pages.js';
 import { timers as realTimers, type Timers } from './timers.js';
 import { readTls, revisionOf, type TlsSource } from './tls.js';
 import { unreachable } from './unreachable.js';
@@ -226,12 +228,23 @@ const room = (request: ClientRequest): Promise<void> =>
 
 function refuseStrange({ statusCode = 0, headers }: IncomingMessage, where: string): void {
   if (statusCode >= 300 && statusCode < 400)
-    throw new ModelGuardError('RESPONSE_INVALID', `${where} answers with a redirect (${statusCode}), and none is followed`);
+    throw maybePassing(
+      new ModelGuardError('RESPONSE_INVALID', `${where} answers with a redirect (${statusCode}), and none is followed`),
+      ELSEWHERE_NOW.has(statusCode),
+    );
   if (statusCode < 300 && isCompressed(headers))
-    throw new ModelGuardError('RESPONSE_INVALID', `${where} compressed an answer that was to be plain`, {
-      advice: 'Have it, or what stands before it, send these files as they are (Cache-Control: no-transform).',
-    });
+    throw maybePassing(
+      new ModelGuardError('RESPONSE_INVALID', `${where} compressed an answer that was to be plain`, {
+        advice: 'Have it, or what stands before it, send these files as they are (Cache-Control: no-transform).',
+      }),
+      isPage({ status: statusCode, headers }),
+    );
 }
+
+/** Temporary redirects: to a page about maintenance, or to the log-in page of a network. */
+const ELSEWHERE_NOW = new Set([302, 303, 307]);
+const maybePassing = (error: ModelGuardError, passing: boolean): ModelGuardError =>
+  passing ? hinted(error, { effect: 'unknown' }) : error;
 
 /** Codings that change the bytes. Others, such as `identity`, `none` or `aws-chunked` without chunks, only say that they do not. */
 const COMPRESSIONS = new Set(['gzip', 'x-gzip', 'deflate', 'br', 'zstd', 'compress', 'x-compress', 'dcb', 'dcz']);

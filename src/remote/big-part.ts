@@ -80,7 +80,8 @@ export class RemoteBigPart implements RangeSource {
       answer = await ask();
     }
     if (answer.status === 200 || answer.status === 206) return answer;
-    throw storageFailure(answer, 'the big part', now());
+    // The server has just named this address: a page that says otherwise is none of the storage's.
+    throw storageFailure(answer, 'the big part', now(), false);
   }
 
   async #renew(used: BigFacts, signal: AbortSignalLike): Promise<void> {

@@ -5,7 +5,9 @@ import { hasCode, ModelGuardError } from '../errors.js';
 import type { Answer } from '../http/answer.js';
 import { hinted } from '../http/hints.js';
 import { retryAfter } from '../http/pace.js';
+import { isPage } from '../http/pages.js';
 import { slices } from '../http/slices.js';
+import { mayPass } from '../http/storage-failure.js';
 import type { Upload } from '../http/transport.js';
 import type { Connection } from './connection.js';
 import { partAddress } from './http/address.js';
@@ -18,7 +20,6 @@ const BATCH = 16;
 const SPARE_SECONDS = 30;
 /** What a storage says to an address that is over. */
 const OVER = new Set([401, 403, 410]);
-const PASSING = new Set([408, 425, 429]);
 const MAX_FAILURE = 64 * 1024;
 
 interface Sending {
@@ -54,7 +55,7 @@ export class PieceSender {
     const body: Upload = { size: bytes.length, pieces: slices(bytes) };
     // Without the token: the address alone says what may be done.
     const answer = await client.transport.send({ method: 'PUT', url: partAddress(client.base, url), body, signal, long: true });
-    if (answer.status >= 200 && answer.status < 300) {
+    if (answer.status >= 200 && answer.status < 300 && !isPage(answer)) {
       await answer.bytes(MAX_FAILURE);
       return true;
     }
@@ -100,7 +101,7 @@ async function refusal(answer: Answer, now: number): Promise<ModelGuardError> {
   const after = retryAfter(headers['retry-after'], now);
   const code = /<Code>(\w{1,64})<\/Code>/.exec(await textOf(answer))?.[1];
   const told = `${status}${code === undefined ? '' : ` ${code}`}`;
-  if (status >= 500 || PASSING.has(status) || code === 'RequestTimeout')
+  if (mayPass(status) || code === 'RequestTimeout' || (code === undefined && isPage(answer)))
     return hinted(
       new ModelGuardError('SERVER_FAILED', `The storage failed to take a piece (${told})`, { advice: 'Try again later.' }),
       {

@@ -6,6 +6,7 @@ import { safeAddress } from '../http/address.js';
 import type { Answer } from '../http/answer.js';
 import { hinted } from '../http/hints.js';
 import { type Pace, pace as realPace, retried } from '../http/pace.js';
+import { isPage } from '../http/pages.js';
 import { storageFailure } from '../http/storage-failure.js';
 import type { TlsSource } from '../http/tls.js';
 import { Transport } from '../http/transport.js';
@@ -83,7 +84,14 @@ class HttpStore implements PartStore {
   async #whole(path: string, what: string, limit: number, signal: AbortSignalLike | undefined): Promise<Uint8Array> {
     const answer = await this.#get(path, what, signal);
     if (answer.status !== 200) throw storageFailure(answer, what, Date.now());
-    return Uint8Array.from(await answer.bytes(limit));
+    const bytes = Uint8Array.from(await answer.bytes(limit));
+    if (!isPage(answer) || !beginsAsPage(bytes)) return bytes;
+    throw hinted(
+      new ModelGuardError('RESPONSE_INVALID', `${what}: the web server answers with a page`, {
+        advice: 'Check what stands before it: a proxy, a gateway, the log-in page of a network.',
+      }),
+      { effect: 'undone' },
+    );
   }
 
   async getSmall(ref: ModelRef, { signal }: StoreOptions = {}): Promise<Uint8Array> {
@@ -174,6 +182,9 @@ class HttpStore implements PartStore {
     });
   }
 }
+
+/** Neither a small part nor, but by chance, a tree begins so. */
+const beginsAsPage = (bytes: Uint8Array): boolean => /^\s*</.test(Buffer.from(bytes.subarray(0, 64)).toString('latin1'));
 
 const readOnly = (): ModelGuardError =>
   new ModelGuardError('READ_ONLY', 'A store behind a web server is only read', {

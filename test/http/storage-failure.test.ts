@@ -16,6 +16,8 @@ it.each([
   [401, 'PERMISSION_DENIED'],
   [403, 'PERMISSION_DENIED'],
   [408, 'SERVER_FAILED'],
+  [407, 'SERVER_FAILED'],
+  [421, 'SERVER_FAILED'],
   [429, 'SERVER_FAILED'],
   [500, 'SERVER_FAILED'],
   [503, 'SERVER_FAILED'],
@@ -32,4 +34,19 @@ it.each([
 it('what may pass may be asked again, after the time that the storage names', () => {
   expect(hintOf(answered(503, { 'retry-after': '7' }).error)).toMatchObject({ effect: 'undone', after: 7000 });
   for (const status of [403, 404, 416]) expect(hintOf(answered(status).error)).toBeUndefined();
+});
+
+it('a page that is none of the storage’s own may pass, and keeps the code of its status', () => {
+  const headers = { 'content-type': 'text/html' };
+  const told = (status: number, ownPages: boolean, more: Record<string, string> = headers) =>
+    storageFailure({ status, headers: more, discard: () => undefined }, 'big part x-0', NOW, ownPages);
+  for (const [status, code] of [
+    [403, 'PERMISSION_DENIED'],
+    [404, 'NOT_FOUND'],
+  ] as const) {
+    expect(told(status, false).code).toBe(code);
+    expect(hintOf(told(status, false))).toMatchObject({ effect: 'undone' });
+    expect(hintOf(told(status, true))).toBeUndefined();
+    expect(hintOf(told(status, false, { 'content-type': 'application/xml' }))).toBeUndefined();
+  }
 });

@@ -110,6 +110,14 @@ describe('reading', () => {
     expect(Buffer.compare(await read(part, 100, 100), model.big.subarray(100, 200))).toBe(0);
   });
 
+  it.each([403, 404, 407])('asks again after a page with status %i, which is none of its storage’s own', async (status) => {
+    const part = await opened();
+    const page = { status, bytes: Buffer.from('<html>'), headers: { 'content-type': 'text/html' } };
+    // One for the address, and one for the next one.
+    fake.times(2, 'readPart', () => page);
+    expect(Buffer.compare(await read(part, 100, 100), model.big.subarray(100, 200))).toBe(0);
+  });
+
   it('takes the whole part for the whole range', async () => {
     const part = await opened();
     fake.on('readPart', () => ({ status: 200, bytes: model.big }));

@@ -146,6 +146,21 @@ describe('pieces', () => {
     expect(kept.text).toContain(upload);
   });
 
+  it.each([200, 302, 403, 404, 407])(
+    'that a page answers with status %i are sent again: no storage took them',
+    async (status) => {
+      const met = new Set<number>();
+      storage.refuse = (number, response) => {
+        if (met.has(number)) return false;
+        met.add(number);
+        response.writeHead(status, { 'content-type': 'text/html' }).end('<html>');
+        return true;
+      };
+      await guard.putBig(ref, name, source());
+      expect(Buffer.compare(whole(), bytes)).toBe(0);
+    },
+  );
+
   it.each([401, 403, 410])('whose address is over (%i) get another one, once', async (status) => {
     let generation = 0;
     pieces([], (number) => `${storage.url}/?partNumber=${number}&generation=${generation}`);

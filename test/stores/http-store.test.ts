@@ -84,7 +84,13 @@ describe('a web server that', () => {
     [410, 'NOT_FOUND', 1],
     [401, 'PERMISSION_DENIED', 1],
     [403, 'PERMISSION_DENIED', 1],
-    [302, 'RESPONSE_INVALID', 1],
+    [301, 'RESPONSE_INVALID', 1],
+    [302, 'RESPONSE_INVALID', 4],
+    [307, 'RESPONSE_INVALID', 4],
+    [407, 'SERVER_FAILED', 4],
+    [408, 'SERVER_FAILED', 4],
+    [421, 'SERVER_FAILED', 4],
+    [511, 'SERVER_FAILED', 4],
     [400, 'RESPONSE_INVALID', 1],
     [206, 'RESPONSE_INVALID', 1],
     [429, 'SERVER_FAILED', 4],
@@ -94,6 +100,36 @@ describe('a web server that', () => {
     const failure = await failureOf(() => store().getSmall(ref));
     expect([failure.code, asked.length]).toEqual([code, attempts]);
     expect(inspect(failure, { depth: 10 })).not.toContain(SECRET);
+  });
+
+  it.each<[string, number, Record<string, string>]>([
+    ['a log-in page', 200, {}],
+    ['a log-in page, compressed', 200, { 'content-encoding': 'gzip' }],
+    ['a redirect to one', 302, { location: 'https://login.example.com/' }],
+  ])('is hidden by %s is asked again, for each part', async (_, status, headers) => {
+    // The first request for each part, its size, its ranges and its tree.
+    const met = new Set<string>();
+    hook = ({ url = '', headers: { range = '' } }, response) => {
+      const request = `${url} ${range}`;
+      if (met.has(request)) return false;
+      met.add(request);
+      response.writeHead(status, { 'content-type': 'text/html; charset=utf-8', ...headers }).end(' <!doctype html>');
+      return true;
+    };
+    const model = await load('net@1', { from: store(), identities: [key], unsigned: 'accept', cache: false });
+    expect(Buffer.compare(model.bytes, plain)).toBe(0);
+    model.dispose();
+    expect(met.size).toBeGreaterThan(2);
+  });
+
+  it('calls a part a page serves it all the same: its bytes decide', async () => {
+    hook = (_, response) => {
+      response.setHeader('content-type', 'text/html');
+      return false;
+    };
+    const model = await load('net@1', { from: store(), identities: [key], unsigned: 'accept', cache: false });
+    expect(Buffer.compare(model.bytes, plain)).toBe(0);
+    model.dispose();
   });
 
   it('knows no ranges is refused, and so is one that gives other bytes', async () => {

@@ -88,6 +88,24 @@ describe('what a server says', () => {
     expect(inspect(failure, { depth: 10 })).not.toMatch(/secret|words of the server|Signature=/);
   });
 
+  it.each<[number, string]>([
+    [403, 'text/html'],
+    [404, 'text/html; charset=utf-8'],
+    [404, 'text/plain'],
+    [200, 'text/html'],
+    [302, 'text/html'],
+    [407, 'text/html'],
+    [511, 'text/html'],
+  ])('with status %i and %s is a page of something before it, and is asked again', async (status, type) => {
+    server.put(small, Uint8Array.of(1, 2, 3));
+    times(
+      3,
+      () => true,
+      () => ({ status, headers: { 'content-type': type }, body: '<html>maintenance</html>' }),
+    );
+    expect([...(await storeWith().getSmall(ref))]).toEqual([1, 2, 3]);
+  });
+
   it('that is no S3 answer is told', async () => {
     server.hook = () => ({ status: 502, body: '<html>' });
     expect(await codeOf(() => storeWith().getSmall(ref))).toBe('SERVER_FAILED');

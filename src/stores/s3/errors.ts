@@ -1,6 +1,6 @@
 /** What an S3 server and its SDK say went wrong, as errors of ours. Nothing that the SDK noted about a request gets out: it holds keys. */
 import { isError, isModelGuardError, ModelGuardError, optionError } from '../../errors.js';
-import { type Hint, hinted } from '../../http/hints.js';
+import { type Hint, hinted, hintOf } from '../../http/hints.js';
 import { retryAfter } from '../../http/pace.js';
 
 /** What the SDK's errors may have. */
@@ -73,11 +73,14 @@ function refused(status: number, said: Said, { what, ifAbsent }: Asked): ModelGu
 const ELSEWHERE = 'Check bucket, region and endpoint.';
 
 /** A redirect, for one: the bucket is in another region. */
-const misled = (error: ModelGuardError): ModelGuardError =>
-  new ModelGuardError('RESPONSE_INVALID', 'The storage does not answer as an S3 server does for this bucket', {
+function misled(error: ModelGuardError): ModelGuardError {
+  const told = new ModelGuardError('RESPONSE_INVALID', 'The storage does not answer as an S3 server does for this bucket', {
     cause: error,
     advice: ELSEWHERE,
   });
+  const hint = hintOf(error);
+  return hint ? hinted(told, hint) : told;
+}
 
 /** Nothing was sent, or what came was nothing that the SDK understands. */
 function unsent(error: unknown, { name }: Said): ModelGuardError {

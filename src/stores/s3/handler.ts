@@ -3,8 +3,11 @@ import { Readable } from 'node:stream';
 import { isUint8Array } from 'node:util/types';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import type { AbortSignalLike } from '../../abort.js';
-import { hasCode } from '../../errors.js';
+import { hasCode, ModelGuardError } from '../../errors.js';
 import type { Answer } from '../../http/answer.js';
+import { hinted } from '../../http/hints.js';
+import { retryAfter } from '../../http/pace.js';
+import { isPage } from '../../http/pages.js';
 import { slices } from '../../http/slices.js';
 import type { Transport, Upload } from '../../http/transport.js';
 
@@ -53,10 +56,22 @@ export const requestHandler = (transport: Transport): RequestHandler => ({
       timeoutMs: requestTimeout,
       long: method === 'GET' || method === 'PUT',
     });
+    if (isPage(answer) && answer.headers['x-amz-request-id'] === undefined) throw notStorage(answer);
     const body = await readable(request, answer);
     return { response: { statusCode: answer.status, headers: headersOf(answer), body } };
   },
 });
+
+/** What S3 servers say has a request id, or is XML. */
+function notStorage(answer: Answer): ModelGuardError {
+  answer.discard();
+  return hinted(
+    new ModelGuardError('SERVER_FAILED', `Something else than the storage answers, with status ${answer.status}`, {
+      advice: 'Check the endpoint, and what stands before the storage: a proxy, a gateway, the log-in page of a network.',
+    }),
+    { effect: 'unknown', after: retryAfter(answer.headers['retry-after'], Date.now()) },
+  );
+}
 
 function addressOf({ protocol, hostname, port, path, query = {} }: SdkRequest): URL {
   const pairs = Object.entries(query).flatMap(([name, value]) => {
