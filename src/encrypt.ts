@@ -8,7 +8,7 @@ import { work } from './native/work.js';
 import { copyOf, encryptFileOptions, encryptOptions, filePath, MAX_BYTES, parse } from './options.js';
 import { PREFIX, sealed, sealedBytes, sealing, writeContainer } from './seal.js';
 import { collectSource } from './source.js';
-import type { EncryptOptions, OverwriteOptions, SealedFile } from './types.js';
+import type { EncryptOptions, OverwriteOptions, SealedFile, SourceOptions } from './types.js';
 
 const DEFAULT = { name: 'model', version: '0' };
 
@@ -65,14 +65,23 @@ export async function encrypt(bytes: Uint8Array, options: EncryptOptions): Promi
 export async function encryptFile(
   source: string,
   target: string,
-  options: EncryptOptions & OverwriteOptions,
+  options: EncryptOptions & OverwriteOptions & SourceOptions,
 ): Promise<SealedFile> {
   const from = parse(filePath, source, 'source');
   const to = parse(filePath, target, 'target');
-  const { name, version, format, recipients, signer, overwrite = false, ...run } = parse(encryptFileOptions, options);
+  const {
+    name,
+    version,
+    format,
+    recipients,
+    signer,
+    followLinks,
+    overwrite = false,
+    ...run
+  } = parse(encryptFileOptions, options);
   const ref = { name: name ?? normaliseName(basename(from)), version: version ?? DEFAULT.version };
   return await abortable(run.signal, async () => {
-    const found = await collectSource(from, { format, signal: run.signal });
+    const found = await collectSource(from, { format, followLinks, signal: run.signal });
     return await sealing({ ref, ...found, recipients, signer }, (sealer) =>
       writeContainer(sealer, { ref, file: to, overwrite }, run),
     );

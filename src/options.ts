@@ -171,6 +171,7 @@ export const protectOptions = z.strictObject({
   overwrite: z.boolean().optional(),
   split: split.optional(),
   format: name.optional(),
+  followLinks: z.boolean().optional(),
   resume: filePath.optional(),
 });
 
@@ -213,7 +214,11 @@ export const loadOptions = z
 
 const encryptShape = { ...seal, recipients, name: name.optional(), version: name.optional(), format: name.optional() };
 export const encryptOptions = z.strictObject(encryptShape);
-export const encryptFileOptions = z.strictObject({ ...encryptShape, overwrite: z.boolean().optional() });
+export const encryptFileOptions = z.strictObject({
+  ...encryptShape,
+  overwrite: z.boolean().optional(),
+  followLinks: z.boolean().optional(),
+});
 
 export const decryptOptions = z
   .strictObject({ ...run, ...origin, identities, maxDerivations, ref: reference.optional() })

@@ -15,7 +15,7 @@ import type { ProtectedModel, ProtectOptions, Recipient } from './types.js';
  * Encrypts a model, cuts it in two and publishes both parts as `name@version`. The source is read once, in a stream: memory
  * does not grow with it. What a store holds under that name stays until the new version is whole.
  *
- * @param source Path of a file, or of a folder, which is taken whole (at most 10,000 files; no links, devices or pipes).
+ * @param source Path of a file, or of a folder, which is taken whole (at most 10,000 files; no devices or pipes, and no links without `followLinks`).
  * @returns What was published; keep `digest` if you want to tell versions apart.
  * @throws INVALID_ARGUMENT, NAME_INVALID, KEY_INVALID, KEY_TYPE_WRONG · of `hardware(file)`: MACHINE_FILE_INVALID,
  *   VERSION_UNSUPPORTED, MACHINE_POLICY_WEAK · SOURCE_UNSUPPORTED, SOURCE_EMPTY, SOURCE_CHANGED,
@@ -31,7 +31,18 @@ import type { ProtectedModel, ProtectOptions, Recipient } from './types.js';
  */
 export async function protect(source: string, options: ProtectOptions): Promise<ProtectedModel> {
   const path = parse(filePath, source, 'source');
-  const { name, version, to, overwrite = false, split, format, signer, resume, ...rest } = parse(protectOptions, options);
+  const {
+    name,
+    version,
+    to,
+    overwrite = false,
+    split,
+    format,
+    followLinks,
+    signer,
+    resume,
+    ...rest
+  } = parse(protectOptions, options);
   const { recipients: given, ...run } = rest;
   const { small } = apart(to);
   const ref = { name, version };
@@ -41,7 +52,7 @@ export async function protect(source: string, options: ProtectOptions): Promise<
     const publication = { ref, to, split, overwrite };
     const found = async () => ({
       ref,
-      ...(await collectSource(path, { format, signal: run.signal })),
+      ...(await collectSource(path, { format, followLinks, signal: run.signal })),
       recipients,
       signer,
     });

@@ -59,7 +59,7 @@ export interface OriginOptions {
 }
 
 /** Options of `protect`. */
-export interface ProtectOptions extends SealOptions {
+export interface ProtectOptions extends SealOptions, SourceOptions {
   /** `[a-z0-9][a-z0-9._-]{0,127}` */
   readonly name: string;
   /** The same grammar. */
@@ -76,6 +76,16 @@ export interface ProtectOptions extends SealOptions {
    * missing. Without it a crash means encrypting anew. Emptied when the version is published.
    */
   readonly resume?: string | undefined;
+}
+
+/** Options of calls that read a folder. */
+export interface SourceOptions {
+  /**
+   * Takes what symbolic links in the folder lead to, files and folders, inside the folder or outside, as if it lay there: for a snapshot
+   * of a Hugging Face cache, whose files are links. The warning MODEL_GUARD_LINKS_OUTSIDE names those that lead out of the folder. Use it
+   * only for folders whose links you trust: one can lead to any file that you may read. Default: links are SOURCE_UNSUPPORTED.
+   */
+  readonly followLinks?: boolean | undefined;
 }
 
 /** What `protect` and `rekey` published. */

@@ -19,6 +19,7 @@ import { KEY_PERMISSIONS_WARNING } from '../src/keys/files.js';
 import { TPM_UNMEASURED_WARNING, TPM_UNUSED_WARNING } from '../src/keys/machine.js';
 import { call } from '../src/native/index.js';
 import { SERVER_UNTRUSTED_WARNING } from '../src/remote/device/away.js';
+import { EMPTY_FOLDERS_WARNING, LINKS_OUTSIDE_WARNING } from '../src/source.js';
 import { projectRoot } from './support/shared.js';
 
 const page = readFileSync(path.join(projectRoot, 'docs/errors.md'), 'utf8');
@@ -61,6 +62,8 @@ describe('error codes', () => {
       TPM_UNMEASURED_WARNING,
       CACHE_UNUSED_WARNING,
       SERVER_UNTRUSTED_WARNING,
+      EMPTY_FOLDERS_WARNING,
+      LINKS_OUTSIDE_WARNING,
     ].map((code) => `\`${code}\``);
     expect(table.filter((cells) => cells.length === 3).map(([code]) => code)).toEqual(codes);
   });

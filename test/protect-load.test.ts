@@ -1,5 +1,5 @@
 /** Models go in and come out the same, from every kind of store; what goes wrong leaves the store as it was. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
@@ -227,6 +227,23 @@ describe('protect', () => {
     const lazy: PartStore = { ...bound(inner), putBig: async () => undefined };
     expect((await failureOf(() => protect(file, options(lazy)))).code).toBe('IO_FAILED');
     expect((await failureOf(() => load('net@1', opening(lazy)))).code).toBe('NOT_FOUND');
+  });
+
+  it('takes a source that gets other permissions and hard links while it is read', async () => {
+    const touched = path.join(base, 'touched.onnx');
+    const bytes = random.bytes(1_000_000);
+    writeFileSync(touched, bytes);
+    const inner = remote();
+    const putBig: PartStore['putBig'] = (...args) => {
+      chmodSync(touched, 0o640);
+      linkSync(touched, `${touched}.link`);
+      unlinkSync(`${touched}.link`);
+      return inner.putBig(...args);
+    };
+    const to = { ...inner, putBig };
+    await protect(touched, options(to));
+    using model = await load('net@1', opening(to));
+    expect(same(model.bytes, bytes)).toBe(true);
   });
 
   it('publishes nothing of a source that changes while it is read, and leaves nothing', async () => {

@@ -3,12 +3,14 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { collectSource } from '../src/source.js';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { collectSource, EMPTY_FOLDERS_WARNING, LINKS_OUTSIDE_WARNING } from '../src/source.js';
 import { failureOf } from './support/failures.js';
 import { temporaryFolder } from './support/temp.js';
 
 const base = temporaryFolder('source');
+const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+afterEach(() => warnings.mockClear());
 let count = 0;
 function folder(...files: readonly string[]): string {
   const root = path.join(base, `source-${count++}`);
@@ -29,11 +31,14 @@ describe('a source', () => {
     });
   });
 
-  it('of a folder is every file below it, empty folders left out', async () => {
+  it('of a folder is every file below it; empty folders are left out and named', async () => {
     const root = folder('config.json', 'weights/a.bin', 'weights/deep/b.bin');
-    mkdirSync(path.join(root, 'empty/inside'), { recursive: true });
+    for (const one of ['empty/inside', 'weights/2']) mkdirSync(path.join(root, one), { recursive: true });
     writeFileSync(path.join(root, 'nothing'), '');
     const { inputs, format } = await collectSource(`${root}/`);
+    const [text = '', named] = warnings.mock.calls[0] ?? [];
+    expect(String(text).split(': ').at(-1)?.split(', ').sort()).toEqual(['empty/', 'weights/2/']);
+    expect([warnings.mock.calls.length, named]).toEqual([1, expect.objectContaining({ code: EMPTY_FOLDERS_WARNING })]);
     expect(inputs.map((input) => input.path).sort()).toEqual(['config.json', 'nothing', 'weights/a.bin', 'weights/deep/b.bin']);
     expect(format).toBe('folder');
   });
@@ -93,7 +98,7 @@ const refused: readonly [string, () => Promise<string>, string, RegExp][] = [
     'a link in a folder',
     inFolder((root) => symlinkSync('good', path.join(root, 'sub/link'))),
     'SOURCE_UNSUPPORTED',
-    /sub\/link is a symbolic link/,
+    /sub\/link is a symbolic link.*--follow-links/,
   ],
   [
     'a link to a folder in a folder',
@@ -135,6 +140,66 @@ async function listen(root: string): Promise<void> {
   const server = createServer().listen(path.join(root, 'socket'));
   await new Promise((ready) => server.once('listening', ready));
   server.unref();
+}
+
+describe('links of a source that are followed', () => {
+  const follow = (root: string) => collectSource(root, { followLinks: true });
+
+  it('are the files that they lead to, as in a snapshot of a Hugging Face cache', async () => {
+    const cache = folder('blobs/abc', 'blobs/def', 'snapshots/main/README.md');
+    const snapshot = path.join(cache, 'snapshots/main');
+    mkdirSync(path.join(snapshot, 'onnx'));
+    symlinkSync('../../blobs/abc', path.join(snapshot, 'config.json'));
+    symlinkSync('../../../blobs/def', path.join(snapshot, 'onnx/model.onnx'));
+    symlinkSync('config.json', path.join(snapshot, 'same.json'));
+    const { inputs } = await follow(snapshot);
+    expect(Object.fromEntries(inputs.map((input) => [input.path, input.onDisk]))).toEqual({
+      'README.md': path.join(snapshot, 'README.md'),
+      'config.json': path.join(cache, 'blobs/abc'),
+      'onnx/model.onnx': path.join(cache, 'blobs/def'),
+      'same.json': path.join(cache, 'blobs/abc'),
+    });
+    const [[text, named] = []] = warnings.mock.calls;
+    expect([warnings.mock.calls.length, named]).toEqual([1, expect.objectContaining({ code: LINKS_OUTSIDE_WARNING })]);
+    expect(text).toContain(`onnx/model.onnx -> ${path.join(cache, 'blobs/def')}`);
+  });
+
+  it('lead to folders, too; inside the source without a warning', async () => {
+    const root = folder('v1/net.onnx', 'v1/vocabulary/words');
+    symlinkSync('v1', path.join(root, 'latest'));
+    const { inputs } = await follow(root);
+    expect(inputs.map((input) => input.path).sort()).toEqual([
+      ...['latest/net.onnx', 'latest/vocabulary/words', 'v1/net.onnx', 'v1/vocabulary/words'],
+    ]);
+    expect(warnings).not.toHaveBeenCalled();
+  });
+
+  it.each<[string, (root: string) => void, string, RegExp]>([
+    [
+      'to a folder that they lie in',
+      (root) => symlinkSync('..', path.join(root, 'sub/up')),
+      'SOURCE_UNSUPPORTED',
+      /sub\/up leads back/,
+    ],
+    ['in a circle', (root) => symlinkSync('turn', path.join(root, 'turn')), 'SOURCE_UNSUPPORTED', /turn leads to no file/],
+    ['nowhere', (root) => symlinkSync('gone', path.join(root, 'lost')), 'NOT_FOUND', /lost leads nowhere/],
+    ['to a device', (root) => symlinkSync('/dev/null', path.join(root, 'null')), 'SOURCE_UNSUPPORTED', /is a device/],
+    ['to more folders than a source may have', doubling, 'LIMIT_EXCEEDED', /folders/],
+  ])('are refused where they lead %s', async (_, make, code, message) => {
+    const root = folder('good', 'sub/good');
+    make(root);
+    expect(await failureOf(() => follow(root))).toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+});
+
+/** Twenty folders, each with two links to the next: a million ways, and not one file at their end. */
+function doubling(root: string): void {
+  for (let level = 0; level < 20; level += 1) {
+    const at = path.join(root, `level-${level}`);
+    mkdirSync(at);
+    for (const name of ['a', 'b']) symlinkSync(path.join(root, `level-${level + 1}`), path.join(at, name));
+  }
+  mkdirSync(path.join(root, 'level-20'));
 }
 
 describe('a source is refused', () => {

@@ -339,10 +339,13 @@ std::shared_ptr<payload::Source> owning(std::unique_ptr<payload::Source> small, 
 Result<std::unique_ptr<legacy::Decrypted>> LegacyRequest::open() {
   using payload::SteadyFile;
   if (file.empty() && small.empty()) return legacy::Decrypted::open(owning(std::move(bytes)), key);
-  auto first = SteadyFile::open(file.empty() ? small : file, SteadyFile::Links::follow);
+  const auto open = [](const std::string& path) {
+    return SteadyFile::open(path, SteadyFile::Links::follow, 0, SteadyFile::ChangeTime::counts);
+  };
+  auto first = open(file.empty() ? small : file);
   if (!first.ok()) return first.status();
   if (small.empty()) return legacy::Decrypted::open(std::move(*first), key);
-  auto second = SteadyFile::open(big, SteadyFile::Links::follow);
+  auto second = open(big);
   if (!second.ok()) return second.status();
   return legacy::Decrypted::open(owning(std::move(*first), std::move(*second)), key);
 }

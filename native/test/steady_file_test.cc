@@ -70,6 +70,27 @@ TEST_CASE("steady file: read anywhere as long as it stays what it was") {
   CHECK((*file)->check_unchanged().ok());
 }
 
+TEST_CASE("steady file: permissions and links are no change, unless the change time counts") {
+  const Folder folder;
+  const std::string path = folder.path + "/a", beside = folder.path + "/b";
+  write(path, View(noise(100, 2)));
+  auto ignoring = SteadyFile::open(path);
+  auto counting = SteadyFile::open(path, SteadyFile::Links::follow, 0, SteadyFile::ChangeTime::counts);
+  REQUIRE(ignoring.ok());
+  REQUIRE(counting.ok());
+  const auto before = change_time(path);
+  do {  // the kernel's clock for files may stand still for some milliseconds
+    REQUIRE(chmod(path.c_str(), 0640) == 0);
+    REQUIRE(link(path.c_str(), beside.c_str()) == 0);
+    REQUIRE(unlink(beside.c_str()) == 0);
+  } while (change_time(path) == before);
+  Bytes out(10);
+  CHECK((*ignoring)->read(0, Span(out)).ok());
+  CHECK((*ignoring)->check_unchanged().ok());
+  CHECK((*counting)->read(0, Span(out)).code == Code::SOURCE_CHANGED);
+  CHECK((*counting)->check_unchanged().code == Code::SOURCE_CHANGED);
+}
+
 TEST_CASE("steady file: another content, time, size or file under its name is SOURCE_CHANGED") {
   const Bytes content = noise(100, 2), other = noise(100, 3);
   const auto after = [&](const std::function<void(const std::string& path, const std::string& beside)>& change) {
@@ -77,7 +98,7 @@ TEST_CASE("steady file: another content, time, size or file under its name is SO
     const std::string path = folder.path + "/a", beside = folder.path + "/b";
     write(path, View(content));
     set_time(path, 1'000'000'000);
-    auto file = SteadyFile::open(path);
+    auto file = SteadyFile::open(path, SteadyFile::Links::refuse, 0, SteadyFile::ChangeTime::counts);
     REQUIRE(file.ok());
     change(path, beside);
     Bytes out(10);

@@ -83,6 +83,11 @@ export const withResume = (command: Command): Command =>
     '--resume <DIR>',
     'stage the ciphertext here, so that after a crash the same command sends only what is missing',
   );
+export const withFollowLinks = (command: Command): Command =>
+  command.option(
+    '--follow-links',
+    'take what symbolic links in a folder lead to, wherever that is (snapshots of a Hugging Face cache)',
+  );
 export const withForce = (command: Command, what = 'replace what exists'): Command => command.option('--force', what);
 
 export const example = (command: Command, ...lines: readonly string[]): Command =>

@@ -15,25 +15,38 @@ interface Measured {
   readonly stillThere: () => Promise<void>;
 }
 
-const identityOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string => [dev, ino, size, mtimeNs, ctimeNs].join();
+const look = (path: string): Promise<BigIntStats> => attempt('Cannot read', path, () => stat(path, { bigint: true }));
+const identityOf = ({ dev, ino, size, mtimeNs }: BigIntStats): string => [dev, ino, size, mtimeNs].join();
+const changed = (path: string) => new ModelGuardError('SOURCE_CHANGED', `${path} changed while it was read`);
 
 /** Reads the file once, in little memory; the phase `verify`. SOURCE_CHANGED if it changes meanwhile. */
 export async function measured(path: string, run: Pick<RunOptions, 'signal' | 'onProgress'>): Promise<Measured> {
-  const look = () => attempt('Cannot read', path, () => stat(path, { bigint: true }));
-  const first = await look();
-  const before = identityOf(first);
-  const stillThere = async (): Promise<void> => {
-    if (identityOf(await look()) !== before) throw new ModelGuardError('SOURCE_CHANGED', `${path} changed while it was read`);
+  const first = await look(path);
+  const found = await stepwise('verify', Number(first.size), run, (advance) => digestOf(path, first, run, advance));
+  return {
+    ...found,
+    stillThere: async () => {
+      const now = await look(path);
+      if (identityOf(now) !== identityOf(first)) throw changed(path);
+      // Permissions or links changed, or a writer set the modification time back: the content tells.
+      if (now.ctimeNs !== first.ctimeNs && (await digestOf(path, first, run)).sha256 !== found.sha256) throw changed(path);
+    },
   };
+}
+
+async function digestOf(
+  path: string,
+  before: BigIntStats,
+  { signal }: Pick<RunOptions, 'signal'>,
+  advance: (bytes: number) => void = () => undefined,
+): Promise<{ readonly sha256: string; readonly size: number }> {
   const hash = createHash('sha256');
   let size = 0;
-  await stepwise('verify', Number(first.size), run, async (advance) => {
-    for await (const piece of stoppable(readPieces(path), run.signal)) {
-      hash.update(piece);
-      size += piece.length;
-      advance(piece.length);
-    }
-    await stillThere();
-  });
-  return { sha256: hash.digest('hex'), size, stillThere };
+  for await (const piece of stoppable(readPieces(path), signal)) {
+    hash.update(piece);
+    size += piece.length;
+    advance(piece.length);
+  }
+  if (identityOf(await look(path)) !== identityOf(before)) throw changed(path);
+  return { sha256: hash.digest('hex'), size };
 }

@@ -117,12 +117,13 @@ Result<int> SteadyFile::open_again(Identity* identity) const {
 #else
   const timespec modified = info.st_mtim, changed = info.st_ctim;
 #endif
-  *identity = {info.st_dev, info.st_ino, uint64_t(info.st_size), nanoseconds(modified), nanoseconds(changed)};
+  *identity = {info.st_dev, info.st_ino, uint64_t(info.st_size), nanoseconds(modified),
+               change_time_ == ChangeTime::counts ? nanoseconds(changed) : 0};
   return fd;
 }
 
-Result<std::unique_ptr<SteadyFile>> SteadyFile::open(const std::string& path, Links links, uint64_t base) {
-  std::unique_ptr<SteadyFile> file(new SteadyFile(path, links, base));
+Result<std::unique_ptr<SteadyFile>> SteadyFile::open(const std::string& path, Links links, uint64_t base, ChangeTime change_time) {
+  std::unique_ptr<SteadyFile> file(new SteadyFile(path, links, base, change_time));
   Result<int> fd = file->open_again(&file->identity_);
   if (!fd.ok()) return fd.status();
   ::close(*fd);

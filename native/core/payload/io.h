@@ -64,12 +64,17 @@ class FileSource : public Source {
 };
 
 // A regular file that must stay as it is. Opened anew for each read: ten thousand of them need no ten thousand descriptors, and
-// every read proves that it is still the same file, unchanged since open(): SOURCE_CHANGED.
+// every read proves that it is still the same file, unchanged since open(): SOURCE_CHANGED. Its device, inode, size and modification
+// time tell. A writer that sets that time back shows by the change time alone. That one also moves with permissions and links, so it
+// counts only for legacy artifacts, which are decrypted unauthenticated: bytes of containers are authenticated, and what is sealed is
+// what was read.
 class SteadyFile : public Source {
  public:
   enum class Links : uint8_t { refuse, follow };  // where the path itself names a symbolic link
+  enum class ChangeTime : uint8_t { ignore, counts };
   // Byte 0 of the source is byte `base` of the file; a file shorter than that is CONTAINER_TRUNCATED.
-  static Result<std::unique_ptr<SteadyFile>> open(const std::string& path, Links links = Links::refuse, uint64_t base = 0);
+  static Result<std::unique_ptr<SteadyFile>> open(const std::string& path, Links links = Links::refuse, uint64_t base = 0,
+                                                  ChangeTime change_time = ChangeTime::ignore);
   uint64_t size() const override { return identity_.size - base_; }
   Status read(uint64_t offset, Span out) override;
   Status check_unchanged() override;
@@ -79,14 +84,16 @@ class SteadyFile : public Source {
     dev_t device;
     ino_t inode;
     uint64_t size;
-    int64_t modified, changed;  // nanoseconds
+    int64_t modified, changed;  // nanoseconds; `changed` is 0 where it is ignored
     bool operator==(const Identity& o) const;
   };
-  SteadyFile(std::string path, Links links, uint64_t base) : path_(std::move(path)), links_(links), base_(base) {}
+  SteadyFile(std::string path, Links links, uint64_t base, ChangeTime change_time)
+      : path_(std::move(path)), links_(links), base_(base), change_time_(change_time) {}
   Result<int> open_again(Identity* identity) const;
   std::string path_;
   Links links_;
   uint64_t base_;
+  ChangeTime change_time_;
   Identity identity_{};
 };
 

@@ -7,6 +7,7 @@ import {
   type RecipientFlags,
   recipientsOf,
   signingKey,
+  withFollowLinks,
   withForce,
   withJson,
   withPassphrase,
@@ -22,6 +23,7 @@ interface Flags extends RecipientFlags, RunFlags {
   readonly modelVersion?: string;
   readonly format?: string;
   readonly force?: boolean;
+  readonly followLinks?: boolean;
   readonly json?: boolean;
 }
 
@@ -36,7 +38,7 @@ export function registerEncrypt(program: Command, context: Context): void {
     .option('--model-version <V>', 'its version (default: 0)')
     .option('--format <F>', 'what the model is (default: from its extension)');
   withPassphrase(withRecipients(command), 'recipient');
-  withThreads(withJson(withForce(command)));
+  withThreads(withJson(withForce(withFollowLinks(command))));
   example(command, 'model-guard encrypt defects.onnx defects.mguard --recipient mgd1:… --sign publisher.key');
   command.action(async (input: string, out: string, flags: Flags) => {
     const result = await encryptFile(input, out, {
@@ -46,6 +48,7 @@ export function registerEncrypt(program: Command, context: Context): void {
       ...(flags.name !== undefined && { name: flags.name }),
       ...(flags.modelVersion !== undefined && { version: flags.modelVersion }),
       ...(flags.format !== undefined && { format: flags.format }),
+      ...(flags.followLinks && { followLinks: true }),
       ...context.run(flags),
     });
     if (flags.sign === undefined) context.note(UNSIGNED_NOTE);

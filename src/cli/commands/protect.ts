@@ -15,6 +15,7 @@ import {
   recipientsOf,
   signingKey,
   splitOf,
+  withFollowLinks,
   withForce,
   withIdentities,
   withJson,
@@ -34,6 +35,7 @@ interface ProtectFlags extends RecipientFlags, StoreFlags, RunFlags {
   readonly modelVersion: string;
   readonly sign?: string;
   readonly force?: boolean;
+  readonly followLinks?: boolean;
   readonly format?: string;
   readonly resume?: string;
   readonly maxBytes: string;
@@ -52,7 +54,7 @@ export function registerProtect(program: Command, context: Context): void {
     .requiredOption('--model-version <V>', 'its version, same grammar')
     .option('--sign <FILE>', "the publisher's signing key file")
     .option('--format <F>', 'what the model is (default: from its extension)');
-  withForce(withResume(command), 'replace the published version');
+  withForce(withFollowLinks(withResume(command)), 'replace the published version');
   withPassphrase(withRecipients(command), 'recipient');
   withThreads(withJson(withSplitRule(withTarget(command))));
   example(
@@ -71,6 +73,7 @@ export function registerProtect(program: Command, context: Context): void {
       ...(flags.sign !== undefined && { signer: await signingKey(flags.sign) }),
       ...(flags.format !== undefined && { format: flags.format }),
       ...(flags.resume !== undefined && { resume: flags.resume }),
+      ...(flags.followLinks && { followLinks: true }),
       ...context.run(flags),
     });
     if (flags.sign === undefined) context.note(UNSIGNED_NOTE);

@@ -2,7 +2,17 @@
 import type { Command } from 'commander';
 import { protect } from '../../protect.js';
 import type { Context, RunFlags } from '../context.js';
-import { example, signingKey, splitOf, withForce, withJson, withResume, withSplitRule, withThreads } from '../flags.js';
+import {
+  example,
+  signingKey,
+  splitOf,
+  withFollowLinks,
+  withForce,
+  withJson,
+  withResume,
+  withSplitRule,
+  withThreads,
+} from '../flags.js';
 import { type ReviewFlags, reviewedPayload, withPayload } from '../review.js';
 import { type ServerFlags, serverOf, withServer } from '../server-flags.js';
 import { published } from './protect.js';
@@ -12,6 +22,7 @@ interface PublishFlags extends ServerFlags, RunFlags {
   readonly modelVersion: string;
   readonly sign: string;
   readonly force?: boolean;
+  readonly followLinks?: boolean;
   readonly format?: string;
   readonly resume?: string;
   readonly maxBytes: string;
@@ -28,7 +39,7 @@ export function registerPublish(program: Command, context: Context): void {
     .requiredOption('--model-version <V>', 'its version, same grammar')
     .requiredOption('--sign <FILE>', "the publisher's signing key file")
     .option('--format <F>', 'what the model is (default: from its extension)');
-  withForce(withResume(command), 'replace the published version');
+  withForce(withFollowLinks(withResume(command)), 'replace the published version');
   withThreads(withJson(withSplitRule(withServer(command))));
   example(command, 'model-guard publish defects.onnx --name defects --model-version 3 --sign publisher.key');
   command.action(async (path: string, flags: PublishFlags) => {
@@ -41,6 +52,7 @@ export function registerPublish(program: Command, context: Context): void {
       split: splitOf(flags),
       ...(flags.format !== undefined && { format: flags.format }),
       ...(flags.resume !== undefined && { resume: flags.resume }),
+      ...(flags.followLinks && { followLinks: true }),
       ...context.run(flags),
     });
     const waits =
