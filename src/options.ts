@@ -298,6 +298,10 @@ export const fileStoreOptions = z.strictObject({ graceMs: z.number().min(0).opti
 const pem = text(MAX_PEM)
   .min(1, 'is empty')
   .refine((given) => !given.includes('\0'), 'holds a NUL character');
+/** Checked in full where it is used, without showing it: it may hold a password. */
+export const proxy = z.union([z.literal(false), text(MAX_URL).min(1, 'is empty')], {
+  error: 'wants the URL of an HTTP proxy, or false',
+});
 export const tls = z.strictObject({ ca: pem.optional(), cert: pem.optional(), key: pem.optional() });
 const timeoutMs = z.int().min(1).max(MAX_TIMEOUT_MS);
 /** Visible characters and spaces: nothing that ends a header. */
@@ -335,6 +339,7 @@ export const s3StoreOptions = z.strictObject({
   timeoutMs: timeoutMs.optional(),
   graceMs: z.number().min(0).optional(),
   tls: tls.optional(),
+  proxy: proxy.optional(),
 });
 const MAX_HEADERS = 64;
 export const httpStoreOptions = z
@@ -343,6 +348,7 @@ export const httpStoreOptions = z
     connections: z.int().min(1).max(MAX_CONNECTIONS).optional(),
     timeoutMs: timeoutMs.optional(),
     tls: tls.optional(),
+    proxy: proxy.optional(),
   })
   .optional();
 export const modelRef = z.strictObject({ name, version: name }) satisfies z.ZodType<ModelRef>;

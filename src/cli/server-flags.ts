@@ -17,6 +17,8 @@ export interface ServerFlags {
   readonly stateFolder?: string;
   readonly publisher?: readonly string[];
   readonly rollback?: boolean;
+  /** `--no-proxy` */
+  readonly proxy?: boolean;
 }
 
 /** Where credentials stand that no file holds. */
@@ -29,7 +31,8 @@ export const withServer = (command: Command): Command =>
     .option(
       '--credentials <FILE>',
       `e-mail address and password, a line each (else ${VARIABLES.email} and ${VARIABLES.password})`,
-    );
+    )
+    .option('--no-proxy', 'reach the server directly, whatever HTTPS_PROXY says');
 /** Of commands that keep what the device remembers. */
 export const withState = (command: Command): Command =>
   command.option(
@@ -83,6 +86,7 @@ export async function connect(profile: Profile, flags: ServerFlags, device?: Dev
     ...(state !== undefined && { state }),
     ...(Object.keys(publishers).length > 0 && { publishers }),
     ...(flags.rollback && { rollback: 'accept' as const }),
+    ...(flags.proxy === false && { proxy: false as const }),
   };
   return guardServerIn(options, { pace: announcing });
 }

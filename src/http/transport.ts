@@ -9,8 +9,10 @@ import { isModelGuardError, ModelGuardError, optionError } from '../errors.js';
 import { Answer } from './answer.js';
 import { hinted } from './hints.js';
 import { isPage } from './pages.js';
+import { chosenProxy, type HttpProxy, type ProxyOption, proxyFor } from './proxy.js';
 import { timers as realTimers, type Timers } from './timers.js';
 import { readTls, revisionOf, type TlsSource } from './tls.js';
+import { proxyRefusal, requestThrough, TUNNEL_SIGNAL, TunnelAgent } from './tunnel.js';
 import { unreachable } from './unreachable.js';
 import { Watch } from './watch.js';
 
@@ -42,6 +44,8 @@ interface TransportOptions {
   /** Whose client the certificate is shown to. Elsewhere are big parts: without it, and under public authorities too. */
   readonly origin: string;
   readonly tls?: TlsSource | undefined;
+  /** Absent: as the environment says. */
+  readonly proxy?: ProxyOption | undefined;
   readonly timeoutMs: number;
   readonly timers?: Timers | undefined;
 }
@@ -49,26 +53,29 @@ interface TransportOptions {
 export class Transport {
   readonly #options: TransportOptions;
   readonly #plain = new http.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS, timeout: KEEP_IDLE_MS });
-  /** For the server itself (`true`), and for everywhere else. */
-  readonly #secure = new Map<boolean, Promise<SecureAgent>>();
+  /** For the server itself and for everywhere else, each directly and by proxy. */
+  readonly #secure = new Map<string, Promise<SecureAgent>>();
+  readonly #proxy: HttpProxy | false | undefined;
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    this.#proxy = chosenProxy(options.proxy);
   }
 
   get timeoutMs(): number {
     return this.#options.timeoutMs;
   }
 
-  async #agent(url: URL): Promise<http.Agent> {
+  async #agent(url: URL, proxy: HttpProxy | undefined): Promise<http.Agent> {
     if (url.protocol === 'http:') return this.#plain;
     const own = url.origin === this.#options.origin;
-    const current = this.#current(own, this.#secure.get(own));
-    this.#secure.set(own, current);
+    const kind = `${own} ${proxy ?? ''}`;
+    const current = this.#current({ own, proxy }, this.#secure.get(kind));
+    this.#secure.set(kind, current);
     try {
       return (await current).agent;
     } catch (error) {
-      if (this.#secure.get(own) === current) this.#secure.delete(own);
+      if (this.#secure.get(kind) === current) this.#secure.delete(kind);
       throw error;
     }
   }
@@ -77,7 +84,7 @@ export class Transport {
    * The agent that was used before, unless the certificate's files have changed. New files that cannot be used, as a certificate
    * whose key is not written yet, are tried again at the next request; until then the old ones serve.
    */
-  async #current(own: boolean, before: Promise<SecureAgent> | undefined): Promise<SecureAgent> {
+  async #current({ own, proxy }: AgentKind, before: Promise<SecureAgent> | undefined): Promise<SecureAgent> {
     const known = await before?.catch(() => undefined);
     const { tls } = this.#options;
     const source = own ? tls : { ca: tls?.ca };
@@ -85,7 +92,7 @@ export class Transport {
     if (known?.revision === revision) return known;
     try {
       // The old agent's connections finish what they do, and close once they are idle.
-      return { revision, agent: await makeAgent(source, own) };
+      return { revision, agent: await makeAgent(source, { own, proxy }) };
     } catch (error) {
       if (known) return known;
       throw error;
@@ -95,14 +102,15 @@ export class Transport {
   /** The answer, whatever its status; its body is read or discarded by the caller. SERVER_UNREACHABLE, TIMED_OUT, RESPONSE_INVALID */
   async send({ method, url, headers, body, signal, timeoutMs, long, onSent }: HttpRequest): Promise<Answer> {
     throwIfAborted(signal);
-    const agent = await this.#agent(url);
+    const proxy = proxyFor(url, this.#proxy);
+    const agent = await this.#agent(url, proxy);
     const silence = timeoutMs ?? this.#options.timeoutMs;
-    const where = url.origin;
+    const where = proxy ? `${url.origin}, through the proxy ${proxy},` : url.origin;
     const { timers = realTimers } = this.#options;
     const watch = new Watch({ signal, silence, deadline: long ? undefined : silence, timers, where });
     try {
       const size = isUint8Array(body) ? body.length : body?.size;
-      const request = (url.protocol === 'https:' ? https : http).request(url, {
+      const request = ask(url, proxy, watch, {
         method,
         agent,
         headers: {
@@ -115,6 +123,7 @@ export class Transport {
       if (onSent) whenConnected(request, onSent);
       const message = await this.#exchange(request, body, watch);
       watch.over(message);
+      if (proxy && message.statusCode === 407 && url.protocol === 'http:') throw proxyRefusal(proxy, url.host, 407);
       refuseStrange(message, where);
       return new Answer(message, request, watch, where);
     } catch (error) {
@@ -142,13 +151,27 @@ export class Transport {
   }
 }
 
+/** Begins a request, directly or through a proxy. A tunnel that is not made yet ends with the watch. */
+function ask(url: URL, proxy: HttpProxy | undefined, watch: Watch, options: https.RequestOptions): ClientRequest {
+  if (url.protocol === 'http:') return proxy ? requestThrough(proxy, url, options) : http.request(url, options);
+  if (!proxy) return https.request(url, options);
+  const tunnel = new AbortController();
+  watch.over({ destroy: (error) => tunnel.abort(error), on: () => undefined });
+  return https.request(url, Object.assign(options, { [TUNNEL_SIGNAL]: tunnel.signal }));
+}
+
+interface AgentKind {
+  /** For the server itself, not for everywhere else. */
+  readonly own: boolean;
+  readonly proxy: HttpProxy | undefined;
+}
 interface SecureAgent {
   readonly agent: https.Agent;
   /** Of the certificate's files, as the agent uses them. */
   readonly revision: string;
 }
 
-async function makeAgent(source: TlsSource | undefined, own: boolean): Promise<https.Agent> {
+async function makeAgent(source: TlsSource | undefined, { own, proxy }: AgentKind): Promise<https.Agent> {
   const { ca, ...certificate } = await readTls(source);
   const options = {
     ...certificate,
@@ -163,14 +186,15 @@ async function makeAgent(source: TlsSource | undefined, own: boolean): Promise<h
       advice: 'Give PEM; the key belongs to the first certificate.',
     });
   }
-  return new https.Agent({
+  const settings = {
     ...options,
     keepAlive: true,
     maxSockets: MAX_SOCKETS,
     timeout: KEEP_IDLE_MS,
     // Said here, so that no variable of the environment can say otherwise.
     rejectUnauthorized: true,
-  });
+  };
+  return proxy ? new TunnelAgent(proxy, settings) : new https.Agent(settings);
 }
 
 /** A connection that was kept, or handed over by a proxy, stands already. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { record, text } from '../bounded.js';
 import type { DeviceKey } from '../keys/index.js';
 import { MAX_URL } from '../limits.js';
-import { filePath, has, name, ONE_ORIGIN, oneOrigin, opaque, run, signal, tls, verifier } from '../options.js';
+import { filePath, has, name, ONE_ORIGIN, oneOrigin, opaque, proxy, run, signal, tls, verifier } from '../options.js';
 import type { GuardServer } from './guard-server.js';
 import type * as T from './types.js';
 
@@ -26,6 +26,7 @@ export const guardServerOptions = z.strictObject({
   publishers: opaque<NonNullable<T.GuardServerOptions['publishers']>>().optional(),
   state: filePath.optional(),
   tls: tls.optional(),
+  proxy: proxy.optional(),
   timeoutMs: z.int().min(1).max(MAX_TIMEOUT_MS).optional(),
   patienceMs: z.int().min(0).max(MAX_TIMEOUT_MS).optional(),
   rollback: z.literal('accept').optional(),

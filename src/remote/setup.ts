@@ -66,8 +66,8 @@ export function setUp(
   const base = serverAddress(options.url);
   const pinned = encodeKey('mgs1:', verifyingBytes(options.serverKey, 'options.serverKey'));
   const publishers = pinnedPublishers(options.publishers);
-  const { tls, timeoutMs = TIMEOUT_MS, patienceMs } = options;
-  const transport = new Transport({ origin: base.origin, tls, timeoutMs, timers });
+  const { tls, proxy, timeoutMs = TIMEOUT_MS, patienceMs } = options;
+  const transport = new Transport({ origin: base.origin, tls, proxy, timeoutMs, timers });
   const client: Client = new Client({ base, transport, pace, patienceMs, now, prove: (options) => trust.prove(options) });
   const trust = new Trust({ client, pinned, clock });
   const { device: key, state, rollback = 'refuse' } = options;

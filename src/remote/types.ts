@@ -45,6 +45,11 @@ export interface GuardServerOptions {
   readonly state?: string | undefined;
   /** An own certificate authority, a client certificate, which `url` alone is shown. TLS 1.3 is always verified. Files that change are read again. */
   readonly tls?: TlsOptions | undefined;
+  /**
+   * The URL of an HTTP proxy for every address, with `USER:PASSWORD@` where it asks for them; `false`: none. Default: HTTPS_PROXY, HTTP_PROXY
+   * for plain HTTP, and NO_PROXY, in lower or upper case. TLS goes through a tunnel, from end to end.
+   */
+  readonly proxy?: string | false | undefined;
   /** How long an answer may take, and a stream be silent, in milliseconds. Default: 30,000. */
   readonly timeoutMs?: number | undefined;
   /**

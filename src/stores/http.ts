@@ -27,6 +27,11 @@ export interface HttpStoreOptions {
   readonly timeoutMs?: number | undefined;
   /** An own certificate authority, a client certificate: paths of PEM files, or their text. TLS 1.3 is always verified. Files that change are read again. */
   readonly tls?: TlsSource | undefined;
+  /**
+   * The URL of an HTTP proxy for every address, with `USER:PASSWORD@` where it asks for them; `false`: none. Default: HTTPS_PROXY, HTTP_PROXY
+   * for plain HTTP, and NO_PROXY, in lower or upper case. TLS goes through a tunnel, from end to end.
+   */
+  readonly proxy?: string | false | undefined;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -57,11 +62,11 @@ class HttpStore implements PartStore {
   readonly #pace: Pace;
 
   constructor(base: URL, options: HttpStoreOptions, surroundings: RangedSurroundings) {
-    const { tls, timeoutMs = TIMEOUT_MS } = options;
+    const { tls, proxy, timeoutMs = TIMEOUT_MS } = options;
     this.#base = base;
     this.#options = options;
     const { pace = realPace, timers } = surroundings;
-    this.#transport = new Transport({ origin: base.origin, tls, timeoutMs, timers });
+    this.#transport = new Transport({ origin: base.origin, tls, proxy, timeoutMs, timers });
     this.#surroundings = surroundings;
     this.#pace = pace;
   }

@@ -7,6 +7,7 @@ import { profilePath, readProfile, writeProfile } from '../../src/cli/profile.js
 import { publishersOf, stateOf } from '../../src/cli/server-flags.js';
 import { SigningKey } from '../../src/index.js';
 import { modelGuard } from '../support/cli.js';
+import { FakeGuard } from '../support/fake-guard.js';
 import { temporaryFolder } from '../support/temp.js';
 
 const base = temporaryFolder('profile');
@@ -33,6 +34,26 @@ describe('--state-folder', () => {
     const profile = { url: 'https://guard.example.org', serverKey: SERVER_KEY, state: '/srv/state' };
     expect(stateOf(profile, {})).toBe('/srv/state');
     expect(stateOf(profile, { stateFolder: 'here' })).toBe(path.resolve('here'));
+  });
+});
+
+describe('--no-proxy', () => {
+  it('goes directly where the environment names a proxy', async () => {
+    const guard = await new FakeGuard().listen();
+    try {
+      guard.on('listUsers', () => ({ json: { items: [] } }));
+      writeFileSync(at('proxied.txt'), 'admin@example.org\na long phrase nobody guesses\n', { mode: 0o600 });
+      const profile = { url: guard.url, serverKey: guard.serverKey, credentials: at('proxied.txt') };
+      writeFileSync(at('proxied.json'), JSON.stringify(profile), { mode: 0o600 });
+      for (const name of ['http_proxy', 'no_proxy', 'NO_PROXY']) vi.stubEnv(name, '');
+      vi.stubEnv('HTTP_PROXY', 'http://proxy.example.com:3128');
+      const list = ['users', 'list', '--profile', at('proxied.json')];
+      expect(await modelGuard(...list)).toMatchObject({ code: 2, stderr: expect.stringMatching(/HTTP_PROXY.*--no-proxy/) });
+      expect(guard.asked).toEqual([]);
+      expect(await modelGuard(...list, '--no-proxy')).toMatchObject({ code: 0 });
+    } finally {
+      await guard.close();
+    }
   });
 });
 

@@ -26,9 +26,9 @@ export class Clients {
 
   constructor(options: S3StoreOptions, timers?: Timers) {
     this.#options = options;
-    const { endpoint, tls, timeoutMs = TIMEOUT_MS } = options;
+    const { endpoint, tls, proxy, timeoutMs = TIMEOUT_MS } = options;
     const origin = endpoint === undefined ? '' : new URL(endpoint).origin;
-    this.#transport = new Transport({ origin, tls, timeoutMs, timers });
+    this.#transport = new Transport({ origin, tls, proxy, timeoutMs, timers });
   }
 
   /** INVALID_ARGUMENT without the SDK, PERMISSION_DENIED without keys for this use. */

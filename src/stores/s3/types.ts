@@ -46,4 +46,9 @@ export interface S3StoreOptions {
   readonly graceMs?: number | undefined;
   /** An own certificate authority, a client certificate: paths of PEM files, or their text. TLS 1.3 is always verified. Files that change are read again. */
   readonly tls?: TlsSource | undefined;
+  /**
+   * The URL of an HTTP proxy for every address, with `USER:PASSWORD@` where it asks for them; `false`: none. Default: HTTPS_PROXY, HTTP_PROXY
+   * for plain HTTP, and NO_PROXY, in lower or upper case. TLS goes through a tunnel, from end to end.
+   */
+  readonly proxy?: string | false | undefined;
 }
