@@ -17,7 +17,8 @@ export const ERROR_CODES = {
   CRITICAL_UNSUPPORTED: { exit: 3, advice: 'Update model-guard: it must understand every slot that is marked critical.' },
   LIMIT_EXCEEDED: {
     exit: 3,
-    advice: 'Stay below the limits in docs/format.md; what was received beyond them is damaged or hostile.',
+    advice:
+      'Stay below the limit that the message names (docs/format.md). What comes from elsewhere beyond it is damaged or hostile.',
   },
   MANIFEST_INVALID: { exit: 3, advice: 'Ask the publisher to protect the model again; its list of files breaks the format.' },
   REFERENCE_MISMATCH: { exit: 4, advice: 'Check what the store serves under this name: it is another model or another version.' },
@@ -105,7 +106,7 @@ export const ERROR_CODES = {
   PERMISSION_DENIED: { exit: 6, advice: 'Give this user access to the path that the message names.' },
   READ_ONLY: { exit: 6, advice: 'Choose a place that can be written to.' },
   NO_SPACE: { exit: 6, advice: 'Free some space or raise the quota; nothing half-written was left.' },
-  IO_FAILED: { exit: 6, advice: 'Check the disk or the store; the cause says what the system reported.' },
+  IO_FAILED: { exit: 6, advice: 'Check the disk or the store.' },
   OUT_OF_MEMORY: { exit: 1, advice: 'Free some memory, raise the limit, or use a machine with more.' },
   DISPOSED: { exit: 1, advice: 'Load the model again; a disposed one holds nothing.' },
   PROCESS_FORKED: { exit: 1, advice: 'Read keys and open models after the fork, or have the new process execute its program.' },
@@ -145,7 +146,7 @@ export const ERROR_CODES = {
   },
   CLOCK_SKEWED: { exit: 7, advice: "Set this machine's clock: it may differ from the server's by two minutes." },
   RATE_LIMITED: { exit: 7, advice: 'Wait as long as the message says, then try again.' },
-  SERVER_UNREACHABLE: { exit: 7, advice: 'Check the address, the network and the certificate; the cause says what failed.' },
+  SERVER_UNREACHABLE: { exit: 7, advice: 'Check the address, the network and the certificate.' },
   SERVER_UNTRUSTED: {
     exit: 7,
     advice: 'Do not go on unless you know that the server changed keys; then pin the new one, from a source you trust.',
@@ -154,7 +155,7 @@ export const ERROR_CODES = {
   RESPONSE_INVALID: {
     exit: 7,
     advice:
-      'Check that the address is that of a guard server of the same version, and what stands before it: a proxy, a gateway, the log-in page of a network.',
+      'Check that the address is that of a guard server of the same version, or of a store, and what stands before it: a proxy, a gateway, the log-in page of a network.',
   },
   TIMED_OUT: { exit: 7, advice: 'Try again, or allow more time (timeoutMs).' },
   ARCHIVE_CHANGED: { exit: 4, advice: 'Do not use it: it is not the archive that was registered. Fetch it again.' },

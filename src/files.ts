@@ -29,7 +29,10 @@ export const systemCode = ({ code }: { readonly code?: unknown }): ModelGuardErr
 function fileError(cause: unknown, action: string, path: string): unknown {
   const code = codeOf(cause);
   if (code === undefined || isModelGuardError(cause) || !Object.hasOwn(cause as object, 'syscall')) return cause;
-  return new ModelGuardError(systemCode({ code }), `${action} ${path} (${code})`, { cause });
+  const meaning = systemCode({ code });
+  // The code's own advice is for models in stores.
+  const advice = meaning === 'NOT_FOUND' ? 'Check the path.' : undefined;
+  return new ModelGuardError(meaning, `${action} ${path} (${code})`, { cause, advice });
 }
 
 export async function attempt<T>(action: string, path: string, task: () => Promise<T>): Promise<T> {
@@ -264,10 +267,15 @@ export async function withFile<T>(path: string, task: (file: OpenFile) => Promis
   }
 }
 
+const WRONG_FILE = 'Check that this is the file that was meant.';
+
 /** The whole of a small file. LIMIT_EXCEEDED, before anything is read, if it is larger than `limit`. */
 export async function readBounded(path: string, limit: number): Promise<Uint8Array> {
   return withFile(path, async ({ handle, size }) => {
-    if (size > limit) throw new ModelGuardError('LIMIT_EXCEEDED', `${path} holds ${size} bytes; at most ${limit} are read`);
+    if (size > limit)
+      throw new ModelGuardError('LIMIT_EXCEEDED', `${path} holds ${size} bytes; at most ${limit} are read`, {
+        advice: WRONG_FILE,
+      });
     const bytes = new Uint8Array(size);
     await readAll(handle, bytes, 0, path);
     return bytes;
@@ -283,7 +291,9 @@ export async function readAtMost(path: string, limit: number): Promise<Uint8Arra
       for (let read = -1; read !== 0 && size <= limit; size += read)
         read = (await handle.read(bytes, size, bytes.length - size, null)).bytesRead;
       if (size > limit)
-        throw new ModelGuardError('LIMIT_EXCEEDED', `${path} is longer than ${limit} bytes, and no more are read`);
+        throw new ModelGuardError('LIMIT_EXCEEDED', `${path} is longer than ${limit} bytes, and no more are read`, {
+          advice: WRONG_FILE,
+        });
       return bytes.subarray(0, size);
     }),
   );

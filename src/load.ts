@@ -1,6 +1,6 @@
 import { abortable } from './abort.js';
 import { openCache } from './cache/cache.js';
-import { ModelGuardError } from './errors.js';
+import { optionError } from './errors.js';
 import { GuardedModel } from './model.js';
 import { metadataOf, openStored, resolveOpening } from './open.js';
 import { loadOptions, parse, reference } from './options.js';
@@ -53,7 +53,7 @@ export async function withVersion(store: PartStore, { name, version }: Asked, { 
     const latest = store.latest.bind(store);
     return asking('could not tell the newest version', { name, version: 'latest' }, { signal }, () => latest(name, { signal }));
   }
-  throw new ModelGuardError('INVALID_ARGUMENT', `ref: ${name} has no version, and this store keeps no signed latest`, {
+  throw optionError('INVALID_ARGUMENT', 'ref', `${name} has no version, and this store keeps no signed latest`, {
     advice: `Say ${name}@VERSION.`,
   });
 }

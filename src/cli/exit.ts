@@ -1,7 +1,7 @@
 /** Exit codes, part of the contract (docs/errors.md). */
 import type { Command } from 'commander';
 import { codeOf, ERROR_CODES, isError, isModelGuardError } from '../errors.js';
-import { messageOf } from './messages.js';
+import { causesOf, messageOf } from './messages.js';
 import { StdoutClosed } from './stdout.js';
 
 export const EXIT_HELP = `
@@ -34,9 +34,12 @@ export function exitCodeOf(error: unknown): number {
 
 /** The line for stderr; with `--json` for machines. None where Commander has said its own already, or the reader of the output has left. */
 export function errorText(error: unknown, json: boolean, command?: Command): string | undefined {
+  const causes = command?.getOptionValue('verbose') ? causesOf(error) : undefined;
   if (isCommanderError(error) || error instanceof StdoutClosed) return undefined;
   const known = isModelGuardError(error);
   const message = known ? messageOf(error, command) : isError(error) ? error.message : String(error);
   const { code, outcome } = known ? error : { code: 'INTERNAL', outcome: undefined };
-  return json ? JSON.stringify({ error: { code, message, outcome } }) : `model-guard: ${message} [${code}]`;
+  return json
+    ? JSON.stringify({ error: { code, message, outcome, causes } })
+    : [`model-guard: ${message} [${code}]`, ...(causes ?? []).map((cause) => `  because: ${cause}`)].join('\n');
 }

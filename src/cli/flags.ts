@@ -167,7 +167,9 @@ async function publicSignerOf(text: string): Promise<string> {
 export async function signingKey(file: string): Promise<SigningKey> {
   const key = await readAnyKey(file);
   if (key.type === 'signing') return key;
-  throw new ModelGuardError('KEY_TYPE_WRONG', `${file} holds a ${key.type} key, not a signing key`);
+  throw new ModelGuardError('KEY_TYPE_WRONG', `${file} holds a ${key.type} key, not a signing key`, {
+    advice: 'Give your own signing key (`model-guard keygen --type signing` makes one).',
+  });
 }
 
 export function splitOf({ maxBytes, ratio }: { readonly maxBytes: string; readonly ratio: string }) {

@@ -1,6 +1,6 @@
 /** Errors as the command line tells them: with flags and arguments where the SDK speaks of its options. */
 import type { Command } from 'commander';
-import { ERROR_CODES, faultOf, type ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
+import { ERROR_CODES, faultOf, isError, type ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
 import { labelOf } from './option-names.js';
 
 /** Advice that names options of the SDK, in the words of the command line. */
@@ -11,6 +11,11 @@ const ADVICE: Partial<Record<ModelGuardErrorCode, string>> = {
   NATIVE_UNTRUSTED: 'Unset the variable, or install the package again.',
 };
 
+/** Where the key is one's own. */
+const PUBLISHING = /^(publish|protect|rekey)$/;
+const UNREGISTERED =
+  'Sign with a key that is registered for this model, or have yours registered (`model-guard models publishers NAME --set …`).';
+
 /** The whole message of `error`, which `command` has ended with. */
 export function messageOf(error: ModelGuardError, command: Command | undefined): string {
   const general: string = ERROR_CODES[error.code].advice;
@@ -18,6 +23,23 @@ export function messageOf(error: ModelGuardError, command: Command | undefined):
   const said = isGeneral ? error.message.slice(0, -general.length).trimEnd() : error.message;
   const advice = isGeneral ? ` ${adviceOf(error.code, command)}` : '';
   return withFlags(`${withLabel(error, said, command)}${advice}`);
+}
+
+const MOST_CAUSES = 10;
+
+/** Everything that led to `error`, the nearest first, a line each. No stacks. */
+export function causesOf(error: unknown): string[] {
+  const lines: string[] = [];
+  const seen = new Set<unknown>([error]);
+  let at: unknown = isError(error) ? error.cause : undefined;
+  while (isError(at) && !seen.has(at) && lines.length < MOST_CAUSES) {
+    seen.add(at);
+    const inner = at instanceof AggregateError ? at.errors.map((one) => (isError(one) ? one.message : String(one))) : [];
+    const code = 'code' in at ? ` [${String(at.code)}]` : '';
+    lines.push(`${[at.message, ...inner].filter((text) => text !== '').join('; ') || at.name}${code}`);
+    at = at.cause;
+  }
+  return lines;
 }
 
 /** The option that an error begins with becomes the flag that fills it. */
@@ -32,7 +54,11 @@ function withLabel(error: ModelGuardError, said: string, command: Command | unde
 }
 
 const adviceOf = (code: ModelGuardErrorCode, command: Command | undefined): string =>
-  code === 'INVALID_ARGUMENT' ? `See \`${nameOf(command)} --help\`.` : (ADVICE[code] ?? ERROR_CODES[code].advice);
+  code === 'INVALID_ARGUMENT'
+    ? `See \`${nameOf(command)} --help\`.`
+    : code === 'SIGNATURE_INVALID' && PUBLISHING.test(command?.name() ?? '')
+      ? UNREGISTERED
+      : (ADVICE[code] ?? ERROR_CODES[code].advice);
 
 /** `model-guard models show` */
 export function nameOf(command: Command | undefined): string {
@@ -42,4 +68,4 @@ export function nameOf(command: Command | undefined): string {
 }
 
 /** Where a text names an option and its flag, `(overwrite: true, --force)`, the flag stays. */
-const withFlags = (text: string): string => text.replace(/\((?!--)[^()]*, (--[^()]*)\)/g, '($1)');
+const withFlags = (text: string): string => text.replace(/\((?!--)[^()]*?, (--[^()]*)\)/g, '($1)');

@@ -21,6 +21,7 @@ import { Context, packageVersion } from './context.js';
 import { EXIT_HELP, errorText, exitCodeOf, isCommanderError } from './exit.js';
 import { example } from './flags.js';
 import { refuseStrange } from './option-names.js';
+import { checkOutputs } from './outputs.js';
 import type { Stdout } from './stdout.js';
 import { type Refusing, unknownFlag } from './strict.js';
 
@@ -89,8 +90,12 @@ export function programOf(context: Context): Command {
     'after',
     EXIT_HELP,
   );
+  for (const command of leavesOf(program)) command.option('--verbose', 'after an error, show everything that led to it');
   return program;
 }
+
+const leavesOf = (command: Command): readonly Command[] =>
+  command.commands.length === 0 ? [command] : command.commands.flatMap(leavesOf);
 
 /** Runs one command; the result is the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -98,9 +103,10 @@ export async function run(args: readonly string[]): Promise<number> {
   context.watchSignals();
   const program = programOf(context);
   let command: Command | undefined;
-  program.hook('preAction', (_, acting) => {
+  program.hook('preAction', async (_, acting) => {
     command = acting;
     refuseStrange(acting);
+    await checkOutputs(acting);
   });
   try {
     await program.parseAsync(args, { from: 'user' });

@@ -6,6 +6,7 @@ import { createSecureContext, rootCertificates, TLSSocket } from 'node:tls';
 import { isUint8Array } from 'node:util/types';
 import { type AbortSignalLike, throwIfAborted } from '../abort.js';
 import { isModelGuardError, ModelGuardError, optionError } from '../errors.js';
+import { parseAddress } from './address.js';
 import { Answer } from './answer.js';
 import { hinted } from './hints.js';
 import { isPage } from './pages.js';
@@ -124,7 +125,7 @@ export class Transport {
       const message = await this.#exchange(request, body, watch);
       watch.over(message);
       if (proxy && message.statusCode === 407 && url.protocol === 'http:') throw proxyRefusal(proxy, url.host, 407);
-      refuseStrange(message, where);
+      refuseStrange(message, url);
       return new Answer(message, request, watch, where);
     } catch (error) {
       const told = watch.reason ?? (error instanceof SourceFailure ? error.error : unreachable(error, where));
@@ -250,10 +251,13 @@ const room = (request: ClientRequest): Promise<void> =>
     for (const event of events) request.on(event, over);
   });
 
-function refuseStrange({ statusCode = 0, headers }: IncomingMessage, where: string): void {
+function refuseStrange({ statusCode = 0, headers }: IncomingMessage, url: URL): void {
+  const where = url.origin;
   if (statusCode >= 300 && statusCode < 400)
     throw maybePassing(
-      new ModelGuardError('RESPONSE_INVALID', `${where} answers with a redirect (${statusCode}), and none is followed`),
+      new ModelGuardError('RESPONSE_INVALID', `${where} answers with a redirect (${statusCode}), and none is followed`, {
+        advice: `Give the address that answers itself${elsewhere(headers.location, url)}, or have what stands there answer without a redirect.`,
+      }),
       ELSEWHERE_NOW.has(statusCode),
     );
   if (statusCode < 300 && isCompressed(headers))
@@ -269,6 +273,12 @@ function refuseStrange({ statusCode = 0, headers }: IncomingMessage, where: stri
 const ELSEWHERE_NOW = new Set([302, 303, 307]);
 const maybePassing = (error: ModelGuardError, passing: boolean): ModelGuardError =>
   passing ? hinted(error, { effect: 'unknown' }) : error;
+
+/** No more of it than the origin: the rest may hold a signature. */
+function elsewhere(location: string | undefined, from: URL): string {
+  const to = location === undefined ? undefined : parseAddress(location, from);
+  return to === undefined || to.origin === from.origin || to.origin === 'null' ? '' : ` (it leads to ${to.origin})`;
+}
 
 /** Codings that change the bytes. Others, such as `identity`, `none` or `aws-chunked` without chunks, only say that they do not. */
 const COMPRESSIONS = new Set(['gzip', 'x-gzip', 'deflate', 'br', 'zstd', 'compress', 'x-compress', 'dcb', 'dcz']);

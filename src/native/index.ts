@@ -32,7 +32,11 @@ export function call<T>(run: (native: NativeBinding) => T): T {
 function fail(error: unknown, trace: { stack?: string }): never {
   if (isModelGuardError(error)) throw error;
   const wrapped = isFailure(error)
-    ? new ModelGuardError(error.code, error.what, error.errno ? { cause: systemError(error.errno) } : {})
+    ? new ModelGuardError(error.code, error.what, {
+        ...(error.errno && { cause: systemError(error.errno) }),
+        // The addon knows no stores: what is missing there is a file.
+        ...(error.code === 'NOT_FOUND' && { advice: 'Check the path.' }),
+      })
     : new ModelGuardError('INTERNAL', 'The addon failed in an undocumented way', { cause: error });
   const frames = trace.stack?.slice(trace.stack.indexOf('\n    at '));
   if (frames) wrapped.stack = `${wrapped.name}: ${wrapped.message}${frames}`;

@@ -1,7 +1,7 @@
 /** Who we are to the server: one token at a time, renewed when it is needed. */
 import { type AbortSignalLike, throwIfAborted, untilAborted } from '../abort.js';
 import { hasCode } from '../errors.js';
-import { isMissingPermission } from './http/failures.js';
+import { isMissingPermission, passwordFirst } from './http/failures.js';
 
 export interface Token {
   readonly token: string;
@@ -48,6 +48,7 @@ export class Session {
     try {
       return await task(token?.token);
     } catch (error) {
+      if (token?.mustChangePassword && hasCode(error, 'NOT_AUTHORISED')) throw passwordFirst(error);
       const forbidden = hasCode(error, 'NOT_AUTHORISED');
       if (!token || !(forbidden || hasCode(error, 'NOT_AUTHENTICATED')) || isMissingPermission(error)) throw error;
       const logIn = this.#token === token || !this.#token ? this.#logIn({ refused: token.token }) : Promise.resolve(this.#token);

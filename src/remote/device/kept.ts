@@ -67,5 +67,5 @@ const expired = (ref: ModelRef, offlineUntil: number, away: ModelGuardError): Mo
   new ModelGuardError(
     'LEASE_EXPIRED',
     `The kept lease of ${label(ref)} was good without the server until ${new Date(offlineUntil * 1000).toISOString()}`,
-    { cause: away, advice: 'Reach the guard server again; the cause says why it was not.' },
+    { cause: away, advice: `It is needed again now: ${away.message}` },
   );

@@ -67,6 +67,20 @@ export const isMissingPermission = (error: unknown): boolean => isError(error) &
  */
 export const isAnswer = (error: unknown): boolean => isError(error) && answers.has(error);
 
+/** A refusal of an account whose password must be changed before anything else: another role would not help. */
+export function passwordFirst(refusal: ModelGuardError): ModelGuardError {
+  const error = new ModelGuardError(
+    'NOT_AUTHORISED',
+    'The password of this account was set by another person and must be changed first',
+    {
+      cause: refusal,
+      advice: 'Change it: `model-guard password --current FILE --new FILE`.',
+    },
+  );
+  answers.add(error);
+  return error;
+}
+
 /** The error of an answer that is not a success. Reads its body. */
 export async function failureOf(answer: Pick<Answer, 'status' | 'headers' | 'bytes'>, now: number): Promise<ModelGuardError> {
   const { status, headers } = answer;
@@ -82,7 +96,9 @@ export async function failureOf(answer: Pick<Answer, 'status' | 'headers' | 'byt
   if (!said || !codes?.[0]) return withoutReason(status);
   const known = codes.find((code) => code === said.code);
   const code = known ?? codes[0];
-  const error = new ModelGuardError(code, `${textOf(said, code)}${requestOf(said)}`);
+  const advice =
+    status === 413 ? 'Send less, or have the administrator of the server raise its limits (docs/deployment.md).' : undefined;
+  const error = new ModelGuardError(code, `${textOf(said, code)}${requestOf(said)}`, { advice });
   if (!known) return byIntermediary(error);
   answers.add(error);
   // RFC 6750, section 3.1.
