@@ -18,8 +18,20 @@ export default defineConfig([
     keepNames: true,
     target,
     sourcemap: true,
-    // import.meta.url in the CommonJS copy: the addon is found from where the module lies.
-    shims: true,
+    // The addon is found from where the module lies.
+    esbuildOptions(options, { format }) {
+      if (format === 'cjs') options.define = { ...options.define, 'import.meta.dirname': '__dirname' };
+    },
+    // The optional peer: bundlers pass over a require() in try where it is not installed, and jest has no import().
+    plugins: [
+      {
+        name: 'require-the-optional-peer',
+        renderChunk(code) {
+          if (this.format !== 'cjs') return undefined;
+          return { code: code.replaceAll('import("@aws-sdk/client-s3")', 'require("@aws-sdk/client-s3")') };
+        },
+      },
+    ],
     // Dependencies stay outside; what is a devDependency, such as jose, goes in.
     esbuildPlugins: [licences(), withoutClassFields(/\/node_modules\/jose\//)],
     dts: {

@@ -5,6 +5,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeF
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { tryBundlers } from './package/bundlers.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const temporary = mkdtempSync(path.join(tmpdir(), 'model-guard-package-'));
@@ -114,6 +115,8 @@ if (loaded.join() !== ${JSON.stringify(own)}) throw new Error('loaded: ' + loade
 const env = { ...process.env, '@ORG/MODEL_GUARD_PREBUILD': elsewhere };
 run('the environment does not choose the addon', process.execPath, ['steered.cjs'], { env });
 run('the program does, for import and require', process.execPath, ['named.mjs'], { env });
+
+tryBundlers({ project, tarball, temporary, addon: own, run });
 
 const typed = `import { load, migrate, type GuardedModel, fileStore, MasterKey, ModelGuardError } from '@org/model-guard';
 import { decryptFile, LegacyKey } from '@org/model-guard/legacy';

@@ -89,6 +89,33 @@ describe('without the addon', () => {
   });
 });
 
+describe('an addon that does not load', () => {
+  const start = (root: string, options: readonly string[]): string => {
+    const script = `import { MasterKey } from './dist/index.js';
+      try { MasterKey.generate(); } catch (error) { console.log(error.code, error.message); }`;
+    const node = [...options, '--input-type=module', '-e', script];
+    return spawnSync(process.execPath, node, { cwd: root, encoding: 'utf8' }).stdout;
+  };
+
+  it('is explained where Node runs with --no-addons', () => {
+    const root = install('no-addons');
+    put(native(root), { copyOf: built });
+    expect(start(root, ['--no-addons'])).toMatch(/^NATIVE_UNAVAILABLE .*without --no-addons/);
+  });
+
+  it('is explained where it is for another system', () => {
+    const root = install('damaged');
+    put(native(root), 'no ELF file at all, and longer than the header of one would be, which the loader reads first of all');
+    expect(start(root, [])).toMatch(/^NATIVE_UNAVAILABLE .*another processor or system/);
+  });
+
+  it('is explained where the package brings those of other systems only', () => {
+    const root = install('foreign');
+    put(path.join(root, 'prebuilds/sunos-sparc/node.napi.node'), FOREIGN);
+    expect(start(root, [])).toMatch(/^NATIVE_UNAVAILABLE .*sunos-sparc\/node\.napi\.node only/);
+  });
+});
+
 describe("the package's own addon", () => {
   it.each([
     ['build/Release', native],

@@ -2,16 +2,15 @@
  * Finds the addon and loads it. Every check of this package is made inside the addon, so the program that runs decides which one is
  * loaded; the environment does not (docs/decisions/0020).
  */
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, isAbsolute, join, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { ModelGuardError } from '../errors.js';
+import { dirname, isAbsolute, sep } from 'node:path';
+import nodeGypBuild from 'node-gyp-build';
+import { ERROR_CODES, ModelGuardError } from '../errors.js';
+import { PACKAGE, type PackageFolders, packageFolders } from '../package-root.js';
+import { adviceFor, adviceWhereMissing, BUNDLED, GUIDE } from './addon-advice.js';
 import type { NativeBinding } from './binding.js';
 
-const PACKAGE = '@org/model-guard';
-/** Folders of the package that hold its addon. */
-const OWN_FOLDERS = ['prebuilds', 'build/Release'];
 /** node-gyp-build searches the folder that this variable names in place of the package's own. */
 const VARIABLE = '@ORG/MODEL_GUARD_PREBUILD';
 
@@ -51,64 +50,66 @@ export function useNativeAddon(path: string): void {
 /** Node caches the file by its path, so all copies of this module share one addon instance. NATIVE_UNAVAILABLE, NATIVE_UNTRUSTED */
 export function loadAddon(): NativeBinding {
   choice.used = true;
-  if (choice.path !== undefined) return loadFile(choice.path, 'Check the path that the program gives to useNativeAddon.');
-  const root = packageRoot();
-  return loadFile(findAddon(root), platformAdvice());
+  const { path } = choice;
+  if (path === undefined) return loadFile(findAddon());
+  return loadFile(path, 'Check the path that the program gives to useNativeAddon.');
 }
 
-function loadFile(file: string, advice: string): NativeBinding {
+function loadFile(file: string, otherwise?: string): NativeBinding {
+  let addon: Partial<NativeBinding>;
   try {
-    return createRequire(import.meta.url)(file) as NativeBinding;
+    // By the file's own path: a bundle may not know where this module lies.
+    addon = createRequire(file)(file) as Partial<NativeBinding>;
   } catch (cause) {
-    throw new ModelGuardError('NATIVE_UNAVAILABLE', `The native addon could not be loaded from ${file}`, { cause, advice });
+    throw unavailable(`The native addon could not be loaded from ${file}`, { cause, advice: adviceFor(cause) ?? otherwise });
   }
+  if (addon.codes?.every((code) => Object.hasOwn(ERROR_CODES, code)) && typeof addon.control === 'function')
+    return addon as NativeBinding;
+  throw unavailable(`${file} is not the addon of this version of ${PACKAGE}`, {
+    advice: `Bring the addon's file along from the package that the program was made with. ${GUIDE}`,
+  });
 }
 
 /** The real path of the package's own addon. A link that is put in its place later changes nothing. */
-function findAddon(root: string): string {
+function findAddon(): string {
+  const { root, prebuilds, built } = ownFolders();
   let found: string;
   try {
-    const finder = createRequire(join(root, 'package.json'))('node-gyp-build') as { path(folder: string): string };
-    found = realpathSync(finder.path(root));
+    found = realpathSync(nodeGypBuild.path(root));
   } catch (cause) {
-    throw new ModelGuardError('NATIVE_UNAVAILABLE', `The native addon could not be found in ${root}`, {
+    throw unavailable(`The native addon could not be found in ${root}`, {
       cause,
-      advice: platformAdvice(),
+      advice: adviceFor(cause) ?? adviceWhereMissing(prebuilds),
     });
   }
-  if (OWN_FOLDERS.some((folder) => found.startsWith(realFolder(join(root, folder)) + sep))) return found;
+  if ([prebuilds, dirname(built)].some((folder) => found.startsWith(realPath(folder) + sep))) return found;
   const variable = process.env[VARIABLE];
   throw new ModelGuardError(
     'NATIVE_UNTRUSTED',
     variable === undefined
-      ? `${found} is not in a folder of ${root} that holds its addon (${OWN_FOLDERS.join(', ')})`
+      ? `${found} is not the addon of ${root}, which lies in prebuilds or in build/Release`
       : `The variable ${VARIABLE} (${variable}) leads to another addon: ${found}`,
   );
 }
 
-/** A folder that is not there holds nothing. */
-function realFolder(folder: string): string {
-  return existsSync(folder) ? realpathSync(folder) : folder;
-}
-
-/** The nearest folder above this file whose package.json carries our name: this file lies in src/ or in dist/. NATIVE_UNAVAILABLE */
-export function packageRoot(): string {
-  const start = dirname(fileURLToPath(import.meta.url));
-  for (let folder = start; ; folder = dirname(folder)) {
-    const file = join(folder, 'package.json');
-    if (existsSync(file) && (JSON.parse(readFileSync(file, 'utf8')) as { name?: string }).name === PACKAGE) return folder;
-    if (folder === dirname(folder)) break;
+function ownFolders(): PackageFolders {
+  let folders: PackageFolders | undefined;
+  try {
+    folders = packageFolders();
+  } catch (cause) {
+    throw unavailable(`The folder of ${PACKAGE} could not be read`, { cause, advice: adviceFor(cause) });
   }
-  throw new ModelGuardError('NATIVE_UNAVAILABLE', `${start} is not inside an installed ${PACKAGE}`, {
-    advice: `Keep ${PACKAGE} external to your bundler, so that it is loaded from node_modules; or name the addon with useNativeAddon.`,
-  });
+  if (folders) return folders;
+  throw unavailable(`This copy of ${PACKAGE} is inside a bundle, which has no native addon`, { advice: BUNDLED });
 }
 
-function platformAdvice(): string {
-  if (process.platform !== 'linux')
-    return `The addon runs on Linux (x64, arm64); this is ${process.platform}-${process.arch}. Use a Linux machine or container.`;
-  return (
-    `Run \`npm rebuild ${PACKAGE}\` here (${process.platform}-${process.arch}, Node ${process.versions.node}): it needs ` +
-    'Python 3 and a C++17 compiler. An install with --ignore-scripts, or one copied from another platform, has no addon.'
-  );
+/** NATIVE_UNAVAILABLE */
+export const packageRoot = (): string => ownFolders().root;
+
+const unavailable = (what: string, options: ConstructorParameters<typeof ModelGuardError>[2]): ModelGuardError =>
+  new ModelGuardError('NATIVE_UNAVAILABLE', what, options);
+
+/** A folder that is not there holds nothing. */
+function realPath(path: string): string {
+  return existsSync(path) ? realpathSync(path) : path;
 }
