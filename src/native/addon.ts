@@ -1,3 +1,4 @@
+/// <reference path="./node-gyp-build.d.ts" />
 /**
  * Finds the addon and loads it. Every check of this package is made inside the addon, so the program that runs decides which one is
  * loaded; the environment does not (docs/decisions/0020).
