@@ -18,7 +18,7 @@ const serverTimeout = process.env.MG_TEST_DATABASE === 'postgres' ? 120_000 : 30
 export default defineConfig({
   test: {
     maxWorkers: '100%',
-    globalSetup: [source('test/support/cache-folder.ts')],
+    globalSetup: [source('test/support/environment.ts')],
     projects: [
       {
         resolve: { alias },

@@ -202,7 +202,7 @@ describe('derivations', () => {
     const error = await failureOf(() => LegacyKey.forDownload({ email: { text: 'a' }, password: { text: 'b' }, hardwareHash }));
     expect(error).toMatchObject({
       code: 'KEY_TYPE_WRONG',
-      message: expect.stringContaining('options.hardwareHash wants a LegacyKey'),
+      message: expect.stringContaining('options.hardwareHash: wants a LegacyKey'),
     });
   });
 });
@@ -222,7 +222,7 @@ describe('keys fit where they belong', () => {
   it('no other key encrypts or opens an artifact', async () => {
     for (const key of [master, main.DeviceKey.generate(), main.SigningKey.generate(), 'text', {}]) {
       const error = await failureOf(() => encrypt(probe, { key: key as unknown as LegacyKey }));
-      expect(error).toMatchObject({ code: 'KEY_TYPE_WRONG', message: expect.stringContaining('options.key wants a LegacyKey') });
+      expect(error).toMatchObject({ code: 'KEY_TYPE_WRONG', message: expect.stringContaining('options.key: wants a LegacyKey') });
     }
     expect((await failureOf(() => encrypt(probe, {} as { key: LegacyKey }))).code).toBe('INVALID_ARGUMENT');
   });

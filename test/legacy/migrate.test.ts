@@ -303,7 +303,7 @@ describe('options', () => {
     ['no name', { name: undefined }, 'INVALID_ARGUMENT', /^options\.name/],
     ['a name out of the grammar', { name: 'My Net' }, 'NAME_INVALID', /"my-net" would/],
     ['no key', { key: undefined }, 'INVALID_ARGUMENT', /^options\.key/],
-    ['another key', { key: MasterKey.generate() }, 'KEY_TYPE_WRONG', /options\.key wants a LegacyKey, not a master key/],
+    ['another key', { key: MasterKey.generate() }, 'KEY_TYPE_WRONG', /options\.key: wants a LegacyKey, not a master key/],
     ['an unknown option', { colour: 'red' }, 'INVALID_ARGUMENT', /colour/],
     ['another signer', { signer: device }, 'KEY_TYPE_WRONG', /signer/],
   ];
