@@ -7,7 +7,7 @@ import { call } from './native/index.js';
 import { work } from './native/work.js';
 import { copyOf, encryptFileOptions, encryptOptions, filePath, MAX_BYTES, parse } from './options.js';
 import { PREFIX, sealed, sealedBytes, sealing, writeContainer } from './seal.js';
-import { collectSource } from './source.js';
+import { collectSource, givenSource, wipe } from './source.js';
 import type { EncryptOptions, OverwriteOptions, SealedFile, SourceOptions } from './types.js';
 
 const DEFAULT = { name: 'model', version: '0' };
@@ -55,7 +55,7 @@ export async function encrypt(bytes: Uint8Array, options: EncryptOptions): Promi
 
 /**
  * Encrypts a file or a folder into a container file, written whole or not at all. Memory does not grow with the source.
- * @param source Path of a file or a folder (as `protect` takes it).
+ * @param source Path of a file or a folder, or bytes, as `protect` takes them.
  * @param target Path of the container, conventionally `….mguard`.
  * @throws What `protect` throws; ALREADY_EXISTS unless `overwrite`.
  * @see docs/format.md
@@ -63,11 +63,11 @@ export async function encrypt(bytes: Uint8Array, options: EncryptOptions): Promi
  * await encryptFile('defects.onnx', 'defects.mguard', { recipients: ['mgd1:…'], signer });
  */
 export async function encryptFile(
-  source: string,
+  source: string | Uint8Array,
   target: string,
   options: EncryptOptions & OverwriteOptions & SourceOptions,
 ): Promise<SealedFile> {
-  const from = parse(filePath, source, 'source');
+  const from = givenSource(source);
   const to = parse(filePath, target, 'target');
   const {
     name,
@@ -79,11 +79,15 @@ export async function encryptFile(
     overwrite = false,
     ...run
   } = parse(encryptFileOptions, options);
-  const ref = { name: name ?? normaliseName(basename(from)), version: version ?? DEFAULT.version };
-  return await abortable(run.signal, async () => {
+  const ref = {
+    name: name ?? (typeof from === 'string' ? normaliseName(basename(from)) : DEFAULT.name),
+    version: version ?? DEFAULT.version,
+  };
+  const writing = abortable(run.signal, async () => {
     const found = await collectSource(from, { format, followLinks, signal: run.signal });
     return await sealing({ ref, ...found, recipients, signer }, (sealer) =>
       writeContainer(sealer, { ref, file: to, overwrite }, run),
     );
   });
+  return await writing.finally(() => wipe(from));
 }

@@ -1,10 +1,10 @@
 import { relative, sep } from 'node:path';
 import { abortable } from './abort.js';
-import { ModelGuardError } from './errors.js';
+import { ModelGuardError, optionError } from './errors.js';
 import { realPathOf } from './files.js';
-import { filePath, parse, protectOptions } from './options.js';
+import { parse, protectOptions } from './options.js';
 import { publish, sealing } from './seal.js';
-import { collectSource } from './source.js';
+import { collectSource, type GivenSource, givenSource, wipe } from './source.js';
 import { publishStaged } from './staging/publish.js';
 import { apart, defaultsOf } from './stores/parts.js';
 import { refusePublished } from './stores/published.js';
@@ -15,7 +15,8 @@ import type { ProtectedModel, ProtectOptions, Recipient } from './types.js';
  * Encrypts a model, cuts it in two and publishes both parts as `name@version`. The source is read once, in a stream: memory
  * does not grow with it. What a store holds under that name stays until the new version is whole.
  *
- * @param source Path of a file, or of a folder, which is taken whole (at most 10,000 files; no devices or pipes, and no links without `followLinks`).
+ * @param source Path of a file, or of a folder, which is taken whole (at most 10,000 files; no devices or pipes, and no links without
+ *   `followLinks`). Or the bytes of a single file, which will be called `model`: 1 byte to just under 4 GiB, copied before the call returns.
  * @returns What was published; keep `digest` if you want to tell versions apart.
  * @throws INVALID_ARGUMENT, NAME_INVALID, KEY_INVALID, KEY_TYPE_WRONG · of `hardware(file)`: MACHINE_FILE_INVALID,
  *   VERSION_UNSUPPORTED, MACHINE_POLICY_WEAK · SOURCE_UNSUPPORTED, SOURCE_EMPTY, SOURCE_CHANGED,
@@ -29,8 +30,8 @@ import type { ProtectedModel, ProtectOptions, Recipient } from './types.js';
  *   to: fileStore('/srv/models'),
  * });
  */
-export async function protect(source: string, options: ProtectOptions): Promise<ProtectedModel> {
-  const path = parse(filePath, source, 'source');
+export async function protect(source: string | Uint8Array, options: ProtectOptions): Promise<ProtectedModel> {
+  const model = givenSource(source);
   const {
     name,
     version,
@@ -46,13 +47,13 @@ export async function protect(source: string, options: ProtectOptions): Promise<
   const { recipients: given, ...run } = rest;
   const { small } = apart(to);
   const ref = { name, version };
-  return await abortable(run.signal, async () => {
-    if (resume !== undefined) await refuseBelow(path, resume);
+  const publishing = abortable(run.signal, async () => {
+    if (resume !== undefined) await refuseBelow(model, resume);
     const recipients = given ?? (await recipientsOf(small, ref, run));
     const publication = { ref, to, split, overwrite };
     const found = async () => ({
       ref,
-      ...(await collectSource(path, { format, followLinks, signal: run.signal })),
+      ...(await collectSource(model, { format, followLinks, signal: run.signal })),
       recipients,
       signer,
     });
@@ -60,10 +61,13 @@ export async function protect(source: string, options: ProtectOptions): Promise<
     if (!overwrite) await refusePublished(small, ref, run);
     return await sealing(await found(), (sealer) => publish(sealer, publication, run));
   });
+  return await publishing.finally(() => wipe(model));
 }
 
-/** What is staged would be part of the source of the next run. */
-async function refuseBelow(source: string, staging: string): Promise<void> {
+/** What is staged would be part of the source of the next run, which has to find the source again. */
+async function refuseBelow(source: GivenSource, staging: string): Promise<void> {
+  if (typeof source !== 'string')
+    throw optionError('INVALID_ARGUMENT', 'options.resume', 'wants a source on the disk, not bytes');
   const [first] = relative(await realPathOf(source), await realPathOf(staging)).split(sep);
   if (first !== '..') throw new ModelGuardError('INVALID_ARGUMENT', `options.resume: ${staging} lies in the source itself`);
 }

@@ -1,12 +1,14 @@
 /** A file or a folder to protect → what the addon reads, each file under its path in the manifest. */
 import { lstat, opendir, realpath } from 'node:fs/promises';
 import { basename, join, relative, resolve, sep } from 'node:path';
+import { isUint8Array } from 'node:util/types';
 import { type AbortSignalLike, throwIfAborted } from './abort.js';
 import { ModelGuardError } from './errors.js';
 import { attempt } from './files.js';
 import { formatOf } from './names.js';
 import type { NativeInput } from './native/binding.js';
 import { call } from './native/index.js';
+import { copyOf, filePath, parse } from './options.js';
 
 /** docs/format.md, section 4. */
 const MAX_FILES = 10_000;
@@ -28,6 +30,21 @@ export interface Source {
   readonly format: string;
 }
 
+/** The path of a file or a folder, or a copy of the bytes of a single file. */
+export type GivenSource = string | Uint8Array;
+
+/** SOURCE_EMPTY, INVALID_ARGUMENT */
+export function givenSource(source: GivenSource): GivenSource {
+  if (!isUint8Array(source)) return parse(filePath, source, 'source');
+  if (source.length === 0) throw new ModelGuardError('SOURCE_EMPTY', 'There are no bytes to encrypt');
+  return copyOf(source, 'source');
+}
+
+/** Bytes that were copied do not outlive the operation. */
+export function wipe(source: GivenSource): void {
+  if (typeof source !== 'string') source.fill(0);
+}
+
 interface SourceOptions {
   /** The caller's, where there is one. */
   readonly format?: string | undefined;
@@ -39,7 +56,9 @@ interface SourceOptions {
  * Folders are walked whole; empty folders inside are left out, with a warning. Without `followLinks` only what was named itself may be
  * a symbolic link: one inside a folder could lead anywhere. With it the warning names the links that lead out of the folder.
  */
-export async function collectSource(path: string, { format, ...options }: SourceOptions = {}): Promise<Source> {
+export async function collectSource(source: GivenSource, { format, ...options }: SourceOptions = {}): Promise<Source> {
+  if (typeof source !== 'string') return { inputs: [{ path: 'model', bytes: source }], format: format ?? 'unknown' };
+  const path = source;
   const real = await attempt('Cannot read', path, () => realpath(path));
   const stat = await attempt('Cannot read', path, () => lstat(real));
   if (stat.isDirectory()) {

@@ -19,7 +19,10 @@ export class Context {
   readonly stdout = stdout;
   readonly #interruption = new AbortController();
   readonly #progress = new ProgressDisplay(process.stderr);
+  /** Paths that the person did not give, by what messages call them. */
+  readonly #called = new Map<string, string>();
   #exit: number | undefined;
+  #stdoutIsTaken = false;
 
   /** The first signal cancels; the second one ends the process, as it would without us. */
   watchSignals(): void {
@@ -50,15 +53,33 @@ export class Context {
     };
   }
 
-  /** The result, for whoever reads stdout: a person, or with `json` a machine. */
+  /** The result, for the reader of stdout: a person, or with `json` a machine. Where a file is written there, it goes to stderr. */
   print(json: boolean | undefined, value: unknown, text: string): void {
-    this.stdout.write(`${json ? plainJson(value) : plainLines(text)}\n`);
+    const line = `${this.#named(json ? plainJson(value) : plainLines(text))}\n`;
+    if (this.#stdoutIsTaken) process.stderr.write(line);
+    else this.stdout.write(line);
   }
 
   /** A remark for the person in front of the terminal. */
   note(text: string): void {
     this.#progress.stop();
-    process.stderr.write(`${plainLines(text)}\n`);
+    process.stderr.write(`${this.#named(plainLines(text))}\n`);
+  }
+
+  /** Standard output is for a file alone. */
+  leaveStdout(): void {
+    this.#stdoutIsTaken = true;
+  }
+
+  /** Messages say `name` in the place of `path`. */
+  callInMessages(path: string, name: string): void {
+    this.#called.set(path, name);
+  }
+
+  #named(text: string): string {
+    let named = text;
+    for (const [path, name] of this.#called) named = named.replaceAll(path, name);
+    return named;
   }
 
   close(): void {

@@ -5,6 +5,8 @@ import { causesOf, messageOf } from './messages.js';
 import { StdoutClosed } from './stdout.js';
 
 export const EXIT_HELP = `
+In the place of one file, - stands for standard input or standard output.
+
 Exit codes:
   0    done
   1    a fault of the program or of the machine

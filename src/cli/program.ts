@@ -22,6 +22,7 @@ import { EXIT_HELP, errorText, exitCodeOf, isCommanderError } from './exit.js';
 import { example } from './flags.js';
 import { refuseStrange } from './option-names.js';
 import { checkOutputs } from './outputs.js';
+import { StandardStreams, withTerminalFlag } from './standard-streams.js';
 import type { Stdout } from './stdout.js';
 import { type Refusing, unknownFlag } from './strict.js';
 
@@ -90,7 +91,10 @@ export function programOf(context: Context): Command {
     'after',
     EXIT_HELP,
   );
-  for (const command of leavesOf(program)) command.option('--verbose', 'after an error, show everything that led to it');
+  for (const command of leavesOf(program)) {
+    withTerminalFlag(command);
+    command.option('--verbose', 'after an error, show everything that led to it');
+  }
   return program;
 }
 
@@ -102,14 +106,17 @@ export async function run(args: readonly string[]): Promise<number> {
   const context = new Context();
   context.watchSignals();
   const program = programOf(context);
+  const streams = new StandardStreams(context);
   let command: Command | undefined;
   program.hook('preAction', async (_, acting) => {
     command = acting;
     refuseStrange(acting);
     await checkOutputs(acting);
+    await streams.replace(acting);
   });
   try {
     await program.parseAsync(args, { from: 'user' });
+    await streams.write();
     // A command is done when its output is written.
     const unwritten = await context.stdout.failure();
     if (unwritten) throw unwritten;
@@ -120,6 +127,7 @@ export async function run(args: readonly string[]): Promise<number> {
     if (text !== undefined) context.note(text);
     return context.interrupted ?? exitCodeOf(error);
   } finally {
+    await streams.remove();
     context.close();
   }
 }

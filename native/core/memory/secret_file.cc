@@ -16,6 +16,9 @@
 namespace mg {
 namespace {
 
+// Written through its descriptor: a file behind it was opened by the caller, who decided what becomes of its content.
+constexpr const char* kStandardOutput = "/dev/stdout";
+
 // Waits until a pipe has bytes or its writer is gone. Before a writer comes poll() reports nothing, where read() would say "end".
 Status wait_for_writer(int fd, const std::atomic<bool>* cancelled) {
   for (;;) {
@@ -29,13 +32,24 @@ Status already_exists(const std::string& path, const std::string& what) {
   return Status(Code::ALREADY_EXISTS, "'" + path + "' exists; a " + what + " is never overwritten");
 }
 
-Status write_and_rename(int fd, const std::string& temporary, const std::string& path, const std::string& what, View content) {
+// Node makes pipes non-blocking: one that is full is waited for.
+Status write_all(int fd, const std::string& path, const std::string& what, View content) {
   for (size_t at = 0; at < content.size;) {
     const ssize_t n = write(fd, content.data + at, content.size - at);
+    if (n < 0 && errno == EAGAIN) {
+      pollfd ready{fd, POLLOUT, 0};
+      poll(&ready, 1, 100);
+      continue;
+    }
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return Status::from_errno(errno, "cannot write the " + what, path);
     at += size_t(n);
   }
+  return {};
+}
+
+Status write_and_rename(int fd, const std::string& temporary, const std::string& path, const std::string& what, View content) {
+  if (auto s = write_all(fd, path, what, content); !s.ok()) return s;
   if (fsync(fd) != 0) return Status::from_errno(errno, "cannot write the " + what, path);
   const Status renamed = files::rename_new(temporary, path);
   return renamed.code == Code::ALREADY_EXISTS ? already_exists(path, what) : renamed;
@@ -75,6 +89,7 @@ Result<SecretFile> read_secret_file(const std::string& path, const std::string& 
 }
 
 Status write_new_secret_file(const std::string& path, const std::string& what, View content) {
+  if (path == kStandardOutput) return write_all(STDOUT_FILENO, path, what, content);
   if (access(path.c_str(), F_OK) == 0) return already_exists(path, what);
   const size_t slash = path.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);

@@ -22,7 +22,7 @@ bool is_open_to_others(mode_t mode, uid_t owner, uid_t user);
 Result<SecretFile> read_secret_file(const std::string& path, const std::string& what, Code empty, size_t max,
                                     const std::atomic<bool>* cancelled);
 
-// 0600 and on disk when this returns. ALREADY_EXISTS: nothing is ever overwritten.
+// 0600 and on disk when this returns. ALREADY_EXISTS: nothing is ever overwritten. "/dev/stdout" is the standard output of this process.
 Status write_new_secret_file(const std::string& path, const std::string& what, View content);
 
 }  // namespace mg

@@ -40,7 +40,7 @@ export function registerEncrypt(program: Command, context: Context): void {
   withPassphrase(withRecipients(command), 'recipient');
   withThreads(withJson(withForce(withFollowLinks(command))));
   example(command, 'model-guard encrypt defects.onnx defects.mguard --recipient mgd1:… --sign publisher.key');
-  command.action(async (input: string, out: string, flags: Flags) => {
+  command.action(async (input: string | Uint8Array, out: string, flags: Flags) => {
     const result = await encryptFile(input, out, {
       recipients: await recipientsOf(flags),
       overwrite: flags.force ?? false,

@@ -62,7 +62,7 @@ export function registerProtect(program: Command, context: Context): void {
     'model-guard protect defects.onnx --name defects --model-version 3 \\',
     '  --recipient mgd1:… --sign publisher.key --store /srv/models',
   );
-  command.action(async (path: string, flags: ProtectFlags) => {
+  command.action(async (path: string | Uint8Array, flags: ProtectFlags) => {
     const result = await protect(path, {
       name: flags.name,
       version: flags.modelVersion,

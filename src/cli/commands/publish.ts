@@ -42,7 +42,7 @@ export function registerPublish(program: Command, context: Context): void {
   withForce(withFollowLinks(withResume(command)), 'replace the published version');
   withThreads(withJson(withSplitRule(withServer(command))));
   example(command, 'model-guard publish defects.onnx --name defects --model-version 3 --sign publisher.key');
-  command.action(async (path: string, flags: PublishFlags) => {
+  command.action(async (path: string | Uint8Array, flags: PublishFlags) => {
     const result = await protect(path, {
       name: flags.name,
       version: flags.modelVersion,
