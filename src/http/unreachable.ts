@@ -1,5 +1,5 @@
 /** What the network and TLS say, as errors of ours. */
-import { codeOf, isModelGuardError, ModelGuardError } from '../errors.js';
+import { codeOf, isError, isModelGuardError, ModelGuardError } from '../errors.js';
 import { hinted } from './hints.js';
 
 /** Before any byte was sent: whatever was asked for was not done. */
@@ -33,7 +33,7 @@ function adviceOf(code: string, where: string): string | undefined {
 export function unreachable(cause: unknown, where: string): ModelGuardError {
   if (isModelGuardError(cause)) return cause;
   const code = codeOf(cause);
-  const why = code ?? (cause instanceof Error ? cause.message : '');
+  const why = code ?? (isError(cause) ? cause.message : '');
   const what = `${where} was not reached${why ? ` (${why})` : ''}`;
   const error = new ModelGuardError('SERVER_UNREACHABLE', what, { cause, advice: code && adviceOf(code, where) });
   if (code && NOT_CONNECTED.has(code)) return hinted(error, { effect: 'undone' });
