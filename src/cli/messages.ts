@@ -25,6 +25,9 @@ export function messageOf(error: ModelGuardError, command: Command | undefined):
   return withFlags(`${withLabel(error, said, command)}${advice}`);
 }
 
+/** Of commands that have no `--force`. */
+const NOT_REPLACED = 'Choose another name or path, or remove what is there first.';
+
 const MOST_CAUSES = 10;
 
 /** Everything that led to `error`, the nearest first, a line each. No stacks. */
@@ -53,12 +56,12 @@ function withLabel(error: ModelGuardError, said: string, command: Command | unde
   return value === undefined || rest.includes(JSON.stringify(value)) ? `${name}: ${rest}` : `${name} ${value}: ${rest}`;
 }
 
-const adviceOf = (code: ModelGuardErrorCode, command: Command | undefined): string =>
-  code === 'INVALID_ARGUMENT'
-    ? `See \`${nameOf(command)} --help\`.`
-    : code === 'SIGNATURE_INVALID' && PUBLISHING.test(command?.name() ?? '')
-      ? UNREGISTERED
-      : (ADVICE[code] ?? ERROR_CODES[code].advice);
+function adviceOf(code: ModelGuardErrorCode, command: Command | undefined): string {
+  if (code === 'INVALID_ARGUMENT') return `See \`${nameOf(command)} --help\`.`;
+  if (code === 'SIGNATURE_INVALID' && PUBLISHING.test(command?.name() ?? '')) return UNREGISTERED;
+  if (code === 'ALREADY_EXISTS' && command?.options.every(({ long }) => long !== '--force')) return NOT_REPLACED;
+  return ADVICE[code] ?? ERROR_CODES[code].advice;
+}
 
 /** `model-guard models show` */
 export function nameOf(command: Command | undefined): string {

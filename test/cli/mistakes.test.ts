@@ -56,7 +56,7 @@ const MISTAKES: readonly (readonly [string, readonly string[], number, string])[
     'a key file that is there',
     ['keygen', '--out', 'master.key'],
     6,
-    "model-guard: 'master.key' exists; a key file is never overwritten. Choose another name, version or path, or replace it explicitly where that is offered (--force). [ALREADY_EXISTS]",
+    "model-guard: 'master.key' exists; a key file is never overwritten. Choose another name or path, or remove what is there first. [ALREADY_EXISTS]",
   ],
   [
     'a key in a folder that is not there',
@@ -250,7 +250,7 @@ const MISTAKES: readonly (readonly [string, readonly string[], number, string])[
     'an output that is there',
     ['load', 'net@1', ...OPEN, '--store', 'store', '--out', 'net.onnx'],
     6,
-    'model-guard: net.onnx already exists. Choose another name, version or path, or replace it explicitly where that is offered (--force). [ALREADY_EXISTS]',
+    'model-guard: net.onnx already exists. Choose another name or path, or remove what is there first. [ALREADY_EXISTS]',
   ],
   [
     'a model that is not encrypted',
