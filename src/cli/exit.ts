@@ -37,7 +37,8 @@ export function exitCodeOf(error: unknown): number {
 /** The line for stderr; with `--json` for machines. None where Commander has said its own already, or the reader of the output has left. */
 export function errorText(error: unknown, json: boolean, command?: Command): string | undefined {
   const causes = command?.getOptionValue('verbose') ? causesOf(error) : undefined;
-  if (isCommanderError(error) || error instanceof StdoutClosed) return undefined;
+  if (isCommanderError(error)) return json ? usageJson(error) : undefined;
+  if (error instanceof StdoutClosed) return undefined;
   const known = isModelGuardError(error);
   const message = known ? messageOf(error, command) : isError(error) ? error.message : String(error);
   const { code, outcome } = known ? error : { code: 'INTERNAL', outcome: undefined };
@@ -45,3 +46,9 @@ export function errorText(error: unknown, json: boolean, command?: Command): str
     ? JSON.stringify({ error: { code, message, outcome, causes } })
     : [`model-guard: ${message} [${code}]`, ...(causes ?? []).map((cause) => `  because: ${cause}`)].join('\n');
 }
+
+/** None for help that was asked for, or that Commander has shown. */
+const usageJson = ({ code, message }: Error & { readonly code: string }): string | undefined =>
+  message.startsWith('error: ') && !HELP.has(code)
+    ? JSON.stringify({ error: { code: 'INVALID_ARGUMENT', message: message.slice('error: '.length) } })
+    : undefined;

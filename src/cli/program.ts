@@ -78,13 +78,14 @@ async function explained(thrown: unknown, stdout: Stdout): Promise<unknown> {
   return (await stdout.failure()) ?? thrown;
 }
 
-/** All commands, which write and stop as `context` says. */
-export function programOf(context: Context): Command {
+/** All commands, which write and stop as `context` says. With `json` the errors of Commander are left to the end of the command. */
+export function programOf(context: Context, json = false): Command {
   const program = new StrictCommand('model-guard')
     .description('Protect machine-learning models on machines you do not own.')
     .version(packageVersion())
     // After the name of a command its own flags count alone: `protect … --version 9` asks for no version of the program.
     .enablePositionalOptions()
+    .configureOutput(json ? { outputError: () => undefined } : {})
     .exitOverride();
   for (const register of REGISTER) register(program, context);
   example(program, 'model-guard keygen --type signing --out publisher.key', 'model-guard protect --help').addHelpText(
@@ -105,7 +106,8 @@ const leavesOf = (command: Command): readonly Command[] =>
 export async function run(args: readonly string[]): Promise<number> {
   const context = new Context();
   context.watchSignals();
-  const program = programOf(context);
+  const json = args.includes('--json');
+  const program = programOf(context, json);
   const streams = new StandardStreams(context);
   let command: Command | undefined;
   program.hook('preAction', async (_, acting) => {
@@ -123,7 +125,7 @@ export async function run(args: readonly string[]): Promise<number> {
     return 0;
   } catch (thrown) {
     const error = await explained(thrown, context.stdout);
-    const text = errorText(error, args.includes('--json'), command);
+    const text = errorText(error, json, command);
     if (text !== undefined) context.note(text);
     return context.interrupted ?? exitCodeOf(error);
   } finally {

@@ -33,6 +33,16 @@ describe('wrong usage', () => {
     const { stderr } = await modelGuard('inspect', '/nowhere/x', '--json');
     expect(JSON.parse(stderr)).toEqual({ error: { code: 'NOT_FOUND', message: expect.stringContaining('/nowhere/x') } });
   });
+
+  it.each([
+    ['an unknown flag', ['inspect', 'x', '--colour', '--json'], "unknown option '--colour'"],
+    ['a missing flag', ['keygen', '--json'], "required option '--out <FILE>' not specified"],
+    ['a missing argument', ['inspect', '--json'], "missing required argument 'FILE'"],
+  ])('with --json, %s is JSON alone', async (_, args, message) => {
+    const { code, stdout, stderr } = await modelGuard(...args);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(JSON.parse(stderr)).toEqual({ error: { code: 'INVALID_ARGUMENT', message } });
+  });
 });
 
 describe('help', () => {
