@@ -73,13 +73,13 @@ const refused: readonly [string, () => unknown, string, RegExp][] = [
     'a machine as signer',
     () => encrypt(PLAIN, { recipients: [MasterKey.generate()], signer: hardware() as unknown as SigningKey }),
     'KEY_TYPE_WRONG',
-    /^signer wants/,
+    /^signer: wants/,
   ],
   [
     'a machine as verifier',
     () => decrypt(PLAIN, { identities: [hardware()], verifier: hardware() as unknown as Verifier }),
     'KEY_TYPE_WRONG',
-    /^verifier wants/,
+    /^verifier: wants/,
   ],
 ];
 
