@@ -34,7 +34,7 @@ function startsOf(args: readonly string[]): {
 
 describe('model-guard fingerprint', () => {
   beforeAll(async () => {
-    // The command as the package ships it, from the sources as they are: tsx would start a compiler.
+    // The command as the package ships it, in dist/, from the sources as they are: tsx would start a compiler.
     writeFileSync(at('package.json'), JSON.stringify({ name: '@org/model-guard', version: '0.0.0', type: 'module' }));
     for (const name of ['node_modules', 'build']) symlinkSync(path.join(projectRoot, name), at(name));
     const requires = "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);";
@@ -45,14 +45,14 @@ describe('model-guard fingerprint', () => {
       format: ['esm'],
       target: 'node20',
       banner: { js: requires },
-      outDir: folder,
+      outDir: at('dist'),
       clean: false,
     });
   });
 
   it('starts no process', (context) => {
     if (!hasStrace()) skipTest(context, 'strace is not installed');
-    const { programs, processes, stdout } = startsOf([at('cli.js'), 'fingerprint', '--json', '--show-values']);
+    const { programs, processes, stdout } = startsOf([at('dist/cli.js'), 'fingerprint', '--json', '--show-values']);
     expect(JSON.parse(stdout)).toMatchObject({ factors: expect.arrayContaining([expect.objectContaining({ name: 'cpu' })]) });
     expect(programs, 'another program was started').toHaveLength(1);
     expect(processes, 'a process was started').toEqual([]);
