@@ -1,7 +1,7 @@
 /** The command as a process of its own, from the sources of today, that can be killed and started again on the same folder. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -17,10 +17,11 @@ const BANNER = "import { createRequire as requireFrom } from 'node:module'; cons
 
 /** One file that starts fast; `remove` takes it away again. */
 export async function builtCommand(): Promise<{ readonly command: string; remove(): Promise<void> }> {
-  // Within the project: the addon and packages are looked for from here.
+  // Within the project, where packages are found, and laid out as the package of the addon, which is part of the file.
   const folder = join(projectRoot, `node_modules/.cache/model-guard-server-${process.pid}`);
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'server-of-a-test', version: '0.0.0', type: 'module' }));
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ name: '@org/model-guard', version: '0.0.0', type: 'module' }));
+  await symlink(join(projectRoot, 'build'), join(folder, 'build'));
   await build({
     config: false,
     silent: true,
