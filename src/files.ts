@@ -160,7 +160,7 @@ export async function place(temporary: string, target: string, overwrite: boolea
 
 /** Permissions of a new file: these, or those that the umask leaves to files that everyone may read. */
 export type FileMode = number | 'umask';
-/** For secrets, and for all that is nobody else's business. */
+/** For secrets and other files of this user alone. */
 export const PRIVATE = 0o600;
 
 export interface WriteOptions {

@@ -42,7 +42,7 @@ export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, 
   throw optionError(code ?? 'INVALID_ARGUMENT', where, issue.message);
 }
 
-/** What is wrong in plain words, where a schema does not say it itself. */
+/** Plain words for what is wrong, where a schema has none of its own. */
 function wordsOf(issue: z.core.$ZodRawIssue): string {
   switch (issue.code) {
     case 'invalid_type':

@@ -64,7 +64,7 @@ export async function protect(source: string | Uint8Array, options: ProtectOptio
   return await publishing.finally(() => wipe(model));
 }
 
-/** What is staged would be part of the source of the next run, which has to find the source again. */
+/** Staged files would be part of the source of the next run, which has to find the source again. */
 async function refuseBelow(source: GivenSource, staging: string): Promise<void> {
   if (typeof source !== 'string')
     throw optionError('INVALID_ARGUMENT', 'options.resume', 'wants a source on the disk, not bytes');

@@ -118,7 +118,7 @@ class Walk {
       await this.#entry(onDisk, `${prefix}${name}`, [...above, folder]);
     }
     if (prefix === '' || this.inputs.length > files) return;
-    // Whatever is empty below it goes with it.
+    // Empty folders below it go with it.
     this.empty.splice(empty, Number.POSITIVE_INFINITY, prefix);
   }
 

@@ -54,7 +54,7 @@ const PROFILE: Readonly<Record<string, string>> = {
   credentials: 'The credentials',
 };
 
-/** What a message begins with: `--ratio`, `N@V`, or words for what stands in the profile. */
+/** The beginning of a message: `--ratio`, `N@V`, or words for what stands in the profile. */
 export interface Label {
   readonly name: string;
   /** As it was typed. */

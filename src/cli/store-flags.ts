@@ -85,7 +85,7 @@ function bucketOf(flag: string, place: string, { s3Endpoint, s3Region }: PlaceFl
   });
 }
 
-/** What is wrong with an address is said without it: it may hold a password. */
+/** Errors about an address leave it out: it may hold a password. */
 function inWords(flag: string, make: () => PartStore): PartStore {
   try {
     return make();

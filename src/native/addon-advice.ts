@@ -19,7 +19,7 @@ export function adviceWhereMissing(prebuilds: string): string {
   return `${REBUILD} An install with --ignore-scripts has no addon, nor has a copy that a tool made without the folder prebuilds/. ${GUIDE}`;
 }
 
-/** What the loader of the system says, from glibc and from musl. */
+/** Words of the system’s loader, in glibc and in musl. */
 const LOADER: readonly (readonly [pattern: RegExp, advice: string])[] = [
   [
     /GLIBC(XX)?_[\d.]+|musl|\bld-linux|Error relocating/,

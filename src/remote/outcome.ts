@@ -65,7 +65,7 @@ const LONGEST_PAUSE_MS = 2_000;
 interface Signalled {
   readonly signal?: AbortSignalLike | undefined;
 }
-/** What the change would have answered, if it is there; undefined where it is not, or not yet. */
+/** Gives the answer that the change would have given, if it is there; undefined where it is not, or not yet. */
 export type FindOutcome<T> = (options: Required<Signalled>) => Promise<{ readonly answer: T } | undefined>;
 
 /** Of a deletion: it is made once nothing is found. */

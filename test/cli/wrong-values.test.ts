@@ -46,7 +46,7 @@ afterAll(async () => {
   await guard.close();
 });
 
-/** What makes each command run as far as its options are looked at. */
+/** Arguments that make each command run as far as its options are looked at. */
 const ARGUMENTS: Readonly<Record<string, () => string>> = {
   PATH: () => at('net.onnx'),
   IN: () => at('net.mguard'),

@@ -6,7 +6,7 @@ import { scaled } from '../support/sample.js';
 import { temporaryFolder } from '../support/temp.js';
 
 const MIB = 2 ** 20;
-/** What Node itself holds differs by this much between two processes: 5 % of a model that is scaled down would be less. */
+/** The memory of Node itself differs by this much between two processes: 5 % of a model that is scaled down would be less. */
 const RUNTIME = 32 * MIB;
 const folder = temporaryFolder('large');
 

@@ -50,7 +50,7 @@ function clone(): string {
   return folder;
 }
 
-/** A user of their own: no profile, cache or state of whoever runs the tests. */
+/** A user of their own: no profile, cache or state of the person who runs the tests. */
 const home = path.join(base, 'home');
 mkdirSync(home);
 const { XDG_CONFIG_HOME: _, XDG_STATE_HOME: __, XDG_CACHE_HOME: ___, ...inherited } = process.env;

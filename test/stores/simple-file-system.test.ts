@@ -17,7 +17,7 @@ const library = path.join(base, 'simple-file-system.so');
 execFileSync('cc', ['-shared', '-fPIC', '-o', library, path.join(projectRoot, 'test/support/simple-file-system.c'), '-ldl']);
 let count = 0;
 
-/** What the child printed, by its first word or words. */
+/** Lines that the child printed, by their first word or words. */
 async function outcomesWith(lacks: Readonly<Record<string, number>>): Promise<Readonly<Record<string, string>>> {
   const [folder, sources] = ['share', 'sources'].map((name) => path.join(base, `${name}-${count}`)) as [string, string];
   count += 1;

@@ -9,7 +9,7 @@ import { projectRoot } from './shared.js';
 /** Modules of Node that the package gets otherwise, by name. */
 type Replaced = Readonly<Record<string, unknown>>;
 
-/** What the language brings, such as Error and Uint8Array, is the context's own; what Node adds is the outer one's. */
+/** Classes of the language, such as Error and Uint8Array, are the context's own; those that Node adds are the outer one's. */
 function newContext(): object {
   const context = createContext({});
   const own = new Set(runInContext('Object.getOwnPropertyNames(globalThis)', context) as string[]);

@@ -112,8 +112,8 @@ class JoinedSource : public Source {
   Source& second_;
 };
 
-// A new file (O_EXCL), written with pwrite. finish() closes it and reports what close() says; whoever names the file
-// for good syncs it first. Removed if never finished.
+// A new file (O_EXCL), written with pwrite. finish() closes it and reports what close() says; its caller syncs it
+// before it is named for good. Removed if never finished.
 class FileSink : public Sink {
  public:
   // Byte 0 of the sink is byte `base` of the file. The umask takes away from `mode`.

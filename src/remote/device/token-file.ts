@@ -1,6 +1,6 @@
 /**
  * The newest token of a device at a server, `<device id>/<server id>.token`, sealed as its state is: the processes of a machine log in once
- * together. Whatever is wrong with the file, or with the folder, a log-in takes its place.
+ * together. Where the file or the folder cannot be used, a log-in takes its place.
  */
 import { randomInt } from 'node:crypto';
 import { readdir } from 'node:fs/promises';

@@ -62,7 +62,7 @@ export const requestHandler = (transport: Transport): RequestHandler => ({
   },
 });
 
-/** What S3 servers say has a request id, or is XML. */
+/** Answers of S3 servers have a request id, or are XML. */
 function notStorage(answer: Answer): ModelGuardError {
   answer.discard();
   return hinted(
