@@ -90,7 +90,7 @@ function licences(): Plugin {
           const folder = /^(.*\bnode_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1];
           if (folder !== undefined) bundled.add(folder);
         }
-        listLicences(bundled, 'dist/THIRD-PARTY-LICENSES');
+        listLicences(bundled, path.join(build.initialOptions.outdir ?? 'dist', 'THIRD-PARTY-LICENSES'));
       });
     },
   };

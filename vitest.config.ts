@@ -8,8 +8,10 @@ const alias = [
   { find: /^@org\/model-guard$/, replacement: source('src/index.ts') },
 ];
 
-/** The same tests on PostgreSQL (MG_TEST_DATABASE=postgres) ask another process for every row. */
-const serverTimeout = process.env.MG_TEST_DATABASE === 'postgres' ? 120_000 : 30_000;
+const setupFiles = [source('test/support/setup.ts')];
+
+/** Milliseconds. For what hangs, not for what is slow: a busy machine takes ten times as long as a quiet one. */
+const TIMEOUT = 120_000;
 
 /**
  * `unit` and `server` are what `npm test` runs; `slow` needs large files, many child processes or minutes; `services` needs an
@@ -24,28 +26,31 @@ export default defineConfig({
         resolve: { alias },
         test: {
           name: 'server',
-          // One copy of the modules for all files: importing a server takes seconds. Who mocks a module goes to isolated/.
+          setupFiles,
+          // All files share one copy of the modules, because importing a server takes seconds. A test that mocks a module stands in isolated/.
           isolate: false,
           include: ['server/test/**/*.test.ts'],
           exclude: ['server/test/slow/**', 'server/test/services/**', 'server/test/isolated/**'],
-          testTimeout: serverTimeout,
-          hookTimeout: serverTimeout,
+          testTimeout: TIMEOUT,
+          hookTimeout: TIMEOUT,
         },
       },
       {
         resolve: { alias },
         test: {
           name: 'unit',
+          setupFiles,
           include: ['test/**/*.test.ts', 'server/test/isolated/**/*.test.ts'],
           exclude: ['test/slow/**', 'test/services/**'],
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
+          testTimeout: TIMEOUT,
+          hookTimeout: TIMEOUT,
         },
       },
       {
         resolve: { alias },
         test: {
           name: 'services',
+          setupFiles,
           include: ['test/services/**/*.services.test.ts', 'server/test/services/**/*.services.test.ts'],
           testTimeout: 600_000,
           hookTimeout: 600_000,
@@ -55,6 +60,7 @@ export default defineConfig({
         resolve: { alias },
         test: {
           name: 'slow',
+          setupFiles,
           include: ['test/slow/**/*.slow.test.ts', 'server/test/slow/**/*.slow.test.ts'],
           testTimeout: 600_000,
           hookTimeout: 600_000,

@@ -1,8 +1,8 @@
 {
-  # What every gyp build of native code shares: the flags, and the salts of the build.
+  # What every gyp build of native code shares: the flags, and the files that are made for the build.
   "target_defaults": {
     "include_dirs": ["core", ".", "<(SHARED_INTERMEDIATE_DIR)", "<!(node -p \"require('node-addon-api').include_dir\")"],
-    # The last: an exception that meets a worker being terminated cannot be thrown to anyone, and must not end the process.
+    # The last: an exception that meets a worker being terminated cannot reach any caller, and must not end the process.
     "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS_ALL", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
     "cflags_cc": ["-std=c++17", "-fexceptions", "-O2", "-Wall", "-Wextra", "-Wno-cast-function-type",
                   "-fvisibility=hidden", "-fvisibility-inlines-hidden"],
@@ -15,6 +15,13 @@
       "outputs": ["<(SHARED_INTERMEDIATE_DIR)/salts/baked.inc", "<(SHARED_INTERMEDIATE_DIR)/salts/never"],
       "action": ["node", "<@(_inputs)", "<(SHARED_INTERMEDIATE_DIR)/salts/baked.inc"],
       "message": "Salts"
+    }, {
+      "action_name": "list_recipient_kinds",
+      "inputs": ["core/recipients/list-kinds.mjs"],
+      # The second is never made, so that the step runs in every build: a kind may have been added.
+      "outputs": ["<(SHARED_INTERMEDIATE_DIR)/recipients/kinds.inc", "<(SHARED_INTERMEDIATE_DIR)/recipients/never"],
+      "action": ["node", "<@(_inputs)", "<(SHARED_INTERMEDIATE_DIR)/recipients/kinds.inc"],
+      "message": "Kinds of recipients"
     }],
     "conditions": [
       # No -lcrypto: the node binary exports its own OpenSSL, which is patched with Node. -ldl: a TPM's library, where there is one.

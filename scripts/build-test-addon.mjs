@@ -1,5 +1,6 @@
 // Builds test/addon (the core's primitives for the third-party vectors) and test/machine-addon (the whole addon over recorded
 // machines). Incremental; the sources are those of the addon, the salts the public ones.
+import './installed.mjs';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
@@ -26,6 +27,7 @@ async function build(name) {
   // make itself does not see that the list of sources changed.
   const lists = [`${folder}/binding.gyp`, `${root}native/common.gypi`, `${root}native/sources.txt`];
   const stale = Math.max(...lists.map(changed)) > changed(`${folder}/build/Makefile`);
+  if (stale) console.error(`Compiling test/${name}, which takes a minute or two.`);
   return (stale ? await gyp('configure', folder) : undefined) ?? (await gyp('build', folder));
 }
 

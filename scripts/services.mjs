@@ -1,5 +1,6 @@
 // Starts PostgreSQL and an S3 server on loopback, in a temporary folder, for one command, which finds them in its environment
 // (MG_TEST_POSTGRES, MG_TEST_S3, MG_TEST_S3_KEYS):  node scripts/services.mjs [--only postgres|s3] -- COMMAND ARGS…
+import './installed.mjs';
 import { spawn } from 'node:child_process';
 import { chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
@@ -33,7 +34,6 @@ const { wanted, command } = parsed(process.argv.slice(2));
 const missing = wanted.flatMap((name) => SERVICES[name].missing());
 if (missing.length > 0) fail(`missing: ${missing.join(', ')}. On Debian: apt-get install -y --no-install-recommends ${PACKAGES}`);
 
-const folder = mkdtempSync(path.join(tmpdir(), 'model-guard-services-'));
 const running = new Set();
 let told;
 let child;
@@ -47,6 +47,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     else stopServices();
   });
 }
+
+const folder = mkdtempSync(path.join(tmpdir(), 'model-guard-services-'));
 
 async function started(name) {
   for (let attempt = 1; ; attempt += 1) {

@@ -7,6 +7,9 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { tryBundlers } from './package/bundlers.mjs';
 
+// npm hands the settings of this clone on to its scripts; a stranger's npx does not have this one.
+delete process.env.npm_config_package;
+
 const root = fileURLToPath(new URL('..', import.meta.url));
 const temporary = mkdtempSync(path.join(tmpdir(), 'model-guard-package-'));
 const [sources, project] = ['sources', 'project'].map((name) => path.join(temporary, name));
@@ -178,7 +181,11 @@ const shipped = packedServer[0].files.map((file) => file.path);
 if (shipped.some((file) => file.startsWith('test/') || file.startsWith('src/')))
   throw new Error("the server's package ships its sources");
 run('npm install of the server', 'npm', ['install', '--no-audit', '--no-fund', path.join(project, packedServer[0].filename)]);
-const child = spawn('npx', ['@org/model-guard-server', '--data', 'guard-data', '--port', '0'], { cwd: project, detached: true });
+const child = spawn('npx', ['@org/model-guard-server', '--data', 'guard-data', '--port', '0'], {
+  cwd: project,
+  detached: true,
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
 let said = '';
 for await (const bytes of child.stdout) {
   said += bytes;

@@ -1,9 +1,33 @@
-import { abortable } from './abort.js';
-import { wholeContainer } from './container.js';
-import { GuardedModel } from './model.js';
-import { loadPayload, metadataOf, openSmall, resolveOpening } from './open.js';
-import { copyOf, decryptOptions, filePath, parse } from './options.js';
-import type { DecryptOptions } from './types.js';
+import { z } from 'zod';
+import { abortable } from './base/abort.js';
+import { copyOf, filePath, parse } from './base/validate.js';
+import { wholeContainer } from './engine/container.js';
+import { GuardedModel } from './engine/model.js';
+import { loadPayload, metadataOf, openSmall, resolveOpening } from './engine/open.js';
+import {
+  type DerivationOptions,
+  identities,
+  maxDerivations,
+  ONE_ORIGIN,
+  type OriginOptions,
+  oneOrigin,
+  originShape,
+} from './engine/options.js';
+import { type RunOptions, run } from './native/work.js';
+import type { Identity } from './recipients/kinds.js';
+import { type Reference, reference } from './stores/options.js';
+
+export const decryptOptions = z
+  .strictObject({ ...run, ...originShape, identities, maxDerivations, ref: reference.optional() })
+  .refine(oneOrigin, ONE_ORIGIN);
+
+/** Options of `decrypt` and `decryptFile`. */
+export interface DecryptOptions extends OriginOptions, DerivationOptions, RunOptions {
+  /** 1 to 32. */
+  readonly identities: readonly Identity[];
+  /** Refuses with REFERENCE_MISMATCH what says otherwise; without a version only the name is compared. */
+  readonly ref?: Reference | undefined;
+}
 
 /**
  * Decrypts a container in memory. Large models go by path: `decryptFile`, `load`.

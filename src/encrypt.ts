@@ -1,14 +1,38 @@
 import { basename } from 'node:path';
-import { abortable } from './abort.js';
-import { join } from './bytes.js';
+import { z } from 'zod';
+import { abortable } from './base/abort.js';
+import { join } from './base/bytes.js';
+import { name, normaliseName } from './base/names.js';
+import { copyOf, filePath, MAX_BYTES, parse } from './base/validate.js';
+import { type OverwriteOptions, recipients, type SealOptions, type SourceOptions, sealShape } from './engine/options.js';
+import { PREFIX, type SealedFile, sealed, sealedBytes, sealing, writeContainer } from './engine/seal.js';
+import { collectSource, givenSource, wipe } from './engine/source.js';
 import { ModelGuardError } from './errors.js';
-import { normaliseName } from './names.js';
 import { call } from './native/index.js';
 import { work } from './native/work.js';
-import { copyOf, encryptFileOptions, encryptOptions, filePath, MAX_BYTES, parse } from './options.js';
-import { PREFIX, sealed, sealedBytes, sealing, writeContainer } from './seal.js';
-import { collectSource, givenSource, wipe } from './source.js';
-import type { EncryptOptions, OverwriteOptions, SealedFile, SourceOptions } from './types.js';
+import type { Recipient } from './recipients/kinds.js';
+
+const encryptShape = { ...sealShape, recipients, name: name.optional(), version: name.optional(), format: name.optional() };
+
+export const encryptOptions = z.strictObject(encryptShape);
+
+export const encryptFileOptions = z.strictObject({
+  ...encryptShape,
+  overwrite: z.boolean().optional(),
+  followLinks: z.boolean().optional(),
+});
+
+/** Options of `encrypt` and `encryptFile`. */
+export interface EncryptOptions extends SealOptions {
+  /** 1 to 32, each once, at most one passphrase. */
+  readonly recipients: readonly Recipient[];
+  /** Default: `model` for bytes, the normalised file name for files. */
+  readonly name?: string | undefined;
+  /** Default: `0`. */
+  readonly version?: string | undefined;
+  /** As in {@link ProtectOptions}. */
+  readonly format?: string | undefined;
+}
 
 const DEFAULT = { name: 'model', version: '0' };
 

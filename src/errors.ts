@@ -4,7 +4,7 @@
  */
 
 /**
- * What each code advises, and the exit status that the command line gives it. Native codes stand first, in the order
+ * The advice of each code, and the exit status that the command line gives it. Native codes stand first, in the order
  * of native/core/status.h; the last ones exist in the SDK only.
  */
 export const ERROR_CODES = {
@@ -149,7 +149,8 @@ export const ERROR_CODES = {
   SERVER_UNREACHABLE: { exit: 7, advice: 'Check the address, the network and the certificate.' },
   SERVER_UNTRUSTED: {
     exit: 7,
-    advice: 'Do not go on unless you know that the server changed keys; then pin the new one, from a source you trust.',
+    advice:
+      'Do not go on: another server may answer. If the server was set up anew, pin its new key, from a source you trust (`model-guard login --server-key K`, serverKey).',
   },
   SERVER_FAILED: { exit: 7, advice: "Try again later; the server's log has the request id." },
   RESPONSE_INVALID: {
@@ -244,7 +245,7 @@ export function optionError(
 export const faultOf = (error: Error): Fault | undefined => FAULTS.get(error);
 
 /**
- * What a cancelled operation rejects with: `name` is `AbortError`, `code` is `ABORT_ERR`, `cause` is `signal.reason`.
+ * The error of a cancelled operation: `name` is `AbortError`, `code` is `ABORT_ERR`, `cause` is `signal.reason`.
  * @example
  * try { await load('defects@3', { ...options, signal }); }
  * catch (error) { if ((error as Error).name !== 'AbortError') throw error; }

@@ -1,8 +1,14 @@
-import { refuseExisting, writeAll, writeWhole } from './files.js';
-import { boundTo, nativePolicy } from './keys/machine.js';
+import { z } from 'zod';
+import { filePath, parse } from './base/validate.js';
+import type { OverwriteOptions } from './engine/options.js';
+import { refuseExisting, writeAll, writeWhole } from './files/files.js';
+import { boundTo, type MachinePolicy, type MachineTerms, machinePolicy, nativePolicy } from './keys/machine-policy.js';
 import { call } from './native/index.js';
-import { exportMachineOptions, filePath, parse } from './options.js';
-import type { ExportMachineOptions, MachineTerms } from './types.js';
+
+export const exportMachineOptions = z.strictObject({ ...machinePolicy, overwrite: z.boolean().optional() }).optional();
+
+/** Options of `exportMachine`. */
+export interface ExportMachineOptions extends MachinePolicy, OverwriteOptions {}
 
 /**
  * Binds a new random secret to this machine and writes the machine file that a publisher needs to encrypt to it

@@ -1,30 +1,49 @@
-export type { AbortSignalLike } from './abort.js';
 export type { AuditCheckpoint, AuditLogSource, AuditReport, VerifyAuditLogOptions } from './audit/types.js';
 export { verifyAuditLog } from './audit/verify.js';
+export type { AbortSignalLike } from './base/abort.js';
+export type { CacheOptions } from './cache/options.js';
+export type { DecryptOptions } from './decrypt.js';
 export { decrypt, decryptFile } from './decrypt.js';
+export type { EncryptOptions } from './encrypt.js';
 export { encrypt, encryptFile } from './encrypt.js';
+export type { ContainerInfo } from './engine/container.js';
+export type { GuardedFile, GuardedModel, LoadedMetadata, ModelMetadata, Protection } from './engine/model.js';
+export type {
+  DerivationOptions,
+  OriginOptions,
+  OverwriteOptions,
+  PartFiles,
+  Parts,
+  SealOptions,
+  SplitRule,
+} from './engine/options.js';
+export type { ProtectedModel, SealedFile } from './engine/seal.js';
 export { AbortError, ModelGuardError, type ModelGuardErrorCode } from './errors.js';
+export type { ExportMachineOptions } from './export-machine.js';
 export { exportMachine } from './export-machine.js';
+export type { FingerprintOptions, HardwareFactor, HardwareFingerprint } from './fingerprint.js';
 export { fingerprint } from './fingerprint.js';
-export {
-  DeviceKey,
-  DevicePublicKey,
-  type Hardware,
-  hardware,
-  MasterKey,
-  Passphrase,
-  passphrase,
-  SigningKey,
-  VerifyingKey,
-} from './keys/index.js';
+export type { ReadKeyOptions } from './keys/files.js';
+export type { MachineFactor, MachinePolicy, MachineTerms, SealedKeyOptions } from './keys/machine-policy.js';
+export type { PassphraseSource } from './keys/passphrase.js';
+export { passphrase } from './keys/passphrase.js';
+export { DevicePublicKey, VerifyingKey } from './keys/public.js';
+export { DeviceKey, MasterKey, Passphrase, SigningKey } from './keys/secret.js';
+export type { Verifier } from './keys/verifiers.js';
+export type { LoadOptions } from './load.js';
 export { load } from './load.js';
+export type { LegacySource, MigratedSource, MigrateOptions, MigrateToFileOptions, MigrateToStoreOptions } from './migrate.js';
 export { migrate } from './migrate.js';
-export type { GuardedFile, GuardedModel, LoadedMetadata } from './model.js';
 export { useNativeAddon } from './native/addon.js';
 export type { Progress, ProgressPhase, RunOptions } from './native/work.js';
+export type { ProtectOptions } from './protect.js';
 export { protect } from './protect.js';
+export { type Hardware, hardware, type MachineDemand } from './recipients/hardware.js';
+export type { Identity, Recipient, SlotInfo } from './recipients/kinds.js';
+export type { RekeyOptions } from './rekey.js';
 export { rekey } from './rekey.js';
 export * from './remote/index.js';
+export type { RewrapOptions } from './rewrap.js';
 export { rewrap } from './rewrap.js';
 export { merge, mergeFiles, split, splitFile } from './split.js';
 export {
@@ -51,49 +70,6 @@ export {
   s3Store,
   type UploadNotes,
 } from './stores/index.js';
-export type {
-  CacheOptions,
-  ContainerInfo,
-  ContainerSource,
-  DecryptOptions,
-  DerivationOptions,
-  EncryptOptions,
-  ExportMachineOptions,
-  FingerprintOptions,
-  HardwareFactor,
-  HardwareFingerprint,
-  Identity,
-  LegacySource,
-  LoadOptions,
-  MachineDemand,
-  MachineFactor,
-  MachinePolicy,
-  MachineTerms,
-  MigratedSource,
-  MigrateOptions,
-  MigrateToFileOptions,
-  MigrateToStoreOptions,
-  ModelMetadata,
-  OriginOptions,
-  OverwriteOptions,
-  PartFiles,
-  Parts,
-  PassphraseSource,
-  ProtectedModel,
-  Protection,
-  ProtectOptions,
-  ReadKeyOptions,
-  Recipient,
-  Reference,
-  RekeyOptions,
-  RewrapOptions,
-  SealedFile,
-  SealedKeyOptions,
-  SealOptions,
-  SlotInfo,
-  SplitRule,
-  Verified,
-  Verifier,
-  VerifyOptions,
-} from './types.js';
+export type { Reference } from './stores/options.js';
+export type { ContainerSource, Verified, VerifyOptions } from './verify.js';
 export { inspect, verify } from './verify.js';

@@ -1,12 +1,46 @@
-import { abortable } from './abort.js';
+import { z } from 'zod';
+import { abortable } from './base/abort.js';
+import { parse } from './base/validate.js';
 import { openCache } from './cache/cache.js';
-import { optionError } from './errors.js';
-import { GuardedModel } from './model.js';
-import { metadataOf, openStored, resolveOpening } from './open.js';
-import { loadOptions, parse, reference } from './options.js';
-import { apart, asking, defaultsOf } from './stores/parts.js';
-import type { ModelRef, PartStore, StoreOptions } from './stores/store.js';
-import type { LoadOptions, Reference } from './types.js';
+import { type CacheOptions, cacheOptions } from './cache/options.js';
+import { GuardedModel } from './engine/model.js';
+import { metadataOf, openStored, resolveOpening } from './engine/open.js';
+import {
+  type DerivationOptions,
+  identities,
+  maxDerivations,
+  ONE_ORIGIN,
+  type OriginOptions,
+  oneOrigin,
+  originShape,
+} from './engine/options.js';
+import { withVersion } from './engine/store-defaults.js';
+import { type RunOptions, run } from './native/work.js';
+import type { Identity } from './recipients/kinds.js';
+import { type Reference, reference, stores } from './stores/options.js';
+import { defaultsOf, splitStores } from './stores/parts.js';
+import type { Stores } from './stores/store.js';
+
+export const loadOptions = z
+  .strictObject({
+    ...run,
+    ...originShape,
+    from: stores,
+    identities: identities.optional(),
+    maxDerivations,
+    cache: z.union([z.literal(false), cacheOptions], { error: 'wants false, or { folder, maxBytes }' }).optional(),
+  })
+  .refine(oneOrigin, ONE_ORIGIN);
+
+/** Options of `load`. */
+export interface LoadOptions extends OriginOptions, DerivationOptions, RunOptions {
+  /** Where the parts are. */
+  readonly from: Stores;
+  /** 1 to 32. Default: the store's. */
+  readonly identities?: readonly Identity[] | undefined;
+  /** Where big parts that came over a network are kept, as ciphertext; `false`: nowhere. */
+  readonly cache?: CacheOptions | false | undefined;
+}
 
 /**
  * Fetches both parts of a model, joins them and decrypts them in guarded native memory; no plaintext touches the disk. A big part that
@@ -31,29 +65,12 @@ import type { LoadOptions, Reference } from './types.js';
 export async function load(ref: Reference, options: LoadOptions): Promise<GuardedModel> {
   const asked = parse(reference, ref, 'ref');
   const { from, identities, maxDerivations, verifier, unsigned, leaseKeys, cache, ...run } = parse(loadOptions, options);
-  const { small } = apart(from);
+  const { small } = splitStores(from);
   return await abortable(run.signal, async () => {
     const wanted = await withVersion(small, asked, run);
     const defaults = await defaultsOf(small, { for: 'opening', ref: wanted, signal: run.signal });
     const opening = resolveOpening({ identities, maxDerivations, verifier, unsigned, leaseKeys }, wanted, defaults);
     const { model, info } = await openStored(from, wanted, opening, run, openCache(cache));
     return new GuardedModel(model, metadataOf(info, opening));
-  });
-}
-
-interface Asked {
-  readonly name: string;
-  readonly version?: string | undefined;
-}
-
-/** Most stores keep no signed statement of what is latest, and guessing one would let storage roll a model back. */
-export async function withVersion(store: PartStore, { name, version }: Asked, { signal }: StoreOptions): Promise<ModelRef> {
-  if (version !== undefined) return { name, version };
-  if (store.latest) {
-    const latest = store.latest.bind(store);
-    return asking('could not tell the newest version', { name, version: 'latest' }, { signal }, () => latest(name, { signal }));
-  }
-  throw optionError('INVALID_ARGUMENT', 'ref', `${name} has no version, and this store keeps no signed latest`, {
-    advice: `Say ${name}@VERSION.`,
   });
 }

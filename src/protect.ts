@@ -1,15 +1,51 @@
 import { relative, sep } from 'node:path';
-import { abortable } from './abort.js';
+import { z } from 'zod';
+import { abortable } from './base/abort.js';
+import { name } from './base/names.js';
+import { filePath, parse } from './base/validate.js';
+import { type SealOptions, type SourceOptions, type SplitRule, sealShape, splitRule } from './engine/options.js';
+import { type ProtectedModel, publish, sealing } from './engine/seal.js';
+import { collectSource, type GivenSource, givenSource, wipe } from './engine/source.js';
+import { recipientsOf } from './engine/store-defaults.js';
 import { ModelGuardError, optionError } from './errors.js';
-import { realPathOf } from './files.js';
-import { parse, protectOptions } from './options.js';
-import { publish, sealing } from './seal.js';
-import { collectSource, type GivenSource, givenSource, wipe } from './source.js';
+import { realPathOf } from './files/files.js';
 import { publishStaged } from './staging/publish.js';
-import { apart, defaultsOf } from './stores/parts.js';
+import { stores } from './stores/options.js';
+import { splitStores } from './stores/parts.js';
 import { refusePublished } from './stores/published.js';
-import type { ModelRef, PartStore, StoreOptions } from './stores/store.js';
-import type { ProtectedModel, ProtectOptions, Recipient } from './types.js';
+import type { Stores } from './stores/store.js';
+
+export const protectOptions = z.strictObject({
+  ...sealShape,
+  name,
+  version: name,
+  to: stores,
+  overwrite: z.boolean().optional(),
+  split: splitRule.optional(),
+  format: name.optional(),
+  followLinks: z.boolean().optional(),
+  resume: filePath.optional(),
+});
+
+/** Options of `protect`. */
+export interface ProtectOptions extends SealOptions, SourceOptions {
+  /** `[a-z0-9][a-z0-9._-]{0,127}` */
+  readonly name: string;
+  /** The same grammar. */
+  readonly version: string;
+  /** Where the parts go. */
+  readonly to: Stores;
+  /** Replaces a published name@version. Default: ALREADY_EXISTS. */
+  readonly overwrite?: boolean | undefined;
+  readonly split?: SplitRule | undefined;
+  /** The model's format, for people and tools. Default: from the file name's extension; `folder` for a folder. */
+  readonly format?: string | undefined;
+  /**
+   * A folder where what is encrypted is staged (ciphertext, nothing else), so that after a crash the same call sends only what is
+   * missing. Without it a crash means encrypting anew. Emptied when the version is published.
+   */
+  readonly resume?: string | undefined;
+}
 
 /**
  * Encrypts a model, cuts it in two and publishes both parts as `name@version`. The source is read once, in a stream: memory
@@ -45,7 +81,7 @@ export async function protect(source: string | Uint8Array, options: ProtectOptio
     ...rest
   } = parse(protectOptions, options);
   const { recipients: given, ...run } = rest;
-  const { small } = apart(to);
+  const { small } = splitStores(to);
   const ref = { name, version };
   const publishing = abortable(run.signal, async () => {
     if (resume !== undefined) await refuseBelow(model, resume);
@@ -70,15 +106,4 @@ async function refuseBelow(source: GivenSource, staging: string): Promise<void> 
     throw optionError('INVALID_ARGUMENT', 'options.resume', 'wants a source on the disk, not bytes');
   const [first] = relative(await realPathOf(source), await realPathOf(staging)).split(sep);
   if (first !== '..') throw new ModelGuardError('INVALID_ARGUMENT', `options.resume: ${staging} lies in the source itself`);
-}
-
-/** The recipients that a store brings along. */
-export async function recipientsOf(store: PartStore, ref: ModelRef, { signal }: StoreOptions): Promise<readonly Recipient[]> {
-  const { recipients } = await defaultsOf(store, { for: 'sealing', ref, signal });
-  if (!recipients?.length)
-    throw new ModelGuardError(
-      'INVALID_ARGUMENT',
-      'options.recipients: is required, because this store has no default recipients',
-    );
-  return recipients;
 }

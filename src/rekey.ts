@@ -1,16 +1,51 @@
-import { abortable } from './abort.js';
+import { z } from 'zod';
+import { abortable } from './base/abort.js';
+import { parse } from './base/validate.js';
+import { openStored, resolveOpening } from './engine/open.js';
+import {
+  type DerivationOptions,
+  identities,
+  maxDerivations,
+  ONE_ORIGIN,
+  type OriginOptions,
+  oneOrigin,
+  originShape,
+  type SealOptions,
+  type SplitRule,
+  sealShape,
+  splitRule,
+} from './engine/options.js';
+import { type ProtectedModel, publish, sealing } from './engine/seal.js';
+import { recipientsOf, withVersion } from './engine/store-defaults.js';
 import { ModelGuardError } from './errors.js';
-import { withVersion } from './load.js';
-import { openStored, resolveOpening } from './open.js';
-import { parse, reference, rekeyOptions } from './options.js';
-import { recipientsOf } from './protect.js';
-import { publish, sealing } from './seal.js';
-import { apart, defaultsOf } from './stores/parts.js';
-import type { ProtectedModel, Reference, RekeyOptions } from './types.js';
+import type { Identity } from './recipients/kinds.js';
+import { type Reference, reference, stores } from './stores/options.js';
+import { defaultsOf, splitStores } from './stores/parts.js';
+import type { Stores } from './stores/store.js';
+
+export const rekeyOptions = z
+  .strictObject({
+    ...sealShape,
+    ...originShape,
+    store: stores,
+    identities: identities.optional(),
+    maxDerivations,
+    split: splitRule.optional(),
+  })
+  .refine(oneOrigin, ONE_ORIGIN);
+
+/** Options of `rekey`. */
+export interface RekeyOptions extends OriginOptions, DerivationOptions, SealOptions {
+  /** Where the model is and stays. */
+  readonly store: Stores;
+  /** 1 to 32. Default: the store's. */
+  readonly identities?: readonly Identity[] | undefined;
+  readonly split?: SplitRule | undefined;
+}
 
 /**
  * Encrypts a published model again under a new data key and replaces it under the same name and version. This is what to do
- * after a leak: whoever held the old data key cannot use it on the new parts. (`rewrap` only changes who may open.)
+ * after a leak: the old data key does not open the new parts. (`rewrap` only changes who may open.)
  * The model passes through guarded memory; nothing decrypted is written.
  *
  * @param ref `'name@version'` or `{ name, version }`.
@@ -26,7 +61,7 @@ export async function rekey(ref: Reference, options: RekeyOptions): Promise<Prot
     rekeyOptions,
     options,
   );
-  const { small } = apart(store);
+  const { small } = splitStores(store);
   const { recipients: given, ...run } = rest;
   return await abortable(run.signal, async () => {
     const wanted = await withVersion(small, asked, run);

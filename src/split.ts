@@ -1,9 +1,14 @@
 /** Cutting containers in two and joining them again (docs/format.md, section 10). No key is needed, nothing is decrypted. */
-
 import type { FileHandle } from 'node:fs/promises';
-import { abortable } from './abort.js';
-import { join } from './bytes.js';
-import { type Beginning, wholeContainer } from './container.js';
+import { z } from 'zod';
+import { abortable } from './base/abort.js';
+import { join } from './base/bytes.js';
+import { MAX_SMALL } from './base/limits.js';
+import { copyOf, filePath, parse, stableBytes } from './base/validate.js';
+import { checkParts, checkPayload } from './engine/check-parts.js';
+import { type Beginning, namingFile, wholeContainer } from './engine/container.js';
+import { type OverwriteOptions, type PartFiles, type Parts, partFiles, type SplitRule, splitRule } from './engine/options.js';
+import { ruleOf } from './engine/seal.js';
 import { ModelGuardError } from './errors.js';
 import {
   commit,
@@ -16,14 +21,15 @@ import {
   writeAll,
   writeSynced,
   writeWhole,
-} from './files.js';
-import { MAX_SMALL } from './limits.js';
+} from './files/files.js';
 import { call } from './native/index.js';
-import { type RunOptions, stepwise } from './native/work.js';
-import { copyOf, filePath, mergeFilesOptions, parse, partFiles, splitFileOptions, splitOptions, stableBytes } from './options.js';
-import { ruleOf } from './seal.js';
-import type { OverwriteOptions, PartFiles, Parts, SplitRule } from './types.js';
-import { checkParts, checkPayload } from './verify.js';
+import { type RunOptions, run, stepwise } from './native/work.js';
+
+export const splitOptions = splitRule.optional();
+
+export const splitFileOptions = z.strictObject({ ...splitRule.shape, ...run, overwrite: z.boolean().optional() }).optional();
+
+export const mergeFilesOptions = z.strictObject({ ...run, overwrite: z.boolean().optional() }).optional();
 
 const cutOf = ({ info }: Beginning, rule: SplitRule): number =>
   call((native) => native.cut(info.headerLength, info.payloadLength, ruleOf(rule)));
@@ -84,7 +90,7 @@ export async function splitFile(
     let tree = new Uint8Array();
     await commit(big, { overwrite }, async (temporary) => {
       await copied(temporary, new Uint8Array(), { file: source, from: cut, size: found.size - cut }, run, 'umask');
-      // What was written is what is checked, so that the source may change under our hands.
+      // The written bytes are checked, because the source may change meanwhile.
       tree = new Uint8Array(await checkPayload(head, { file: temporary }, run));
     });
     await writeWhole(`${big}.tree`, (handle) => writeAll(handle, tree), { overwrite, mode: 'umask' });
@@ -111,7 +117,7 @@ export async function mergeFiles(
   const { overwrite = false, ...run } = parse(mergeFilesOptions, options) ?? {};
   return await abortable(run.signal, async () => {
     const head = await readBounded(small, MAX_SMALL);
-    const { bigSize } = call((native) => native.describeSmall(head));
+    const { bigSize } = await namingFile(small, () => call((native) => native.describeSmall(head)));
     const { handle, size } = await openRegular(big);
     await handle.close();
     if (size !== bigSize) throw new ModelGuardError('PARTS_MISMATCH', `${big} has ${size} bytes where ${small} says ${bigSize}`);

@@ -1,18 +1,41 @@
-import { abortable } from './abort.js';
-import { beginning, publicInfo } from './container.js';
-import { hasCode, ModelGuardError } from './errors.js';
-import { resolveVerifiers } from './keys/resolve.js';
-import { withVersion } from './load.js';
-import type { NativeSource } from './native/binding.js';
+import { z } from 'zod';
+import { abortable } from './base/abort.js';
+import { bytes, filePath, parse } from './base/validate.js';
+import { checkParts, checkPayload } from './engine/check-parts.js';
+import { beginning, type ContainerInfo, publicInfo } from './engine/container.js';
+import { withBigPart } from './engine/open.js';
+import { withVersion } from './engine/store-defaults.js';
+import { resolveVerifiers, type Verifier, verifier } from './keys/verifiers.js';
 import { call } from './native/index.js';
-import { type RunOptions, work } from './native/work.js';
-import { withBigPart } from './open.js';
-import { byteOrFileSource, parse, storedSource, verifyOptions } from './options.js';
-import { apart, getSmall } from './stores/parts.js';
-import type { ContainerInfo, ContainerSource, ModelRef, Stores, Verified, VerifyOptions } from './types.js';
+import { type RunOptions, run } from './native/work.js';
+import { type Reference, reference, stores } from './stores/options.js';
+import { getSmall, splitStores } from './stores/parts.js';
+import type { ModelRef, Stores } from './stores/store.js';
+
+export const storedSource = z.strictObject({ ref: reference, from: stores });
+
+export const byteOrFileSource = z.union([bytes, filePath], { error: 'wants bytes, a path, or { ref, from }' });
+
+export const verifyOptions = z.strictObject({ ...run, verifier });
+
+/** A container or a small part: bytes, a path, or a reference and where it is stored. */
+export type ContainerSource = Uint8Array | string | { readonly ref: Reference; readonly from: Stores };
+
+/** Options of `verify`. */
+export interface VerifyOptions extends RunOptions {
+  /** The publisher's public keys that are trusted. */
+  readonly verifier: Verifier;
+}
+
+/** The result of `verify`. */
+export interface Verified {
+  readonly info: ContainerInfo;
+  /** Whether the payload was there and its digest was computed, or the signature alone was checked. */
+  readonly payload: 'checked' | 'absent';
+}
 
 /**
- * What a container or a small part says about itself, without a key and without checking anything but its form.
+ * The public facts of a container or a small part. Needs no key and checks nothing but the form.
  * @param source Bytes, the path of a file, or `{ ref, from }`.
  * @throws NOT_FOUND, PERMISSION_DENIED, IO_FAILED · NOT_A_CONTAINER, CONTAINER_TRUNCATED, CONTAINER_MALFORMED,
  *   VERSION_UNSUPPORTED, CRITICAL_UNSUPPORTED, LIMIT_EXCEEDED · INVALID_ARGUMENT, NAME_INVALID
@@ -23,13 +46,13 @@ import type { ContainerInfo, ContainerSource, ModelRef, Stores, Verified, Verify
 export async function inspect(source: ContainerSource): Promise<ContainerInfo> {
   const given = parseSource(source);
   if ('source' in given) return publicInfo(await beginning(given.source));
-  const { small } = apart(given.from);
+  const { small } = splitStores(given.from);
   return publicInfo(await beginning(await getSmall(small, await withVersion(small, given.ref, {}))));
 }
 
 /**
- * Whether a pinned publisher signed it and, where the payload is there, whether it is the one that was signed. No key of a
- * recipient is needed and nothing is decrypted.
+ * Checks that a pinned publisher signed it and, where the payload is there, that it is the one that was signed. Needs no key of a
+ * recipient and decrypts nothing.
  * @param source Bytes or the path of a container or a small part, or `{ ref, from }` for both parts in a store.
  * @returns What was checked; anything wrong is an error.
  * @throws SIGNATURE_MISSING, SIGNATURE_INVALID, REFERENCE_MISMATCH, DIGEST_MISMATCH, PARTS_MISMATCH · what {@link inspect} throws ·
@@ -45,7 +68,7 @@ export async function verify(source: ContainerSource, options: VerifyOptions): P
   return await abortable(run.signal, async () =>
     'source' in given
       ? verifyGiven(given.source, publishers, run)
-      : verifyStored(await withVersion(apart(given.from).small, given.ref, run), given.from, publishers, run),
+      : verifyStored(await withVersion(splitStores(given.from).small, given.ref, run), given.from, publishers, run),
   );
 }
 
@@ -60,7 +83,7 @@ function parseSource(source: ContainerSource): Stored | { readonly source: Uint8
 }
 
 async function verifyStored(ref: ModelRef, from: Stores, publishers: readonly Uint8Array[], run: RunOptions): Promise<Verified> {
-  const { small: smalls, big: bigs } = apart(from);
+  const { small: smalls, big: bigs } = splitStores(from);
   const small = await getSmall(smalls, ref, run);
   const found = await beginning(small);
   checkOrigin(small, publishers, ref);
@@ -76,23 +99,5 @@ async function verifyGiven(source: Uint8Array | string, publishers: readonly Uin
 }
 
 function checkOrigin(head: Uint8Array, publishers: readonly Uint8Array[], ref?: ModelRef): void {
-  const trust = { ...ref, publishers, leaseKeys: [] };
-  call((native) => native.checkOrigin(head, trust));
-}
-
-/** The `.tree` of two parts; PARTS_MISMATCH unless they belong together. */
-export function checkParts(small: Uint8Array, big: NativeSource, run: RunOptions): Promise<Uint8Array> {
-  const { plaintextSize } = call((native) => native.inspect(small));
-  return work('verify', plaintextSize, run, (running, native) => native.checkParts(small, big, running));
-}
-
-/** The same for a whole container, where damage cannot be a mix-up of parts. */
-export async function checkPayload(head: Uint8Array, rest: NativeSource, run: RunOptions): Promise<Uint8Array> {
-  try {
-    return await checkParts(head, rest, run);
-  } catch (error) {
-    if (hasCode(error, 'PARTS_MISMATCH'))
-      throw new ModelGuardError('DIGEST_MISMATCH', 'The payload is not the one that the header states', { cause: error });
-    throw error;
-  }
+  call((native) => native.checkOrigin(head, { ...ref, publishers }));
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { CACHE_UNUSED_WARNING } from '../src/cache/warn.js';
 import { EXIT_HELP } from '../src/cli/exit.js';
+import { EMPTY_FOLDERS_WARNING, LINKS_OUTSIDE_WARNING } from '../src/engine/source.js';
 import { ERROR_CODES } from '../src/errors.js';
 import {
   AbortError,
@@ -16,10 +17,9 @@ import {
   memoryStore,
 } from '../src/index.js';
 import { KEY_PERMISSIONS_WARNING } from '../src/keys/files.js';
-import { TPM_UNMEASURED_WARNING, TPM_UNUSED_WARNING } from '../src/keys/machine.js';
+import { TPM_UNMEASURED_WARNING, TPM_UNUSED_WARNING } from '../src/keys/machine-policy.js';
 import { call } from '../src/native/index.js';
-import { SERVER_UNTRUSTED_WARNING } from '../src/remote/device/away.js';
-import { EMPTY_FOLDERS_WARNING, LINKS_OUTSIDE_WARNING } from '../src/source.js';
+import { SERVER_UNTRUSTED_WARNING } from '../src/remote/device/unavailable.js';
 import { projectRoot } from './support/shared.js';
 
 const page = readFileSync(path.join(projectRoot, 'docs/errors.md'), 'utf8');

@@ -6,14 +6,13 @@ import { hex, utf8 } from './reference/bytes.js';
 import { openHeader, sealContainer, splitContainer } from './reference/container.js';
 import { parseHeader, ROLE, signedBytes } from './reference/header.js';
 import { publicOf, verify } from './reference/primitives.js';
-import { failureOf } from './support/failures.js';
+import { codeOf } from './support/failures.js';
 import { type KnownKey, knownKeys, seed, trust, x25519 } from './support/known-keys.js';
 import { seeded } from './support/seed.js';
 import { temporaryFolder } from './support/temp.js';
 
 const make = knownKeys(temporaryFolder('native-lease'), seeded('native-lease'));
 const none = new Uint8Array(0);
-const codeOf = async (task: () => unknown): Promise<string> => (await failureOf(task)).code;
 /** True, or the code of the error. The reference's has none. */
 const outcome = async (task: () => unknown): Promise<unknown> => {
   try {
@@ -50,7 +49,7 @@ describe('a lease', () => {
         identities: [server.handle],
         hardware: false,
         trust: trust(),
-        recipients: [{ x25519: x25519(device) }],
+        recipients: [{ kind: 'x25519', publicPart: x25519(device) }],
         lease: { policy: { ...policy, ...more }, signer: signer.handle },
       }),
     );

@@ -7,7 +7,7 @@ import { call } from '../src/native/index.js';
 import { concat, same } from './reference/bytes.js';
 import { openContainer, sealContainer, splitContainer } from './reference/container.js';
 import { publicOf } from './reference/primitives.js';
-import { failureOf } from './support/failures.js';
+import { codeOf } from './support/failures.js';
 import { type KnownKey, knownKeys, trust } from './support/known-keys.js';
 import { seeded } from './support/seed.js';
 import { temporaryFolder } from './support/temp.js';
@@ -16,7 +16,6 @@ const folder = temporaryFolder('native-reader');
 const random = seeded('native-reader');
 const make = knownKeys(folder, random);
 const none = new Uint8Array(0);
-const codeOf = async (task: () => unknown): Promise<string> => (await failureOf(task)).code;
 
 let master: KnownKey;
 let signing: KnownKey;

@@ -10,7 +10,7 @@ import { concat, same, utf8 } from './reference/bytes.js';
 import { keyFile } from './reference/container.js';
 import { gcmOpen, gcmSeal, hkdf, hkdfExpand, hmac, publicOf, sign, verify } from './reference/primitives.js';
 import { become } from './support/bound.js';
-import { failureOf } from './support/failures.js';
+import { codeOf } from './support/failures.js';
 import { type KnownKey, knownKeys, seed, x25519 } from './support/known-keys.js';
 import { useMachine } from './support/machine-addon.js';
 import { machineTree } from './support/machine-tree.js';
@@ -24,7 +24,6 @@ const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfS
 const [SERVER, CHALLENGE, SUBJECT] = [random.bytes(16), random.bytes(32), random.bytes(16)];
 const none = new Uint8Array(0);
 const label = (purpose: string, ...parts: Uint8Array[]): Uint8Array => concat(utf8(`model-guard/v1/${purpose}\0`), ...parts);
-const codeOf = async (task: () => unknown): Promise<string> => (await failureOf(task)).code;
 
 const make = knownKeys(folder, random);
 let device: KnownKey;

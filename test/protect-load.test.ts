@@ -106,7 +106,7 @@ describe.each(STORES)('through %s', (_, make) => {
     for (const [name, bytes] of FILES) expect(same(model.files.get(name)?.bytes ?? plain, bytes)).toBe(true);
     expect(model.metadata.format).toBe('folder');
     const error = await failureOf(() => model.bytes);
-    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('model.files.get(path)') });
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('model.files.get(name)') });
     expect((await failureOf(() => model.read(0, 1))).code).toBe('INVALID_ARGUMENT');
   });
 

@@ -1,13 +1,13 @@
 /**
- * The entry for the guard server brings nothing of the command line along. Commander, once bundled into it, asks for Node's modules in a
- * way that ES modules do not have, and no server starts.
+ * The entry for the guard server brings nothing of the command line along, and loads the AWS SDK only where a bucket is used. Commander,
+ * once bundled into it, asks for Node's modules in a way that ES modules do not have, and no server starts.
  */
 import path from 'node:path';
 import { build } from 'esbuild';
 import { expect, it } from 'vitest';
 import { projectRoot } from './support/shared.js';
 
-it('src/server-kit leads to no Commander', async () => {
+it('src/server-kit leads to no Commander, and to the AWS SDK at first use alone', async () => {
   const { metafile } = await build({
     entryPoints: [path.join(projectRoot, 'src/server-kit/index.ts')],
     bundle: true,
@@ -19,7 +19,9 @@ it('src/server-kit leads to no Commander', async () => {
     metafile: true,
     logLevel: 'silent',
   });
-  const imported = Object.values(metafile.inputs).flatMap(({ imports }) => imports.map((one) => one.path));
-  expect(imported).toContain('zod');
-  expect(imported).not.toContain('commander');
+  const imports = Object.values(metafile.inputs).flatMap((input) => input.imports);
+  const kindsOf = (name: string) => imports.filter(({ path: imported }) => imported.startsWith(name)).map(({ kind }) => kind);
+  expect(kindsOf('zod')).toContain('import-statement');
+  expect(kindsOf('commander')).toEqual([]);
+  expect(kindsOf('@aws-sdk/')).toEqual(['dynamic-import']);
 });

@@ -1,7 +1,7 @@
 /** What must not compile, and that the schemas and the types of the public face say the same. Checked by `npm run typecheck`. */
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import type { z } from 'zod';
-import type { Checkpoint, RouteAnswer, RouteRequest, Said } from '../src/contract/index.js';
+import type { Checkpoint, RouteAnswer, RouteRequest, StatementBody } from '../src/contract/index.js';
 import {
   type Account,
   type Archive,
@@ -49,10 +49,26 @@ import {
   VerifyingKey,
   type VerifyOptions,
 } from '../src/index.js';
-import type * as publicOptions from '../src/options.js';
 import type * as remoteOptions from '../src/remote/options.js';
 
-type Schemas = typeof publicOptions & typeof remoteOptions;
+type Schemas = typeof import('../src/protect.js') &
+  typeof import('../src/load.js') &
+  typeof import('../src/decrypt.js') &
+  typeof import('../src/encrypt.js') &
+  typeof import('../src/rekey.js') &
+  typeof import('../src/rewrap.js') &
+  typeof import('../src/verify.js') &
+  typeof import('../src/export-machine.js') &
+  typeof import('../src/fingerprint.js') &
+  typeof import('../src/keys/files.js') &
+  typeof import('../src/keys/passphrase.js') &
+  typeof import('../src/keys/machine-policy.js') &
+  typeof import('../src/recipients/hardware.js') &
+  typeof import('../src/engine/options.js') &
+  typeof import('../src/split.js') &
+  typeof import('../src/stores/http.js') &
+  typeof import('../src/stores/s3/options.js') &
+  typeof remoteOptions;
 type Input<Name extends keyof Schemas> = Schemas[Name] extends z.ZodType ? z.input<Schemas[Name]> : never;
 /** Each accepts what the other does; the schemas' lists are mutable, and a reference is checked as unknown. */
 type Mutable<Type> = Type extends readonly (infer Item)[] ? Item[] : Type;
@@ -122,7 +138,7 @@ describe('types', () => {
     expectTypeOf<Shown<RouteAnswer<'auditEvents'>['items'][number]>>().toEqualTypeOf<Shown<AuditEvent>>();
     expectTypeOf<Exclude<keyof RouteAnswer<'exportOwnData'>, 'next'>>().toEqualTypeOf<keyof PersonalData>();
     expectTypeOf<Shown<Checkpoint>>().toEqualTypeOf<Shown<AuditCheckpoint>>();
-    expectTypeOf<Said<'server'>['keys'][number]>().toExtend<ServerEncryptionKey>();
+    expectTypeOf<StatementBody<'server'>['keys'][number]>().toExtend<ServerEncryptionKey>();
     expectTypeOf<keyof NewEntitlement>().toEqualTypeOf<keyof RouteRequest<'createEntitlement'>['body']>();
     expectTypeOf<keyof NewUser>().toEqualTypeOf<keyof RouteRequest<'createUser'>['body']>();
     expectTypeOf<keyof UserChange>().toEqualTypeOf<keyof RouteRequest<'updateUser'>['body']>();

@@ -161,7 +161,7 @@ try {
 }
 expect(!existsSync(folder), `${folder} is still there`);
 if (failures.length === 0) {
-  console.log('Whoever was to be refused was refused, and everything temporary is gone.');
+  console.log('All refusals came as expected, and everything temporary is gone.');
 } else {
   for (const failure of failures) console.error(`FAILED: ${failure}`);
   process.exitCode = 1;

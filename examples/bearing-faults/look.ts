@@ -34,7 +34,7 @@ function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
 
-/** A table of what each of `parts` shows; `plain` is what nobody should find in them. */
+/** A table of what each of `parts` shows; `plain` must not be found in them. */
 export function comparison(plain: Uint8Array, parts: Readonly<Record<string, Uint8Array>>): string[] {
   const row = (...cells: string[]): string => `  ${cells.map((cell, i) => (i ? cell.padStart(17) : cell.padEnd(12))).join('')}`;
   const number = (x: number): string => x.toLocaleString('en');

@@ -6,7 +6,7 @@ export class Random {
   private readonly state = new Uint32Array(4);
   private spareNormal: number | undefined;
 
-  /** `stream` gives independent sequences under one seed: window 17 is the same whoever made window 16. */
+  /** `stream` gives independent sequences under one seed: window 17 does not depend on window 16. */
   constructor(seed: number, stream = 0) {
     let x = (seed ^ Math.imul(stream + 1, 0x9e3779b1)) >>> 0;
     for (let i = 0; i < 4; i++) {

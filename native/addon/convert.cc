@@ -25,10 +25,10 @@ void raise_argument(Napi::Env env, const std::string& what) { raise(env, Status(
 
 namespace {
 
-// Above this V8 is not asked for the memory: where it has none, it ends the process.
+// Larger results are not allocated by V8, which ends the process if it has no memory.
 constexpr size_t kLarge = size_t(1) << 20;
 
-// An array over memory of its own; empty where this runtime knows no such arrays.
+// An array over memory of its own; empty if this runtime has no such arrays.
 Napi::Value external_copy(Napi::Env env, View bytes) {
   std::unique_ptr<void, decltype(&std::free)> copy(std::malloc(bytes.size), std::free);
   if (!copy) raise(env, Status(Code::OUT_OF_MEMORY, "no memory is left for a result of " + std::to_string(bytes.size) + " bytes"));
@@ -57,7 +57,7 @@ Napi::String hex(Napi::Env env, View bytes) { return Napi::String::New(env, text
 
 namespace {
 
-Napi::Object to_js(Napi::Env env, const container::Policy& policy) {
+Napi::Object to_js(Napi::Env env, const recipients::Policy& policy) {
   Napi::Object out = Napi::Object::New(env);
   out.Set("notBefore", double(policy.not_before));
   out.Set("notAfter", double(policy.not_after));
@@ -67,14 +67,16 @@ Napi::Object to_js(Napi::Env env, const container::Policy& policy) {
   return out;
 }
 
-Napi::Object to_js(Napi::Env env, const container::Slot& slot) {
+Napi::Object to_js(Napi::Env env, const recipients::Slot& slot) {
   Napi::Object out = Napi::Object::New(env);
-  out.Set("type", container::slot_name(slot.type));
+  out.Set("type", recipients::kind_name(slot.type));
   out.Set("number", double(slot.type));
-  out.Set("critical", (slot.flags & container::kCritical) != 0);
+  out.Set("critical", (slot.flags & recipients::kCritical) != 0);
   out.Set("keyId", hex(env, View(slot.key_id.data(), slot.key_id.size())));
   if (slot.policy) out.Set("policy", to_js(env, *slot.policy));
-  if (slot.type == uint16_t(container::SlotType::hardware)) out.Set("machine", addon::to_js(env, container::helper_of(slot)));
+  if (const recipients::Kind* kind = recipients::find_kind(slot.type)) {
+    if (const auto machine = kind->machine(slot)) out.Set("machine", addon::to_js(env, *machine));
+  }
   return out;
 }
 
@@ -187,8 +189,8 @@ keys::PublicKey as_public_key(Napi::Value value, const char* what, Status (*chec
 keys::PublicKey as_x25519(Napi::Value value, const char* what) { return as_public_key(value, what, crypto::check_x25519_public); }
 keys::PublicKey as_ed25519(Napi::Value value, const char* what) { return as_public_key(value, what, crypto::check_ed25519_public); }
 
-container::Identities as_identities(Napi::Object request) {
-  container::Identities identities;
+recipients::Identities as_identities(Napi::Object request) {
+  recipients::Identities identities;
   for (const auto& item : as_array(request.Get("identities"), "identities")) identities.emplace_back(as_key(item));
   if (request.Get("hardware").ToBoolean()) identities.emplace_back();
   if (!present(request, "machines")) return identities;
@@ -201,31 +203,19 @@ container::Identities as_identities(Napi::Object request) {
 
 namespace {
 
-// The Binding behind NativeRecipient.machine: helper data, box, public key, as parseMachineFile gave them.
-std::shared_ptr<const hardware::Binding> as_machine(Napi::Value value) {
-  const View bytes = as_bytes(value, "machine");
-  hardware::Binding binding;
-  size_t used = 0;
-  binding.helper = unwrap(value.Env(), hardware::parse_helper(bytes, &used));
-  if (bytes.size - used != binding.box.size() + binding.public_key.size()) raise_argument(value.Env(), "machine has a wrong length");
-  std::copy_n(bytes.data + used, binding.box.size(), binding.box.begin());
-  std::copy_n(bytes.data + used + binding.box.size(), binding.public_key.size(), binding.public_key.begin());
-  if (auto s = crypto::check_x25519_public(View(binding.public_key)); !s.ok()) raise(value.Env(), s);
-  return std::make_shared<const hardware::Binding>(std::move(binding));
+recipients::Recipient as_recipient(const Napi::Object& object) {
+  if (present(object, "key")) return unwrap(object.Env(), recipients::shared_recipient(as_key(object.Get("key"))));
+  const std::string name = as_string(object.Get("kind"), "kind");
+  const recipients::Kind* kind = recipients::find_kind(name);
+  if (!kind) raise_argument(object.Env(), "there is no kind of recipient '" + name + "'");
+  return unwrap(object.Env(), recipients::public_recipient(*kind, as_bytes(object.Get("publicPart"), kind->name)));
 }
 
 }  // namespace
 
-std::vector<container::Recipient> as_recipients(Napi::Value value) {
-  std::vector<container::Recipient> recipients;
-  for (const auto& item : as_array(value, "recipients")) {
-    const Napi::Object object = as_object(item, "a recipient");
-    container::Recipient recipient;
-    if (present(object, "x25519")) recipient.x25519 = as_x25519(object.Get("x25519"), "an X25519 key");
-    else if (present(object, "machine")) recipient.machine = as_machine(object.Get("machine"));
-    else recipient.shared = as_key(object.Get("key"));
-    recipients.push_back(std::move(recipient));
-  }
+std::vector<recipients::Recipient> as_recipients(Napi::Value value) {
+  std::vector<recipients::Recipient> recipients;
+  for (const auto& item : as_array(value, "recipients")) recipients.push_back(as_recipient(as_object(item, "a recipient")));
   return recipients;
 }
 
@@ -236,8 +226,10 @@ container::Trust as_trust(Napi::Value value) {
   trust.version = optional_string(object, "version");
   for (const auto& key : as_array(object.Get("publishers"), "publishers"))
     trust.publishers.push_back(as_ed25519(key, "a publisher's key"));
-  for (const auto& key : as_array(object.Get("leaseKeys"), "leaseKeys")) trust.lease_keys.push_back(as_ed25519(key, "a lease key"));
-  // The system's clock, and not the caller's: what the caller has seen can only make it later.
+  if (present(object, "leaseKeys")) {
+    for (const auto& key : as_array(object.Get("leaseKeys"), "leaseKeys")) trust.lease_keys.push_back(as_ed25519(key, "a lease key"));
+  }
+  // The system's clock. The caller's `seen` can only make the time later.
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   trust.now = uint64_t(std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(now).count()));
   if (present(object, "seen")) trust.now = std::max(trust.now, as_integer(object.Get("seen"), "seen"));

@@ -1,4 +1,4 @@
-// Between JavaScript values and plain data. Runs on the JavaScript thread. Anything unexpected throws INVALID_ARGUMENT.
+// Converts between JavaScript values and plain data, on the JavaScript thread. An unexpected value throws INVALID_ARGUMENT.
 #pragma once
 #include <napi.h>
 
@@ -9,6 +9,7 @@
 #include "container/opener.h"
 #include "container/sealer.h"
 #include "environment.h"
+#include "recipients/slots.h"
 #include "status.h"
 
 namespace mg::addon {
@@ -34,8 +35,8 @@ bool present(Napi::Object object, const char* name);
 // A key that section 11 of docs/format.md refuses is KEY_INVALID here, so that it goes no further.
 keys::PublicKey as_x25519(Napi::Value value, const char* what);
 keys::PublicKey as_ed25519(Napi::Value value, const char* what);
-container::Identities as_identities(Napi::Object request);  // its `identities`, `hardware`, `machines`
-std::vector<container::Recipient> as_recipients(Napi::Value value);
+recipients::Identities as_identities(Napi::Object request);  // its `identities`, `hardware`, `machines`
+std::vector<recipients::Recipient> as_recipients(Napi::Value value);
 container::Trust as_trust(Napi::Value value);
 // The Work behind a NativeWork: that of its control, or a new one; threads set.
 std::shared_ptr<Work> as_work(Napi::Value value);

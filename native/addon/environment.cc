@@ -8,9 +8,9 @@
 
 namespace mg::addon {
 
-// Of a job that waits for a store.
+// For each job that waits for a store.
 constexpr unsigned kWaitingThreads = 4;
-// That wait for files, all together.
+// For all jobs that wait for files.
 constexpr unsigned kFileThreads = 256;
 
 void Work::cancel() {
@@ -45,7 +45,7 @@ struct Environment::Running {
   Job job;
   Napi::Promise::Deferred deferred;
   std::list<std::unique_ptr<Running>>::iterator self;
-  std::unique_ptr<payload::Pool> own;  // if it waits for scripts
+  std::unique_ptr<work::Pool> own;  // if it waits for scripts
   Status status;                       // of compute
   std::unique_ptr<Callback> finish;    // made before the work begins, so that no lack of memory keeps its end from JavaScript
 };
@@ -62,7 +62,7 @@ std::list<Environment*>& living() {
 
 }  // namespace
 
-Environment::Environment(Napi::Env env) : pool_(std::make_unique<payload::Pool>()) {
+Environment::Environment(Napi::Env env) : pool_(std::make_unique<work::Pool>()) {
   napi_value name;
   napi_create_string_utf8(env, "model-guard", NAPI_AUTO_LENGTH, &name);
   napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, call_js, &channel_);
@@ -114,7 +114,7 @@ void Environment::call_js(napi_env env, napi_value, void*, void* data) {
   try {
     (*callback)(env);
   } catch (const std::exception&) {
-    // JavaScript is being terminated, or has no memory for an error: there is no way left to tell.
+    // JavaScript is being terminated, or has no memory for an error. The failure cannot be reported.
   }
 }
 
@@ -146,7 +146,7 @@ Napi::Promise Environment::start(Napi::Env env, Job& job) {
   running->self = added.begin();
   running->finish = std::make_unique<Callback>([this, running](Napi::Env e) { finish(e, *running); });
   const Napi::Promise promise = running->deferred.Promise();
-  payload::Pool* pool = &pool_for(*running, job);
+  work::Pool* pool = &pool_for(*running, job);
   running->job = std::move(job);
   running->job.work->in_use = true;
   if (running_.empty()) napi_ref_threadsafe_function(env, channel_);
@@ -161,10 +161,10 @@ Napi::Promise Environment::start(Napi::Env env, Job& job) {
   return promise;
 }
 
-// Where the system gives no thread, the shared ones have to do: JavaScript must not wait for itself.
-payload::Pool& Environment::pool_for(Running& running, const Job& job) {
-  const auto made = [this](std::unique_ptr<payload::Pool>& pool, unsigned threads, unsigned most) -> payload::Pool& {
-    if (!pool) pool = std::make_unique<payload::Pool>(threads, most);
+// If the system gives no thread, the job runs on the shared ones: JavaScript must not wait for itself.
+work::Pool& Environment::pool_for(Running& running, const Job& job) {
+  const auto made = [this](std::unique_ptr<work::Pool>& pool, unsigned threads, unsigned most) -> work::Pool& {
+    if (!pool) pool = std::make_unique<work::Pool>(threads, most);
     return pool->size() > 0 ? *pool : *pool_;
   };
   switch (job.waits) {
@@ -182,7 +182,7 @@ payload::Pool& Environment::pool_for(Running& running, const Job& job) {
 }
 
 // On an engine thread. Nothing gets past it.
-Status Environment::compute(Running& running, payload::Pool& pool) noexcept {
+Status Environment::compute(Running& running, work::Pool& pool) noexcept {
   if (running.job.work->control.cancelled.load()) return Status(Code::ABORT_ERR, "cancelled");
   try {
     return running.job.compute(pool);

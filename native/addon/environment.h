@@ -13,12 +13,12 @@
 #include <thread>
 
 #include "memory/fd.h"
-#include "payload/pool.h"
+#include "work/pool.h"
 #include "status.h"
 
 namespace mg::addon {
 
-// What a long call and its NativeControl share. One call at a time uses it.
+// The state that a long call and its NativeControl share. One call at a time uses it.
 class Work {
  public:
   Work() {
@@ -27,7 +27,7 @@ class Work {
   Work(const Work&) = delete;
   Work& operator=(const Work&) = delete;
 
-  payload::Control control;
+  work::Control control;
   std::atomic<uint64_t> done{0};
   uint64_t before = 0;  // done by earlier calls of the same work, where it takes several
   bool in_use = false;  // JavaScript thread
@@ -46,11 +46,11 @@ class Work {
 // One call in flight. Made and destroyed on the JavaScript thread.
 struct Job {
   std::shared_ptr<Work> work;
-  std::function<Status(payload::Pool&)> compute;    // on an engine thread; touches no JavaScript
+  std::function<Status(work::Pool&)> compute;    // on an engine thread; touches no JavaScript
   std::function<Napi::Value(Napi::Env)> result;     // on the JavaScript thread, after compute succeeded
   std::function<Napi::Value(Napi::Env)> failure;    // optional, on the JavaScript thread: a better error, or empty
   std::function<void()> settled;                    // optional, on the JavaScript thread, in every case
-  // The thing that compute may wait for. The shared pool is for jobs that compute: one that waits there would hold up computing jobs,
+  // The kind of wait in compute. The shared pool is for jobs that compute: one that waits there would hold up computing jobs,
   // among them those that it waits for.
   enum class Waits {
     no,
@@ -85,15 +85,15 @@ class Environment {
   void stop();
   Napi::Promise start(Napi::Env env, Job& job);
   bool post(std::unique_ptr<Callback> callback);
-  static Status compute(Running& running, payload::Pool& pool) noexcept;
+  static Status compute(Running& running, work::Pool& pool) noexcept;
   std::unique_ptr<Running> drop(Napi::Env env, Running& running);
   void finish(Napi::Env env, Running& running);
-  payload::Pool& pool_for(Running& running, const Job& job);
+  work::Pool& pool_for(Running& running, const Job& job);
 
   napi_threadsafe_function channel_ = nullptr;
   const std::thread::id thread_ = std::this_thread::get_id();
   const pid_t process_ = getpid();
-  std::unique_ptr<payload::Pool> pool_, files_, machine_;  // the last two are made when first needed
+  std::unique_ptr<work::Pool> pool_, files_, machine_;  // the last two are made when first needed
   std::list<std::unique_ptr<Running>> running_;  // JavaScript thread only
 };
 

@@ -11,7 +11,7 @@ Napi::Value lock_file(const Napi::CallbackInfo& info) {
   auto lock = std::make_shared<std::shared_ptr<Fd>>();
   Job job;
   job.waits = Job::Waits::file;
-  job.compute = [path = as_string(info[0], "path"), lock](payload::Pool&) -> Status {
+  job.compute = [path = as_string(info[0], "path"), lock](work::Pool&) -> Status {
     auto held = files::lock_file(path);
     if (!held.ok()) return held.status();
     *lock = std::move(*held);
@@ -33,7 +33,7 @@ Napi::Value lock_file(const Napi::CallbackInfo& info) {
 Napi::Value rename_new(const Napi::CallbackInfo& info) {
   Job job;
   job.waits = Job::Waits::file;
-  job.compute = [from = as_string(info[0], "from"), to = as_string(info[1], "to")](payload::Pool&) { return files::rename_new(from, to); };
+  job.compute = [from = as_string(info[0], "from"), to = as_string(info[1], "to")](work::Pool&) { return files::rename_new(from, to); };
   job.result = [](Napi::Env env) { return env.Undefined(); };
   return Environment::of(info.Env()).run(info.Env(), std::move(job));
 }

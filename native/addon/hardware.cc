@@ -1,10 +1,10 @@
-// What this machine is made of, and what is bound to it: fingerprints, machine files, sealed device keys, salts.
+// Fingerprints of this machine, machine files, device keys that are sealed to it, and the salts of the build.
 #include "hardware/binding.h"
 
 #include "convert.h"
 #include "entry.h"
 #include "handles.h"
-#include "keys/sealed.h"
+#include "keys/sealed_key_file.h"
 #include "salts/salts.h"
 
 namespace mg::addon {
@@ -55,14 +55,14 @@ bool names_tpm(const hardware::Policy& policy) {
   return has(policy.factors) || (policy.require && has(*policy.require));
 }
 
-Result<hardware::Bound> bind_here(const hardware::Policy& policy, const Work& work) {
+Result<hardware::NewBinding> bind_here(const hardware::Policy& policy, const Work& work) {
   const auto* cancelled = &work.control.cancelled;
   auto machine = hardware::read_machine({hardware::system_root(), names_tpm(policy), cancelled});
   if (!machine.ok()) return machine.status();
   return hardware::bind(*machine, policy, cancelled);
 }
 
-Napi::Object bound_to_js(Napi::Env env, const hardware::Bound& bound) {
+Napi::Object bound_to_js(Napi::Env env, const hardware::NewBinding& bound) {
   Napi::Object out = Napi::Object::New(env);
   out.Set("terms", to_js(env, bound.binding.helper));
   if (!bound.tpm_unused.empty()) out.Set("tpmUnused", bound.tpm_unused);
@@ -77,7 +77,7 @@ Napi::Value fingerprint(const Napi::CallbackInfo& info) {
   Job job;
   job.work = std::make_shared<Work>();
   job.waits = Job::Waits::machine;
-  job.compute = [machine, tpm, work = job.work](payload::Pool&) -> Status {
+  job.compute = [machine, tpm, work = job.work](work::Pool&) -> Status {
     auto read = hardware::read_machine({hardware::system_root(), tpm, &work->control.cancelled});
     if (!read.ok()) return read.status();
     *machine = std::move(*read);
@@ -110,12 +110,12 @@ Napi::Value fingerprint(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value export_machine(const Napi::CallbackInfo& info) {
-  auto bound = std::make_shared<hardware::Bound>();
+  auto bound = std::make_shared<hardware::NewBinding>();
   auto file = std::make_shared<Bytes>();
   Job job;
   job.work = std::make_shared<Work>();
   job.waits = Job::Waits::machine;
-  job.compute = [policy = as_policy(info[0]), bound, file, work = job.work](payload::Pool&) -> Status {
+  job.compute = [policy = as_policy(info[0]), bound, file, work = job.work](work::Pool&) -> Status {
     auto made = bind_here(policy, *work);
     if (!made.ok()) return made.status();
     auto text = hardware::write_machine_file(made->binding);
@@ -138,23 +138,20 @@ Napi::Value parse_machine_file(const Napi::CallbackInfo& info) {
   const auto at_least = unsigned(std::min<uint64_t>(as_integer(demand.Get("atLeast"), "atLeast"), 1000));
   const hardware::Binding binding = unwrap(info.Env(), hardware::parse_machine_file(as_bytes(info[0], "a machine file")));
   if (auto s = hardware::check_demand(binding.helper, require, at_least); !s.ok()) raise(info.Env(), s);
-  Bytes bytes = binding.helper.encode();
-  append(bytes, View(binding.box));
-  append(bytes, View(binding.public_key));
   Napi::Object out = Napi::Object::New(info.Env());
-  out.Set("binding", to_js(info.Env(), View(bytes)));
+  out.Set("binding", to_js(info.Env(), View(hardware::encode_binding(binding))));
   out.Set("publicKey", to_js(info.Env(), View(binding.public_key)));
   out.Set("terms", to_js(info.Env(), binding.helper));
   return out;
 }
 
 Napi::Value generate_sealed_key(const Napi::CallbackInfo& info) {
-  auto bound = std::make_shared<hardware::Bound>();
+  auto bound = std::make_shared<hardware::NewBinding>();
   auto key = std::make_shared<std::shared_ptr<const keys::Key>>();
   Job job;
   job.work = std::make_shared<Work>();
   job.waits = Job::Waits::machine;
-  job.compute = [path = as_string(info[0], "path"), policy = as_policy(info[1]), bound, key, work = job.work](payload::Pool&) -> Status {
+  job.compute = [path = as_string(info[0], "path"), policy = as_policy(info[1]), bound, key, work = job.work](work::Pool&) -> Status {
     auto made = bind_here(policy, *work);
     auto generated = keys::Key::generate(keys::Type::device);
     if (!made.ok() || !generated.ok()) return made.ok() ? generated.status() : made.status();
@@ -183,7 +180,7 @@ Napi::Value salts_of_build(const Napi::CallbackInfo& info) {
 Napi::Value write_salts_file(const Napi::CallbackInfo& info) {
   Job job;
   job.waits = Job::Waits::file;
-  job.compute = [path = as_string(info[0], "path")](payload::Pool&) { return salts::write_new_file(path); };
+  job.compute = [path = as_string(info[0], "path")](work::Pool&) { return salts::write_new_file(path); };
   job.result = [](Napi::Env env) { return env.Undefined(); };
   return Environment::of(info.Env()).run(info.Env(), std::move(job));
 }

@@ -51,7 +51,7 @@ Napi::Value read_file(const Napi::CallbackInfo& info, Result<keys::FromFile> (*r
   Job job;
   job.work = info[1].IsUndefined() ? std::make_shared<Work>() : as_control(info[1]);
   job.waits = Job::Waits::file;
-  job.compute = [found, path, read, work = job.work.get()](payload::Pool&) -> Status {
+  job.compute = [found, path, read, work = job.work.get()](work::Pool&) -> Status {
     auto result = read(path, &work->control.cancelled);
     if (!result.ok()) return result.status();
     *found = std::move(*result);
@@ -83,7 +83,7 @@ Napi::Value passphrase_from_bytes(const Napi::CallbackInfo& info) {
 Napi::Value write_key_file(const Napi::CallbackInfo& info) {
   Job job;
   job.waits = Job::Waits::file;
-  job.compute = [key = as_key(info[0]), path = as_string(info[1], "path")](payload::Pool&) { return keys::write_key_file(*key, path); };
+  job.compute = [key = as_key(info[0]), path = as_string(info[1], "path")](work::Pool&) { return keys::write_key_file(*key, path); };
   job.result = [](Napi::Env env) { return env.Undefined(); };
   return Environment::of(info.Env()).run(info.Env(), std::move(job));
 }
@@ -107,15 +107,6 @@ Napi::Value check_public_key(const Napi::CallbackInfo& info) {
   else if (curve == "ed25519") as_ed25519(info[1], "the key");
   else raise_argument(info.Env(), "there is no curve '" + curve + "'");
   return info.Env().Undefined();
-}
-
-Napi::Value key_id(const Napi::CallbackInfo& info) {
-  const View bytes = as_bytes(info[0], "a public key");
-  keys::PublicKey key;
-  if (bytes.size != key.size()) raise_argument(info.Env(), "a public key has 32 bytes");
-  std::copy(bytes.begin(), bytes.end(), key.begin());
-  const keys::KeyId id = keys::key_id(key);
-  return hex(info.Env(), View(id.data(), id.size()));
 }
 
 Napi::Value check_path(const Napi::CallbackInfo& info) {
@@ -161,7 +152,6 @@ void export_keys(Napi::Env env, Napi::Object exports) {
   export_function<key_type>(env, exports, "keyType");
   export_function<public_keys>(env, exports, "publicKeys");
   export_function<check_public_key>(env, exports, "checkPublicKey");
-  export_function<key_id>(env, exports, "keyId");
   export_function<check_path>(env, exports, "checkPath");
 }
 

@@ -96,7 +96,7 @@ Napi::Value key_from_text(const Napi::CallbackInfo& info) {
   Job job;
   job.work = std::make_shared<Work>();
   job.waits = Job::Waits::file;
-  job.compute = [call, work = job.work.get()](payload::Pool&) -> Status {
+  job.compute = [call, work = job.work.get()](work::Pool&) -> Status {
     if (auto s = call->text.load(work->control.cancelled); !s.ok()) return s;
     auto key = legacy::key_string(call->text.bytes.reveal());
     if (!key.ok()) return key.status();
@@ -201,7 +201,7 @@ Napi::Value derive(const Napi::CallbackInfo& info) {
   Job job;
   job.work = std::make_shared<Work>();
   job.waits = Job::Waits::file;
-  job.compute = [request, work = job.work.get()](payload::Pool&) { return request->run(work->control.cancelled); };
+  job.compute = [request, work = job.work.get()](work::Pool&) { return request->run(work->control.cancelled); };
   job.result = [request](Napi::Env env) -> Napi::Value {
     Napi::Array too_open = Napi::Array::New(env);
     for (const auto& path : request->too_open) too_open.Set(too_open.Length(), path);
@@ -220,7 +220,7 @@ Napi::Value encrypt(const Napi::CallbackInfo& info) {
   auto out = std::make_shared<Bytes>();
   Job job;
   job.work = std::make_shared<Work>();
-  job.compute = [plain, key = as_key(info[1]), out, work = job.work.get()](payload::Pool&) {
+  job.compute = [plain, key = as_key(info[1]), out, work = job.work.get()](work::Pool&) {
     out->resize(size_t(legacy::sealed_size(plain->size())));
     payload::MemorySource from(View(plain->data(), plain->size()));
     payload::MemorySink to{Span(*out)};
@@ -235,7 +235,7 @@ Napi::Value encrypt_to_file(const Napi::CallbackInfo& info) {
   auto work = as_work(info[3]);
   Job job;
   job.work = work;
-  job.compute = [source, target, key = as_key(info[2]), work](payload::Pool&) -> Status {
+  job.compute = [source, target, key = as_key(info[2]), work](work::Pool&) -> Status {
     auto from = payload::SteadyFile::open(source, payload::SteadyFile::Links::follow);
     if (!from.ok()) return from.status();
     auto to = payload::FileSink::create(target);
@@ -254,7 +254,7 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   auto files = std::make_shared<std::vector<container::LoadedFile>>();
   Job job;
   job.work = work;
-  job.compute = [request, path, work, files](payload::Pool& pool) -> Status {
+  job.compute = [request, path, work, files](work::Pool& pool) -> Status {
     auto from = request->open();
     if (!from.ok()) return from.status();
     const uint64_t size = (*from)->size();
@@ -286,7 +286,7 @@ class LegacyReaderHandle : public Handle<LegacyReaderHandle> {
     if (length > kMaxRead) raise(env, Status(Code::LIMIT_EXCEEDED, "a read has at most 1 GiB"));
     auto copy = std::make_shared<Region>(unwrap(env, Region::allocate(size_t(length))));
     Job job;
-    job.compute = [from = from_, copy, offset](payload::Pool&) { return from->read(offset, Span(copy->data(), copy->size())); };
+    job.compute = [from = from_, copy, offset](work::Pool&) { return from->read(offset, Span(copy->data(), copy->size())); };
     job.result = [copy](Napi::Env e) { return to_js(e, View(copy->data(), copy->size())); };
     return Environment::of(env).run(env, std::move(job));
   }
@@ -302,7 +302,7 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   auto request = as_legacy(info[0], info[1]);
   auto opened = std::make_shared<std::shared_ptr<legacy::Decrypted>>();
   Job job;
-  job.compute = [request, opened](payload::Pool&) -> Status {
+  job.compute = [request, opened](work::Pool&) -> Status {
     auto from = request->open();
     if (!from.ok()) return from.status();
     *opened = std::move(*from);

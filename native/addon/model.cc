@@ -10,7 +10,7 @@ namespace mg::addon {
 namespace {
 
 constexpr napi_type_tag kModelTag = {0x6d672d6d6f640001, 0x8d1f2f0a5f4e4b13};
-constexpr uint64_t kMaxArray = uint64_t(1) << 32;  // what an ArrayBuffer of Node 20 can hold
+constexpr uint64_t kMaxArray = uint64_t(1) << 32;  // the limit of an ArrayBuffer in Node 20
 
 void drop(void* keep) { delete static_cast<std::shared_ptr<void>*>(keep); }
 
@@ -92,7 +92,7 @@ class ModelHandle : public Handle<ModelHandle> {
     auto self = std::make_shared<Napi::ObjectReference>(Napi::Persistent(info.This().As<Napi::Object>()));
     state->enter();
     Job job;
-    job.compute = [model = state, copy, index, offset](payload::Pool&) -> Status {
+    job.compute = [model = state, copy, index, offset](work::Pool&) -> Status {
       if (copy->size()) std::memcpy(copy->data(), model->files[index].region.data() + offset, copy->size());
       return {};
     };

@@ -13,14 +13,14 @@ namespace {
 
 struct OpenRequest {
   Bytes small;
-  container::Identities identities;
+  recipients::Identities identities;
   container::Trust trust;
   std::optional<uint32_t> max_derivations;
   std::shared_ptr<Work> work = std::make_shared<Work>();
 };
 
 // Its slots may need a TPM.
-bool names_machine(const container::Identities& identities) {
+bool names_machine(const recipients::Identities& identities) {
   return std::any_of(identities.begin(), identities.end(), [](const auto& identity) { return !identity.key; });
 }
 
@@ -37,7 +37,7 @@ std::shared_ptr<OpenRequest> as_open_request(Napi::Value value) {
 }
 
 struct OpenedState {
-  std::shared_ptr<const container::Opened> opened;
+  std::shared_ptr<const container::OpenContainer> opened;
   Bytes head;  // payload bytes of the small part
 
   // Where the big part begins, unless it was cut just now from the container that it is compared with.
@@ -79,7 +79,7 @@ class OpenedHandle : public Handle<OpenedHandle> {
     auto files = std::make_shared<std::vector<container::LoadedFile>>();
     Job job;
     job.work = work;
-    job.compute = [s = state_, source, work, files, tree, big_offset](payload::Pool& pool) -> Status {
+    job.compute = [s = state_, source, work, files, tree, big_offset](work::Pool& pool) -> Status {
       auto big = source->open();
       if (!big.ok()) return big.status();
       payload::MemorySource head{View(s->head)};
@@ -102,7 +102,7 @@ class OpenedHandle : public Handle<OpenedHandle> {
     auto made = std::make_shared<std::shared_ptr<container::Reader>>();
     Job job;
     job.work = work;
-    job.compute = [s = state_, source, work, made, big_offset = state_->big_offset(info[0])](payload::Pool& pool) -> Status {
+    job.compute = [s = state_, source, work, made, big_offset = state_->big_offset(info[0])](work::Pool& pool) -> Status {
       auto big = payload::SteadyFile::open(*source->file, payload::SteadyFile::Links::follow, source->file_offset);
       if (!big.ok()) return big.status();
       auto from = std::make_shared<PayloadOnDisk>(s, std::move(*big));
@@ -125,8 +125,8 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   Job job;
   job.work = request->work;
   if (names_machine(request->identities)) job.waits = Job::Waits::machine;
-  job.compute = [request, state](payload::Pool&) -> Status {
-    auto opened = container::Opened::open(View(request->small), request->identities, request->trust, &request->work->control.cancelled,
+  job.compute = [request, state](work::Pool&) -> Status {
+    auto opened = container::OpenContainer::open(View(request->small), request->identities, request->trust, &request->work->control.cancelled,
                                             request->max_derivations);
     if (!opened.ok()) return opened.status();
     state->head = View(request->small).from((*opened)->header().size()).copy();
@@ -171,7 +171,7 @@ Napi::Value rewrap(const Napi::CallbackInfo& info) {
   Job job;
   job.work = request->work;
   if (names_machine(request->identities)) job.waits = Job::Waits::machine;
-  job.compute = [request, recipients = as_recipients(object.Get("recipients")), lease = std::move(lease), out](payload::Pool&) -> Status {
+  job.compute = [request, recipients = as_recipients(object.Get("recipients")), lease = std::move(lease), out](work::Pool&) -> Status {
     auto small = container::rewrap(View(request->small), request->identities, request->trust, recipients, lease,
                                    &request->work->control.cancelled, request->max_derivations);
     if (!small.ok()) return small.status();

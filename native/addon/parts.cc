@@ -1,4 +1,4 @@
-// What needs no key: looking at headers, splitting, joining.
+// Calls that need no key: reading headers, splitting, joining.
 #include "convert.h"
 #include "entry.h"
 #include "handles.h"
@@ -46,7 +46,7 @@ Napi::Value check_parts(const Napi::CallbackInfo& info) {
   auto stored = std::make_shared<Bytes>();
   Job job;
   job.work = work;
-  job.compute = [small = copy_bytes(info[0], "small"), source, work, stored](payload::Pool& pool) -> Status {
+  job.compute = [small = copy_bytes(info[0], "small"), source, work, stored](work::Pool& pool) -> Status {
     auto big = source->open();
     if (!big.ok()) return big.status();
     auto tree = split::check(View(small), **big, pool, work->control);

@@ -30,7 +30,7 @@ class ReaderHandle : public Handle<ReaderHandle> {
     auto piece = std::make_shared<std::optional<container::Reader::Piece>>();
     Job job;
     job.work = std::make_shared<Work>();
-    job.compute = [reader = reader_, index, offset, length, piece, work = job.work.get()](payload::Pool& pool) -> Status {
+    job.compute = [reader = reader_, index, offset, length, piece, work = job.work.get()](work::Pool& pool) -> Status {
       auto read = reader->read(index, offset, length, pool, work->control);
       if (!read.ok()) return read.status();
       piece->emplace(std::move(*read));

@@ -1,4 +1,4 @@
-// What devices and servers prove and seal to each other (docs/server-protocol.md). Short work, on the JavaScript thread.
+// Proofs and sealed messages between devices and servers (docs/server-protocol.md). Each call is short and runs on the JavaScript thread.
 #include <array>
 
 #include "convert.h"
@@ -76,7 +76,7 @@ Napi::Value seal_fragment(const Napi::CallbackInfo& info) {
 
 Napi::Value reseal_fragment(const Napi::CallbackInfo& info) {
   const Napi::Object request = as_object(info[0], "request");
-  // A property may be a getter, whose script moves the memory of an earlier one: so no view is taken before all of them are read.
+  // A property may be a getter, and its script may move the memory of an earlier argument. So all properties are read before a view is taken.
   const Napi::Value key = request.Get("key"), sealed = request.Get("sealed"), x25519 = request.Get("x25519"),
                     server_id = request.Get("serverId"), name = request.Get("name"), given = request.Get("challenge");
   std::optional<View> challenge;

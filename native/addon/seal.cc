@@ -11,7 +11,7 @@
 namespace mg::addon {
 namespace {
 
-// What a sealer reads from memory stays alive, and unwiped, with it.
+// Keeps the memory that a sealer reads alive and unwiped.
 struct SealerState {
   std::unique_ptr<container::Sealer> sealer;
   std::vector<Region> copies;
@@ -42,7 +42,7 @@ class SealerHandle : public Handle<SealerHandle> {
     const uint64_t out_base = as_integer(info[1], "outBase"), file_offset = as_integer(info[2], "fileOffset");
     auto work = as_work(info[3]);
     const mode_t mode = info[4].IsUndefined() ? 0600 : mode_t(as_integer(info[4], "mode"));
-    return run(info, work, [s = state, path, out_base, file_offset, work, mode](payload::Pool& pool) -> Status {
+    return run(info, work, [s = state, path, out_base, file_offset, work, mode](work::Pool& pool) -> Status {
       auto sink = payload::FileSink::create(path, file_offset, mode);
       if (!sink.ok()) return sink.status();
       if (auto status = s->sealer->encrypt_to(**sink, out_base, pool, work->control); !status.ok()) return status;
@@ -56,7 +56,7 @@ class SealerHandle : public Handle<SealerHandle> {
     refuse_while_busy(info.Env());
     work->before = state->sealer->encrypted();
     auto out = std::make_shared<Bytes>();
-    return run(info, work, [s = state, max_bytes, out_base, work, out](payload::Pool& pool) -> Status {
+    return run(info, work, [s = state, max_bytes, out_base, work, out](work::Pool& pool) -> Status {
       auto bytes = s->sealer->next(size_t(max_bytes), out_base, pool, work->control);
       if (!bytes.ok()) return bytes.status();
       *out = std::move(*bytes);
@@ -66,7 +66,7 @@ class SealerHandle : public Handle<SealerHandle> {
 
   Napi::Value finish(const Napi::CallbackInfo& info) {
     auto out = std::make_shared<Bytes>();
-    return run(info, std::make_shared<Work>(), [s = state, out](payload::Pool&) -> Status {
+    return run(info, std::make_shared<Work>(), [s = state, out](work::Pool&) -> Status {
       auto header = s->sealer->finish();
       if (!header.ok()) return header.status();
       *out = std::move(*header);
@@ -74,7 +74,7 @@ class SealerHandle : public Handle<SealerHandle> {
     }, [out](Napi::Env env) { return to_js(env, View(*out)); });
   }
 
-  // Lets go of keys and inputs, at once or when the call in flight is over.
+  // Releases keys and inputs, at once or after the call in flight.
   void close(const Napi::CallbackInfo&) {
     state->closed = true;
     if (state->busy) return;
@@ -98,7 +98,7 @@ class SealerHandle : public Handle<SealerHandle> {
     if (state->busy) raise_argument(env, "this sealer is at work");
   }
 
-  Napi::Value run(const Napi::CallbackInfo& info, std::shared_ptr<Work> work, std::function<Status(payload::Pool&)> compute,
+  Napi::Value run(const Napi::CallbackInfo& info, std::shared_ptr<Work> work, std::function<Status(work::Pool&)> compute,
                   std::function<Napi::Value(Napi::Env)> result) {
     refuse_while_busy(info.Env());
     state->busy = true;
@@ -109,7 +109,7 @@ class SealerHandle : public Handle<SealerHandle> {
     job.settled = [s = state] {
       s->busy = false;
       if (s->closed) s->sealer->abandon();
-      if (s->sealer->over()) s->release();
+      if (s->sealer->is_closed()) s->release();
     };
     return Environment::of(info.Env()).run(info.Env(), std::move(job));
   }
@@ -170,7 +170,7 @@ Napi::Value seal(const Napi::CallbackInfo& info) {
   request->recipients = as_recipients(object.Get("recipients"));
   if (present(object, "signer")) request->signer = as_key(object.Get("signer"));
   Job job;
-  job.compute = [state, request](payload::Pool&) -> Status {
+  job.compute = [state, request](work::Pool&) -> Status {
     if (auto s = open_artifacts(*state, request->inputs); !s.ok()) return s;
     auto sealer = container::Sealer::begin(std::move(*request));
     if (!sealer.ok()) return sealer.status();

@@ -7,8 +7,8 @@ namespace mg::addon {
 
 constexpr uint32_t kMaxPieces = 4096;
 
-// Shared by the engine thread that waits and the JavaScript thread that answers. Whoever comes after `over` does nothing: the
-// buffer may be gone.
+// Shared by the engine thread that waits and the JavaScript thread that answers. After `over` the JavaScript thread does nothing, because
+// the buffer may be gone.
 struct ScriptSource::Request {
   uint64_t offset;
   Span out;
@@ -69,7 +69,7 @@ Status ScriptSource::read(uint64_t offset, Span out) {
   auto request = std::make_shared<Request>();
   request->offset = offset;
   request->out = out;
-  // Nothing may fail once it is posted: the script's bytes are copied to `out`, as long as the request is not settled.
+  // No step may fail after the post: the script's bytes are copied to `out`, as long as the request is not settled.
   const uint64_t id = work_->on_cancel([request] { request->settle(Status(Code::ABORT_ERR, "cancelled")); });
   if (!environment_.post([this, request](Napi::Env env) { ask(env, request); })) {
     work_->forget(id);

@@ -19,7 +19,7 @@ class ScriptSource : public payload::Source {
   ScriptSource(Environment& environment, std::shared_ptr<Work> work, Napi::Function read, uint64_t size);
   uint64_t size() const override { return size_; }
   Status read(uint64_t offset, Span out) override;
-  bool far() const override { return true; }
+  bool is_remote() const override { return true; }
   bool renew(uint64_t, uint64_t) override { return true; }
   Napi::Value error(Napi::Env env) const;  // what the function rejected with first, or empty; JavaScript thread
 

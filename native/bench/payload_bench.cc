@@ -66,7 +66,7 @@ Seconds timed(const std::function<void()>& work) {
   return {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), cpu_seconds() - cpu};
 }
 
-Status read_all(Source& source, uint8_t* to, uint64_t size, Pool& pool, const Control& control) {
+Status read_all(Source& source, uint8_t* to, uint64_t size, work::Pool& pool, const work::Control& control) {
   const uint64_t unit = kBatchChunks * kChunk;
   return pool.parallel((size + unit - 1) / unit, control, [&](uint64_t i) {
     return source.read(i * unit, Span(to + i * unit, std::min(unit, size - i * unit)));
@@ -76,11 +76,11 @@ Status read_all(Source& source, uint8_t* to, uint64_t size, Pool& pool, const Co
 }  // namespace
 
 int main(int argc, char** argv) {
-  const unsigned threads = argc > 1 && std::atoi(argv[1]) > 0 ? unsigned(std::atoi(argv[1])) : available_threads();
+  const unsigned threads = argc > 1 && std::atoi(argv[1]) > 0 ? unsigned(std::atoi(argv[1])) : work::available_threads();
   const uint64_t size = (argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1024) << 20;
   const std::string path = std::string(argc > 3 ? argv[3] : "/tmp") + "/mg-payload-bench-" + std::to_string(getpid());
-  Pool pool(threads);
-  Control control;
+  work::Pool pool(threads);
+  work::Control control;
   control.threads = threads;
 
   uint8_t key[32] = {1}, prefix[kPrefix] = {2};

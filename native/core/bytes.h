@@ -1,4 +1,4 @@
-// Views of memory that someone else owns, and big-endian integers.
+// Views of memory that they do not own, and big-endian integers.
 #pragma once
 #include <array>
 #include <cstddef>

@@ -42,7 +42,7 @@ struct [[nodiscard]] Status {
 
   // Maps errno to the code a person can act on; `action` reads like "cannot write the big part", `path` may be empty.
   static Status from_errno(int error, const std::string& action, const std::string& path);
-  // Of what the standard library throws: OUT_OF_MEMORY, which takes no memory to say, or INTERNAL.
+  // Of an exception of the standard library: OUT_OF_MEMORY, which needs no memory itself, or INTERNAL.
   static Status from_exception(const std::exception& error) noexcept;
 };
 

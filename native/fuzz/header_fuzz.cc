@@ -19,10 +19,10 @@ Bytes sample(unsigned choice) {  // where every corpus starts; no seed files to 
   header.payload_length = payload::payload_size(header.core.plaintext_size);
   for (uint16_t type = 1; type <= 4; type++) {
     if ((choice >> type & 1) != 0) continue;
-    Slot slot;
+    recipients::Slot slot;
     slot.type = type;
     slot.body.resize(type == 3 ? 65 : 80, 17);
-    if ((choice & 32) != 0) slot.policy = Policy{10, 20, 15, {}, {}};
+    if ((choice & 32) != 0) slot.policy = recipients::Policy{10, 20, 15, {}, {}};
     header.slots.push_back(slot);
   }
   if ((choice & 64) != 0) header.signatures.push_back(Signature{Role::publisher, {}, {}});

@@ -1,5 +1,6 @@
 // Input: an offset (2 bytes), a length (2 bytes), then an artifact of the legacy profile.
-// What decrypts must be exactly what encrypting gives under the same IV, and a read anywhere a part of it. Nothing beyond is read.
+// An artifact that decrypts must be the bytes that encryption gives under the same IV, and a read at any offset gives a part of its
+// plaintext. No byte beyond the artifact is read.
 #include <algorithm>
 #include <memory>
 
@@ -16,7 +17,7 @@ Bytes encrypt(View iv, View plain) {
   payload::MemorySource from(plain);
   Bytes out(size_t(legacy::sealed_size(plain.size)));
   payload::MemorySink to{Span(out)};
-  require(legacy::encrypt_with(View(kKey), iv, from, to, payload::Control()).ok(), "a plaintext can be encrypted");
+  require(legacy::encrypt_with(View(kKey), iv, from, to, work::Control()).ok(), "a plaintext can be encrypted");
   return out;
 }
 
@@ -25,7 +26,7 @@ bool is_padding(View block) {
   return n >= 1 && n <= 16 && std::all_of(block.end() - n, block.end(), [n](uint8_t b) { return b == n; });
 }
 
-// What the length and the last block demand, decrypted without the code under test.
+// The expected result by the length and the last block, decrypted without the code under test.
 bool should_open(View artifact) {
   if (artifact.size < 32 || artifact.size % 16 != 0) return false;
   uint8_t last[16];

@@ -1,6 +1,6 @@
 // Input: one byte of mode, then
 //   even: a sealed payload, whole; odd: edits to a valid one.
-// What decrypts must be exactly what encrypting gives: the format has one encoding per message, salt and key.
+// A payload that decrypts must be the bytes that encryption gives: the format has one encoding for each message, salt and key.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -24,8 +24,8 @@ const uint8_t kKey[32] = {7};
 const View kContext(std::string_view("fuzz"));
 
 struct State {
-  Pool pool{0};  // all on the calling thread
-  Control control;
+  work::Pool pool{0};  // all on the calling thread
+  work::Control control;
   Bytes plain, valid;
   Tree tree{0};  // of the valid one
 };
@@ -58,10 +58,10 @@ bool decrypt_checked(State& state, View sealed) {
   const uint64_t size = state.plain.size();
   MemorySource from(sealed);
   Flat target(size);
-  Rereads rereads(1);
-  const Care care{&state.tree, &rereads};
+  RereadBudget rereads(1);
+  const BatchChecks checks{&state.tree, &rereads};
   Status status = decrypt_range(*keys, size, 0, chunk_count(size), from, target, nullptr, sealed.sub(0, kPrefix), state.pool,
-                                state.control, care);
+                                state.control, checks);
   MUST(target.bytes == (status.ok() ? state.plain : Bytes(size)));
   return status.ok();
 }

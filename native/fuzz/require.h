@@ -1,4 +1,4 @@
-// What a fuzz target claims; a broken claim is a finding.
+// Ends the process where a claim of a fuzz target does not hold.
 #pragma once
 #include <cstdio>
 #include <cstdlib>

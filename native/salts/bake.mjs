@@ -111,7 +111,7 @@ const id = sha256('model-guard/v1/salts', pepper).subarray(0, 8);
 const sized = salts.flatMap((salt) => [Buffer.of(salt.length >> 8, salt.length & 255), salt]);
 const seed = sha256('model-guard/v1/salts-mask', ...sized);
 const list = (bytes) => `{${[...bytes].join(',')}}`;
-const text = `// Made by native/salts/bake.mjs for this build. Not to be committed: whoever has it has the salts.
+const text = `// Made by native/salts/bake.mjs for this build. Not to be committed: it holds the salts.
 constexpr unsigned char kId[] = ${list(id)};
 constexpr unsigned char kSeed[] = ${list(seed)};
 constexpr unsigned char kMasked[][${2 + MAX_SALT}] = {

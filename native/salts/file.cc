@@ -1,6 +1,6 @@
 // Salts files (docs/format.md, section 13). bake.mjs reads the same when a build is made, with the same words for what is wrong.
 #include "crypto/crypto.h"
-#include "crypto/wiped.h"
+#include "crypto/secret_buffer.h"
 #include "memory/secret_file.h"
 #include "salts/salts.h"
 #include "text/text.h"
@@ -33,7 +33,7 @@ std::string take(std::string_view line, Values* values) {
   if (!split(line, &name, &value)) return "does not begin with pepper, legacy-download, legacy-hardware or legacy-resource and a space";
   std::string_view& place = (*values)[size_t(name)];
   if (!place.empty()) return std::string("gives ") + salt_name(name) + " a second time";
-  crypto::Wiped<kPepper> pepper;
+  crypto::SecretBuffer<kPepper> pepper;
   if (name == Name::pepper && !text::base64url_decode(value, pepper.span()))
     return "must hold the base64url of 32 bytes: 43 characters, no padding";
   if (value.empty() || value.size() > kMaxLegacySalt) return "must hold a salt of 1 to 1,024 bytes";
@@ -86,7 +86,7 @@ Status write_new_file(const std::string& path) {
   put(kFirstLine);
   put("\n");
   for (const Name name : kNames) {
-    crypto::Wiped<kPepper> random;
+    crypto::SecretBuffer<kPepper> random;
     if (auto s = crypto::random_bytes(random.span()); !s.ok()) return s;
     put(salt_name(name));
     put(" ");

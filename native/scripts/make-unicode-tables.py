@@ -131,7 +131,7 @@ def sums():
     def key(s):
         return nfd(nfd(s).casefold())
 
-    # Whatever folds or decomposes, and marks and letters that compose; text_test.cc builds the same list.
+    # Characters that fold or decompose, and marks and letters that compose; text_test.cc builds the same list.
     ranges = ((0x41, 0x5B), (0x300, 0x370), (0x591, 0x5C0), (0x64B, 0x671), (0x93C, 0x93D), (0x9BE, 0x9BF),
               (0xDCA, 0xDE0), (0x102E, 0x102F), (0x1100, 0x1113), (0x1161, 0x1176), (0x11A7, 0x11C3),
               (0x3099, 0x309B), (0xAC00, 0xAC80), (0x11127, 0x11128), (0x1D165, 0x1D173))

@@ -10,7 +10,9 @@ const TOOLS = {
   esbuild: '0.28.2',
   rollup: '4.67.4',
   postject: '1.0.0-alpha.6',
-  '@yarnpkg/cli-dist': '4.18.1',
+  // Two, since their file handles differ.
+  'yarn-4.5': 'npm:@yarnpkg/cli-dist@4.5.0',
+  'yarn-4.18': 'npm:@yarnpkg/cli-dist@4.18.1',
 };
 
 /** A round trip through a folder, and an error with its code. */
@@ -67,8 +69,6 @@ export function tryBundlers({ project, tarball, temporary, addon, run }) {
   });
   run('jest', process.execPath, [path.join(tool('jest'), 'bin/jest.js'), '--no-cache'], { cwd: jest });
 
-  const pnp = path.join(temporary, 'pnp');
-  mkdirSync(pnp);
   const registry = run('the registry', 'npm', ['config', 'get', 'registry']).trim();
   const env = {
     ...process.env,
@@ -79,16 +79,20 @@ export function tryBundlers({ project, tarball, temporary, addon, run }) {
     YARN_GLOBAL_FOLDER: path.join(temporary, 'yarn'),
     YARN_IGNORE_PATH: '1',
   };
-  writeFileSync(path.join(pnp, '.yarnrc.yml'), 'nodeLinker: pnp\n');
-  writeFileSync(path.join(pnp, 'yarn.lock'), '');
-  writeFileSync(
-    path.join(pnp, 'package.json'),
-    JSON.stringify({ private: true, dependencies: { '@org/model-guard': `file:${tarball}` } }),
-  );
-  writeFileSync(path.join(pnp, 'main.cjs'), `${REQUIRES}\n(async () => {${STORY}\n})();\n`);
-  const yarn = path.join(tool('@yarnpkg/cli-dist'), 'bin/yarn.js');
-  run('yarn install, Plug and Play', process.execPath, [yarn, 'install'], { cwd: pnp, env });
-  run("yarn's Plug and Play", process.execPath, [yarn, 'node', 'main.cjs'], { cwd: pnp, env });
+  for (const version of ['yarn-4.5', 'yarn-4.18']) {
+    const cwd = path.join(temporary, version);
+    mkdirSync(cwd);
+    writeFileSync(path.join(cwd, '.yarnrc.yml'), 'nodeLinker: pnp\n');
+    writeFileSync(path.join(cwd, 'yarn.lock'), '');
+    writeFileSync(
+      path.join(cwd, 'package.json'),
+      JSON.stringify({ private: true, dependencies: { '@org/model-guard': `file:${tarball}` } }),
+    );
+    writeFileSync(path.join(cwd, 'main.cjs'), `${REQUIRES}\n(async () => {${STORY}\n})();\n`);
+    const yarn = path.join(tool(version), 'bin/yarn.js');
+    run(`${version} install, Plug and Play`, process.execPath, [yarn, 'install'], { cwd, env });
+    run(`Plug and Play of ${version}`, process.execPath, [yarn, 'node', 'main.cjs'], { cwd, env });
+  }
 
   const traced = app('nft', {
     'main.cjs': `${REQUIRES}\n(async () => {${STORY}\n})();\n`,

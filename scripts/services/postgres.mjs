@@ -23,7 +23,7 @@ function programs() {
 
 export const missing = () => (programs() === undefined ? ['postgresql'] : []);
 
-/** Whoever runs it must reach it: for root that is the user which the package made. */
+/** The owner of the server's folder: for root, the user that the package made. */
 export async function owner() {
   return user === undefined ? undefined : Number(await run(['id', '-u', user]));
 }

@@ -52,7 +52,7 @@ export class Processes {
     throw new Error('stopped');
   }
 
-  /** Nothing that these services hold is wanted afterwards, so nobody waits for them to save it. */
+  /** The data of these services is not needed afterwards, so they are not given time to save it. */
   async stop() {
     this.#stopped = true;
     const children = this.#children.splice(0).reverse();

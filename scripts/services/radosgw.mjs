@@ -43,7 +43,7 @@ osd pool default pg autoscale mode = off
 osd crush chooseleaf type = 0
 mon allow pool size one = true
 mon pg warn min per osd = 0
-# What makes the start quick: decisions of the one monitor wait for nobody.
+# For a quick start: the one monitor decides without waiting for others.
 paxos propose interval = 0.05
 paxos min wait = 0.02
 run dir = ${folder}

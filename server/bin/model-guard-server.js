@@ -1,2 +1,6 @@
 #!/usr/bin/env node
-import('../dist/main.js');
+await import('../dist/main.js').catch((error) => {
+  if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+  console.error(`${error.message}\nIn a clone, run \`npm ci\` first.`);
+  process.exitCode = 1;
+});

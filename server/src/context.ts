@@ -1,82 +1,61 @@
-/** What every part of the server is given. */
-import type { AuditAction, DeviceKey, FieldCipher, Permission, Role, SigningKey, Statement } from '@org/model-guard/server-kit';
-import type { Kysely, Transaction } from 'kysely';
+/** The interfaces between the rooms of the server. */
+import type { AuditAction, DeviceKey, FieldCipher, SigningKey, Statement } from '@org/model-guard/server-kit';
+import type { Transaction } from 'kysely';
 import type { Logger } from 'pino';
-import type { Config } from './config.js';
+import type { Caller } from './base/caller.js';
+import type { Config } from './base/config.js';
+import type { Connection, Database } from './database/connection.js';
 import type { Schema } from './database/schema.js';
-import type { Parts } from './models/parts.js';
 
-export type Database = Kysely<Schema>;
-/** A transaction, or the database where none is needed. */
-export type Connection = Database | Transaction<Schema>;
-
-/** A signing key, and what leads from the first one to it, oldest first; beside it the key of checkpoints. */
+/** A signing key with its chain of statements from the first key, oldest first, and the key of checkpoints. */
 export interface Signer {
   readonly key: SigningKey;
   readonly audit: SigningKey;
   readonly succession: readonly Statement[];
 }
 
-/** The server's keys, opened. `keys/keyring.ts` makes it. */
+/** The opened keys of the server. `keys/keyring.ts` implements it. */
 export interface Keyring {
   /** The ids of the database. */
   readonly ids: { readonly serverId: string; readonly logId: string };
-  /** The one that this process has loaded. To sign with: {@link newest}. */
+  /** The signing key that this process has loaded. To sign, use {@link newest}. */
   readonly signing: SigningKey;
   /**
-   * What the database says is signed with now: another process may have replaced the key, or an older copy of the database may have taken
-   * its place. Nothing is signed without asking; for two things that belong together, once.
-   * @throws INTERNAL where the key's file is not here · DatabaseAway where it is another server's database
+   * The key that the database names now: another process may have replaced it, or an older copy of the database may be in use.
+   * Called before each signature, and once for two signatures that belong together.
+   * @throws INTERNAL where the key's file is missing · DatabaseUnavailable where it is another server's database
    */
   newest(connection: Connection): Promise<Signer>;
   readonly audit: SigningKey;
   readonly fields: FieldCipher;
-  /** What small parts are wrapped to. */
+  /** The key that small parts are wrapped to. */
   current(): DeviceKey;
   /** The key of that name, current or retiring; undefined once it is removed. */
   find(key: string): DeviceKey | undefined;
   /** Every key that still opens something. */
   all(): readonly DeviceKey[];
 
-  /** A new encryption key in its file, not used yet: the file is there before any row names it. */
+  /** Makes an encryption key in its file. The file exists before any row names it. */
   make(): Promise<DeviceKey>;
-  /** The rows of a new current key; publications to the one before are accepted until then. {@link reload} follows the commit. */
+  /**
+   * Writes the rows of a new current key. Publications to the former key are accepted until `acceptUntil`. {@link reload} follows
+   * the commit.
+   */
   promote(transaction: Transaction<Schema>, key: DeviceKey, acceptUntil: number, now: number): Promise<void>;
-  /** A new signing key in its file, not used yet. `keys/succession.ts` makes it the successor; {@link reload} follows the commit. */
+  /** Makes a signing key in its file. `keys/succession.ts` makes it the successor; {@link reload} follows the commit. */
   makeSigning(): Promise<SigningKey>;
-  /** Takes up what the rows say now. */
+  /** Loads the keys that the rows name now. */
   reload(connection: Connection): Promise<void>;
-  /** The row of a retiring key that nothing is wrapped to any more; false where it is gone already. {@link discard} follows the commit. */
+  /**
+   * Removes the row of a retiring key that nothing is wrapped to any more; false where it is gone already. {@link discard}
+   * follows the commit.
+   */
   remove(transaction: Transaction<Schema>, key: string): Promise<boolean>;
   /** Destroys the file of an encryption or signing key that no row uses. */
   discard(key: string): Promise<void>;
 }
 
-/** The rights by which a request was admitted. They may end before the request does, so a change reads them again (`accounts/rights.ts`). */
-export interface Rights {
-  /** Of the account when its token was made; undefined where authentication is off. */
-  readonly epoch: number | undefined;
-  /** Of the account when its token was made; undefined where authentication is off. It decides nothing. */
-  readonly tokenRole?: string | undefined;
-  /** The permission that the route demands. */
-  readonly access: Permission;
-}
-/** Who asks. */
-export interface Caller {
-  /** Absent before log-in. */
-  readonly account?: { readonly id: string; readonly subject: string; readonly role: Role } | undefined;
-  /** Absent where no account is needed: before log-in, and of the server itself. */
-  readonly rights?: Rights | undefined;
-  /** The network address, anonymised as the policy says. */
-  readonly address: string;
-  /** The network by which requests are counted (`networkOf`), whatever the policy says: it is never kept. Absent for the server itself. */
-  readonly network?: string | undefined;
-  readonly request: string;
-}
-/** Somebody who has logged in. */
-export type Member = Caller & { readonly account: NonNullable<Caller['account']> };
-
-/** What the audit log is told. */
+/** An event for the audit log. */
 export interface AuditEntry {
   /** The permission or the concern, then what was done. */
   readonly action: AuditAction;
@@ -84,23 +63,36 @@ export interface AuditEntry {
   /** `model:defects@3`, `device:<id>`, `account:<id>`; never personal. */
   readonly resource?: string | undefined;
   readonly caller: Caller;
-  /** Whose data it is about where that is not the caller: then the event is boxed under that account's subject. */
+  /** The subject whose data the event is about, where that is not the caller: the event is boxed under it then. */
   readonly subject?: string | undefined;
-  /** Boxed: what is personal or long. Never a secret. */
+  /** Personal or long text, which is boxed. Never a secret. */
   readonly detail?: string | undefined;
 }
 
-/** Where events go: in the transaction of what they tell about, so that neither is without the other. */
+/** Records events, each in the transaction of the change that it is about. */
 export interface AuditLog {
   /**
-   * What succeeds counts only while the caller still may: the rights are read again here, in the transaction.
+   * Appends an event. For a success, reads the rights of the caller again, in the same transaction.
    * @throws NOT_AUTHENTICATED, NOT_AUTHORISED
    */
   append(transaction: Transaction<Schema>, entry: AuditEntry): Promise<void>;
-  /** {@link append} in a transaction of its own: reads and refusals. */
+  /** The same for what was refused and changed nothing: repeated refusals are counted (`audit/repeated-refusals.ts`). */
+  refuse(transaction: Transaction<Schema>, entry: AuditEntry): Promise<void>;
+  /** In a transaction of its own: reads, and refusals as by {@link refuse}. */
   record(entry: AuditEntry): Promise<void>;
-  /** Writes how many refusals were not written one by one (`audit/repeated-refusals.ts`), also of the minute that is not over. */
-  settle(): Promise<void>;
+  /**
+   * Writes the numbers of refusals that were not written one by one (`audit/repeated-refusals.ts`).
+   * @param final also of a minute that is not over, whose count then begins anew: the server ends
+   */
+  settle(final?: boolean): Promise<void>;
+}
+
+/** Collects the tasks that delete expired data. `start/cleanup.ts` runs them at the start and every hour. */
+export interface Cleanup {
+  /** Several processes may run a task at the same time. */
+  add(task: () => Promise<unknown>): void;
+  /** Runs every task, also after one has failed, and throws the failures at the end. */
+  run(): Promise<void>;
 }
 
 export interface Context {
@@ -110,7 +102,7 @@ export interface Context {
   readonly serverId: string;
   readonly logId: string;
   readonly audit: AuditLog;
-  readonly parts: Parts;
+  readonly cleanup: Cleanup;
   readonly log: Logger;
   /** Seconds since 1970. */
   readonly now: () => number;

@@ -1,4 +1,6 @@
 /** The guard server as a library. */
-export { type Config, configure, type Settings, type TlsFiles } from './config.js';
-export type { Context } from './context.js';
-export { type OpenServer, openServer, type RunningServer, type ServerParts, startServer } from './server.js';
+
+export type { Config, TlsFiles } from './base/config.js';
+export type { PartsContext as Context } from './parts/parts.js';
+export { configure, type Settings } from './start/config.js';
+export { type OpenServer, openServer, type RunningServer, type ServerParts, startServer } from './start/server.js';

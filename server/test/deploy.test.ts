@@ -1,12 +1,15 @@
-/** The files of deploy/: valid, hardened, and about this server: its flags, its routes, its keys. */
-import { readFileSync } from 'node:fs';
+/** The files of deploy/: valid, hardened, and consistent with this server's flags, routes and keys. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { routes } from '@org/model-guard/server-kit';
 import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
-import { makeCommand } from '../src/command.js';
-import { configure } from '../src/config.js';
+import { makeCommand } from '../src/start/command.js';
+import { configure } from '../src/start/config.js';
 
 const require = createRequire(import.meta.url);
 const read = (file: string): string => readFileSync(fileURLToPath(new URL(`../deploy/${file}`, import.meta.url)), 'utf8');
@@ -20,7 +23,7 @@ interface Manifest {
 }
 type Kinds = Readonly<Record<string, new (manifest: unknown) => { validate(): void }>>;
 
-/** Throws what the Kubernetes schema has against it. */
+/** Throws the objections of the Kubernetes schema. */
 function validate(manifest: Manifest): void {
   const kinds = require(`kubernetes-models/${manifest.apiVersion}/${manifest.kind}`) as Kinds;
   const Kind = kinds[manifest.kind];
@@ -28,11 +31,14 @@ function validate(manifest: Manifest): void {
   new Kind(manifest).validate();
 }
 
+/** The commands that the head of a file shows. */
+const headOf = (file: string): string[] => [...read(file).matchAll(/^# {3}(.*)$/gm)].map(([, command = '']) => command);
+
 describe('the Dockerfile', () => {
   const text = read('Dockerfile');
   const last = text.slice(text.lastIndexOf('\nFROM '));
 
-  it('runs as nobody in particular, writes to /data alone, and is watched', () => {
+  it('runs as an unprivileged user, writes to /data alone, and has probes', () => {
     expect(last).toMatch(/^USER 10001:10001$/m);
     expect(last).toMatch(/^VOLUME \["\/data"\]$/m);
     expect(last).toMatch(/^HEALTHCHECK .*CMD \["node", "server\/deploy\/health.mjs"\]$/m);
@@ -55,8 +61,39 @@ describe('the Dockerfile', () => {
 describe('the compose file', () => {
   const { services, secrets } = parse(read('compose.yaml')) as {
     services: Record<string, Record<string, unknown>>;
-    secrets: object;
+    secrets: Record<string, { readonly file: string }>;
   };
+
+  it('finds every file that the commands of its head make in a clone, and is found by docker compose', () => {
+    const root = mkdtempSync(path.join(tmpdir(), 'compose-'));
+    try {
+      const [tools, deploy] = [path.join(root, 'tools'), path.join(root, 'server/deploy')];
+      for (const folder of [tools, deploy, path.join(root, 'server/deploy/YOUR')]) mkdirSync(folder, { recursive: true });
+      for (const name of ['fullchain.pem', 'privkey.pem']) writeFileSync(path.join(deploy, 'YOUR', name), '');
+      const standIns = {
+        // keygen … --out FILE
+        npx: 'for file; do :; done; : > "$file"',
+        // chown … FILES
+        sudo: 'for file; do :; done; [ -e "$file" ]',
+        docker: '[ -e compose.yaml ]',
+      };
+      for (const [name, text] of Object.entries(standIns))
+        writeFileSync(path.join(tools, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+      writeFileSync(path.join(deploy, 'compose.yaml'), '');
+      const { status, stderr } = spawnSync('bash', ['--norc', '-euc', headOf('compose.yaml').join('\n')], {
+        cwd: root,
+        env: { PATH: `${tools}:${process.env.PATH}` },
+        encoding: 'utf8',
+      });
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      const mounted = [...read('nginx.conf').matchAll(/\/etc\/nginx\/(tls\/[^;]+)/g)].map(([, file = '']) => file);
+      expect(mounted).toHaveLength(2);
+      for (const file of [...Object.values(secrets).map((secret) => secret.file), ...mounted])
+        expect(existsSync(path.join(deploy, file)), file).toBe(true);
+    } finally {
+      rmSync(root, { recursive: true, force: true });
+    }
+  });
 
   it('gives both containers a read-only root, no privileges and no capability they do not need', () => {
     for (const [name, service] of Object.entries(services))
@@ -92,6 +129,14 @@ describe('the systemd unit', () => {
     const variables = values('Environment').map((value) => value.split('=', 1)[0]);
     expect(variables).toContain('NODE_ENV');
     for (const name of variables) expect(['NODE_ENV', ...flags.map(({ envVar }) => envVar)]).toContain(name);
+  });
+
+  it('starts what npm ci puts into a clone, and is copied from where it lies there', () => {
+    const clone = fileURLToPath(new URL('../..', import.meta.url));
+    const [, program = ''] = /\/opt\/model-guard\/(\S+)/.exec(values('ExecStart')[0] ?? '') ?? [];
+    const copied = headOf('model-guard-server.service').flatMap((line) => /\bcp (\S+)/.exec(line)?.[1] ?? []);
+    for (const file of [program, ...copied]) expect(existsSync(path.join(clone, file)), file).toBe(true);
+    expect(copied).toHaveLength(1);
   });
 
   it('allows the open files that the connections need, and no new privileges', () => {
@@ -149,7 +194,7 @@ describe.each([
     file: 'replicas',
     kinds: [...COMMON, 'Deployment', 'PersistentVolumeClaim', 'PodDisruptionBudget'],
     secrets: [...KEYS, ...S3_KEYS, 'model_guard_database_url'],
-    // Keys that one replica makes must reach the others.
+    // Keys that one replica makes must reach the other replicas.
     own: ['"replicas":3', '"ReadWriteMany"', '"port":5432'],
   },
 ])('the Kubernetes manifests $file.yaml', ({ file, kinds, secrets, own }) => {

@@ -2,13 +2,15 @@
  * Every route as every role, without a token, with an expired and with a forged one. The tables here are written by hand, from the roles
  * in server/README.md: a right that is given away by mistake in src/contract fails here.
  */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { PERMISSIONS, type Permission, ROLES, type Role, type RouteName, routes } from '@org/model-guard/server-kit';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { definitions } from '../src/http/shapes.js';
 import { startTestServer, type TestServer } from './support/server.js';
 
-const OPEN: readonly RouteName[] = ['health', 'ready', 'metrics', 'jwks', 'token', 'login', 'serverKey'];
+const OPEN: readonly RouteName[] = ['health', 'ready', 'metrics', 'serverKey', 'jwks', 'token', 'login'];
 const BY_URL: readonly RouteName[] = ['readPart', 'readTree'];
 const NAMES = Object.keys(routes) as RouteName[];
 
@@ -34,10 +36,24 @@ const GRANTED: Readonly<Record<Permission, string>> = {
   'audit.restore': '. . . . . . x',
   'keys.read': '. . . . x . x',
   'keys.rotate': '. . . . . . x',
+  'users.find': '. . . . x . x',
   'users.manage': '. . . . . . x',
   'subjects.manage': '. . . . . . x',
 };
 const isGranted = (role: Role, permission: Permission): boolean => GRANTED[permission].split(' ')[ORDER.indexOf(role)] === 'x';
+
+/** The permissions of the columns of the table in server/README.md. */
+const COLUMNS: readonly (readonly [string, readonly Permission[]])[] = [
+  ['publish', ['models.publish']],
+  ['release, reject, revoke versions', ['models.decide']],
+  ['register archives', ['archives.register']],
+  ['enrol devices, lease, unlock', ['devices.enroll', 'leases.take', 'archives.unlock']],
+  [
+    'approve devices; entitlements, publishers, leases, audit log',
+    ['devices.decide', 'entitlements.manage', 'publishers.manage', 'leases.manage', 'audit.read'],
+  ],
+  ['accounts, keys, data subjects', ['users.manage', 'keys.rotate', 'subjects.manage']],
+];
 
 /** The permission that each route demands. */
 const DEMANDED: Readonly<Record<RouteName, Permission | 'open' | 'signed-url'>> = {
@@ -54,6 +70,7 @@ const DEMANDED: Readonly<Record<RouteName, Permission | 'open' | 'signed-url'>> 
   exportOwnData: 'account.self',
   listUsers: 'users.manage',
   createUser: 'users.manage',
+  findUser: 'users.find',
   getUser: 'users.manage',
   updateUser: 'users.manage',
   resetUserPassword: 'users.manage',
@@ -127,7 +144,7 @@ describe('the permission table', () => {
     });
 
   it('leaves nothing open but health, ready, metrics, tokens, their keys and the documentation', async () => {
-    expect(NAMES.filter((name) => routes[name].access === 'open')).toEqual(OPEN);
+    expect(NAMES.filter((name) => routes[name].access === 'open').sort()).toEqual([...OPEN].sort());
     expect(NAMES.filter((name) => routes[name].access === 'signed-url')).toEqual(BY_URL);
     for (const name of OPEN) expect([200, 400], name).toContain((await ask(name)).statusCode);
     for (const name of BY_URL) expect([400, 403], name).toContain((await ask(name)).statusCode);
@@ -142,13 +159,35 @@ describe('the permission table', () => {
     for (const name of NAMES) expect(['open', 'signed-url', ...Object.keys(PERMISSIONS)]).toContain(routes[name].access);
   });
 
-  it('gives every role the permissions that are written down here, and no others', () => {
+  it('gives every role the permissions of this table, and no more', () => {
     expect(ROLES).toEqual(ORDER);
     const actual = Object.entries(PERMISSIONS).map(([permission, roles]) => [
       permission,
       ORDER.map((role) => ((roles as readonly Role[]).includes(role) ? 'x' : '.')).join(' '),
     ]);
     expect(Object.fromEntries(actual)).toEqual(GRANTED);
+  });
+
+  it('is the table of server/README.md, by which a reader chooses a role', () => {
+    const text = readFileSync(fileURLToPath(new URL('../README.md', import.meta.url)), 'utf8');
+    const [head = [], , ...rows] = (/^\| role \| publish .*\n(?:\|.*\n)+/m.exec(text)?.[0] ?? '')
+      .trimEnd()
+      .split('\n')
+      .map((line) =>
+        line
+          .split('|')
+          .slice(1, -1)
+          .map((cell) => cell.trim()),
+      );
+    expect(head.slice(1)).toEqual(COLUMNS.map(([column]) => column));
+    expect(rows.map(([role = '']) => role.slice(1, -1)).sort()).toEqual([...ROLES].sort());
+    for (const [role = '', ...cells] of rows)
+      for (const [index, [column, permissions]] of COLUMNS.entries()) {
+        const [named, cell = ''] = [role.slice(1, -1) as Role, cells[index]];
+        for (const permission of permissions) expect(cell !== '', `${role}: ${column}`).toBe(isGranted(named, permission));
+        if (column === 'publish' && cell !== '')
+          expect(cell, role).toBe(isGranted(named, 'models.decide') ? 'released at once' : 'waits for release');
+      }
   });
 
   it('is demanded by every route as it is written down here', () => {
@@ -171,7 +210,7 @@ describe('the permission table', () => {
     expect(walked).toBe((NAMES.length - OPEN.length - BY_URL.length) * ORDER.length);
   });
 
-  it('lets nobody in without a token, or with an expired or a forged one', async () => {
+  it('refuses requests without a token, and with an expired or a forged one', async () => {
     const now = server.context.now();
     const claims = (exp: number) =>
       new SignJWT({ role: 'apiAdmin' })

@@ -1,9 +1,10 @@
-/** What callers of `verifyAuditLog` give, checked. */
+/** Checks the options of `verifyAuditLog`. */
 import { isUint8Array } from 'node:util/types';
 import { z } from 'zod';
+import { filePath, opaque, signal } from '../base/validate.js';
 import * as shapes from '../contract/shapes.js';
 import type { VerifyingKey } from '../keys/public.js';
-import { filePath, opaque, run, signal } from '../options.js';
+import { run } from '../native/work.js';
 import type { AuditLogSource } from './types.js';
 
 export const auditCheckpoint = shapes.checkpoint;

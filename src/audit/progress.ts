@@ -1,4 +1,4 @@
-/** What a client that keeps checkpoints can tell about the server: that its log only ever grows. */
+/** Checks, with checkpoints that a client kept, that a server's log only ever grows. */
 import { ModelGuardError } from '../errors.js';
 import type { AuditCheckpoint } from './types.js';
 

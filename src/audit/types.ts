@@ -1,6 +1,6 @@
 /** The audit log of a guard server, as those outside see it. Interfaces, not zod: see `options.ts`. */
-import type { AbortSignalLike } from '../abort.js';
-import type { VerifyingKey } from '../keys/index.js';
+import type { AbortSignalLike } from '../base/abort.js';
+import type { VerifyingKey } from '../keys/public.js';
 import type { RunOptions } from '../native/work.js';
 
 /** A position of the audit log that the server signed (docs/server-protocol.md, section 6). */
@@ -27,11 +27,11 @@ export interface VerifyAuditLogOptions {
   /** The server's audit key (`mgs1:…`), from a source you trust. */
   readonly key: VerifyingKey | string;
   readonly signal?: AbortSignalLike | undefined;
-  /** As everywhere (phase `verify`), for a file or bytes: of pieces that arrive nobody knows how many there are. */
+  /** As everywhere (phase `verify`), for a file or bytes: the number of pieces that arrive is not known. */
   readonly onProgress?: RunOptions['onProgress'];
 }
 
-/** What `verifyAuditLog` found. */
+/** The result of `verifyAuditLog`. */
 export interface AuditReport {
   readonly logId: string;
   /** In the export. */

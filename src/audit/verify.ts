@@ -1,12 +1,12 @@
 import { isUint8Array } from 'node:util/types';
-import { abortable, stoppable, throwIfAborted } from '../abort.js';
+import { abortable, stoppable, throwIfAborted } from '../base/abort.js';
+import { parse } from '../base/validate.js';
 import { type Checkpoint, checkpointVerifies } from '../contract/proof.js';
 import { ModelGuardError } from '../errors.js';
-import { attempt, openRegular, readBounded, withFile } from '../files.js';
+import { openRegular, readBounded, readSome, withFile, withFileErrors } from '../files/files.js';
 import { verifyingBytes } from '../keys/public.js';
 import { encodeKey } from '../keys/text.js';
 import { stepwise } from '../native/work.js';
-import { parse } from '../options.js';
 import { chainHead, EMPTY_HEAD, exportHeader } from './chain.js';
 import { type Line, linesOf } from './lines.js';
 import { auditCheckpoint, auditLogSource, verifyAuditLogOptions } from './options.js';
@@ -70,7 +70,7 @@ async function* piecesOf(source: AuditLogSource, advance?: (bytes: number) => vo
     const buffer = Buffer.allocUnsafe(PIECE);
     try {
       for (;;) {
-        const { bytesRead } = await attempt('Cannot read', source, () => handle.read(buffer, 0, PIECE));
+        const bytesRead = await withFileErrors('Cannot read', source, () => readSome(handle, buffer, null));
         if (bytesRead === 0) return;
         advance?.(bytesRead);
         yield buffer.subarray(0, bytesRead);
@@ -124,7 +124,7 @@ function checkHeader({ bytes }: Line, { logId }: Checkpoint): void {
   throw broken('Line 1 is not the first line of an export');
 }
 
-/** What the bytes say of themselves, to tell how far the log is whole; the chain decides. */
+/** The time of an event, unverified, to tell how far the log is whole; the chain decides. */
 function timeOf({ bytes }: Line, n: number): string {
   const event = objectOf(bytes);
   if (event === undefined || typeof event.time !== 'string') throw broken(`Line ${n + 1} is not an event`, n);

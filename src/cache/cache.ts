@@ -1,20 +1,20 @@
 /**
  * Big parts that came over a network, kept as they came: ciphertext, under the digest of the payload that they are a piece of. Nothing
- * here is trusted: whoever loads from a file of the cache verifies it as if it had just come.
+ * here is trusted: a load from a file of the cache verifies it as if it had just come.
  */
 import { constants } from 'node:fs';
 import { lstat, open, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { hasCode, ModelGuardError } from '../errors.js';
-import { attempt, isTemporary, removeQuietly } from '../files.js';
-import type { CacheOptions } from '../types.js';
+import { isTemporary, notRegular, removeQuietly, setTimes, withFileErrors } from '../files/files.js';
 import { CacheFolder, checkOwner, defaultCacheFolder } from './folder.js';
-import { Keeping } from './keeping.js';
+import type { CacheOptions } from './options.js';
 import { type Disk, diskOf, leavesRoom } from './space.js';
 import { warnUnused } from './warn.js';
+import { CacheWriter } from './writer.js';
 
 export const DEFAULT_MAX_BYTES = 32 * 1024 ** 3;
-/** A temporary file that nobody has written to for so long was left by a crash. */
+/** A temporary file that was not written to for so long was left by a crash. */
 const LEFT_MS = 60 * 60 * 1000;
 const ENTRY = /^([0-9a-f]{64})-(0|[1-9][0-9]{0,15})$/;
 
@@ -37,7 +37,7 @@ export interface CacheEntry extends CacheKey {
 interface CiphertextCacheOptions {
   readonly folder: string;
   readonly maxBytes: number;
-  /** Nobody asked for this folder by name: that it cannot be written to is no news. */
+  /** The folder is the default, not the caller's choice: a failure to write to it is not reported. */
   readonly assumed?: boolean | undefined;
   readonly disk?: ((folder: string) => Promise<Disk>) | undefined;
 }
@@ -50,7 +50,7 @@ export function openCache(options: CacheOptions | false | undefined): Ciphertext
   return new CiphertextCache({ folder: resolve(folder), maxBytes, assumed: options?.folder === undefined });
 }
 
-/** Several processes may use a folder at once: an entry is there whole or not at all, and nobody waits for anybody. */
+/** Several processes may use a folder at once: an entry is there whole or not at all, and no process waits for another. */
 export class CiphertextCache {
   readonly #folder: CacheFolder;
   readonly #maxBytes: number;
@@ -84,17 +84,17 @@ export class CiphertextCache {
   }
 
   /** Takes up a part that is being fetched. Undefined where it cannot be kept; never rejects. */
-  async keep(key: CacheKey): Promise<Keeping | undefined> {
+  async keep(key: CacheKey): Promise<CacheWriter | undefined> {
     try {
       if (key.size > this.#maxBytes)
         throw new ModelGuardError('LIMIT_EXCEEDED', `a big part of ${key.size} bytes is larger than the cache may be`, {
           advice: 'Allow more (cache: { maxBytes }), or load without it (cache: false, --no-cache).',
         });
       if (!(await this.#made())) return undefined;
-      // What crashes left must not be the reason for which nothing is kept any more.
+      // Leftovers of crashes must not keep the cache from storing.
       await this.trim();
       await this.#checkRoom(key.size);
-      return await Keeping.begin({
+      return await CacheWriter.begin({
         path: this.#path(key),
         size: key.size,
         checkRoom: () => this.#checkRoom(0),
@@ -114,7 +114,7 @@ export class CiphertextCache {
     await removeQuietly(this.#path(key));
   }
 
-  /** What is kept, the last used first. */
+  /** The entries, the last used first. */
   async list(): Promise<readonly CacheEntry[]> {
     return (await this.#survey()).entries;
   }
@@ -184,29 +184,29 @@ export class CiphertextCache {
 
 async function namesIn(folder: string): Promise<readonly string[]> {
   try {
-    return await attempt('Cannot list', folder, () => readdir(folder));
+    return await withFileErrors('Cannot list', folder, () => readdir(folder));
   } catch (error) {
     if (hasCode(error, 'NOT_FOUND')) return [];
     throw error;
   }
 }
 
-/** Whether this is a file of this user with so many bytes; then it was used now. What has another size is removed. */
+/** Whether the path is a file of this user with this size; then its time of use is set to now. A file of another size is removed. */
 async function use(path: string, size: number): Promise<boolean> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-  return attempt('Cannot open', path, async () => {
+  return withFileErrors('Cannot open', path, async () => {
     const handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
       const stats = await handle.stat();
       checkOwner(path, stats);
-      if (!stats.isFile()) throw new ModelGuardError('SOURCE_UNSUPPORTED', `${path} is not a regular file`);
+      if (!stats.isFile()) throw notRegular(path, stats);
       if (stats.size !== size) {
         await removeQuietly(path);
         return false;
       }
       const now = new Date();
       // Access times do not tell: most disks are mounted without them. What cannot be marked is used all the same.
-      await handle.utimes(now, now).catch(() => undefined);
+      await setTimes(handle, now).catch(() => undefined);
       return true;
     } finally {
       await handle.close();

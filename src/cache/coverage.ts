@@ -15,7 +15,7 @@ export class Coverage {
     this.#ranges = [...apart, joined].sort((a, b) => a.start - b.start);
   }
 
-  /** Whether nothing is missing of [0, size). */
+  /** Whether [0, size) is complete. */
   covers(size: number): boolean {
     const [first] = this.#ranges;
     return size === 0 || (first !== undefined && first.start === 0 && first.end >= size);

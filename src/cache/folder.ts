@@ -1,11 +1,11 @@
-/** The folder of the cache: made for this user alone, and not used where somebody else could have made it. */
+/** Makes the folder of the cache for this user alone, and refuses a folder that another user may have made. */
 import type { Stats } from 'node:fs';
 import { lstat, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasCode, ModelGuardError } from '../errors.js';
-import { attempt } from '../files.js';
-import { closeToOthers } from '../private-folder.js';
-import { userFolder } from '../user-folder.js';
+import { withFileErrors } from '../files/files.js';
+import { closeToOthers } from '../files/private-folder.js';
+import { userFolder } from '../files/user-folder.js';
 
 const PRIVATE = 0o700;
 const ADVICE =
@@ -65,7 +65,7 @@ async function usable(path: string): Promise<boolean> {
 
 async function found(path: string): Promise<Stats | undefined> {
   try {
-    return await attempt('Cannot look up', path, () => lstat(path));
+    return await withFileErrors('Cannot look up', path, () => lstat(path));
   } catch (error) {
     if (hasCode(error, 'NOT_FOUND')) return undefined;
     throw error;
@@ -74,7 +74,7 @@ async function found(path: string): Promise<Stats | undefined> {
 
 /** Node's own recursive mkdir reports a read-only file system as ENOENT. */
 async function makePrivate(path: string): Promise<void> {
-  const make = () => attempt('Cannot make the folder', path, () => mkdir(path, PRIVATE));
+  const make = () => withFileErrors('Cannot make the folder', path, () => mkdir(path, PRIVATE));
   try {
     await make().catch(async (error: unknown) => {
       if (!hasCode(error, 'NOT_FOUND') || path === dirname(path)) throw error;

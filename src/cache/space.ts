@@ -1,6 +1,6 @@
 /** The cache takes what a disk can spare, and never the rest. */
 import { statfs } from 'node:fs/promises';
-import { attempt } from '../files.js';
+import { withFileErrors } from '../files/files.js';
 
 const GIB = 1024 ** 3;
 const SHARE = 0.05;
@@ -12,10 +12,10 @@ export interface Disk {
 }
 
 export const diskOf = (folder: string): Promise<Disk> =>
-  attempt('Cannot look up the disk of', folder, async () => {
+  withFileErrors('Cannot look up the disk of', folder, async () => {
     const { bavail, blocks, bsize } = await statfs(folder);
     return { free: bavail * bsize, total: blocks * bsize };
   });
 
-/** Whether `bytes` more leave 1 GiB and 5 % of the disk to others. */
+/** Whether 1 GiB and 5 % of the disk stay free after `bytes` more. */
 export const leavesRoom = ({ free, total }: Disk, bytes: number): boolean => free - bytes >= Math.max(GIB, SHARE * total);

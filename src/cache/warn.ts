@@ -1,5 +1,4 @@
 /** A cache never makes a load fail: what is wrong with it is told aside. */
-
 import { isError } from '../errors.js';
 
 /** The code of the warning that the cache of big parts, or one entry of it, was not used. */

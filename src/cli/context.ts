@@ -1,30 +1,30 @@
-/** What every command is given: where to write, and how to be stopped. */
+/** Gives every command its outputs, its progress display and its cancellation. */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { packageRoot } from '../native/addon.js';
-import type { RunOptions } from '../native/work.js';
-import { numberOf } from './flags.js';
-import { plainJson, plainLines } from './output.js';
+import type { RunOptions } from '../index.js';
+import { numberOf } from './flags/common.js';
 import { ProgressDisplay } from './progress.js';
+import { packageRoot } from './sdk.js';
 import { Stdout } from './stdout.js';
+import { plainJson, plainLines } from './text.js';
 
 export interface RunFlags {
   readonly threads?: string;
 }
 
-/** Of the process: it listens once. */
+/** One for the process: it listens for errors of the stream. */
 const stdout = new Stdout(process.stdout);
 
 export class Context {
   readonly stdout = stdout;
   readonly #interruption = new AbortController();
   readonly #progress = new ProgressDisplay(process.stderr);
-  /** Paths that the person did not give, by what messages call them. */
+  /** Temporary paths, with the names that messages use instead. */
   readonly #called = new Map<string, string>();
   #exit: number | undefined;
   #stdoutIsTaken = false;
 
-  /** The first signal cancels; the second one ends the process, as it would without us. */
+  /** The first signal cancels; the second one ends the process. */
   watchSignals(): void {
     for (const [name, exit] of [
       ['SIGINT', 130],
@@ -36,7 +36,7 @@ export class Context {
       });
   }
 
-  /** The exit code that a signal asks for. */
+  /** The exit code of the signal that came, if one did. */
   get interrupted(): number | undefined {
     return this.#exit;
   }
@@ -53,26 +53,26 @@ export class Context {
     };
   }
 
-  /** The result, for the reader of stdout: a person, or with `json` a machine. Where a file is written there, it goes to stderr. */
+  /** Writes the result to stdout, as text or as JSON; to stderr where stdout takes a file. */
   print(json: boolean | undefined, value: unknown, text: string): void {
     const line = `${this.#named(json ? plainJson(value) : plainLines(text))}\n`;
     if (this.#stdoutIsTaken) process.stderr.write(line);
     else this.stdout.write(line);
   }
 
-  /** A remark for the person in front of the terminal. */
+  /** Writes a remark to stderr. */
   note(text: string): void {
     this.#progress.stop();
     process.stderr.write(`${this.#named(plainLines(text))}\n`);
   }
 
-  /** Standard output is for a file alone. */
-  leaveStdout(): void {
+  /** Keeps standard output for a file. */
+  reserveStdout(): void {
     this.#stdoutIsTaken = true;
   }
 
-  /** Messages say `name` in the place of `path`. */
-  callInMessages(path: string, name: string): void {
+  /** Messages contain `name` instead of `path`. */
+  nameInMessages(path: string, name: string): void {
     this.#called.set(path, name);
   }
 

@@ -1,6 +1,7 @@
-/** Exit codes, part of the contract (docs/errors.md). */
+/** Ends a command: its exit code (docs/errors.md) and the error on stderr. */
 import type { Command } from 'commander';
-import { codeOf, ERROR_CODES, isError, isModelGuardError } from '../errors.js';
+import { isError, isModelGuardError } from '../errors.js';
+import { exitCodeOf, isCommanderError } from '../terminal/exit.js';
 import { causesOf, messageOf } from './messages.js';
 import { StdoutClosed } from './stdout.js';
 
@@ -10,7 +11,7 @@ In the place of one file, - stands for standard input or standard output.
 Exit codes:
   0    done
   1    a fault of the program or of the machine
-  2    wrong usage: an option, a name, or nothing said about whom to trust
+  2    wrong usage: an option, a name, or no trusted publisher given
   3    not a container that this version can read
   4    refused: origin, integrity, or parts that do not belong together
   5    keys and machines: none fits, or a key, passphrase, lease, salts or TPM is not valid
@@ -19,22 +20,12 @@ Exit codes:
   130  interrupted (143: terminated)
   141  the reader of standard output has left`;
 
-const USAGE = 2;
-/** As the shell calls a program that SIGPIPE has ended. */
+/** The status that a shell gives to a program which SIGPIPE ended. */
 const CLOSED = 141;
-const HELP = new Set(['commander.helpDisplayed', 'commander.version']);
 
-/** An error of Commander, whichever copy of it: the server brings its own. Commander has written its message already. */
-export const isCommanderError = (error: unknown): error is Error & { readonly code: string } =>
-  codeOf(error)?.startsWith('commander.') === true;
+export const exitOf = (error: unknown): number => (error instanceof StdoutClosed ? CLOSED : exitCodeOf(error));
 
-export function exitCodeOf(error: unknown): number {
-  if (isCommanderError(error)) return HELP.has(error.code) ? 0 : USAGE;
-  if (error instanceof StdoutClosed) return CLOSED;
-  return isModelGuardError(error) ? ERROR_CODES[error.code].exit : 1;
-}
-
-/** The line for stderr; with `--json` for machines. None where Commander has said its own already, or the reader of the output has left. */
+/** The line for stderr; with `--json` for machines. Undefined where Commander has written its own, or the reader of the output has left. */
 export function errorText(error: unknown, json: boolean, command?: Command): string | undefined {
   const causes = command?.getOptionValue('verbose') ? causesOf(error) : undefined;
   if (isCommanderError(error)) return json ? usageJson(error) : undefined;
@@ -47,8 +38,8 @@ export function errorText(error: unknown, json: boolean, command?: Command): str
     : [`model-guard: ${message} [${code}]`, ...(causes ?? []).map((cause) => `  because: ${cause}`)].join('\n');
 }
 
-/** None for help that was asked for, or that Commander has shown. */
-const usageJson = ({ code, message }: Error & { readonly code: string }): string | undefined =>
-  message.startsWith('error: ') && !HELP.has(code)
+/** Undefined for help: its message does not begin with `error: `. */
+const usageJson = ({ message }: Error): string | undefined =>
+  message.startsWith('error: ')
     ? JSON.stringify({ error: { code: 'INVALID_ARGUMENT', message: message.slice('error: '.length) } })
     : undefined;

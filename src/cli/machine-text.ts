@@ -1,5 +1,5 @@
-/** What people are told of machines: what one shows, how good that is, and what a binding asks for. */
-import type { HardwareFactor, HardwareFingerprint, MachineTerms } from '../types.js';
+/** Describes machines: how strong their factors are, and the terms of a binding. */
+import type { HardwareFactor, HardwareFingerprint, MachineTerms } from '../index.js';
 
 /** `any 3 of cpu, gpu, memory, drive (required); public default salts` */
 export function termsText({ factors, atLeast, tpm, salts, saltsId }: MachineTerms): string {
@@ -24,7 +24,7 @@ export const saltsText = ({ salts }: HardwareFingerprint): string =>
 const named = (factors: readonly HardwareFactor[], quality: HardwareFactor['quality']): string[] =>
   factors.filter((factor) => factor.quality === quality).map(({ name }) => name);
 
-/** How hard it is to pass for this machine, in words: docs/threat-model.md has the costs. */
+/** The strength of the factors against guessing, in words; docs/threat-model.md has the costs. */
 export function strengthText({ factors }: HardwareFingerprint, terms?: MachineTerms): string {
   const [strong, weak, virtual] = [named(factors, 'strong'), named(factors, 'weak'), named(factors, 'virtual')];
   if (strong.length + weak.length + virtual.length === 0)
@@ -32,17 +32,17 @@ export function strengthText({ factors }: HardwareFingerprint, terms?: MachineTe
   const sentences = [
     strong.length > 0
       ? `Hard to guess from afar: ${strong.join(', ')}. Logs on the machine's own disk may still name it.`
-      : 'Nothing here is known to be hard to guess: who knows this kind of machine may try out all of it.',
+      : 'Nothing here is known to be hard to guess: a person who knows this kind of machine may try out all of it.',
   ];
   if (virtual.length > 0)
     sentences.push(`Made by the hypervisor: ${virtual.join(', ')}. A copy of this virtual machine opens what this one opens.`);
-  if (terms?.tpm) sentences.push('The TPM takes part: without it nothing opens, whatever is guessed.');
+  if (terms?.tpm) sentences.push('The TPM takes part: without it nothing opens, even if all factors are guessed.');
   else if (terms && strong.length > 0 && opensWithout(strong, terms))
     sentences.push(`It opens without ${strong.join(' and ')} too: --require ${strong[0]} would close that.`);
   return sentences.join(' ');
 }
 
-/** Whether some set of factors opens that has none of `names`. */
+/** Whether a set of factors without `names` opens. */
 function opensWithout(names: readonly string[], { factors, atLeast }: MachineTerms): boolean {
   const others = factors.filter(({ name }) => !names.includes(name));
   const required = factors.some(({ name, required }) => required && names.includes(name));

@@ -1,7 +1,7 @@
-/** The `model-guard` command. Words, flags and exit codes are a contract: scripts are written against them. */
+/** Runs the `model-guard` command. Its words, flags and exit codes are a contract: scripts depend on them. */
 import { run } from './program.js';
 
-// Remarks that no one reads any more are no failure.
+// A closed stderr is no failure.
 process.stderr.on('error', () => undefined);
 
 // libtss2 writes its own errors to stderr, beside ours; at its most talkative it may write secrets.

@@ -1,9 +1,9 @@
-/** Errors as the command line tells them: with flags and arguments where the SDK speaks of its options. */
+/** Puts errors into words of the command line: flags and arguments instead of options of the SDK. */
 import type { Command } from 'commander';
 import { ERROR_CODES, faultOf, isError, type ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
-import { labelOf } from './option-names.js';
+import { labelOf } from './option-labels.js';
 
-/** Advice that names options of the SDK, in the words of the command line. */
+/** Advice in words of the command line, where that of the SDK names its options. */
 const ADVICE: Partial<Record<ModelGuardErrorCode, string>> = {
   VERIFIER_REQUIRED: "Give the publisher's public key with --signer, or --unsigned accept if you know the origin otherwise.",
   LEASE_UNTRUSTED: 'Load it from the guard server that issued the lease (--guard).',
@@ -11,7 +11,7 @@ const ADVICE: Partial<Record<ModelGuardErrorCode, string>> = {
   NATIVE_UNTRUSTED: 'Unset the variable, or install the package again.',
 };
 
-/** Where the key is one's own. */
+/** Commands that sign with the person's own key. */
 const PUBLISHING = /^(publish|protect|rekey)$/;
 const UNREGISTERED =
   'Sign with a key that is registered for this model, or have yours registered (`model-guard models publishers NAME --set …`).';
@@ -25,12 +25,13 @@ export function messageOf(error: ModelGuardError, command: Command | undefined):
   return withFlags(`${withLabel(error, said, command)}${advice}`);
 }
 
-/** Of commands that have no `--force`. */
+/** Advice of commands without `--force`. */
 const NOT_REPLACED = 'Choose another name or path, or remove what is there first.';
-
+/** Advice about a container file, which no store serves. */
+const OTHER_MODEL = 'Give the container of that model, or leave out --ref.';
 const MOST_CAUSES = 10;
 
-/** Everything that led to `error`, the nearest first, a line each. No stacks. */
+/** The causes of `error`, the nearest first, a line each, without stacks. */
 export function causesOf(error: unknown): string[] {
   const lines: string[] = [];
   const seen = new Set<unknown>([error]);
@@ -45,7 +46,7 @@ export function causesOf(error: unknown): string[] {
   return lines;
 }
 
-/** The option that an error begins with becomes the flag that fills it. */
+/** Replaces the option at the beginning of an error by the flag that fills it. */
 function withLabel(error: ModelGuardError, said: string, command: Command | undefined): string {
   const fault = faultOf(error);
   if (!fault) return said;
@@ -60,6 +61,7 @@ function adviceOf(code: ModelGuardErrorCode, command: Command | undefined): stri
   if (code === 'INVALID_ARGUMENT') return `See \`${nameOf(command)} --help\`.`;
   if (code === 'SIGNATURE_INVALID' && PUBLISHING.test(command?.name() ?? '')) return UNREGISTERED;
   if (code === 'ALREADY_EXISTS' && command?.options.every(({ long }) => long !== '--force')) return NOT_REPLACED;
+  if (code === 'REFERENCE_MISMATCH' && command?.name() === 'decrypt') return OTHER_MODEL;
   return ADVICE[code] ?? ERROR_CODES[code].advice;
 }
 

@@ -1,17 +1,17 @@
 /**
- * The guard server of this user, as `login` and `enroll` write it down for other commands: addresses, and the keys that are pinned.
- * Nothing secret, and no way to switch a check off.
+ * Reads and writes the profile: the guard server of this user, which `login` and `enroll` keep for other commands. It has addresses and
+ * pinned keys, no secrets, and no way to switch a check off.
  */
 import { mkdir } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { list, record, text } from '../bounded.js';
+import { MAX_URL } from '../base/limits.js';
+import { list, record, text } from '../base/schemas.js';
+import { filePath } from '../base/validate.js';
 import { hasCode, ModelGuardError } from '../errors.js';
-import { attempt, makeFolder, readBounded, writeAll, writeWhole } from '../files.js';
-import { MAX_URL } from '../limits.js';
-import { filePath } from '../options.js';
-import { refuseUnsafeFile } from '../safe-file.js';
-import { userFolder } from '../user-folder.js';
+import { makeFolder, readBounded, withFileErrors, writeAll, writeWhole } from '../files/files.js';
+import { refuseUnsafeFile } from '../files/safe-file.js';
+import { userFolder } from '../files/user-folder.js';
 
 const MAX_BYTES = 1024 * 1024;
 const MAX_KEYS = 64;
@@ -19,7 +19,7 @@ const MAX_KEYS = 64;
 const MAX_KEY = 256;
 const MAX_NAME = 256;
 const MAX_MODELS = 10_000;
-/** The folder a command runs in decides nothing. */
+/** Absolute, so that the working folder of a command does not matter. */
 const wholePath = filePath.refine((path) => isAbsolute(path), 'wants an absolute path');
 const shape = z.strictObject({
   url: text(MAX_URL).check(z.url()),
@@ -32,24 +32,26 @@ const shape = z.strictObject({
   clientKey: wholePath.optional(),
   /** The device's key file. */
   device: wholePath.optional(),
-  /** Folder of what the device remembers. */
+  /** Folder of the device's memory. */
   state: wholePath.optional(),
   /** Pinned publisher keys, by model name. */
   publishers: record(text(MAX_NAME), list(text(MAX_KEY), MAX_KEYS), MAX_MODELS).optional(),
 });
 export type Profile = z.output<typeof shape>;
 
-/** `$XDG_CONFIG_HOME/model-guard/server.json`, unless said otherwise. INVALID_ARGUMENT where there is no home folder. */
+const ELSEWHERE = 'Name the profile with --profile, or its folder with the variable XDG_CONFIG_HOME.';
+
+/** Default: `$XDG_CONFIG_HOME/model-guard/server.json`. @throws INVALID_ARGUMENT without a home folder */
 export function profilePath(given?: string): string {
   if (given !== undefined) return resolve(given);
   const folder = userFolder('XDG_CONFIG_HOME');
   if (folder !== undefined) return join(folder, 'server.json');
   throw new ModelGuardError('INVALID_ARGUMENT', 'There is no home folder to look for a profile in', {
-    advice: 'Name the profile with --profile, or its folder with the variable XDG_CONFIG_HOME.',
+    advice: ELSEWHERE,
   });
 }
 
-/** NOT_FOUND with what to do, INVALID_ARGUMENT for what is no profile, FILE_UNSAFE for one that another user can change. */
+/** @throws NOT_FOUND · INVALID_ARGUMENT if it is no profile · FILE_UNSAFE if another user can change it */
 export async function readProfile(given?: string): Promise<Profile> {
   const path = profilePath(given);
   await refuseUnsafeFile(path);
@@ -70,17 +72,25 @@ export async function readProfile(given?: string): Promise<Profile> {
   }
 }
 
-/** The same in a folder that this user alone may write to; it is made where there is none. FILE_UNSAFE */
+/** Writes it into a folder that only this user may write to, which is made if it is missing. @throws FILE_UNSAFE */
 export async function writeProfile(given: string | undefined, profile: Profile): Promise<string> {
   const path = profilePath(given);
   const folder = dirname(path);
-  await makeFolder(dirname(folder));
-  // Private whatever the umask says.
-  await attempt('Cannot make the folder', folder, () => mkdir(folder, { mode: 0o700 })).catch((error: unknown) => {
-    if (!hasCode(error, 'ALREADY_EXISTS')) throw error;
-  });
+  await makeProfileFolder(folder);
   await refuseUnsafeFile(path);
   const text = `${JSON.stringify(shape.parse(profile), undefined, 2)}\n`;
   await writeWhole(path, (handle) => writeAll(handle, Buffer.from(text)), { overwrite: true });
   return path;
+}
+
+async function makeProfileFolder(folder: string): Promise<void> {
+  try {
+    await makeFolder(dirname(folder));
+    // Private under any umask.
+    await withFileErrors('Cannot make the folder', folder, () => mkdir(folder, { mode: 0o700 }));
+  } catch (cause) {
+    if (hasCode(cause, 'ALREADY_EXISTS')) return;
+    if (!hasCode(cause, 'PERMISSION_DENIED') && !hasCode(cause, 'READ_ONLY')) throw cause;
+    throw new ModelGuardError(cause.code, `The profile cannot be kept in ${folder}`, { cause, advice: ELSEWHERE });
+  }
 }

@@ -1,30 +1,44 @@
-/** All commands in one program, and one way out of it. */
+/** Runs a command line: registers all commands, and turns results into exit codes. */
 import { Command } from 'commander';
 import { isModelGuardError } from '../errors.js';
-import { registerAuditLog } from './commands/audit-log.js';
-import { registerCache } from './commands/cache.js';
-import { registerDevices, registerEntitlements, registerLeases, registerUsers } from './commands/devices.js';
+import { isCommanderError } from '../terminal/exit.js';
+import { makeStrict } from '../terminal/strict.js';
+import { registerArchives } from './commands/archives/index.js';
+import { registerAuditLog } from './commands/audit-log/index.js';
+import { registerCache } from './commands/cache/index.js';
+import { registerDecrypt } from './commands/decrypt.js';
+import { registerDevices } from './commands/devices/index.js';
 import { registerEncrypt } from './commands/encrypt.js';
+import { registerEnroll } from './commands/enroll.js';
+import { registerEntitlements } from './commands/entitlements/index.js';
 import { registerFingerprint } from './commands/fingerprint.js';
-import { registerInspect, registerVerify } from './commands/inspect.js';
-import { registerKey } from './commands/key.js';
+import { registerInspect } from './commands/inspect.js';
+import { registerKey } from './commands/key/index.js';
 import { registerKeygen } from './commands/keygen.js';
-import { registerDecrypt, registerLoad } from './commands/load.js';
-import { registerEnroll, registerLogin, registerPassword } from './commands/login.js';
+import { registerLeases } from './commands/leases/index.js';
+import { registerLoad } from './commands/load.js';
+import { registerLogin } from './commands/login.js';
+import { registerMerge } from './commands/merge.js';
 import { registerMigrate } from './commands/migrate.js';
-import { registerArchives, registerModels, registerServerKeys } from './commands/models.js';
-import { registerMerge, registerRewrap, registerSplit } from './commands/parts.js';
-import { registerProtect, registerRekey } from './commands/protect.js';
-import { registerPublish, registerRelease } from './commands/publish.js';
+import { registerModels } from './commands/models/index.js';
+import { registerPassword } from './commands/password.js';
+import { registerProtect } from './commands/protect.js';
+import { registerPublish } from './commands/publish.js';
+import { registerRekey } from './commands/rekey.js';
+import { registerRelease } from './commands/release.js';
+import { registerRewrap } from './commands/rewrap.js';
+import { registerServerKeys } from './commands/server-keys/index.js';
+import { registerSplit } from './commands/split.js';
 import { registerUnlock } from './commands/unlock.js';
+import { registerUsers } from './commands/users/index.js';
+import { registerVerify } from './commands/verify.js';
 import { Context, packageVersion } from './context.js';
-import { EXIT_HELP, errorText, exitCodeOf, isCommanderError } from './exit.js';
-import { example } from './flags.js';
-import { refuseStrange } from './option-names.js';
-import { checkOutputs } from './outputs.js';
+import { EXIT_HELP, errorText, exitOf } from './exit.js';
+import { example } from './flags/common.js';
+import { checkValues } from './option-labels.js';
+import { checkOutputs } from './output-folders.js';
 import { StandardStreams, withTerminalFlag } from './standard-streams.js';
 import type { Stdout } from './stdout.js';
-import { type Refusing, unknownFlag } from './strict.js';
 
 const REGISTER = [
   registerKeygen,
@@ -58,32 +72,18 @@ const REGISTER = [
   registerAuditLog,
 ];
 
-/** Names a flag that it does not know before one that it misses. */
-class StrictCommand extends Command {
-  override createCommand(name?: string): Command {
-    return new StrictCommand(name);
-  }
-
-  override parseOptions(args: string[]): ReturnType<Command['parseOptions']> {
-    const parsed = super.parseOptions(args);
-    const flag = unknownFlag(this, parsed);
-    if (flag !== undefined) (this as unknown as Refusing).unknownOption(flag);
-    return parsed;
-  }
-}
-
-/** A failed write throws what the system says: standard output knows what that means. */
+/** The error of standard output, where a failed write threw the error of the system. */
 async function explained(thrown: unknown, stdout: Stdout): Promise<unknown> {
   if (isModelGuardError(thrown) || isCommanderError(thrown)) return thrown;
   return (await stdout.failure()) ?? thrown;
 }
 
-/** All commands, which write and stop as `context` says. With `json` the errors of Commander are left to the end of the command. */
+/** With `json`, Commander writes no errors: they become JSON at the end. */
 export function programOf(context: Context, json = false): Command {
-  const program = new StrictCommand('model-guard')
+  const program = makeStrict(new Command('model-guard'))
     .description('Protect machine-learning models on machines you do not own.')
     .version(packageVersion())
-    // After the name of a command its own flags count alone: `protect … --version 9` asks for no version of the program.
+    // After the name of a command only its own flags count: `models --version` is an error.
     .enablePositionalOptions()
     .configureOutput(json ? { outputError: () => undefined } : {})
     .exitOverride();
@@ -112,7 +112,7 @@ export async function run(args: readonly string[]): Promise<number> {
   let command: Command | undefined;
   program.hook('preAction', async (_, acting) => {
     command = acting;
-    refuseStrange(acting);
+    checkValues(acting);
     await checkOutputs(acting);
     await streams.replace(acting);
   });
@@ -127,7 +127,7 @@ export async function run(args: readonly string[]): Promise<number> {
     const error = await explained(thrown, context.stdout);
     const text = errorText(error, json, command);
     if (text !== undefined) context.note(text);
-    return context.interrupted ?? exitCodeOf(error);
+    return context.interrupted ?? exitOf(error);
   } finally {
     await streams.remove();
     context.close();

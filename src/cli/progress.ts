@@ -1,7 +1,7 @@
-/** Progress on stderr: a bar on a terminal, a line per quarter elsewhere. */
+/** Shows progress on stderr: a bar on a terminal, a line per quarter elsewhere. */
 import cliProgress from 'cli-progress';
-import type { Progress, ProgressPhase } from '../native/work.js';
-import { formatBytes, formatSeconds } from './output.js';
+import type { Progress, ProgressPhase } from '../index.js';
+import { formatBytes, formatSeconds } from './text.js';
 
 const VERBS: Readonly<Record<ProgressPhase, string>> = {
   encrypt: 'encrypting',
@@ -33,7 +33,7 @@ export class ProgressDisplay {
       this.#percent = percent - (percent % STEP);
       this.#stream.write(`${VERBS[phase]} ${percent} % of ${formatBytes(total)}${speedOf(progress)}\n`);
     }
-    // What follows the last byte, such as syncing it, may take its time: that is told no further.
+    // Work after the last byte, such as syncing, is not shown.
     this.#whole = percent === 100;
     if (this.#whole) this.#bar?.stop();
   };

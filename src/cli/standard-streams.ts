@@ -1,20 +1,20 @@
-/** `-` stands for standard input or standard output in the place of one file. */
+/** Puts standard input or standard output in the place of `-`. */
 import { fstatSync, type Stats } from 'node:fs';
 import { mkdtemp, open, readFile, realpath, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import type { Command } from 'commander';
+import { MAX_BYTES } from '../base/validate.js';
 import { ModelGuardError } from '../errors.js';
-import { attempt, exists, readPieces, writeAll, writeSynced } from '../files.js';
-import { MAX_BYTES } from '../options.js';
+import { exists, readPieces, withFileErrors, writeAll, writeSynced } from '../files/files.js';
 import type { Context } from './context.js';
-import { usage } from './flags.js';
+import { usage } from './flags/common.js';
 import { nameOf } from './messages.js';
 
 /**
- * A secret is read natively from the pipe itself, and lies nowhere else. A model is held in memory: it is in no file before it is
- * encrypted. All else is ciphertext or public, and lies in a temporary file of this user meanwhile.
+ * A secret is read natively from the pipe itself, and is kept nowhere else. A model is held in memory: it is in no file before it is
+ * encrypted. Other inputs are ciphertext or public, and are kept in a temporary file of this user.
  */
 type Kind = 'secret' | 'model' | 'public';
 
@@ -29,14 +29,14 @@ const READS: Readonly<Record<string, Readonly<Record<string, Kind>>>> = {
   migrate: { ARTIFACT: 'public', small: 'public', big: 'public' },
   rewrap: { SMALL: 'public' },
   inspect: { FILE: 'public' },
-  verify: { 'FILE|N@V': 'public' },
+  verify: { 'FILE|NAME@VERSION': 'public' },
   unlock: { ARCHIVE: 'public' },
   'archives register': { ARCHIVE: 'public' },
   'key show': { FILE: 'secret' },
   'audit-log accept': { FILE: 'public' },
   'audit-log verify': { FILE: 'public' },
 };
-/** Flags that name a file to read, of whatever command. Those that a profile notes, and credentials, are read more than once. */
+/** Flags of all commands that name a file to read. Files of a profile and credentials are missing: they are read more than once. */
 const READ_BY_ALL: Readonly<Record<string, Kind>> = {
   identity: 'secret',
   recipient: 'secret',
@@ -79,7 +79,7 @@ const WRITES: Readonly<Record<string, Output>> = {
 
 const wordsOf = (command: Command): string => nameOf(command).replace(/^model-guard /, '');
 
-/** Adds the flag without which nothing binary goes to a terminal, to each command that could. */
+/** Adds --to-terminal to commands with binary output: without it they do not write to a terminal. */
 export function withTerminalFlag(command: Command): void {
   const { kind } = WRITES[wordsOf(command)] ?? {};
   if (kind === 'binary' || kind === 'own') command.option('--to-terminal', 'with -: also where standard output is a terminal');
@@ -88,7 +88,7 @@ export function withTerminalFlag(command: Command): void {
 export class StandardStreams {
   readonly #context: Context;
   #folder: string | undefined;
-  /** What the command writes, to be passed on. */
+  /** The file that the command writes, to be passed on. */
   #output: string | undefined;
   #model: Uint8Array | undefined;
 
@@ -96,7 +96,7 @@ export class StandardStreams {
     this.#context = context;
   }
 
-  /** Puts files, or the bytes of a model, in the places where `command` was given `-`. INVALID_ARGUMENT where it stands twice. */
+  /** Replaces `-` by a file, or by the bytes of a model. @throws INVALID_ARGUMENT for a second `-` as input */
   async replace(command: Command): Promise<void> {
     const words = wordsOf(command);
     await this.#replaceOutput(command, WRITES[words]);
@@ -114,7 +114,7 @@ export class StandardStreams {
     if (isBinary && process.stdout.isTTY && command.getOptionValue('toTerminal') !== true)
       throw usage(`${place.label} -: standard output is a terminal, and this is not text: redirect it, or add --to-terminal`);
     if (output.kind === 'own') return;
-    this.#context.leaveStdout();
+    this.#context.reserveStdout();
     if (output.kind === 'secret') return place.put('/dev/stdout');
     this.#output = await this.#temporary('standard output');
     place.put(this.#output);
@@ -155,15 +155,17 @@ export class StandardStreams {
     return addAbortSignal(this.#context.signal, process.stdin);
   }
 
-  /** A path for a new file in a folder of this user alone. `name` is what messages call it. */
+  /** A path for a new file in a folder of this user alone. Messages call it `name`. */
   async #temporary(name: string): Promise<string> {
-    this.#folder ??= await attempt('Cannot make a temporary folder in', tmpdir(), () => mkdtemp(join(tmpdir(), 'model-guard-')));
+    this.#folder ??= await withFileErrors('Cannot make a temporary folder in', tmpdir(), () =>
+      mkdtemp(join(tmpdir(), 'model-guard-')),
+    );
     const path = join(this.#folder, name.replace(' ', '-'));
-    this.#context.callInMessages(path, name);
+    this.#context.nameInMessages(path, name);
     return path;
   }
 
-  /** Passes on what the command has written. */
+  /** Passes the output of the command on. */
   async write(): Promise<void> {
     if (this.#output === undefined || !(await exists(this.#output))) return;
     for await (const piece of readPieces(this.#output)) await this.#context.stdout.take(piece);
@@ -180,7 +182,7 @@ interface Place {
   readonly put: (value: string | Uint8Array) => void;
 }
 
-/** Where `command` was given `-` for an argument or a flag. */
+/** The places of `-` in the values of an argument or a flag. */
 function placesOf(command: Command, at: string): readonly Place[] {
   const index = command.registeredArguments.findIndex((argument) => argument.name() === at);
   if (index >= 0) {
@@ -210,7 +212,7 @@ function placesOf(command: Command, at: string): readonly Place[] {
   );
 }
 
-/** The file that standard input was redirected from, if it is one, is at its beginning, and still lies where it lay. */
+/** The path of standard input, if it is a file at its beginning that still has this path. */
 async function redirectedFile(): Promise<string | undefined> {
   try {
     const given: Stats = fstatSync(0);
@@ -222,7 +224,7 @@ async function redirectedFile(): Promise<string | undefined> {
     await (await open(path, 'r')).close();
     return path;
   } catch {
-    // Moved, removed, or not this user's to open: then it is read through its descriptor.
+    // Moved, removed, or not readable by this user: it is read through its descriptor.
     return undefined;
   }
 }

@@ -46,6 +46,7 @@ export const AUDIT_ACTIONS = [
   'subjects.erase',
   'subjects.export',
   'users.create',
+  'users.find',
   'users.list',
   'users.read',
   'users.reset-password',

@@ -11,3 +11,4 @@ export {
   routes,
 } from './routes.js';
 export * as shapes from './shapes.js';
+export { codesOf, statusOf } from './statuses.js';

@@ -1,7 +1,8 @@
 /** The bytes that devices and servers sign (docs/server-protocol.md, sections 1 and 2), and what their keys are called. */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { list } from '../bounded.js';
+import { decode, encode, unhex } from '../base/bytes.js';
+import { list } from '../base/schemas.js';
 import { ModelGuardError } from '../errors.js';
 import { decodeKey } from '../keys/text.js';
 import type { KeyHandle } from '../native/binding.js';
@@ -9,11 +10,6 @@ import { call } from '../native/index.js';
 import * as s from './shapes.js';
 
 export const PROOF_HEADER = 'x-model-guard-proof';
-
-export const unhex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
-export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-export const encode = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
-export const decode = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64url'));
 
 const sha256 = (...parts: readonly (Uint8Array | string)[]): Buffer => {
   const hash = createHash('sha256');
@@ -27,7 +23,7 @@ export const deviceIdOf = (publicKey: string): string =>
     .subarray(0, 16)
     .toString('hex');
 
-/** What people compare: ten groups of four hex digits. */
+/** The fingerprint of a key, for people to compare: ten groups of four hex digits. */
 export function fingerprintOf(publicKey: string): string {
   const { bytes } = decodeKey(publicKey, ['mgd1:', 'mgs1:', 'mgx1:']);
   const digits = sha256('model-guard/v1/fingerprint\0', bytes).subarray(0, 20).toString('hex');
@@ -95,16 +91,20 @@ export const statements = {
     checkpoint: s.checkpoint,
   }),
 } as const;
-/** What a statement is about. */
+/** The subject of a statement. */
 export type StatementKind = keyof typeof statements;
-/** What a statement of a kind says. */
-export type Said<Kind extends StatementKind> = z.output<(typeof statements)[Kind]>;
+/** The content of a statement of a kind. */
+export type StatementBody<Kind extends StatementKind> = z.output<(typeof statements)[Kind]>;
 
 const statementMessage = (kind: StatementKind, serverId: string, payload: Uint8Array): Uint8Array =>
   Buffer.concat([Buffer.from(`${kind}\0`), unhex(serverId), payload]);
 
 /** Signed by the server's signing key. */
-export function signStatement<Kind extends StatementKind>(key: KeyHandle, publicKey: string, said: Said<Kind>): Statement {
+export function signStatement<Kind extends StatementKind>(
+  key: KeyHandle,
+  publicKey: string,
+  said: StatementBody<Kind>,
+): Statement {
   const payload = Buffer.from(JSON.stringify(said));
   const message = statementMessage(said.kind, said.server, payload);
   return {
@@ -115,14 +115,14 @@ export function signStatement<Kind extends StatementKind>(key: KeyHandle, public
 }
 
 /**
- * What a statement says, if one of `trusted` (`mgs1:…`) signed it for this server and kind.
+ * The content of a statement, if one of `trusted` (`mgs1:…`) signed it for this server and kind.
  * @throws SERVER_UNTRUSTED, RESPONSE_INVALID
  */
 export function readStatement<Kind extends StatementKind>(
   kind: Kind,
   statement: Statement,
   { trusted, server }: { readonly trusted: readonly string[]; readonly server?: string | undefined },
-): Said<Kind> {
+): StatementBody<Kind> {
   const payload = decode(statement.payload);
   const said = parsed(statements[kind], payload);
   const signed =
@@ -136,8 +136,11 @@ export function readStatement<Kind extends StatementKind>(
       ),
     );
   if (!signed || (server !== undefined && said.server !== server))
-    throw new ModelGuardError('SERVER_UNTRUSTED', `The server's statement "${kind}" is not signed by the key that is pinned`);
-  return said as Said<Kind>;
+    throw new ModelGuardError(
+      'SERVER_UNTRUSTED',
+      `What answers does not have the signing key that is pinned for this server (its statement "${kind}")`,
+    );
+  return said as StatementBody<Kind>;
 }
 
 function parsed<Schema extends z.ZodType<{ server: string }>>(schema: Schema, payload: Uint8Array): z.output<Schema> {

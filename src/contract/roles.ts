@@ -1,8 +1,8 @@
-/** Who may do what: the one permission table. Server and tests read it; nothing else decides. */
+/** The one table of permissions by role. Server and tests read it; nothing else decides. */
 
-/** From least to most. */
+/** No order of power: the table below says what each may do. */
 export const ROLES = ['none', 'operator', 'validator', 'companion', 'admin', 'resourceUploader', 'apiAdmin'] as const;
-/** What an account is. */
+/** The role of an account. */
 export type Role = (typeof ROLES)[number];
 
 const EVERYONE = ROLES;
@@ -22,7 +22,7 @@ export const PERMISSIONS = {
   'entitlements.manage': ADMINS,
   'publishers.manage': ADMINS,
   'models.read': MEMBERS,
-  /** What those without `models.decide` publish waits for approval. */
+  /** Versions that roles without `models.decide` publish wait for approval. */
   'models.publish': ['operator', 'validator', 'admin', 'resourceUploader', 'apiAdmin'],
   /** Release, reject, revoke. */
   'models.decide': ['validator', 'admin', 'apiAdmin'],
@@ -36,6 +36,8 @@ export const PERMISSIONS = {
   'audit.restore': ['apiAdmin'],
   'keys.read': ADMINS,
   'keys.rotate': ['apiAdmin'],
+  /** An account's id by its e-mail address; the audit log shows both to the same roles. */
+  'users.find': ADMINS,
   'users.manage': ['apiAdmin'],
   /** Export and erase the data of others. */
   'subjects.manage': ['apiAdmin'],

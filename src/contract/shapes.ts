@@ -1,7 +1,7 @@
 /** The values that cross the wire. Requests refuse what they do not know; answers may grow. */
 import { z } from 'zod';
-import { countOf, list, matching, text } from '../bounded.js';
-import { MAX_SMALL, MAX_URL } from '../limits.js';
+import { MAX_SMALL, MAX_URL } from '../base/limits.js';
+import { countOf, list, matching, text } from '../base/schemas.js';
 import { AUDIT_ACTION_FILTERS, AUDIT_ACTIONS } from './audit-actions.js';
 import { ROLES } from './roles.js';
 
@@ -96,7 +96,7 @@ export const device = z.object({
 });
 
 export const resourceKind = z.enum(['model', 'archive']);
-/** What an entitlement allows. */
+/** The terms of an entitlement. */
 export const terms = {
   /** Devices that may hold a lease at the same time. */
   seats: z.int().min(1).max(1_000_000).default(1),
@@ -197,7 +197,7 @@ export const auditEvent = z.object({
   resource: text(400).optional(),
   request: text(64).optional(),
   subject: id.optional(),
-  /** What the box holds; absent once its subject was erased. */
+  /** The content of the box; absent once its subject was erased. */
   personal: z
     .object({
       actor: text(254).optional(),

@@ -1,7 +1,7 @@
 /** Chooses the proxy for an address, by an option or by HTTPS_PROXY, HTTP_PROXY and NO_PROXY. */
 import { BlockList, isIP } from 'node:net';
 import { ModelGuardError } from '../errors.js';
-import { isThisMachine, parseAddress } from './address.js';
+import { isLoopback, parseAddress } from './address.js';
 
 /** `false`: none, whatever the environment says. A URL: that one for every address. */
 export type ProxyOption = string | false;
@@ -66,7 +66,7 @@ export function proxyFor(
   environment: Environment = process.env,
 ): HttpProxy | undefined {
   const proxy = (chosen ?? proxyOfEnvironment(target, environment)) || undefined;
-  if (proxy && target.protocol === 'http:' && isThisMachine(target) && !isThisMachine(proxy.url))
+  if (proxy && target.protocol === 'http:' && isLoopback(target.hostname) && !isLoopback(proxy.url.hostname))
     throw new ModelGuardError('INVALID_ARGUMENT', `${target.origin} would leave this machine unencrypted, through ${proxy}`, {
       advice: `Go there directly: NO_PROXY=${target.hostname} (or proxy: false, --no-proxy).`,
     });

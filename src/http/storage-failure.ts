@@ -1,9 +1,9 @@
-/** What a web server, a CDN or an object store says went wrong, as errors of ours. Their bodies are read by nobody. */
+/** Maps failures of a web server, a CDN or an object store to this library's errors. Their bodies are not read. */
 import { ModelGuardError } from '../errors.js';
-import type { Answer } from './answer.js';
-import { hinted } from './hints.js';
-import { retryAfter } from './pace.js';
 import { isPage } from './pages.js';
+import type { HttpResponse } from './response.js';
+import { retryAfter } from './retry.js';
+import { withRetryHint } from './retry-hints.js';
 
 /** Asking again may help: the storage is busy, or it was a proxy that answered (407, 421). */
 const PASSING = new Set([407, 408, 421, 425, 429]);
@@ -17,7 +17,7 @@ export const mayPass = (status: number): boolean => status >= 500 || PASSING.has
  * @param ownPages Whether the storage may answer with pages for people, as web servers do. Otherwise a page is a proxy's, and may pass.
  */
 export function storageFailure(
-  answer: Pick<Answer, 'status' | 'headers' | 'discard'>,
+  answer: Pick<HttpResponse, 'status' | 'headers' | 'discard'>,
   what: string,
   now: number,
   ownPages = true,
@@ -26,7 +26,7 @@ export function storageFailure(
   answer.discard();
   const error = failureOf(status, what);
   if (!mayPass(status) && (ownPages || !isPage(answer))) return error;
-  return hinted(error, { effect: 'undone', after: retryAfter(headers['retry-after'], now) });
+  return withRetryHint(error, { effect: 'undone', after: retryAfter(headers['retry-after'], now) });
 }
 
 function failureOf(status: number, what: string): ModelGuardError {

@@ -1,7 +1,7 @@
 /** Certificates as callers name them. */
 import { stat } from 'node:fs/promises';
-import { readBounded } from '../files.js';
-import { MAX_PEM } from '../limits.js';
+import { MAX_PEM } from '../base/limits.js';
+import { readBounded } from '../files/files.js';
 
 /** Paths of PEM files, or their text. */
 export interface TlsSource {

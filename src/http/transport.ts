@@ -2,15 +2,16 @@
 import { once } from 'node:events';
 import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
+import type { Socket } from 'node:net';
 import { createSecureContext, rootCertificates, TLSSocket } from 'node:tls';
 import { isUint8Array } from 'node:util/types';
-import { type AbortSignalLike, throwIfAborted } from '../abort.js';
+import { type AbortSignalLike, throwIfAborted } from '../base/abort.js';
 import { isModelGuardError, ModelGuardError, optionError } from '../errors.js';
 import { parseAddress } from './address.js';
-import { Answer } from './answer.js';
-import { hinted } from './hints.js';
 import { isPage } from './pages.js';
 import { chosenProxy, type HttpProxy, type ProxyOption, proxyFor } from './proxy.js';
+import { HttpResponse } from './response.js';
+import { withRetryHint } from './retry-hints.js';
 import { timers as realTimers, type Timers } from './timers.js';
 import { readTls, revisionOf, type TlsSource } from './tls.js';
 import { proxyRefusal, requestThrough, TUNNEL_SIGNAL, TunnelAgent } from './tunnel.js';
@@ -42,12 +43,14 @@ const MAX_SOCKETS = 16;
 const KEEP_IDLE_MS = 4_000;
 
 interface TransportOptions {
-  /** Whose client the certificate is shown to. Elsewhere are big parts: without it, and under public authorities too. */
+  /** The client certificate is shown to this origin alone. Other origins, which hold big parts, are also trusted under public authorities. */
   readonly origin: string;
   readonly tls?: TlsSource | undefined;
   /** Absent: as the environment says. */
   readonly proxy?: ProxyOption | undefined;
   readonly timeoutMs: number;
+  /** Milliseconds in which a new connection must stand, TLS included. Default: `timeoutMs`. */
+  readonly connectMs?: number | undefined;
   readonly timers?: Timers | undefined;
 }
 
@@ -101,13 +104,13 @@ export class Transport {
   }
 
   /** The answer, whatever its status; its body is read or discarded by the caller. SERVER_UNREACHABLE, TIMED_OUT, RESPONSE_INVALID */
-  async send({ method, url, headers, body, signal, timeoutMs, long, onSent }: HttpRequest): Promise<Answer> {
+  async send({ method, url, headers, body, signal, timeoutMs, long, onSent }: HttpRequest): Promise<HttpResponse> {
     throwIfAborted(signal);
     const proxy = proxyFor(url, this.#proxy);
     const agent = await this.#agent(url, proxy);
     const silence = timeoutMs ?? this.#options.timeoutMs;
     const where = proxy ? `${url.origin}, through the proxy ${proxy},` : url.origin;
-    const { timers = realTimers } = this.#options;
+    const { timers = realTimers, connectMs } = this.#options;
     const watch = new Watch({ signal, silence, deadline: long ? undefined : silence, timers, where });
     try {
       const size = isUint8Array(body) ? body.length : body?.size;
@@ -121,12 +124,14 @@ export class Transport {
         },
       });
       watch.over(request);
-      if (onSent) whenConnected(request, onSent);
+      if (onSent) request.once('socket', (socket) => whenConnected(socket, onSent));
+      // From here on: the wait for a free socket of the agent does not count.
+      if (connectMs !== undefined) request.once('socket', (socket) => whenConnected(socket, watch.limitConnecting(connectMs)));
       const message = await this.#exchange(request, body, watch);
       watch.over(message);
       if (proxy && message.statusCode === 407 && url.protocol === 'http:') throw proxyRefusal(proxy, url.host, 407);
       refuseStrange(message, url);
-      return new Answer(message, request, watch, where);
+      return new HttpResponse(message, request, watch, where);
     } catch (error) {
       const told = watch.reason ?? (error instanceof SourceFailure ? error.error : unreachable(error, where));
       watch.stop(isModelGuardError(told) ? told : new ModelGuardError('IO_FAILED', 'The source of an upload failed'));
@@ -137,7 +142,7 @@ export class Transport {
 
   async #exchange(request: ClientRequest, body: HttpRequest['body'], watch: Watch): Promise<IncomingMessage> {
     const answered = once(request, 'response').then(([message]) => message as IncomingMessage);
-    // It may fail while the body is still on its way; whoever waits for it later sees that too.
+    // It may fail while the body is still on its way; a later wait for it fails too.
     answered.catch(() => undefined);
     if (body === undefined || isUint8Array(body)) request.end(body);
     else await upload(request, body, watch);
@@ -199,15 +204,13 @@ async function makeAgent(source: TlsSource | undefined, { own, proxy }: AgentKin
 }
 
 /** A connection that was kept, or handed over by a proxy, stands already. */
-function whenConnected(request: ClientRequest, tell: () => void): void {
-  request.once('socket', (socket) => {
-    const secure = socket instanceof TLSSocket;
-    if (secure ? socket.authorized : !socket.connecting) tell();
-    else socket.once(secure ? 'secureConnect' : 'connect', tell);
-  });
+function whenConnected(socket: Socket, tell: () => void): void {
+  const secure = socket instanceof TLSSocket;
+  if (secure ? socket.authorized : !socket.connecting) tell();
+  else socket.once(secure ? 'secureConnect' : 'connect', tell);
 }
 
-/** What the source of an upload threw, told apart from what the network did. */
+/** An error of an upload's source, to tell it from one of the network. */
 class SourceFailure {
   constructor(readonly error: unknown) {}
 }
@@ -234,7 +237,7 @@ async function upload(request: ClientRequest, { size, pieces }: Upload, watch: W
     if (!request.write(piece)) await watch.wait(room(request));
   }
   if (watch.reason) throw watch.reason;
-  // A connection that broke is told by whoever waits for the answer.
+  // The wait for the answer reports a connection that broke.
   if (early || request.destroyed) return;
   if (sent !== size) throw new ModelGuardError('IO_FAILED', `What was to be uploaded is not ${size} bytes long`);
   request.end();
@@ -272,7 +275,7 @@ function refuseStrange({ statusCode = 0, headers }: IncomingMessage, url: URL): 
 /** Temporary redirects: to a page about maintenance, or to the log-in page of a network. */
 const ELSEWHERE_NOW = new Set([302, 303, 307]);
 const maybePassing = (error: ModelGuardError, passing: boolean): ModelGuardError =>
-  passing ? hinted(error, { effect: 'unknown' }) : error;
+  passing ? withRetryHint(error, { effect: 'unknown' }) : error;
 
 /** No more of it than the origin: the rest may hold a signature. */
 function elsewhere(location: string | undefined, from: URL): string {

@@ -4,8 +4,8 @@ import https, { type AgentOptions } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ModelGuardError } from '../errors.js';
-import { hinted } from './hints.js';
 import type { HttpProxy } from './proxy.js';
+import { withRetryHint } from './retry-hints.js';
 
 /** Option of a request: ends the wait for its tunnel. Node takes its own `signal` away before it asks an agent for a connection. */
 export const TUNNEL_SIGNAL = Symbol('signal of a tunnel');
@@ -75,7 +75,7 @@ export function proxyRefusal(proxy: HttpProxy, authority: string, status: number
   const error = new ModelGuardError('SERVER_UNREACHABLE', `The proxy ${proxy} ${what} to ${authority} (${status})`, {
     advice: `Have it allowed there, or go around the proxy: NO_PROXY=${authority} (or proxy: false, --no-proxy).`,
   });
-  return status >= 500 ? hinted(error, { effect: 'undone' }) : error;
+  return status >= 500 ? withRetryHint(error, { effect: 'undone' }) : error;
 }
 
 function proxyFailure(proxy: HttpProxy, cause: Error): ModelGuardError {
@@ -84,5 +84,5 @@ function proxyFailure(proxy: HttpProxy, cause: Error): ModelGuardError {
     cause,
     advice: `Check the address in ${proxy.source}, or go around the proxy: NO_PROXY (or proxy: false, --no-proxy).`,
   });
-  return hinted(error, { effect: 'undone' });
+  return withRetryHint(error, { effect: 'undone' });
 }

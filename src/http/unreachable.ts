@@ -1,10 +1,10 @@
-/** What the network and TLS say, as errors of ours. */
+/** Maps failures of the network and of TLS to this library's errors. */
 import { codeOf, isError, isModelGuardError, ModelGuardError } from '../errors.js';
-import { hinted } from './hints.js';
+import { withRetryHint } from './retry-hints.js';
 
 /** Before any byte was sent: whatever was asked for was not done. */
 const NOT_CONNECTED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL']);
-/** What breaks off in the middle, too. Anything else, such as a certificate that is refused, stays as it is. */
+/** Codes of connections that break in the middle. Other failures, such as a refused certificate, are final. */
 const BROKEN = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', 'ENETDOWN', 'EHOSTDOWN', 'ENETRESET']);
 
 const ADVICE: readonly (readonly [RegExp, string])[] = [
@@ -29,13 +29,13 @@ function adviceOf(code: string, where: string): string | undefined {
   return ADVICE.find(([codes]) => codes.test(code))?.[1];
 }
 
-/** What the network or TLS says; errors of ours pass. */
+/** The error for a failure of the network or of TLS. A ModelGuardError stays as it is. */
 export function unreachable(cause: unknown, where: string): ModelGuardError {
   if (isModelGuardError(cause)) return cause;
   const code = codeOf(cause);
   const why = code ?? (isError(cause) ? cause.message : '');
   const what = `${where} was not reached${why ? ` (${why})` : ''}`;
   const error = new ModelGuardError('SERVER_UNREACHABLE', what, { cause, advice: code && adviceOf(code, where) });
-  if (code && NOT_CONNECTED.has(code)) return hinted(error, { effect: 'undone' });
-  return code && BROKEN.has(code) ? hinted(error, { effect: 'unknown' }) : error;
+  if (code && NOT_CONNECTED.has(code)) return withRetryHint(error, { effect: 'undone' });
+  return code && BROKEN.has(code) ? withRetryHint(error, { effect: 'unknown' }) : error;
 }

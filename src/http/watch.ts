@@ -1,8 +1,8 @@
-/** What ends an exchange with a server early: a signal, a deadline, or a silence that lasts too long. */
-import { type AbortSignalLike, isAbort } from '../abort.js';
+/** Ends an exchange with a server early: by a signal, a deadline, or a silence that lasts too long. */
+import { type AbortSignalLike, isAbort } from '../base/abort.js';
 import { AbortError, ModelGuardError } from '../errors.js';
-import { hinted } from './hints.js';
 import { LEAST_BYTES, LeastRate } from './least-rate.js';
+import { withRetryHint } from './retry-hints.js';
 import type { Timers } from './timers.js';
 
 interface Destroyable {
@@ -16,15 +16,16 @@ interface Limits {
   /** Milliseconds in all; absent: as long as bytes come. */
   readonly deadline?: number | undefined;
   readonly timers: Timers;
-  /** Whom we talk to, for messages. */
+  /** The name of the other side, for messages. */
   readonly where: string;
 }
 
-/** Destroys what it watches; the reason is what the caller sees. Whoever makes one calls `end`. */
+/** Destroys what it watches; the reason is what the caller sees. Its maker calls `end`. */
 export class Watch {
   readonly #limits: Limits;
   readonly #watched = new Set<Destroyable>();
   readonly #forgetDeadline: (() => void) | undefined;
+  #forgetConnecting: (() => void) | undefined;
   readonly #rate: LeastRate;
   #reason: ModelGuardError | undefined;
 
@@ -41,7 +42,7 @@ export class Watch {
 
   #expire(after: number): void {
     const late = new ModelGuardError('TIMED_OUT', `${this.#limits.where} did not answer within ${after} ms`);
-    this.stop(hinted(late, { effect: 'unknown' }));
+    this.stop(withRetryHint(late, { effect: 'unknown' }));
   }
 
   /** Why it was ended early. */
@@ -49,8 +50,14 @@ export class Watch {
     return this.#reason;
   }
 
+  /** Limits the wait for a new connection, in milliseconds. The returned function is called when it stands. */
+  limitConnecting(limit: number): () => void {
+    this.#forgetConnecting = this.#limits.timers.after(limit, () => this.#expire(limit));
+    return this.#forgetConnecting;
+  }
+
   over(target: Destroyable): void {
-    // Whoever waits is told by way of the reason; nobody may be waiting any more.
+    // Waiting callers get the reason; there may be none any more.
     target.on('error', () => undefined);
     this.#watched.add(target);
     if (this.#reason) target.destroy(this.#reason);
@@ -81,12 +88,13 @@ export class Watch {
     const next = await this.wait(pieces.next());
     if (next.done || this.#rate.isEnough(timers.now() - before, next.value.length)) return next;
     const slow = new ModelGuardError('TIMED_OUT', `${where} sent fewer than ${LEAST_BYTES} bytes in ${silence} ms`);
-    this.stop(hinted(slow, { effect: 'unknown' }));
+    this.stop(withRetryHint(slow, { effect: 'unknown' }));
     throw this.#reason ?? slow;
   }
 
   end(): void {
     this.#forgetDeadline?.();
+    this.#forgetConnecting?.();
     this.#limits.signal?.removeEventListener('abort', this.#abort);
     this.#watched.clear();
   }

@@ -1,6 +1,6 @@
-/** What all keys share: the native handle, out of sight, and a face that shows nothing secret. */
+/** The base of all keys: a native handle, out of sight, and an interface that shows nothing secret. */
 import { type ModelGuardError, optionError } from '../errors.js';
-import type { KeyHandle } from '../native/binding.js';
+import type { KeyHandle, NativeKeyType } from '../native/binding.js';
 import { call } from '../native/index.js';
 
 // Registered symbols, so that the ESM and the CommonJS copy of this package accept each other's keys.
@@ -12,7 +12,7 @@ export type PublicKeyType = 'verifying' | 'device-public';
 
 /** A key whose secret part lives in locked native memory. It cannot be read, printed or serialised from JavaScript. */
 export abstract class SecretKey {
-  /** What kind of key this is. */
+  /** The kind of key. */
   abstract readonly type: 'master' | 'device' | 'signing' | 'passphrase' | 'legacy';
 
   /** @internal */
@@ -34,7 +34,7 @@ export abstract class SecretKey {
 
 /** A public key; as text it is what `toString()` returns. */
 export abstract class PublicKey {
-  /** What kind of key this is. */
+  /** The kind of key. */
   abstract readonly type: PublicKeyType;
 
   /** @internal */
@@ -61,6 +61,12 @@ export function handleOf(value: unknown): KeyHandle | undefined {
   return hidden(value, HANDLE) as KeyHandle | undefined;
 }
 
+/** The same, where the key is of that type. */
+export function handleOfType(value: unknown, type: NativeKeyType): KeyHandle | undefined {
+  const handle = handleOf(value);
+  return handle && call((native) => native.keyType(handle)) === type ? handle : undefined;
+}
+
 export function publicBytesOf(value: unknown): { type: PublicKeyType; bytes: Uint8Array } | undefined {
   const bytes = hidden(value, PUBLIC) as Uint8Array | undefined;
   return bytes && { type: (value as PublicKey).type, bytes };
@@ -70,10 +76,14 @@ function hidden(value: unknown, key: symbol): unknown {
   return typeof value === 'object' && value !== null ? (value as Record<symbol, unknown>)[key] : undefined;
 }
 
-/** What a message calls this value: its type, never its content. */
-export function describeKey(value: unknown): string {
+/** Names the type of a key in a message. */
+export const describeHandle = (handle: KeyHandle): string =>
+  `a ${call((native) => native.keyType(handle))} key`.replace('passphrase key', 'passphrase');
+
+/** Names a value in a message: its type, never its content. */
+function describeKey(value: unknown): string {
   const handle = handleOf(value);
-  if (handle) return `a ${call((native) => native.keyType(handle))} key`.replace('passphrase key', 'passphrase');
+  if (handle) return describeHandle(handle);
   const known = publicBytesOf(value);
   if (known) return known.type === 'verifying' ? 'a public signing key' : 'the public keys of a device';
   return typeof value === 'string' ? 'text' : value === null ? 'null' : `a value of type ${typeof value}`;

@@ -1,9 +1,25 @@
+import { z } from 'zod';
+import { bytes, filePath, parse } from '../base/validate.js';
 import { call } from '../native/index.js';
-import { controlled } from '../native/work.js';
-import { parse, passphraseSource, readKeyOptions } from '../options.js';
-import type { PassphraseSource, ReadKeyOptions } from '../types.js';
-import { warnIfOpen } from './files.js';
+import { type ReadKeyOptions, readKeyOptions, readSecretFile } from './files.js';
 import { make, type Passphrase } from './secret.js';
+
+export const passphraseSource = z
+  .strictObject({ file: filePath.optional(), env: filePath.optional(), bytes: bytes.optional() })
+  .refine(
+    (source) => Object.values(source).filter((value) => value !== undefined).length === 1,
+    'wants exactly one of file, env, bytes',
+  );
+
+/** Where a passphrase comes from: exactly one of the three. A JavaScript string is not among them, since it cannot be wiped. */
+export interface PassphraseSource {
+  /** A file, read natively. */
+  readonly file?: string | undefined;
+  /** The name of an environment variable, read natively. */
+  readonly env?: string | undefined;
+  /** UTF-8 bytes; copied, so wipe yours afterwards. */
+  readonly bytes?: Uint8Array | undefined;
+}
 
 /**
  * A passphrase as recipient or identity: 1 to 1,024 bytes of UTF-8; one trailing newline is dropped. Each use runs scrypt
@@ -19,7 +35,8 @@ export async function passphrase(source: PassphraseSource, options?: ReadKeyOpti
   if (bytes) return make.passphrase(call((native) => native.passphraseFromBytes(bytes)));
   if (env) return make.passphrase(call((native) => native.passphraseFromEnvironment(env)));
   const path = file as string;
-  const { key, tooOpen } = await controlled(signal, (control) => call((native) => native.readPassphraseFile(path, control)));
-  warnIfOpen(path, tooOpen);
+  const key = await readSecretFile(path, 'passphrase file', signal, (native, control) =>
+    native.readPassphraseFile(path, control),
+  );
   return make.passphrase(key);
 }

@@ -1,13 +1,12 @@
+import { filePath, parse } from '../base/validate.js';
 import type { KeyHandle } from '../native/binding.js';
 import { call } from '../native/index.js';
-import { filePath, parse, sealedKeyOptions } from '../options.js';
-import type { MachineTerms, ReadKeyOptions, SealedKeyOptions } from '../types.js';
-import { readKeyFileOf } from './files.js';
+import { type ReadKeyOptions, readKeyFileOf } from './files.js';
 import { handleOf, SecretKey } from './key.js';
-import { boundTo, nativePolicy } from './machine.js';
+import { boundTo, type MachineTerms, nativePolicy, type SealedKeyOptions, sealedKeyOptions } from './machine-policy.js';
 import { DevicePublicKey, VerifyingKey } from './public.js';
 
-/** For this folder alone: constructors are private, so that nobody else makes a key without a handle. */
+/** For this folder alone: constructors are private, so that no other code makes a key without a handle. */
 export const make = {} as {
   master: (handle: KeyHandle) => MasterKey;
   device: (handle: KeyHandle) => DeviceKey;
@@ -22,7 +21,7 @@ async function save(key: SecretKey, path: string): Promise<void> {
 }
 
 /**
- * A symmetric key of 32 bytes that both encrypts and opens: recipient and identity in one. Whoever holds it can also make
+ * A symmetric key of 32 bytes that both encrypts and opens: recipient and identity in one. Its holder can also make
  * containers, so models still need a publisher's signature.
  * @example
  * const key = MasterKey.generate();
@@ -70,9 +69,9 @@ export class MasterKey extends SecretKey {
  */
 export class DeviceKey extends SecretKey {
   readonly type = 'device';
-  /** What others encrypt to. */
+  /** The keys that publishers encrypt to. */
   readonly publicKey: DevicePublicKey;
-  /** What a machine must show to open the key's file, where {@link generate} sealed it just now. A key from a file does not say. */
+  /** The machine's terms for opening the key's file, where {@link generate} just sealed it; absent for a key from a file. */
   declare readonly sealedTo?: MachineTerms;
   private constructor(handle: KeyHandle, sealedTo?: MachineTerms) {
     super(handle);
@@ -142,7 +141,7 @@ export class DeviceKey extends SecretKey {
  */
 export class SigningKey extends SecretKey {
   readonly type = 'signing';
-  /** What loaders pin as their `verifier`. */
+  /** The key that loaders pin as their `verifier`. */
   readonly publicKey: VerifyingKey;
   private constructor(handle: KeyHandle) {
     super(handle);

@@ -1,7 +1,7 @@
 /** Artifacts as callers name them → as the addon takes them. */
 import { stat } from 'node:fs/promises';
 import { ModelGuardError } from '../errors.js';
-import { attempt } from '../files.js';
+import { withFileErrors } from '../files/files.js';
 import type { NativeArtifact } from '../native/binding.js';
 import type { LegacyFiles } from './types.js';
 
@@ -16,7 +16,7 @@ export const nativeArtifact = (files: LegacyFiles): NativeArtifact =>
 export async function ciphertextSize(files: LegacyFiles): Promise<number> {
   let size = -IV;
   for (const path of typeof files === 'string' ? [files] : [files.small, files.big])
-    size += (await attempt('Cannot open', path, () => stat(path))).size;
+    size += (await withFileErrors('Cannot open', path, () => stat(path))).size;
   return Math.max(size, 0);
 }
 

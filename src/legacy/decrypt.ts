@@ -1,9 +1,9 @@
-import { abortable, stoppable } from '../abort.js';
-import { GuardedModel, intoMemory } from '../model.js';
+import { abortable, stoppable } from '../base/abort.js';
+import { parse, stableBytes } from '../base/validate.js';
+import { GuardedModel, intoMemory } from '../engine/model.js';
 import type { KeyHandle, NativeArtifact, NativeLegacyReader } from '../native/binding.js';
 import { call } from '../native/index.js';
 import type { RunOptions } from '../native/work.js';
-import { parse, stableBytes } from '../options.js';
 import { ciphertextSize, nativeArtifact } from './artifact.js';
 import { legacyHandle } from './key.js';
 import { legacyDecryptOptions, legacyFiles, legacyStreamOptions } from './options.js';

@@ -1,17 +1,17 @@
 import { stat } from 'node:fs/promises';
-import { abortable } from '../abort.js';
+import { abortable } from '../base/abort.js';
+import { filePath, MAX_BYTES, parse, stableBytes } from '../base/validate.js';
 import { ModelGuardError } from '../errors.js';
-import { attempt, commit, openRegular, syncFile } from '../files.js';
+import { commit, openRegular, syncFile, withFileErrors } from '../files/files.js';
 import { call } from '../native/index.js';
 import { work } from '../native/work.js';
-import { filePath, MAX_BYTES, parse, stableBytes } from '../options.js';
 import { artifactSize } from './artifact.js';
 import { legacyHandle } from './key.js';
 import { legacyEncryptFileOptions, legacyKeyOptions } from './options.js';
 import type { LegacyEncryptFileOptions, LegacyKeyOptions } from './types.js';
 
 /**
- * Encrypts bytes as the sources' scheme does: IV(16) ‖ AES-256-CBC with PKCS7, a fresh random IV. **Nothing is authenticated**: whoever
+ * Encrypts bytes as the sources' scheme does: IV(16) ‖ AES-256-CBC with PKCS7, a fresh random IV. **Nothing is authenticated**: a person who
  * can change the artifact can change the model. For anything new use `encrypt` of the main entry.
  * @param bytes 0 bytes to just under 4 GiB; copied before the call returns. Not in a SharedArrayBuffer, not resizable.
  * @returns The artifact, 17 to 32 bytes longer.
@@ -54,7 +54,7 @@ export async function encryptFile(
     await commit(to, { overwrite }, async (temporary) => {
       await work('encrypt', file.size, run, (running, native) => native.legacyEncryptToFile(from, temporary, handle, running));
       await syncFile(temporary);
-      bytes = (await attempt('Cannot look up', to, () => stat(temporary))).size;
+      bytes = (await withFileErrors('Cannot look up', to, () => stat(temporary))).size;
     });
     return { bytes };
   });

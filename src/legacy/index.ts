@@ -1,11 +1,11 @@
 export { decrypt, decryptFile, decryptStream } from './decrypt.js';
+export type { DerivationOptions, HardwareHashOptions } from './derivation.js';
 export { encrypt, encryptFile } from './encrypt.js';
+export type { DownloadKeyOptions } from './key.js';
 export { LegacyKey } from './key.js';
 export { join, joinFiles, split, splitFile } from './parts.js';
+export type { LegacyText } from './text.js';
 export type {
-  DerivationOptions,
-  DownloadKeyOptions,
-  HardwareHashOptions,
   LegacyCopyOptions,
   LegacyDecryptOptions,
   LegacyEncryptFileOptions,
@@ -16,5 +16,4 @@ export type {
   LegacySplitFileOptions,
   LegacySplitRule,
   LegacyStreamOptions,
-  LegacyText,
 } from './types.js';

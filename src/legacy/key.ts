@@ -1,11 +1,33 @@
 /** Key strings of the legacy profile. They are read, derived and kept natively (docs/legacy.md). */
+import { z } from 'zod';
+import { opaque, parse } from '../base/validate.js';
 import { warnIfOpen } from '../keys/files.js';
 import { handleOf, SecretKey, wrongType } from '../keys/key.js';
 import type { KeyHandle, NativeBinding, NativeSecretText } from '../native/binding.js';
 import { call } from '../native/index.js';
-import { parse } from '../options.js';
-import { derivationOptions, downloadKeyOptions, hardwareHashOptions, legacyText } from './options.js';
-import type { DerivationOptions, DownloadKeyOptions, HardwareHashOptions, LegacyText } from './types.js';
+import {
+  type DerivationOptions,
+  derivation,
+  derivationOptions,
+  type HardwareHashOptions,
+  hardwareHashOptions,
+} from './derivation.js';
+import { type LegacyText, legacyText } from './text.js';
+
+/** Options of `LegacyKey.forDownload`. */
+export interface DownloadKeyOptions extends DerivationOptions {
+  readonly email: LegacyText;
+  readonly password: LegacyText;
+  /** From `LegacyKey.hardwareHash`, or, where the hash is known as text, from `LegacyKey.fromKeyString`. */
+  readonly hardwareHash: LegacyKey;
+}
+
+export const downloadKeyOptions = z.strictObject({
+  ...derivation,
+  email: legacyText,
+  password: legacyText,
+  hardwareHash: opaque<LegacyKey>(),
+});
 
 /**
  * A key string of the legacy profile: the AES key of an artifact is SHA-256 of it. It encrypts and opens legacy artifacts and nothing

@@ -1,12 +1,21 @@
 /** Cutting artifacts in two and joining them again. No key is needed, and nothing ties two parts together but their lengths. */
 import type { BigIntStats } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { abortable, stoppable } from '../abort.js';
-import { join as concatenate } from '../bytes.js';
+import { abortable, stoppable } from '../base/abort.js';
+import { join as concatenate } from '../base/bytes.js';
+import { copyOf, filePath, parse, stableBytes } from '../base/validate.js';
+import { type PartFiles, type Parts, partFiles } from '../engine/options.js';
 import { ModelGuardError } from '../errors.js';
-import { attempt, commit, readPieces, refuseExisting, writeAll, writeSynced, writeWhole } from '../files.js';
-import { copyOf, filePath, parse, partFiles, stableBytes } from '../options.js';
-import type { PartFiles, Parts } from '../types.js';
+import {
+  commit,
+  notRegular,
+  readPieces,
+  refuseExisting,
+  withFileErrors,
+  writeAll,
+  writeSynced,
+  writeWhole,
+} from '../files/files.js';
 import { checkSize } from './artifact.js';
 import { legacyCopyOptions, legacySplitFileOptions, legacySplitRule } from './options.js';
 import type { LegacyCopyOptions, LegacySplitFileOptions, LegacySplitRule } from './types.js';
@@ -121,8 +130,8 @@ export async function joinFiles(
 type Seen = readonly [path: string, before: BigIntStats];
 
 async function look(path: string): Promise<BigIntStats> {
-  const found = await attempt('Cannot read', path, () => stat(path, { bigint: true }));
-  if (!found.isFile()) throw new ModelGuardError('SOURCE_UNSUPPORTED', `${path} is not a regular file`);
+  const found = await withFileErrors('Cannot read', path, () => stat(path, { bigint: true }));
+  if (!found.isFile()) throw notRegular(path, found);
   return found;
 }
 

@@ -1,43 +1,9 @@
-/** The shapes of `@org/model-guard/legacy`. `options.ts` beside this file checks the same shapes at run time. */
-import type { AbortSignalLike } from '../abort.js';
-import type { GuardedModel } from '../model.js';
+/** The shapes of the functions of `@org/model-guard/legacy`. `options.ts` beside this file checks them at run time. */
+import type { AbortSignalLike } from '../base/abort.js';
+import type { GuardedModel } from '../engine/model.js';
+import type { OverwriteOptions, PartFiles } from '../engine/options.js';
 import type { RunOptions } from '../native/work.js';
-import type { OverwriteOptions, PartFiles } from '../types.js';
 import type { LegacyKey } from './key.js';
-
-/** Where a secret text comes from: exactly one of the four. All but the last are read natively. */
-export interface LegacyText {
-  /** A file; one trailing newline is dropped. */
-  readonly file?: string | undefined;
-  /** The name of an environment variable. */
-  readonly env?: string | undefined;
-  /** The bytes of the text; copied, so wipe yours afterwards. */
-  readonly bytes?: Uint8Array | undefined;
-  /** Only for what is a JavaScript string already, such as an answer from a server: a string cannot be wiped. */
-  readonly text?: string | undefined;
-}
-
-/** What a derivation depends on besides its inputs (docs/legacy.md). */
-export interface DerivationOptions {
-  /** Path of a salts file (docs/format.md section 13). Default: the salts of this build. */
-  readonly salts?: string | undefined;
-  /** How the digest is written as a key string: base64 (64 characters) or lower-case hex (96). Default: `base64`. */
-  readonly encoding?: 'base64' | 'hex' | undefined;
-}
-
-/** Options of `LegacyKey.hardwareHash`. */
-export interface HardwareHashOptions extends DerivationOptions {
-  /** The fingerprint text that is hashed. Default: this machine's (docs/legacy.md). */
-  readonly fingerprint?: LegacyText | undefined;
-}
-
-/** Options of `LegacyKey.forDownload`. */
-export interface DownloadKeyOptions extends DerivationOptions {
-  readonly email: LegacyText;
-  readonly password: LegacyText;
-  /** From `LegacyKey.hardwareHash`, or, where the hash is known as text, from `LegacyKey.fromKeyString`. */
-  readonly hardwareHash: LegacyKey;
-}
 
 /** The key that encrypts or opens. */
 export interface LegacyKeyOptions {
@@ -74,7 +40,7 @@ export interface LegacySplitFileOptions extends LegacySplitRule, LegacyCopyOptio
 /** An artifact on disk: the path of one file, or of both parts. */
 export type LegacyFiles = string | PartFiles;
 
-/** What is known of a decrypted artifact: nothing. */
+/** Facts about a decrypted artifact; the scheme tells none but its origin. */
 export interface LegacyMetadata {
   /** The scheme authenticates nothing: damage, another's artifact or a wrong key may have gone unnoticed. */
   readonly origin: 'unauthenticated';

@@ -1,11 +1,11 @@
 /** Advice for an addon that is not there or does not load: each cause has a remedy of its own. */
 import { readdirSync } from 'node:fs';
 import { codeOf, isError } from '../errors.js';
-import { PACKAGE } from '../package-root.js';
+import { PACKAGE } from './package-root.js';
 
 export const GUIDE = `See docs/bundlers.md of ${PACKAGE}.`;
 const here = `${process.platform}-${process.arch}, Node ${process.versions.node}`;
-const REBUILD = `Run \`npm rebuild ${PACKAGE}\` on this machine (${here}): it needs Python 3 and a C++17 compiler.`;
+const REBUILD = `Run \`npm rebuild ${PACKAGE}\` on this machine (${here}): it needs Python 3, make and a C++17 compiler.`;
 
 export const BUNDLED = `Keep ${PACKAGE} external to your bundler, so that it is loaded from node_modules; or bring the addon's file along and name it with useNativeAddon. ${GUIDE}`;
 

@@ -8,9 +8,9 @@ import { createRequire } from 'node:module';
 import { dirname, isAbsolute, sep } from 'node:path';
 import nodeGypBuild from 'node-gyp-build';
 import { ERROR_CODES, ModelGuardError } from '../errors.js';
-import { PACKAGE, type PackageFolders, packageFolders } from '../package-root.js';
 import { adviceFor, adviceWhereMissing, BUNDLED, GUIDE } from './addon-advice.js';
 import type { NativeBinding } from './binding.js';
+import { PACKAGE, type PackageFolders, packageFolders } from './package-root.js';
 
 /** node-gyp-build searches the folder that this variable names in place of the package's own. */
 const VARIABLE = '@ORG/MODEL_GUARD_PREBUILD';

@@ -46,13 +46,11 @@ export interface NativeInput {
   /** A file of a loaded model, read in place; the model stays alive meanwhile. */
   readonly model?: { readonly handle: NativeModel; readonly index: number } | undefined;
 }
-/** Exactly one of the three. */
-export interface NativeRecipient {
-  readonly x25519?: Uint8Array | undefined;
-  /** What {@link NativeBinding.parseMachineFile} gave. */
-  readonly machine?: Uint8Array | undefined;
-  readonly key?: KeyHandle | undefined;
-}
+/** A key that both sides hold, or the public part of a recipient. */
+export type NativeRecipient =
+  | { readonly key: KeyHandle }
+  /** `kind`: the type of the slot in docs/format.md, section 6. */
+  | { readonly kind: string; readonly publicPart: Uint8Array };
 export interface NativeSealRequest {
   readonly name: string;
   readonly version: string;
@@ -110,7 +108,8 @@ export interface NativeTrust {
   readonly version?: string | undefined;
   /** Ed25519 public keys. Empty: the origin is not checked. */
   readonly publishers: readonly Uint8Array[];
-  readonly leaseKeys: readonly Uint8Array[];
+  /** Ed25519 public keys. Absent: no lease is trusted. */
+  readonly leaseKeys?: readonly Uint8Array[] | undefined;
   /** The latest time that the caller knows of, seconds since 1970. Policies go by this or by the system's clock, whichever is later. */
   readonly seen?: number | undefined;
   /** The server gave this lease for this opening. Counts only within 300 s of its not-before; else offline-until bounds the opening. */
@@ -163,7 +162,7 @@ export interface NativeReader {
   /** Lets go of the keys and the file, at once or when the last read is over. Further reads are DISPOSED. */
   close(): void;
 }
-/** What a lease adds to a re-wrapped small part. Ids: 32 hex digits; times: seconds since 1970. */
+/** The lease of a re-wrapped small part. Ids: 32 hex digits; times: seconds since 1970. */
 export interface NativeLease {
   readonly policy: {
     readonly notBefore: number;
@@ -174,7 +173,7 @@ export interface NativeLease {
   };
   readonly signer: KeyHandle;
 }
-/** What a signature is for (docs/server-protocol.md, section 2). */
+/** The purpose of a signature (docs/server-protocol.md, section 2). */
 export type NativePurpose = 'enrolment' | 'lease-request' | 'statement' | 'checkpoint';
 export interface NativeOpenRequest {
   /** The header, salt and commitment, and any payload bytes that follow. Copied. */
@@ -228,7 +227,7 @@ export interface NativeFingerprint {
   /** Shown, never counted. Only where values were asked for. */
   readonly machineId?: string;
 }
-/** What an owner asks of a machine; absent means default (native/core/hardware/binding.h). An empty `require` requires none. */
+/** An owner's policy for a machine; absent means default (native/core/hardware/binding.h). An empty `require` requires none. */
 export interface NativeMachinePolicy {
   readonly factors?: readonly NativeFactorName[] | undefined;
   readonly require?: readonly NativeFactorName[] | undefined;
@@ -238,7 +237,7 @@ export interface NativeMachinePolicy {
   /** Bit i: PCR i. */
   readonly pcrs?: number | undefined;
 }
-/** What anyone can see of a machine-bound slot, machine file or sealed key. */
+/** The public terms of a machine-bound slot, machine file or sealed key. */
 export interface NativeMachineTerms {
   readonly factors: readonly { readonly name: NativeFactorName; readonly weight: number; readonly required: boolean }[];
   readonly atLeast: number;
@@ -290,18 +289,16 @@ export interface NativeBinding {
   /** 0600, refuses to overwrite, whole or not at all. */
   writeKeyFile(key: KeyHandle, path: string): Promise<void>;
   keyType(key: KeyHandle): NativeKeyType;
-  /** What may be shown of a key: device both, signing ed25519, others nothing. */
+  /** The public parts of a key: both of a device key, ed25519 of a signing key, none of other keys. */
   publicKeys(key: KeyHandle): { readonly x25519?: Uint8Array; readonly ed25519?: Uint8Array };
   /** KEY_INVALID for what is not canonical or of small order (docs/format.md, section 11). */
   checkPublicKey(curve: 'x25519' | 'ed25519', publicKey: Uint8Array): void;
-  /** 16 hex digits, as in slots and signatures. */
-  keyId(publicKey: Uint8Array): string;
 
-  /** What the machine shows. With `tpm`, the TPM is asked too, which can take seconds. */
+  /** The factors of this machine. With `tpm`, the TPM is asked too, which can take seconds. */
   fingerprint(request: { readonly showValues: boolean; readonly tpm: boolean }): Promise<NativeFingerprint>;
   /** Binds a new secret to this machine. `file` is the text of a machine file (docs/format.md, section 12): public. */
   exportMachine(policy: NativeMachinePolicy): Promise<NativeBound & { readonly file: Uint8Array }>;
-  /** Checks a machine file and that no weaker set opens than demanded. `binding` is for {@link NativeRecipient.machine}. */
+  /** Checks a machine file and that no weaker set opens than demanded. `binding` is the public part of a `hardware` recipient. */
   parseMachineFile(
     file: Uint8Array,
     demand: { readonly require: readonly NativeFactorName[]; readonly atLeast: number },
@@ -338,7 +335,7 @@ export interface NativeBinding {
 
   /**
    * Makes a file (0600) and locks it, until released or until this process ends, however that happens; who holds it may remove it.
-   * Undefined: somebody else holds it.
+   * Undefined: another process holds it.
    */
   lockFile(path: string): Promise<{ release(): void } | undefined>;
   /** Gives a file another name in its folder, at once. ALREADY_EXISTS where that name is taken; a failure changes nothing. */
@@ -372,7 +369,7 @@ export interface NativeBinding {
   ): Uint8Array;
   /** 32 bytes of a device key that was opened from a sealed file; undefined of others. */
   machineIdentity(key: KeyHandle, serverId: Uint8Array): Uint8Array | undefined;
-  /** What a device keeps of a server (docs/server-protocol.md, section 4). */
+  /** Seals the state that a device keeps of a server (docs/server-protocol.md, section 4). */
   sealState(key: KeyHandle, serverId: Uint8Array, state: Uint8Array): Uint8Array;
   /** INTEGRITY_FAILED for what this device did not seal for this server. */
   openState(key: KeyHandle, serverId: Uint8Array, sealed: Uint8Array): Uint8Array;

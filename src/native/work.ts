@@ -1,11 +1,21 @@
 /** Long native work: cancelled by a signal, watched by a progress callback. */
-import { type AbortSignalLike, abortable, throwIfAborted } from '../abort.js';
+import { z } from 'zod';
+import { type AbortSignalLike, abortable, throwIfAborted } from '../base/abort.js';
+import { speedometer } from '../base/rate.js';
+import { signal } from '../base/validate.js';
 import { AbortError } from '../errors.js';
-import { speedometer } from '../rate.js';
 import type { NativeBinding, NativeControl, NativeWork } from './binding.js';
 import { call } from './index.js';
 
-/** What a long operation is doing. */
+const MAX_THREADS = 1024;
+
+export const run = {
+  threads: z.int().min(1).max(MAX_THREADS).optional(),
+  onProgress: z.custom<(progress: Progress) => void>((value) => typeof value === 'function', 'wants a function').optional(),
+  signal: signal.optional(),
+};
+
+/** A phase of a long operation. */
 export type ProgressPhase = 'encrypt' | 'upload' | 'decrypt' | 'verify' | 'copy';
 
 /** How far a long operation is. */
@@ -21,7 +31,7 @@ export interface Progress {
   readonly remaining?: number | undefined;
 }
 
-/** What every long operation accepts. */
+/** Options of every long operation. */
 export interface RunOptions {
   /** Threads of the native pool, 1 to 1,024. Default: as many cores as the process may use. */
   readonly threads?: number | undefined;

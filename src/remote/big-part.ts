@@ -1,18 +1,17 @@
 /** A big part behind an address that lives for minutes: at the server, in a bucket, or at a CDN. */
-import { type AbortSignalLike, throwIfAborted } from '../abort.js';
+import { type AbortSignalLike, throwIfAborted } from '../base/abort.js';
 import { hasCode, ModelGuardError } from '../errors.js';
-import type { Answer } from '../http/answer.js';
+import type { HttpResponse } from '../http/response.js';
 import { storageFailure } from '../http/storage-failure.js';
 import { treeLimit } from '../stores/parts.js';
-import { checkRangeAnswer, rangeHeadOf } from '../transfer/range-answer.js';
-import type { RangeSource } from '../transfer/ranged.js';
+import { type RangeResponse, type RangeSource, rangeResponse } from '../transfer/range-source.js';
 import type { BigFacts } from './device/state.js';
 import { partAddress } from './http/address.js';
 import type { Client } from './http/client.js';
 
 /** An address that ends while a request is on its way is not used. */
 const SPARE_SECONDS = 5;
-/** What a storage says to an address that is over. */
+/** Statuses of a storage for an address that has expired. */
 const OVER = new Set([401, 403, 410]);
 
 interface BigPartOptions {
@@ -40,16 +39,8 @@ export class RemoteBigPart implements RangeSource {
     this.size = options.big.size;
   }
 
-  async *stream(offset: number, length: number, signal: AbortSignalLike): AsyncGenerator<Uint8Array, void, undefined> {
-    const range = { range: `bytes=${offset}-${offset + length - 1}` };
-    const answer = await this.#get(({ url }) => url, range, signal);
-    try {
-      checkRangeAnswer(rangeHeadOf(answer), { offset, length, size: this.size });
-    } catch (error) {
-      answer.discard();
-      throw error;
-    }
-    yield* answer.pieces();
+  async range(offset: number, length: number, signal: AbortSignalLike): Promise<RangeResponse> {
+    return rangeResponse(await this.#get(({ url }) => url, { range: `bytes=${offset}-${offset + length - 1}` }, signal));
   }
 
   async tree(signal: AbortSignalLike): Promise<Uint8Array | undefined> {
@@ -63,9 +54,9 @@ export class RemoteBigPart implements RangeSource {
     urlOf: (big: BigFacts) => string,
     headers: Readonly<Record<string, string>>,
     signal: AbortSignalLike,
-  ): Promise<Answer> {
+  ): Promise<HttpResponse> {
     const { client, now } = this.#options;
-    const ask = (): Promise<Answer> => {
+    const ask = (): Promise<HttpResponse> => {
       const url = partAddress(client.base, urlOf(this.#big));
       return client.transport.send({ method: 'GET', url, headers, signal, long: true });
     };
@@ -102,7 +93,7 @@ export class RemoteBigPart implements RangeSource {
     try {
       await this.#renewing;
     } catch (error) {
-      // It ended with the signal of whoever asked first, which is not ours.
+      // It ended with the signal of the caller that asked first, which is another.
       if (!hasCode(error, 'ABORT_ERR') || signal.aborted) throw error;
       await this.#renew(used, signal);
     }

@@ -1,11 +1,11 @@
-/** Whether this machine's clock can be believed (docs/server-protocol.md, section 4). */
+/** Detects a clock of this machine that is wrong (docs/server-protocol.md, section 4). */
 import { readFile } from 'node:fs/promises';
 import { ModelGuardError } from '../errors.js';
 
 /** Seconds that clocks may differ by. */
 export const TOLERANCE = 120;
 
-/** What the clocks of this machine show. */
+/** A reading of the clocks of this machine. */
 export interface Moment {
   /** Seconds since 1970. */
   readonly wall: number;
@@ -31,13 +31,13 @@ export const systemClock: Clock = async () => {
   return { wall: Math.floor(Date.now() / 1000), bootId: bootId.trim(), boottime: Number.parseFloat(uptime) || 0 };
 };
 
-/** What time it is at least: within one boot, what has passed since counts. */
+/** The earliest time that it can be: within one boot, the time since the last reading counts. */
 function atLeast(seen: Seen, now: Moment): number {
   const passed = seen.bootId !== '' && seen.bootId === now.bootId ? Math.max(0, now.boottime - seen.boottime) : 0;
   return seen.time + Math.floor(passed);
 }
 
-/** Whether the clock shows a time that has passed already. */
+/** Whether the clock shows a time before the last known one. */
 export const isSetBack = (seen: Seen | undefined, now: Moment): boolean =>
   seen !== undefined && now.wall < atLeast(seen, now) - TOLERANCE;
 
@@ -59,8 +59,8 @@ export function refuseSkewed(serverTime: number, asked: Moment, now: Moment): vo
 }
 
 /**
- * What is known after `now`. What passed since is carried over, so that a clock that is put back a little again and again stands still
- * no longer than the tolerance once.
+ * The last known time after `now`. The time that passed since is added, so that a clock that is set back a little again and again stands
+ * still for no longer than the tolerance.
  */
 export function seenAfter(seen: Seen | undefined, now: Moment, serverTime = 0): Seen {
   const time = Math.max(seen ? atLeast(seen, now) : 0, now.wall, serverTime);

@@ -1,9 +1,9 @@
 /** One account at one server: what every part of the client talks through. */
-import type { AbortSignalLike } from '../abort.js';
+import type { AbortSignalLike } from '../base/abort.js';
 import { type RouteAnswer, type RouteRequest, routes } from '../contract/index.js';
-import { retried } from '../http/pace.js';
+import { withRetries } from '../http/retry.js';
 import type { Clock } from './clock.js';
-import { SHORT_MS } from './device/away.js';
+import { SHORT_MS } from './device/unavailable.js';
 import type { CallOptions, Client, JsonRoute } from './http/client.js';
 import { type FindOutcome, isChanging, withOutcome } from './outcome.js';
 import type { Session, Token } from './session.js';
@@ -61,10 +61,10 @@ export class Connection {
   #retried<T>({ repeatable, signal, brief }: Brief & { readonly repeatable: boolean }, task: () => Promise<T>): Promise<T> {
     const { pace, patienceMs } = this.client;
     const bounds = brief ? { attempts: 1, patience: Math.min(SHORT_MS, patienceMs) } : { patience: patienceMs };
-    return retried({ pace, repeatable, signal, ...bounds }, task);
+    return withRetries({ pace, repeatable, signal, ...bounds }, task);
   }
 
-  /** What the server says of itself, at most some minutes ago. */
+  /** Facts about the server, at most some minutes old. */
   facts({ signal, brief }: Brief = {}): Promise<Facts> {
     return this.procedure({ repeatable: true, signal, brief }, (options) => this.trust.facts(options));
   }

@@ -1,7 +1,7 @@
 /** Where e-mail address and password come from. They are read for every log-in and never kept. */
 import { shapes } from '../contract/index.js';
 import { optionError } from '../errors.js';
-import { attempt, openRegular } from '../files.js';
+import { openRegular, readSome, withFileErrors } from '../files/files.js';
 import { warnIfOpen } from '../keys/files.js';
 import type { Credentials, CredentialsSource } from './types.js';
 
@@ -30,12 +30,12 @@ function parseFile(text: string): Partial<Credentials> {
 }
 
 async function readPrivate(path: string): Promise<string> {
-  return await attempt('Cannot read', path, async () => {
+  return await withFileErrors('Cannot read', path, async () => {
     const { handle } = await openRegular(path);
     try {
       warnIfOpen(path, ((await handle.stat()).mode & OTHERS) !== 0);
       const bytes = new Uint8Array(MAX_FILE);
-      const { bytesRead } = await handle.read(bytes, 0, MAX_FILE, 0);
+      const bytesRead = await readSome(handle, bytes, 0);
       return Buffer.from(bytes.subarray(0, bytesRead)).toString('utf8');
     } finally {
       await handle.close();
@@ -51,5 +51,7 @@ function complete(given: { email?: unknown; password?: unknown } | undefined | n
   if ([email, password].some((text) => String(text).includes('\ufffd')))
     throw optionError('INVALID_ARGUMENT', 'options.credentials', `${where} holds bytes that are not UTF-8`);
   if (isEmail(email) && typeof password === 'string' && password !== '') return { email, password };
-  throw optionError('INVALID_ARGUMENT', 'options.credentials', `${where} gives no e-mail address and password`);
+  throw optionError('INVALID_ARGUMENT', 'options.credentials', `${where} gives no e-mail address and password`, {
+    advice: 'A file has them in two lines, the address first, or as JSON: {"email": …, "password": …}.',
+  });
 }

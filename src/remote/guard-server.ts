@@ -1,29 +1,32 @@
 /** The guard server as this SDK sees it: a store, and everything else that it does. */
-import type { AbortSignalLike } from '../abort.js';
+import type { AbortSignalLike } from '../base/abort.js';
+import { filePath, parse } from '../base/validate.js';
+import { withVersion } from '../engine/store-defaults.js';
 import { ModelGuardError } from '../errors.js';
-import { hinted, hintOf } from '../http/hints.js';
-import { withVersion } from '../load.js';
-import { filePath, parse, reference } from '../options.js';
+import { retryHintOf, withRetryHint } from '../http/retry-hints.js';
+import { type Reference, reference } from '../stores/options.js';
 import { checkedBigName, checkedRef, label } from '../stores/parts.js';
 import type * as S from '../stores/store.js';
 import { rangedPart } from '../transfer/ranged.js';
-import type { Reference } from '../types.js';
+import { OwnAccount, Users } from './api/accounts.js';
+import { Archives } from './api/archives.js';
+import { Audit } from './api/audit.js';
+import { Devices } from './api/devices.js';
+import { Entitlements } from './api/entitlements.js';
+import { ServerKeys } from './api/keys.js';
+import { IssuedLeases } from './api/leases.js';
+import { Models, Publishers, stands, versionOf } from './api/models.js';
 import { RemoteBigPart } from './big-part.js';
 import type { Connection } from './connection.js';
-import { isAway, shortly } from './device/away.js';
 import { enroll } from './device/enrolment.js';
 import { latestOf } from './device/latest.js';
 import type { Held } from './device/leases.js';
 import type { BigFacts } from './device/state.js';
+import { isUnavailable, shortly } from './device/unavailable.js';
 import { enrolName, guardServerOptions, unlockOptions } from './options.js';
 import { abandonBig, publishSmall, standingOf, uploadBig } from './publishing.js';
 import type * as R from './records.js';
-import { Devices, Entitlements, IssuedLeases } from './rooms/access.js';
-import { Archives } from './rooms/archives.js';
-import { Models, Publishers, stands, versionOf } from './rooms/models.js';
-import { Audit, ServerKeys } from './rooms/operations.js';
-import { OwnAccount, Users } from './rooms/people.js';
-import { type OwnDevice, type Setup, type Surroundings, setUp } from './setup.js';
+import { type OwnDevice, type Setup, setUp, type TestHooks } from './setup.js';
 import type * as T from './types.js';
 import { Unlocking } from './unlocking.js';
 
@@ -46,11 +49,11 @@ import { Unlocking } from './unlocking.js';
  * using model = await load('defects', { from: guard });
  */
 export function guardServer(options: T.GuardServerOptions): GuardServer {
-  return guardServerIn(options, {});
+  return guardServerWithHooks(options, {});
 }
 
 /** The same, with time and chance of one's own. */
-export function guardServerIn(options: T.GuardServerOptions, surroundings: Surroundings): GuardServer {
+export function guardServerWithHooks(options: T.GuardServerOptions, surroundings: TestHooks): GuardServer {
   return new GuardServer(setUp(parse(guardServerOptions, options), surroundings));
 }
 
@@ -97,7 +100,7 @@ export class GuardServer implements S.PartStore {
     return { expires: token?.expires ?? 0, mustChangePassword: token?.mustChangePassword ?? false };
   }
 
-  /** What the server says of itself, signed. */
+  /** Facts about the server, which it signs. */
   async server(options: T.CallerOptions = {}): Promise<R.ServerFacts> {
     const { server, keys, auditKey, logId, tokens, time, trusted } = await this.#connection.freshFacts(options);
     return { id: server, keys, auditKey, logId, tokens, time, signingKeys: trusted };
@@ -202,14 +205,14 @@ export class GuardServer implements S.PartStore {
     if (connection.trust.server === undefined) {
       await connection.facts({ signal }).catch((error: unknown) => {
         const { unserved } = leases.kept(before, name);
-        throw unserved && isAway(error) ? unserved(error) : error;
+        throw unserved && isUnavailable(error) ? unserved(error) : error;
       });
       return;
     }
     try {
       await shortly(connection, signal, (limited) => connection.facts({ signal: limited, brief: true }));
     } catch (error) {
-      if (!isAway(error)) throw error;
+      if (!isUnavailable(error)) throw error;
       leases.noteAway(error, (await connection.clock()).wall);
     }
   }
@@ -229,9 +232,9 @@ export class GuardServer implements S.PartStore {
     const { leases } = this.#device('load');
     const renew = async (until: AbortSignalLike | undefined): Promise<BigFacts> => {
       const held = await leases.use(wanted, until);
-      // The server was asked once, for a short time: whoever is in the middle of a part asks again.
+      // The server was asked once, for a short time: a read in the middle of a part asks again.
       if (held.source === 'kept')
-        throw hinted(notReached(wanted, held.away), { effect: 'undone', after: hintOf(held.away)?.after });
+        throw withRetryHint(notReached(wanted, held.away), { effect: 'undone', after: retryHintOf(held.away)?.after });
       this.#held.set(label(wanted), held);
       return held.grant.big;
     };
@@ -248,11 +251,11 @@ export class GuardServer implements S.PartStore {
   async putBig(ref: S.ModelRef, name: string, source: S.BigPartSource, options: S.StoreOptions = {}): Promise<void> {
     await uploadBig(this.#connection, ref, name, source, options, this.#setup.now);
   }
-  /** Tells the server to forget an upload that nobody will go on with. */
+  /** Tells the server to forget an upload that will not go on. */
   async abandonBig(_ref: S.ModelRef, _name: string, notes: string, options: S.StoreOptions = {}): Promise<void> {
     await abandonBig(this.#connection, notes, options);
   }
-  /** Publishes; says whether it is released or waits for somebody who decides. */
+  /** Publishes; says whether it is released or waits for a decision. */
   async putSmall(
     ref: S.ModelRef,
     bytes: Uint8Array,

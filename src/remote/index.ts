@@ -1,10 +1,13 @@
+export type { NewUser, OwnAccount, UserChange, Users } from './api/accounts.js';
+export type { Archives } from './api/archives.js';
+export type { Audit } from './api/audit.js';
+export type { DeviceQuery, Devices } from './api/devices.js';
+export type { EntitlementQuery, Entitlements } from './api/entitlements.js';
+export type { ServerKeys } from './api/keys.js';
+export type { IssuedLeases, LeaseQuery } from './api/leases.js';
+export type { Models, Publishers, VersionQuery } from './api/models.js';
 export { type GuardServer, guardServer } from './guard-server.js';
 export type * from './records.js';
-export type { DeviceQuery, Devices, EntitlementQuery, Entitlements, IssuedLeases, LeaseQuery } from './rooms/access.js';
-export type { Archives } from './rooms/archives.js';
-export type { Models, Publishers, VersionQuery } from './rooms/models.js';
-export type { Audit, ServerKeys } from './rooms/operations.js';
-export type { NewUser, OwnAccount, UserChange, Users } from './rooms/people.js';
 export type * from './types.js';
 export { unlock } from './unlock.js';
 export type { Unlocking } from './unlocking.js';

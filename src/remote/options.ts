@@ -1,10 +1,14 @@
-/** What callers of the client give, checked. */
+/** Checks the options of the client. */
 import { z } from 'zod';
-import { record, text } from '../bounded.js';
-import type { DeviceKey } from '../keys/index.js';
-import { MAX_URL } from '../limits.js';
-import { filePath, has, name, ONE_ORIGIN, oneOrigin, opaque, proxy, run, signal, tls, verifier } from '../options.js';
-import type { GuardServer } from './guard-server.js';
+import { MAX_URL } from '../base/limits.js';
+import { name } from '../base/names.js';
+import { record, text } from '../base/schemas.js';
+import { filePath, opaque, signal } from '../base/validate.js';
+import { ONE_ORIGIN, oneOrigin } from '../engine/options.js';
+import { proxy, tls } from '../http/options.js';
+import type { DeviceKey } from '../keys/secret.js';
+import { verifier } from '../keys/verifiers.js';
+import { run } from '../native/work.js';
 import type * as T from './types.js';
 
 const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
@@ -35,14 +39,13 @@ export const fingerprintText = text(100);
 export const enrolName = text(200).min(1, 'is empty');
 const MAX_MODELS = 100_000;
 export const publishersByName = record(name, verifier, MAX_MODELS);
-export const guardServerOf = has<GuardServer>('a guard server', 'unlock', 'enroll');
 export const registerArchiveOptions = z.strictObject({
   name: name.optional(),
   key: opaque<T.RegisterArchiveOptions['key']>(),
   signal: signal.optional(),
   onProgress: run.onProgress,
 });
-const unlockShape = {
+export const unlockShape = {
   name: name.optional(),
   verifier: verifier.optional(),
   unsigned: z.literal('accept').optional(),
@@ -51,4 +54,3 @@ const unlockShape = {
   onProgress: run.onProgress,
 };
 export const unlockOptions = z.strictObject(unlockShape).refine(oneOrigin, ONE_ORIGIN);
-export const unlockFromOptions = z.strictObject({ ...unlockShape, from: guardServerOf }).refine(oneOrigin, ONE_ORIGIN);

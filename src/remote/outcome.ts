@@ -1,9 +1,9 @@
 /** A change whose answer was lost may have been made. Finds out, or makes an error that claims neither. */
-import type { AbortSignalLike } from '../abort.js';
+import type { AbortSignalLike } from '../base/abort.js';
 import type { routes } from '../contract/index.js';
 import { AbortError, ERROR_CODES, hasCode, ModelGuardError } from '../errors.js';
-import { hintOf } from '../http/hints.js';
-import type { Pace } from '../http/pace.js';
+import type { Pace } from '../http/retry.js';
+import { retryHintOf } from '../http/retry-hints.js';
 import { within } from '../http/watch.js';
 import { type JsonRoute, mayBeDone } from './http/client.js';
 
@@ -11,6 +11,7 @@ import { type JsonRoute, mayBeDone } from './http/client.js';
 type RepeatedRoute =
   | 'token'
   | 'login'
+  | 'findUser'
   | 'challengeDevice'
   | 'challengeLease'
   | 'takeLease'
@@ -132,7 +133,7 @@ export async function search<T>({
 
 /** A server that is away may be back at the next question. */
 function unlessPassing(error: unknown): undefined {
-  if (!hintOf(error)) throw error;
+  if (!retryHintOf(error)) throw error;
 }
 
 function unknownOutcome<T>(error: ModelGuardError, { route, signal, detail }: Change<T>): ModelGuardError {

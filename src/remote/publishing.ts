@@ -1,17 +1,19 @@
 /** Parts on their way to the server. */
-import type { AbortSignalLike } from '../abort.js';
-import { encode, type RouteAnswer } from '../contract/index.js';
+import type { AbortSignalLike } from '../base/abort.js';
+import { encode } from '../base/bytes.js';
+import type { RouteAnswer } from '../contract/index.js';
 import { within } from '../http/watch.js';
 import { call } from '../native/index.js';
 import { checkedBigName, checkedRef, label } from '../stores/parts.js';
 import type { BigPartSource, ModelRef, Published, Standing, StoreOptions } from '../stores/store.js';
-import { countPieces, sendPieces } from '../transfer/multipart.js';
+import { sendPieces } from '../transfer/multipart.js';
+import { countPieces } from '../transfer/pieces.js';
 import type { Connection } from './connection.js';
 import { mayBeDone } from './http/client.js';
 import { search, withOutcome } from './outcome.js';
 import { PieceSender } from './upload-pieces.js';
 
-/** What is no longer wanted is cleaned up within this time, or by the server later. */
+/** Time limit of a clean-up; the server cleans up the rest later. */
 const CLEAN_UP_MS = 5_000;
 /** The server checks a part before it publishes it, at so many bytes a millisecond at least. */
 const CHECKED_BYTES = 20_000;
@@ -50,7 +52,7 @@ const begin = (
     connection.client.call('beginUpload', { params, body: { size } }, options),
   );
 
-/** What is staged in a file is sent again where the connection breaks. */
+/** A part that is staged in a file is sent again where the connection breaks. */
 async function uploadDirect(
   connection: Connection,
   params: Part,
@@ -61,7 +63,7 @@ async function uploadDirect(
   const again = source.file !== undefined;
   const part = { size: source.size, pieces: () => source.stream(), again };
   const send = (token: string | undefined) => client.upload('putPart', { params }, part, { token, signal });
-  // What streams only once cannot be sent a second time with another token.
+  // A source that streams only once cannot be sent a second time with another token.
   const token = await connection.token({ signal });
   if (again) await session.authorised(send, signal);
   else await send(token?.token);
@@ -90,7 +92,7 @@ async function uploadPieces(
     });
     await complete(connection, params, upload, size, signal);
   } catch (error) {
-    // What is staged is sent on by a later run, by what the server keeps.
+    // A later run continues a staged upload from the state that the server keeps.
     if (!source.notes) await abandon(connection, upload);
     throw error;
   }
@@ -126,7 +128,7 @@ export async function abandonBig(connection: Connection, notes: string, { signal
   if (upload !== undefined) await connection.call('abortUpload', { params: { upload } }, { signal });
 }
 
-/** Best effort, also after a cancellation: the server gives up by itself what nobody goes on with. */
+/** Best effort, also after a cancellation: the server itself gives up abandoned uploads. */
 async function abandon(connection: Connection, upload: string): Promise<void> {
   const abort = (signal: AbortSignalLike) => connection.call('abortUpload', { params: { upload } }, { signal });
   await within(CLEAN_UP_MS, undefined, abort).catch(() => undefined);

@@ -1,6 +1,6 @@
-/** What a guard server knows and tells. Times are seconds since 1970, ids 32 hex digits. test/types.test.ts keeps these and the contract equal. */
+/** The records of a guard server. Times are seconds since 1970, ids 32 hex digits. test/types.test.ts keeps these and the contract equal. */
 
-/** What an account may do. */
+/** The role of an account, which decides its permissions. */
 export type AccountRole = 'none' | 'operator' | 'validator' | 'companion' | 'admin' | 'resourceUploader' | 'apiAdmin';
 
 /** An account. */
@@ -31,7 +31,7 @@ export interface Device {
   readonly decided?: number | undefined;
 }
 
-/** What `enroll` answers. */
+/** The answer of `enroll`. */
 export interface Enrolment {
   readonly device: Device;
   /** Of this device's key, by this machine: what the administrator compares. */
@@ -39,7 +39,7 @@ export interface Enrolment {
   readonly state: Device['state'];
 }
 
-/** Who may load or unlock what, and on which terms. */
+/** A permission to load a model or to unlock an archive, and its terms. */
 export interface Entitlement {
   readonly id: string;
   readonly kind: 'model' | 'archive';
@@ -83,14 +83,14 @@ export interface ModelVersion {
   readonly smallBytes: number;
   readonly bigBytes: number;
   readonly bigName: string;
-  /** Who signed it, `mgs1:…`. */
+  /** The publisher that signed it, `mgs1:…`. */
   readonly publisher: string;
   readonly publishedBy: string;
   readonly created: number;
   readonly decided?: number | undefined;
 }
 
-/** What a device holds. */
+/** A lease of a device. */
 export interface LeaseFacts {
   readonly id: string;
   readonly name: string;
@@ -101,7 +101,7 @@ export interface LeaseFacts {
   readonly notAfter: number;
   /** Until when it opens without the server. */
   readonly offlineUntil: number;
-  /** Who may sign this model, by the server's account. Only pinned ones are trusted. */
+  /** The publishers of this model, as the server says. Only pinned ones are trusted. */
   readonly publishers: readonly string[];
   /** `kept`: the server could not be reached. */
   readonly source: 'server' | 'kept';
@@ -133,11 +133,11 @@ export interface ServerEncryptionKey {
   readonly until?: number | undefined;
 }
 
-/** What the server says of itself, signed by the pinned key or its successor. */
+/** Facts about the server, signed by the pinned key or its successor. */
 export interface ServerFacts {
   readonly id: string;
   readonly keys: readonly ServerEncryptionKey[];
-  /** What checkpoints of the audit log are signed with, `mgs1:…`. */
+  /** The public key of the audit log's checkpoints, `mgs1:…`. */
   readonly auditKey: string;
   readonly logId: string;
   readonly tokens: 'EdDSA' | 'HS256' | 'off';
@@ -164,15 +164,15 @@ export interface KeyRotation {
   readonly started: number;
   readonly finished?: number | undefined;
   readonly acceptUntil: number;
-  /** What a rotation does not do. */
+  /** The limits of a rotation, in a sentence. */
   readonly notice: string;
 }
 
 /** A change of the server's signing key, which is done at once. */
 export interface SigningKeyRotation {
-  /** What new clients pin, `mgs1:…`. */
+  /** The key that new clients pin, `mgs1:…`. */
   readonly key: string;
-  /** What it replaced. */
+  /** The key that it replaced. */
   readonly previous: string;
   /** Of the new key, to compare. */
   readonly fingerprint: string;
@@ -212,7 +212,7 @@ export interface AuditEvent {
     | undefined;
 }
 
-/** Everything that the server stores about somebody. */
+/** Everything that the server stores about a person. */
 export interface PersonalData {
   readonly account: Account;
   readonly devices: readonly Device[];

@@ -1,5 +1,5 @@
-/** Who we are to the server: one token at a time, renewed when it is needed. */
-import { type AbortSignalLike, throwIfAborted, untilAborted } from '../abort.js';
+/** The client's session with the server: one token at a time, renewed when it is needed. */
+import { type AbortSignalLike, throwIfAborted, untilAborted } from '../base/abort.js';
 import { hasCode } from '../errors.js';
 import { isMissingPermission, passwordFirst } from './http/failures.js';
 

@@ -1,17 +1,16 @@
 /** From options to what the client is made of. */
+import { parse } from '../base/validate.js';
 import { deviceIdOf } from '../contract/index.js';
 import { ModelGuardError } from '../errors.js';
-import type { Pace } from '../http/pace.js';
+import type { Pace } from '../http/retry.js';
 import { timers as realTimers, type Timers } from '../http/timers.js';
 import { Transport } from '../http/transport.js';
 import { handleOf, publicBytesOf, wrongType } from '../keys/key.js';
 import { verifyingBytes } from '../keys/public.js';
-import { resolveVerifiers } from '../keys/resolve.js';
 import type { DeviceKey } from '../keys/secret.js';
 import { encodeKey } from '../keys/text.js';
+import { resolveVerifiers, type Verifier } from '../keys/verifiers.js';
 import { call } from '../native/index.js';
-import { parse } from '../options.js';
-import type { Verifier } from '../types.js';
 import { type Clock, systemClock } from './clock.js';
 import { Connection } from './connection.js';
 import { readCredentials } from './credentials.js';
@@ -30,7 +29,7 @@ import type { CredentialsSource, GuardServerOptions } from './types.js';
 const TIMEOUT_MS = 30_000;
 
 /** Time and chance, for tests. */
-export interface Surroundings {
+export interface TestHooks {
   readonly pace?: Pace | undefined;
   readonly timers?: Timers | undefined;
   readonly clock?: Clock | undefined;
@@ -40,7 +39,7 @@ export interface Surroundings {
   readonly rangeBytes?: number | undefined;
 }
 
-/** What only a client with a device key has. */
+/** The parts of a client with a device key. */
 export interface OwnDevice {
   readonly key: DeviceKey;
   readonly signer: EnrollingDevice;
@@ -54,14 +53,14 @@ export interface Setup {
   readonly now: () => number;
   readonly timers: Timers;
   readonly rangeBytes: number | undefined;
-  /** Who is pinned for a model or an archive. */
+  /** The pinned publishers of a model or an archive. */
   readonly publishers: (name: string) => Verifier | undefined;
 }
 
 /** INVALID_ARGUMENT, KEY_INVALID, KEY_TYPE_WRONG */
 export function setUp(
   options: GuardServerOptions,
-  { pace, timers = realTimers, clock = systemClock, now = Date.now, rangeBytes }: Surroundings,
+  { pace, timers = realTimers, clock = systemClock, now = Date.now, rangeBytes }: TestHooks,
 ): Setup {
   const base = serverAddress(options.url);
   const pinned = encodeKey('mgs1:', verifyingBytes(options.serverKey, 'options.serverKey'));

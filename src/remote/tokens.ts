@@ -1,4 +1,4 @@
-/** Whether a token is one of this server's (docs/server-protocol.md, section 7). */
+/** Checks that a token is of this server (docs/server-protocol.md, section 7). */
 import { createLocalJWKSet, errors, jwtVerify } from 'jose';
 import { ModelGuardError } from '../errors.js';
 import { TOLERANCE } from './clock.js';

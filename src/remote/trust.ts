@@ -1,12 +1,12 @@
-/** What is believed of a server: what the pinned key signed, and what it named as its successor signed. */
+/** Decides what is believed of a server: statements of the pinned key, and of the successors that it named. */
 import { randomBytes } from 'node:crypto';
+import { encode } from '../base/bytes.js';
 import {
   type Checkpoint,
   checkpointVerifies,
-  encode,
   readStatement,
-  type Said,
   type Statement,
+  type StatementBody,
   type StatementKind,
 } from '../contract/index.js';
 import { ModelGuardError } from '../errors.js';
@@ -16,7 +16,7 @@ import { isAnswer } from './http/failures.js';
 import { verifyToken } from './tokens.js';
 
 /** The statement `server`, verified, and the signing keys that are trusted because of it. */
-export interface Facts extends Said<'server'> {
+export interface Facts extends StatementBody<'server'> {
   /** The encryption key to seal to, `mgx1:…`. */
   readonly current: string;
   readonly trusted: readonly string[];
@@ -54,14 +54,14 @@ export class Trust {
     return this.#server;
   }
 
-  /** What an earlier process learned of this server. */
+  /** Adds the facts that an earlier process learned of this server. */
   recall(server: string, keys: readonly string[]): void {
     this.#server ??= server;
     if (this.#server === server) this.#trusted = [...new Set([...this.#trusted, ...keys])];
   }
 
   /** A statement of this server, signed just now. SERVER_UNTRUSTED, RESPONSE_INVALID, CLOCK_SKEWED */
-  async read<Kind extends StatementKind>(kind: Kind, statement: Statement, asked: Moment): Promise<Said<Kind>> {
+  async read<Kind extends StatementKind>(kind: Kind, statement: Statement, asked: Moment): Promise<StatementBody<Kind>> {
     const said = readStatement(kind, statement, { trusted: this.#trusted, server: this.#server });
     refuseSkewed(said.time, asked, await this.#clock());
     this.#server = said.server;
@@ -117,7 +117,7 @@ export class Trust {
     }
   }
 
-  /** Whether `token`, new from the server, is one of its own. SERVER_UNTRUSTED */
+  /** Checks that a new token was made by the server. SERVER_UNTRUSTED */
   async checkToken(token: string): Promise<void> {
     const asked = await this.#clock();
     const { statement } = await this.#client.call('jwks', {}, { attempts: 1 });

@@ -1,11 +1,13 @@
-/** What the client is given. `options.ts` checks the same shapes at run time; test/types.test.ts keeps them equal. */
-import type { AbortSignalLike } from '../abort.js';
+/** The options of the client. `options.ts` checks the same shapes at run time; test/types.test.ts keeps them equal. */
+import type { AbortSignalLike } from '../base/abort.js';
 import type { AuditActionFilter } from '../contract/index.js';
+import type { OriginOptions } from '../engine/options.js';
 import type { TlsSource } from '../http/tls.js';
-import type { DeviceKey, MasterKey, VerifyingKey } from '../keys/index.js';
+import type { VerifyingKey } from '../keys/public.js';
+import type { DeviceKey, MasterKey } from '../keys/secret.js';
+import type { Verifier } from '../keys/verifiers.js';
 import type { LegacyKey } from '../legacy/key.js';
 import type { RunOptions } from '../native/work.js';
-import type { OriginOptions, Verifier } from '../types.js';
 import type { AuditEvent } from './records.js';
 
 /** E-mail address and password of an account. */
@@ -39,8 +41,8 @@ export interface GuardServerOptions {
   /** Publishers that are trusted: for every model, or by the model's name. */
   readonly publishers?: Verifier | { readonly [name: string]: Verifier } | undefined;
   /**
-   * Folder of what the device remembers, and of its newest token, sealed. Default: `model-guard` in XDG_STATE_HOME (`~/.local/state`). The
-   * device's folder in it is for this user alone (0700). Required where there is no home folder.
+   * Folder of what the device remembers, and of its newest token, sealed. Default: `~/.local/state/model-guard`, or below XDG_STATE_HOME
+   * where that is set. The device's folder in it is for this user alone (0700). Required where there is no home folder.
    */
   readonly state?: string | undefined;
   /** An own certificate authority, a client certificate, which `url` alone is shown. TLS 1.3 is always verified. Files that change are read again. */
@@ -83,7 +85,7 @@ export interface ReleaseOptions extends ReviewOptions {
 export interface RegisterArchiveOptions extends CallerOptions {
   /** `[a-z0-9][a-z0-9._-]{0,127}`. Default: the normalised file name. */
   readonly name?: string | undefined;
-  /** What it was encrypted with: a master key to make a container, a key string to make a legacy artifact. */
+  /** The key that it was encrypted with: a master key for a container, a key string for a legacy artifact. */
   readonly key: MasterKey | LegacyKey;
   /** Phase `verify`: the file is read. */
   readonly onProgress?: RunOptions['onProgress'];
@@ -105,17 +107,20 @@ export type UnlockState = 'idle' | 'authenticating' | 'fetchingKey' | 'decryptin
 
 /** A `Readable` of Node; consumers need not have its types. */
 export interface ByteStream extends AsyncIterable<Uint8Array> {
+  /** Ends the stream early, with the error that its readers get. */
   destroy(error?: Error): unknown;
 }
-/** What a `Writable` of Node has, such as a child's standard input. */
+/** The methods of Node's `Writable` that are used, such as of a child's standard input. */
 export interface ByteSink {
+  /** Writes a piece, and calls `done` once it was passed on, or with the error that prevented it. */
   write(piece: Uint8Array, done: (error?: Error | null) => void): unknown;
+  /** No more pieces follow. */
   end(): unknown;
 }
 
 /** Options of `unlock` of a guard server. */
 export interface UnlockOptions extends Pick<OriginOptions, 'verifier' | 'unsigned'>, CallerOptions {
-  /** What it was registered as. Default: the normalised file name. */
+  /** The name that it was registered under. Default: the normalised file name. */
   readonly name?: string | undefined;
   /** Phases `verify`, the file against its registered digest, and `decrypt`. What it throws ends the stream. */
   readonly onProgress?: RunOptions['onProgress'];

@@ -1,8 +1,13 @@
-import { parse } from '../options.js';
+import { z } from 'zod';
+import { objectWith, parse } from '../base/validate.js';
+import { ONE_ORIGIN, oneOrigin } from '../engine/options.js';
 import type { GuardServer } from './guard-server.js';
-import { unlockFromOptions } from './options.js';
+import { unlockShape } from './options.js';
 import type { UnlockOptions } from './types.js';
 import type { Unlocking } from './unlocking.js';
+
+const from = objectWith<GuardServer>('a guard server', 'unlock', 'enroll');
+export const unlockFromOptions = z.strictObject({ ...unlockShape, from }).refine(oneOrigin, ONE_ORIGIN);
 
 /**
  * Decrypts an archive that lies here with a key that the guard server hands out for this one time, as a stream: for pipes, in little

@@ -1,20 +1,19 @@
 /** An archive on its way from its file to a pipe. */
 import { basename } from 'node:path';
 import { Readable, type Writable } from 'node:stream';
-import { abortable, throwIfAborted } from '../abort.js';
-import { beginning, wholeContainer } from '../container.js';
-import { decode, unhex } from '../contract/index.js';
+import { abortable, throwIfAborted } from '../base/abort.js';
+import { decode, unhex } from '../base/bytes.js';
+import { normaliseName } from '../base/names.js';
+import { beginning, wholeContainer } from '../engine/container.js';
 import { AbortError, ModelGuardError } from '../errors.js';
-import { resolveVerifiers } from '../keys/resolve.js';
-import { normaliseName } from '../names.js';
+import { resolveVerifiers, type Verifier } from '../keys/verifiers.js';
 import type { KeyHandle } from '../native/binding.js';
 import { call } from '../native/index.js';
 import { controlled, meter } from '../native/work.js';
-import type { Verifier } from '../types.js';
 import type { Connection } from './connection.js';
 import { type Memory, namingLog } from './device/memory.js';
 import { proveLease, type Signer } from './device/proof.js';
-import { measured } from './measured.js';
+import { digestFile } from './file-digest.js';
 import type { Archive } from './records.js';
 import { checkCheckpoint } from './trust.js';
 import type { ByteSink, ByteStream, UnlockOptions, UnlockState } from './types.js';
@@ -61,7 +60,7 @@ export class Unlocking {
     signal?.addEventListener('abort', abort);
     stream.once('close', () => {
       signal?.removeEventListener('abort', abort);
-      // Nobody wants the rest, or nobody ever read it.
+      // The reader wants no more, or never read it.
       this.#fail(stream.errored ?? new AbortError());
     });
   }
@@ -156,7 +155,7 @@ export class Unlocking {
     this.#enter('fetchingKey');
     const archive = await connection.call('getArchive', { params: { name } }, { signal });
     const publishers = this.#publishers(archive);
-    const { sha256, size, stillThere } = await measured(path, this.#options);
+    const { sha256, size, stillThere } = await digestFile(path, this.#options);
     if (sha256 !== archive.sha256 || size !== archive.size)
       throw new ModelGuardError('ARCHIVE_CHANGED', `${path} is not what was registered as ${archive.name}`);
     // Or a server could have a container read without its signature, by calling it something else.
@@ -215,7 +214,7 @@ export class Unlocking {
   async #container(key: KeyHandle, publishers: readonly Uint8Array[]): Promise<Source> {
     const { path, signal } = this.#options;
     const { head, rest } = await wholeContainer(path);
-    const trust = { publishers, leaseKeys: [] };
+    const trust = { publishers };
     return await controlled(signal, async (control) => {
       const opened = await call((native) => native.open({ small: head, identities: [key], trust, control }));
       const reader = await call(() => opened.reader({ ...rest, sameContainer: true }, { control }));

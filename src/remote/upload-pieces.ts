@@ -1,11 +1,11 @@
 /** Pieces of a big part on their way straight to the storage, by addresses that the server signs and that live for minutes. */
-import type { AbortSignalLike } from '../abort.js';
+import type { AbortSignalLike } from '../base/abort.js';
 import type { RouteAnswer } from '../contract/index.js';
 import { hasCode, ModelGuardError } from '../errors.js';
-import type { Answer } from '../http/answer.js';
-import { hinted } from '../http/hints.js';
-import { retryAfter } from '../http/pace.js';
 import { isPage } from '../http/pages.js';
+import type { HttpResponse } from '../http/response.js';
+import { retryAfter } from '../http/retry.js';
+import { withRetryHint } from '../http/retry-hints.js';
 import { slices } from '../http/slices.js';
 import { mayPass } from '../http/storage-failure.js';
 import type { Upload } from '../http/transport.js';
@@ -18,7 +18,7 @@ type Address = RouteAnswer<'uploadUrls'>['urls'][number];
 const BATCH = 16;
 /** An address that ends while a piece is on its way is not used. */
 const SPARE_SECONDS = 30;
-/** What a storage says to an address that is over. */
+/** Statuses of a storage for an address that has expired. */
 const OVER = new Set([401, 403, 410]);
 const MAX_FAILURE = 64 * 1024;
 
@@ -49,7 +49,7 @@ export class PieceSender {
     await this.#put(await this.#address(number, signal), bytes, signal, false);
   }
 
-  /** Whether it was taken. Where it was not because the address is over, false if that is forgiven. */
+  /** True when the storage took the bytes; false for an address that has expired, if that is forgiven. */
   async #put({ url }: Address, bytes: Uint8Array, signal: AbortSignalLike, forgiven: boolean): Promise<boolean> {
     const { client } = this.#sending.connection;
     const body: Upload = { size: bytes.length, pieces: slices(bytes) };
@@ -86,7 +86,7 @@ export class PieceSender {
         return found;
       });
       this.#addresses.set(one, address);
-      // Whoever needs it asks again.
+      // The next piece that needs it asks again.
       address.catch(() => {
         if (this.#addresses.get(one) === address) this.#addresses.delete(one);
       });
@@ -96,13 +96,13 @@ export class PieceSender {
 }
 
 /** The storage's answer is XML, or anything: a code in it is all that is read. */
-async function refusal(answer: Answer, now: number): Promise<ModelGuardError> {
+async function refusal(answer: HttpResponse, now: number): Promise<ModelGuardError> {
   const { status, headers } = answer;
   const after = retryAfter(headers['retry-after'], now);
   const code = /<Code>(\w{1,64})<\/Code>/.exec(await textOf(answer))?.[1];
   const told = `${status}${code === undefined ? '' : ` ${code}`}`;
   if (mayPass(status) || code === 'RequestTimeout' || (code === undefined && isPage(answer)))
-    return hinted(
+    return withRetryHint(
       new ModelGuardError('SERVER_FAILED', `The storage failed to take a piece (${told})`, { advice: 'Try again later.' }),
       {
         effect: 'undone',
@@ -114,7 +114,7 @@ async function refusal(answer: Answer, now: number): Promise<ModelGuardError> {
   });
 }
 
-async function textOf(answer: Answer): Promise<string> {
+async function textOf(answer: HttpResponse): Promise<string> {
   try {
     return Buffer.from(await answer.bytes(MAX_FAILURE)).toString('latin1');
   } catch (error) {

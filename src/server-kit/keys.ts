@@ -1,25 +1,24 @@
 /** The keys of a guard server at work: everything that touches them, natively (docs/server-protocol.md). */
+import { decode, encode, unhex } from '../base/bytes.js';
 import {
   type Checkpoint,
   checkpointMessage,
-  decode,
-  encode,
   proofMessage,
-  type Said,
   type Statement,
+  type StatementBody,
   type StatementKind,
   signStatement,
-  unhex,
 } from '../contract/index.js';
 import { handleOf } from '../keys/key.js';
 import type { DeviceKey, MasterKey, SigningKey } from '../keys/secret.js';
 import { decodeKey } from '../keys/text.js';
-import type { KeyHandle } from '../native/binding.js';
+import type { KeyHandle, NativeRecipient } from '../native/binding.js';
 import { call } from '../native/index.js';
 import type { ModelRef } from '../stores/store.js';
 
 const X25519_BYTES = 32;
 const x25519Of = (text: string): Uint8Array => decodeKey(text, ['mgx1:', 'mgd1:']).bytes.slice(0, X25519_BYTES);
+const x25519Recipient = (key: string): NativeRecipient => ({ kind: 'x25519', publicPart: x25519Of(key) });
 const ed25519Of = (device: string): Uint8Array => decodeKey(device, ['mgd1:']).bytes.slice(X25519_BYTES);
 const handle = (key: DeviceKey | MasterKey | SigningKey): KeyHandle => handleOf(key) as KeyHandle;
 
@@ -27,7 +26,7 @@ const handle = (key: DeviceKey | MasterKey | SigningKey): KeyHandle => handleOf(
 export const encryptionKeyOf = (key: DeviceKey): string =>
   `mgx1:${encode(call((native) => native.publicKeys(handle(key))).x25519 as Uint8Array)}`;
 
-/** What a lease fixes; times in seconds since 1970, ids in hex. */
+/** The policy of a lease; times in seconds since 1970, ids in hex. */
 export interface LeasePolicy {
   readonly notBefore: number;
   readonly notAfter: number;
@@ -50,7 +49,7 @@ const opening = ({ small, ref, publishers, keys }: Small) => {
   return {
     small,
     identities: keys.map(handle),
-    trust: { ...ref, publishers: publishers.map((key) => decodeKey(key, ['mgs1:']).bytes), leaseKeys: [] },
+    trust: { ...ref, publishers: publishers.map((key) => decodeKey(key, ['mgs1:']).bytes) },
   };
 };
 
@@ -61,27 +60,27 @@ export const issueLease = (
   call((native) =>
     native.rewrap({
       ...opening(part),
-      recipients: [{ x25519: x25519Of(part.device) }],
+      recipients: [x25519Recipient(part.device)],
       lease: { policy: part.policy, signer: handle(part.signing) },
     }),
   );
 
 /** A small part for one key of the server alone, its origin checked. What `rewrap` throws. */
 export const rewrapForServer = (part: Small & { readonly to: DeviceKey }): Promise<Uint8Array> =>
-  call((native) => native.rewrap({ ...opening(part), recipients: [{ x25519: x25519Of(encryptionKeyOf(part.to)) }] }));
+  call((native) => native.rewrap({ ...opening(part), recipients: [x25519Recipient(encryptionKeyOf(part.to))] }));
 
-/** What anyone can read of a small part. NOT_A_CONTAINER, CONTAINER_MALFORMED, … */
+/** The public facts of a small part. NOT_A_CONTAINER, CONTAINER_MALFORMED, … */
 export function describePart(small: Uint8Array) {
   const { name, version, format, payloadId, digest } = call((native) => native.inspect(small));
   const { bigOffset, bigSize } = call((native) => native.describeSmall(small));
   return { name, version, format, payloadId, digest, bigName: `${payloadId}-${bigOffset}`, bigSize };
 }
 
-/** Who of `publishers` signed it; undefined if nobody did. */
+/** The one of `publishers` that signed it; undefined if none did. */
 export function publisherOf({ small, ref, publishers }: Omit<Small, 'keys'>): string | undefined {
   return publishers.find((key) => {
     try {
-      const trust = { ...ref, publishers: [decodeKey(key, ['mgs1:']).bytes], leaseKeys: [] };
+      const trust = { ...ref, publishers: [decodeKey(key, ['mgs1:']).bytes] };
       call((native) => native.checkOrigin(small, trust));
       return true;
     } catch {
@@ -91,7 +90,7 @@ export function publisherOf({ small, ref, publishers }: Omit<Small, 'keys'>): st
 }
 
 /** Signs a statement with the server's signing key. */
-export const sayAs = <Kind extends StatementKind>(signing: SigningKey, said: Said<Kind>): Statement =>
+export const signAs = <Kind extends StatementKind>(signing: SigningKey, said: StatementBody<Kind>): Statement =>
   signStatement(handle(signing), signing.publicKey.toString(), said);
 
 /** Signs a position of the audit log. */
@@ -174,7 +173,7 @@ export class FieldCipher {
     const plain = call((native) => native.openBox(this.#key, wrapped, unhex(subject), aad, box));
     return JSON.parse(Buffer.from(plain).toString('utf8'));
   }
-  /** What an e-mail address is looked up by. */
+  /** The index by which an e-mail address is looked up. */
   emailIndex(email: string): Uint8Array {
     const message = Buffer.from(`email\0${email.normalize('NFC').toLowerCase()}`);
     return call((native) => native.fieldMac(this.#key, 'index', message));

@@ -1,12 +1,20 @@
 /** The folder in which one version is staged, `DIR/<name>/<version>`, held by one call at a time. */
-
 import { lstat, mkdir, readdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { text } from '../bounded.js';
+import { MAX_SMALL } from '../base/limits.js';
+import { text } from '../base/schemas.js';
 import { hasCode, ModelGuardError } from '../errors.js';
-import { attempt, makeFolder, readBounded, removeQuietly, syncFolder, writeAll, writeSynced, writeWhole } from '../files.js';
-import { MAX_SMALL } from '../limits.js';
+import {
+  makeFolder,
+  readBounded,
+  removeQuietly,
+  syncFolder,
+  withFileErrors,
+  writeAll,
+  writeSynced,
+  writeWhole,
+} from '../files/files.js';
 import { call } from '../native/index.js';
 import { label } from '../stores/parts.js';
 import type { ModelRef, UploadNotes } from '../stores/store.js';
@@ -18,7 +26,7 @@ const uploadShape = z.object({ part: text(64), notes: text(MAX_NOTES) });
 type Upload = z.infer<typeof uploadShape>;
 
 /**
- * Runs `task` while nobody else uses the folder. The lock ends with this process, however that ends.
+ * Runs `task` while no other process uses the folder. The lock ends with this process, however that ends.
  * @throws IN_USE
  */
 export async function withStaging<T>(dir: string, ref: ModelRef, task: (staging: StagingFolder) => Promise<T>): Promise<T> {
@@ -39,7 +47,7 @@ async function lockFolder(path: string, ref: ModelRef): Promise<{ release(): voi
       const lock = await call((native) => native.lockFile(join(path, LOCK)));
       if (lock) return lock;
     } catch (error) {
-      // Whoever held it may have removed the folder meanwhile.
+      // Its former holder may have removed the folder meanwhile.
       if (!hasCode(error, 'NOT_FOUND') || attempts === ATTEMPTS) throw error;
       continue;
     }
@@ -54,11 +62,11 @@ async function lockFolder(path: string, ref: ModelRef): Promise<{ release(): voi
 async function makePrivate(path: string): Promise<void> {
   await makeFolder(dirname(path));
   try {
-    await attempt('Cannot make the folder', path, () => mkdir(path, 0o700));
+    await withFileErrors('Cannot make the folder', path, () => mkdir(path, 0o700));
     await syncFolder(dirname(path));
   } catch (error) {
     if (!hasCode(error, 'ALREADY_EXISTS')) throw error;
-    const { mode, uid } = await attempt('Cannot look up', path, () => lstat(path));
+    const { mode, uid } = await withFileErrors('Cannot look up', path, () => lstat(path));
     if (uid !== process.geteuid?.() || (mode & 0o170022) !== 0o040000)
       throw new ModelGuardError('PERMISSION_DENIED', `${path} is not a folder that this user alone can write to`, {
         advice: 'Remove it, or stage elsewhere: files that another user put there would be published.',
@@ -90,7 +98,7 @@ export class StagingFolder {
     return join(this.#path, 'upload.json');
   }
 
-  /** What was committed here. */
+  /** The committed small part, and the digest of its source. */
   async read(): Promise<{ readonly small: Uint8Array; readonly source: string }> {
     const small = await readBounded(this.#small, MAX_SMALL);
     return { small, source: textOf(await readBounded(this.#source, MAX_NOTES)) };
@@ -102,7 +110,7 @@ export class StagingFolder {
     await writeWhole(this.#small, (handle) => writeAll(handle, small), { overwrite: false });
   }
 
-  /** What the store notes about sending this big part. */
+  /** The store's notes about the upload of this big part. */
   notes(part: string): UploadNotes {
     return {
       read: async () => {
@@ -128,7 +136,7 @@ export class StagingFolder {
   /** The small part and what it was made from go last: by them a later run sees that all is done, if this one ends here. */
   async clear(): Promise<void> {
     const last = [this.#small, this.#source];
-    const names = await attempt('Cannot list', this.#path, () => readdir(this.#path));
+    const names = await withFileErrors('Cannot list', this.#path, () => readdir(this.#path));
     const others = names.filter((name) => name !== LOCK).map((name) => join(this.#path, name));
     for (const file of [...others.filter((one) => !last.includes(one)), ...last]) await remove(file);
     await syncFolder(this.#path);
@@ -136,7 +144,7 @@ export class StagingFolder {
 }
 
 async function remove(file: string): Promise<void> {
-  await attempt('Cannot remove', file, () => rm(file, { recursive: true, force: true }));
+  await withFileErrors('Cannot remove', file, () => rm(file, { recursive: true, force: true }));
 }
 
 /** Nothing is staged any more, or nothing was. */

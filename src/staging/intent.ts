@@ -1,24 +1,28 @@
-/** Whether what is staged is what a call would publish. */
+/** Compares a staged publication with the one that a call asks for. */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { throwIfAborted } from '../abort.js';
-import { attempt } from '../files.js';
-import { resolveRecipients, resolveSigner } from '../keys/resolve.js';
+import { throwIfAborted } from '../base/abort.js';
+import { hex } from '../base/bytes.js';
+import type { SplitRule } from '../engine/options.js';
+import { ruleOf, type Sealing } from '../engine/seal.js';
+import { withFileErrors } from '../files/files.js';
+import { resolveSigner } from '../keys/signer.js';
 import type { KeyHandle, NativeInput } from '../native/binding.js';
 import { call } from '../native/index.js';
 import { controlled } from '../native/work.js';
-import { ruleOf, type Sealing } from '../seal.js';
+import { resolveRecipients } from '../recipients/resolve.js';
 import type { StoreOptions } from '../stores/store.js';
-import type { SplitRule } from '../types.js';
+
+const NONE = new Uint8Array();
 
 /** Everything that decides what is encrypted, for whom, and where it is cut. */
 export interface Intent {
-  /** The digest of what can be written down. */
+  /** The digest of the facts that are not secret. */
   readonly source: string;
-  /** Recipients whose keys say nothing in public: they are compared by whether they open what is staged. */
+  /** Recipients without a public part: they are the same if they open the staged small part. */
   readonly secrets: readonly KeyHandle[];
-  /** Who signs. */
+  /** The public key of the signer. */
   readonly publishers: readonly Uint8Array[];
 }
 
@@ -32,15 +36,15 @@ export async function intentOf(sealing: Sealing, split: SplitRule | undefined, {
     ref: [ref.name, ref.version],
     format,
     split: ruleOf(split),
-    recipients: recipients.map(({ x25519, machine, key }) =>
-      key ? call((native) => native.keyType(key)) : [x25519 ? 'x25519' : 'machine', hex(x25519 ?? machine)],
+    recipients: recipients.map((recipient) =>
+      'key' in recipient ? call((native) => native.keyType(recipient.key)) : [recipient.kind, hex(recipient.publicPart)],
     ),
-    publisher: hex(publisher),
+    publisher: hex(publisher ?? NONE),
     files: await filesOf(inputs, signal),
   };
   return {
     source: createHash('sha256').update(JSON.stringify(facts)).digest('hex'),
-    secrets: recipients.flatMap(({ key }) => key ?? []),
+    secrets: recipients.flatMap((recipient) => ('key' in recipient ? recipient.key : [])),
     publishers: publisher ? [publisher] : [],
   };
 }
@@ -49,7 +53,9 @@ async function filesOf(inputs: readonly NativeInput[], signal: StoreOptions['sig
   const files: (readonly [path: string, ...facts: string[]])[] = [];
   for (const { path, onDisk = path } of inputs) {
     throwIfAborted(signal);
-    const { size, mtimeNs, ctimeNs, dev, ino } = await attempt('Cannot look up', onDisk, () => stat(onDisk, { bigint: true }));
+    const { size, mtimeNs, ctimeNs, dev, ino } = await withFileErrors('Cannot look up', onDisk, () =>
+      stat(onDisk, { bigint: true }),
+    );
     files.push([path, resolve(onDisk), ...[size, mtimeNs, ctimeNs, dev, ino].map(String)]);
   }
   return files.sort(([one], [other]) => (one < other ? -1 : 1));
@@ -62,10 +68,8 @@ export async function checkStaged(
   { secrets, publishers }: Intent,
   { signal }: StoreOptions,
 ): Promise<void> {
-  const trust = { ...ref, publishers, leaseKeys: [] };
+  const trust = { ...ref, publishers };
   call((native) => native.checkOrigin(small, trust));
   for (const key of secrets)
     await controlled(signal, (control) => call((native) => native.open({ small, identities: [key], trust, control })));
 }
-
-const hex = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString('hex');

@@ -2,21 +2,20 @@
  * Publishing by way of a staging folder: everything is encrypted into it first, then sent from there, so that after a crash the same call
  * sends on. No key is staged, and no chunk is encrypted twice.
  */
-import { throwIfAborted, untilAborted } from '../abort.js';
-import { join } from '../bytes.js';
+import { throwIfAborted, untilAborted } from '../base/abort.js';
+import { join } from '../base/bytes.js';
+import { checkParts } from '../engine/check-parts.js';
+import { commitSmall, cutOf, type ProtectedModel, type Publication, type Sealing, sealed, sealing } from '../engine/seal.js';
 import { hasCode, isModelGuardError, type ModelGuardErrorCode } from '../errors.js';
-import { readPieces, syncFile } from '../files.js';
+import { readPieces, syncFile } from '../files/files.js';
 import { call } from '../native/index.js';
 import { type RunOptions, stepwise, work } from '../native/work.js';
-import { commitSmall, cutOf, type Publication, type Sealing, sealed, sealing } from '../seal.js';
-import { apart, asking, bigPartOf, label } from '../stores/parts.js';
+import { bigPartOf, label, splitStores, withStoreErrors } from '../stores/parts.js';
 import { alreadyPublished, publishedAs } from '../stores/published.js';
-import type { ProtectedModel } from '../types.js';
-import { checkParts } from '../verify.js';
 import { type StagingFolder, withStaging } from './folder.js';
 import { checkStaged, type Intent, intentOf } from './intent.js';
 
-/** What tells that something staged is useless. Anything else, such as too many open files, may pass. */
+/** Codes of staged files that are damaged. Other failures, such as too many open files, may pass. */
 const DAMAGE: ReadonlySet<ModelGuardErrorCode> = new Set([
   'NOT_FOUND',
   'SOURCE_UNSUPPORTED',
@@ -36,7 +35,7 @@ const DAMAGE: ReadonlySet<ModelGuardErrorCode> = new Set([
   'PARTS_MISMATCH',
 ]);
 
-/** What is staged, whole: the big part is in its file. */
+/** A complete staged publication; its big part is in a file. */
 interface Staged {
   readonly small: Uint8Array;
   readonly tree: Uint8Array;
@@ -57,7 +56,7 @@ export async function publishStaged(
   return await withStaging(dir, ref, async (staging) => {
     const small = await committed(staging, request, intent, run);
     if (!small) await discard(staging, publication, run);
-    const there = await publishedAs(apart(to).small, ref, run);
+    const there = await publishedAs(splitStores(to).small, ref, run);
     if (small && there?.payloadId === factsOf(small).payloadId) {
       await staging.clear();
       return { ref: label(ref), ...factsOf(small), smallBytes: small.length, state: there.state };
@@ -100,9 +99,9 @@ async function unlessDamaged<T>(task: () => Promise<T>): Promise<T | undefined> 
   }
 }
 
-/** What was sent of it goes too, if the store can do that. */
+/** Removes the staged files, and the bytes already sent, if the store can do that. */
 async function discard(staging: StagingFolder, { ref, to }: Publication, { signal }: RunOptions): Promise<void> {
-  const { big } = apart(to);
+  const { big } = splitStores(to);
   const upload = await staging.upload();
   if (upload) {
     try {
@@ -141,7 +140,7 @@ async function stage(
 
 async function send({ small, tree }: Staged, staging: StagingFolder, publication: Publication, run: RunOptions) {
   const { ref, to } = publication;
-  const { big } = apart(to);
+  const { big } = splitStores(to);
   const { signal } = run;
   const { name, size } = bigPartOf(small);
   try {
@@ -153,12 +152,12 @@ async function send({ small, tree }: Staged, staging: StagingFolder, publication
         }
       }
       const source = { size, file: staging.big, stream, tree: () => tree, notes: staging.notes(name), skipped };
-      return asking('could not take the big part', ref, { signal, writes: true }, () =>
+      return withStoreErrors('could not take the big part', ref, { signal, writes: true }, () =>
         big.putBig(ref, name, source, { signal }),
       );
     });
   } catch (error) {
-    // An earlier run had sent it to the end: nobody else uses this name, and a store takes a part whole or not at all.
+    // An earlier run had sent it to the end: no other part has this name, and a store takes a part whole or not at all.
     if (!hasCode(error, 'ALREADY_EXISTS')) throw error;
   }
   return await commitSmall(small, publication, factsOf(small), run);

@@ -1,11 +1,12 @@
 /** A store in a folder: `small/<name>/<version>`, `big/<payloadId>-<offset>` and its `.tree` (docs/format.md, section 10). */
-
 import { lstat, rename, utimes } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { throwIfAborted } from '../abort.js';
+import { z } from 'zod';
+import { throwIfAborted } from '../base/abort.js';
+import { MAX_SMALL } from '../base/limits.js';
+import { filePath, parse } from '../base/validate.js';
 import { hasCode, ModelGuardError } from '../errors.js';
 import {
-  attempt,
   type FileMode,
   isTemporary,
   makeFolder,
@@ -19,14 +20,23 @@ import {
   syncFolder,
   temporaryBeside,
   withFile,
+  withFileErrors,
   writeAll,
   writeWhole,
-} from '../files.js';
-import { MAX_SMALL } from '../limits.js';
-import { filePath, fileStoreOptions, parse } from '../options.js';
+} from '../files/files.js';
 import { collectFolder, listFolder } from './folder.js';
 import { bigPartOf, checkedBigName, checkedRef, checkSmallSize, label, referencedBy, treeLimit } from './parts.js';
 import type { BigPartSource, CollectOptions, ModelRef, OpenBigPart, PartStore, StoreOptions } from './store.js';
+
+/** Read and write permissions; a store must be able to read and replace its own files. */
+const fileMode = z
+  .int()
+  .refine(
+    (mode) => (mode & ~0o666) === 0 && (mode & 0o600) === 0o600,
+    'wants permissions from 0o600 to 0o666, without execution',
+  );
+
+export const fileStoreOptions = z.strictObject({ graceMs: z.number().min(0).optional(), mode: fileMode.optional() }).optional();
 
 /** Options of {@link fileStore}. */
 export interface FileStoreOptions {
@@ -123,7 +133,7 @@ class FileStore implements PartStore {
     return temporaryBeside(path);
   }
 
-  /** What localTarget handed out is renamed, where any other file is copied. */
+  /** A file from localTarget is renamed; any other file is copied. */
   #isTarget(file: string): boolean {
     return dirname(file) === join(this.#folder, 'big') && isTemporary(basename(file));
   }
@@ -154,7 +164,7 @@ class FileStore implements PartStore {
       if (this.#mode !== 'umask') await setMode(handle, this.#mode);
     });
     await syncFile(temporary);
-    await attempt('Cannot write', path, () => rename(temporary, path));
+    await withFileErrors('Cannot write', path, () => rename(temporary, path));
     await syncFolder(dirname(path));
   }
 
@@ -185,7 +195,7 @@ class FileStore implements PartStore {
       read: async (offset, length, options = {}) => {
         throwIfAborted(options.signal);
         const bytes = new Uint8Array(length);
-        await attempt('Cannot read', path, () => readAll(handle, bytes, offset, path));
+        await withFileErrors('Cannot read', path, () => readAll(handle, bytes, offset, path));
         return bytes;
       },
       tree: async () => {
@@ -216,18 +226,18 @@ class FileStore implements PartStore {
   }
 }
 
-/** Whether an earlier run of a staged publication put it there. ALREADY_EXISTS where it was another; IO_FAILED for another size */
+/** Tells whether an earlier run of a staged publication stored the part. ALREADY_EXISTS where another one did; IO_FAILED for another size */
 async function isThere(path: string, { size, notes }: BigPartSource): Promise<boolean> {
   let there: number;
   try {
-    there = (await attempt('Cannot look up', path, () => lstat(path))).size;
+    there = (await withFileErrors('Cannot look up', path, () => lstat(path))).size;
   } catch (error) {
     if (hasCode(error, 'NOT_FOUND')) return false;
     throw error;
   }
   if (there !== size)
     throw new ModelGuardError('IO_FAILED', `${path} already exists, with ${there} bytes instead of ${size}`, {
-      advice: 'Nobody else uses its name: remove it, then publish again.',
+      advice: 'No other part has this name: remove it, then publish again.',
     });
   if (!notes) throw new ModelGuardError('ALREADY_EXISTS', `${path} already exists`);
   return true;

@@ -1,11 +1,11 @@
-/** Walking a file store: what is published, and what nobody needs any more. */
+/** Walks the folder of a file store: published versions, and parts that no version needs. */
 import type { Dir } from 'node:fs';
 import { lstat, opendir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type AbortSignalLike, throwIfAborted } from '../abort.js';
+import { type AbortSignalLike, throwIfAborted } from '../base/abort.js';
+import { isName } from '../base/names.js';
 import { hasCode } from '../errors.js';
-import { attempt, isTemporary } from '../files.js';
-import { isName } from '../names.js';
+import { isTemporary, withFileErrors } from '../files/files.js';
 import type { ModelRef } from './store.js';
 
 const BIG = /^([0-9a-f]{32}-[0-9]+)(\.tree)?$/;
@@ -14,7 +14,7 @@ const BIG = /^([0-9a-f]{32}-[0-9]+)(\.tree)?$/;
 async function* entries(folder: string, signal: AbortSignalLike | undefined): AsyncGenerator<{ name: string; folder: boolean }> {
   let opened: Dir;
   try {
-    opened = await attempt('Cannot list', folder, () => opendir(folder));
+    opened = await withFileErrors('Cannot list', folder, () => opendir(folder));
   } catch (error) {
     if (hasCode(error, 'NOT_FOUND')) return;
     throw error;
@@ -37,7 +37,7 @@ export async function* listFolder(root: string, signal: AbortSignalLike | undefi
 interface Collection {
   readonly graceMs: number;
   readonly signal: AbortSignalLike | undefined;
-  /** Asked only after the folder was read, so that what is committed meanwhile is seen. Undefined: nobody can tell. */
+  /** Called after the folder was read, so that versions committed meanwhile count. Undefined: unknown. */
   readonly referenced: () => Promise<ReadonlySet<string> | undefined>;
 }
 
@@ -70,7 +70,7 @@ export async function collectFolder(root: string, { graceMs, signal, referenced 
 
 async function removeOlder(path: string, before: number): Promise<boolean> {
   try {
-    return await attempt('Cannot remove', path, async () => {
+    return await withFileErrors('Cannot remove', path, async () => {
       const stat = await lstat(path);
       if (!stat.isFile() || stat.mtimeMs > before) return false;
       await unlink(path);

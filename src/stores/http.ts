@@ -1,21 +1,39 @@
 /** A store that is only read, behind any web server or CDN: `small/<name>/<version>`, `big/<payloadId>-<offset>` and its `.tree`. */
-
-import type { AbortSignalLike } from '../abort.js';
-import { hasCode, ModelGuardError } from '../errors.js';
+import { z } from 'zod';
+import type { AbortSignalLike } from '../base/abort.js';
+import { MAX_SMALL } from '../base/limits.js';
+import { matching, record, text } from '../base/schemas.js';
+import { parse } from '../base/validate.js';
+import { ModelGuardError } from '../errors.js';
 import { safeAddress } from '../http/address.js';
-import type { Answer } from '../http/answer.js';
-import { hinted } from '../http/hints.js';
-import { type Pace, pace as realPace, retried } from '../http/pace.js';
+import { MAX_CONNECTIONS, proxy, timeoutMs, tls } from '../http/options.js';
 import { isPage } from '../http/pages.js';
+import type { HttpResponse } from '../http/response.js';
+import { type Pace, pace as realPace, withRetries } from '../http/retry.js';
+import { withRetryHint } from '../http/retry-hints.js';
 import { storageFailure } from '../http/storage-failure.js';
 import type { TlsSource } from '../http/tls.js';
 import { Transport } from '../http/transport.js';
-import { MAX_SMALL } from '../limits.js';
-import { httpStoreOptions, parse } from '../options.js';
-import { checkRangeAnswer, rangeHeadOf, readContentRange, type WantedRange } from '../transfer/range-answer.js';
-import { type RangedSurroundings, rangedPart } from '../transfer/ranged.js';
-import { checkedBigName, checkedRef, label, treeLimit } from './parts.js';
+import { readContentRange } from '../transfer/range-answer.js';
+import { type RangeResponse, rangeResponse } from '../transfer/range-source.js';
+import { type RangedTestHooks, rangedPart } from '../transfer/ranged.js';
+import { checkedBigName, checkedRef, ifStored, label, treeLimit } from './parts.js';
 import type { ModelRef, OpenBigPart, PartStore, StoreOptions } from './store.js';
+
+/** Visible characters and spaces: nothing that ends a header. */
+const headerValue = text(8192).regex(/^[\x20-\x7e]*$/, 'holds characters that no header may have');
+
+const MAX_HEADERS = 64;
+
+export const httpStoreOptions = z
+  .strictObject({
+    headers: record(matching(256, /^[!#$%&'*+.^_`|~\w-]+$/, 'the name of a header'), headerValue, MAX_HEADERS).optional(),
+    connections: z.int().min(1).max(MAX_CONNECTIONS).optional(),
+    timeoutMs: timeoutMs.optional(),
+    tls: tls.optional(),
+    proxy: proxy.optional(),
+  })
+  .optional();
 
 /** Options of {@link httpStore}. */
 export interface HttpStoreOptions {
@@ -46,38 +64,38 @@ const TIMEOUT_MS = 30_000;
  * const store = httpStore('https://cdn.example.org/models', { headers: { authorization: `Bearer ${token}` } });
  */
 export function httpStore(url: string, options?: HttpStoreOptions): PartStore {
-  return httpStoreIn(url, options, {});
+  return httpStoreWithHooks(url, options, {});
 }
 
-/** The same, with time and chance of one's own. */
-export function httpStoreIn(url: string, options: HttpStoreOptions | undefined, surroundings: RangedSurroundings): PartStore {
-  return new HttpStore(safeAddress(String(url), 'url'), parse(httpStoreOptions, options) ?? {}, surroundings);
+/** {@link httpStore} with hooks for tests. */
+export function httpStoreWithHooks(url: string, options: HttpStoreOptions | undefined, hooks: RangedTestHooks): PartStore {
+  return new HttpStore(safeAddress(String(url), 'url'), parse(httpStoreOptions, options) ?? {}, hooks);
 }
 
 class HttpStore implements PartStore {
   readonly #base: URL;
   readonly #options: HttpStoreOptions;
   readonly #transport: Transport;
-  readonly #surroundings: RangedSurroundings;
+  readonly #hooks: RangedTestHooks;
   readonly #pace: Pace;
 
-  constructor(base: URL, options: HttpStoreOptions, surroundings: RangedSurroundings) {
+  constructor(base: URL, options: HttpStoreOptions, hooks: RangedTestHooks) {
     const { tls, proxy, timeoutMs = TIMEOUT_MS } = options;
     this.#base = base;
     this.#options = options;
-    const { pace = realPace, timers } = surroundings;
+    const { pace = realPace, timers } = hooks;
     this.#transport = new Transport({ origin: base.origin, tls, proxy, timeoutMs, timers });
-    this.#surroundings = surroundings;
+    this.#hooks = hooks;
     this.#pace = pace;
   }
 
-  /** What is neither whole nor part is an error; the caller reads the body or discards it. */
+  /** The answer, whole or a range; any other status is an error. The caller reads the body or discards it. */
   async #get(
     path: string,
     what: string,
     signal: AbortSignalLike | undefined,
     { method = 'GET', headers: more = {} }: { method?: 'GET' | 'HEAD'; headers?: Readonly<Record<string, string>> } = {},
-  ): Promise<Answer> {
+  ): Promise<HttpResponse> {
     const url = new URL(this.#base);
     url.pathname = `${url.pathname.replace(/\/+$/, '')}/${path}`;
     const headers = { ...this.#options.headers, ...more };
@@ -91,7 +109,7 @@ class HttpStore implements PartStore {
     if (answer.status !== 200) throw storageFailure(answer, what, Date.now());
     const bytes = Uint8Array.from(await answer.bytes(limit));
     if (!isPage(answer) || !beginsAsPage(bytes)) return bytes;
-    throw hinted(
+    throw withRetryHint(
       new ModelGuardError('RESPONSE_INVALID', `${what}: the web server answers with a page`, {
         advice: 'Check what stands before it: a proxy, a gateway, the log-in page of a network.',
       }),
@@ -101,7 +119,7 @@ class HttpStore implements PartStore {
 
   async getSmall(ref: ModelRef, { signal }: StoreOptions = {}): Promise<Uint8Array> {
     const { name, version } = checkedRef(ref);
-    return await retried({ pace: this.#pace, repeatable: true, signal }, () =>
+    return await withRetries({ pace: this.#pace, repeatable: true, signal }, () =>
       this.#whole(`small/${name}/${version}`, `The small part of ${label(ref)}`, MAX_SMALL, signal),
     );
   }
@@ -111,22 +129,15 @@ class HttpStore implements PartStore {
     const what = `The big part of ${label(ref)}`;
     const { connections, timeoutMs } = this.#options;
     const pace = this.#pace;
-    const size = await retried({ pace, repeatable: true, signal }, () => this.#size(path, what, signal));
+    const size = await withRetries({ pace, repeatable: true, signal }, () => this.#size(path, what, signal));
     return rangedPart(
       {
         size,
-        stream: (offset, length, until) => this.#range(path, what, { offset, length, size }, until),
-        tree: async (until) => {
-          try {
-            return await this.#whole(`${path}.tree`, `The tree of the big part of ${label(ref)}`, treeLimit(size), until);
-          } catch (error) {
-            // Some servers refuse what is not there.
-            if (hasCode(error, 'NOT_FOUND') || hasCode(error, 'PERMISSION_DENIED')) return undefined;
-            throw error;
-          }
-        },
+        range: (offset, length, until) => this.#range(path, what, offset, length, until),
+        tree: (until) =>
+          ifStored(() => this.#whole(`${path}.tree`, `The tree of the big part of ${label(ref)}`, treeLimit(size), until)),
       },
-      { connections, timeoutMs, ...this.#surroundings },
+      { connections, timeoutMs, ...this.#hooks },
     );
   }
 
@@ -136,7 +147,7 @@ class HttpStore implements PartStore {
     const range = readContentRange(answer.headers['content-range']);
     if (answer.status !== 206 || range?.first !== 0 || range.last !== 0) {
       answer.discard();
-      throw hinted(
+      throw withRetryHint(
         new ModelGuardError('RESPONSE_INVALID', `${what}: the web server does not answer with the range that it was asked for`, {
           advice: 'Serve big parts from a server that answers requests for ranges.',
         }),
@@ -154,21 +165,14 @@ class HttpStore implements PartStore {
     });
   }
 
-  async *#range(
+  async #range(
     path: string,
     what: string,
-    wanted: WantedRange,
-    signal: AbortSignalLike,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
-    const { offset, length } = wanted;
-    const answer = await this.#get(path, what, signal, { headers: { range: `bytes=${offset}-${offset + length - 1}` } });
-    try {
-      checkRangeAnswer(rangeHeadOf(answer), wanted);
-    } catch (error) {
-      answer.discard();
-      throw error;
-    }
-    yield* answer.pieces();
+    offset: number,
+    length: number,
+    signal: AbortSignalLike | undefined,
+  ): Promise<RangeResponse> {
+    return rangeResponse(await this.#get(path, what, signal, { headers: { range: `bytes=${offset}-${offset + length - 1}` } }));
   }
 
   async putSmall(): Promise<never> {

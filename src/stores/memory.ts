@@ -1,5 +1,5 @@
 /** A store in memory: for tests, and for parts that arrive by other ways. */
-import { throwIfAborted } from '../abort.js';
+import { throwIfAborted } from '../base/abort.js';
 import { ModelGuardError } from '../errors.js';
 import { bigPartOf, checkedBigName, checkedRef, checkSmallSize, label } from './parts.js';
 import type { BigPartSource, CollectOptions, ModelRef, OpenBigPart, PartStore, StoreOptions } from './store.js';

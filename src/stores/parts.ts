@@ -1,9 +1,10 @@
-/** What every store needs to know about parts, and nothing about where they lie. */
-import { type AbortSignalLike, isAbort, throwIfAborted, untilAborted } from '../abort.js';
+/** Names, sizes and checks of parts that all stores share. Nothing here knows where parts lie. */
+import { type AbortSignalLike, isAbort, throwIfAborted, untilAborted } from '../base/abort.js';
+import { MAX_SMALL } from '../base/limits.js';
+import { parse } from '../base/validate.js';
 import { hasCode, isModelGuardError, ModelGuardError } from '../errors.js';
-import { MAX_SMALL } from '../limits.js';
 import { call } from '../native/index.js';
-import { bigName, modelRef, parse } from '../options.js';
+import { bigName, modelRef } from './options.js';
 import type { DefaultsOptions, ModelRef, PartStore, StoreDefaults, StoreOptions, Stores } from './store.js';
 
 export const label = ({ name, version }: ModelRef): string => `${name}@${version}`;
@@ -53,7 +54,17 @@ const NODE_COVERS = 64 * 16_400;
 /** More cannot be the tree of a big part of that size. */
 export const treeLimit = (bigSize: number): number => 32 * (Math.ceil((bigSize + MAX_SMALL) / NODE_COVERS) + 1);
 
-export function apart(stores: Stores): { small: PartStore; big: PartStore } {
+/** A tree that may be missing: undefined for NOT_FOUND, and for PERMISSION_DENIED, which some storages answer for what is missing. */
+export async function ifStored(read: () => Promise<Uint8Array>): Promise<Uint8Array | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (hasCode(error, 'NOT_FOUND') || hasCode(error, 'PERMISSION_DENIED')) return undefined;
+    throw error;
+  }
+}
+
+export function splitStores(stores: Stores): { small: PartStore; big: PartStore } {
   return 'getSmall' in stores ? { small: stores, big: stores } : stores;
 }
 
@@ -73,7 +84,7 @@ interface Asking<T> {
  * reads like "could not read the big part".
  * @throws ABORT_ERR, IO_FAILED, and what the store throws that has a code
  */
-export async function asking<T>(
+export async function withStoreErrors<T>(
   action: string,
   ref: ModelRef,
   { signal, writes = false, late }: Asking<T>,
@@ -89,12 +100,12 @@ export async function asking<T>(
 }
 
 export const getSmall = (store: PartStore, ref: ModelRef, { signal }: StoreOptions = {}): Promise<Uint8Array> =>
-  asking('could not give the small part', ref, { signal }, () => store.getSmall(ref, { signal }));
+  withStoreErrors('could not give the small part', ref, { signal }, () => store.getSmall(ref, { signal }));
 
-/** What the store brings along for one operation. */
+/** The defaults of the store for one operation. */
 export const defaultsOf = async (store: PartStore, options: DefaultsOptions): Promise<StoreDefaults> => {
   const { defaults = {} } = store;
   if (typeof defaults !== 'function') return defaults;
   // Called on the store: it may be a method.
-  return asking('could not tell its defaults', options.ref, options, () => defaults.call(store, options));
+  return withStoreErrors('could not tell its defaults', options.ref, options, () => defaults.call(store, options));
 };

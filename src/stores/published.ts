@@ -1,14 +1,14 @@
-/** What is published already, before anybody waits for an encryption that cannot be; putSmall decides atomically. */
+/** Finds out early whether a version is published, before it is encrypted in vain. `putSmall` decides atomically. */
 import { hasCode, ModelGuardError } from '../errors.js';
 import { call } from '../native/index.js';
-import { asking, getSmall, label } from './parts.js';
+import { getSmall, label, withStoreErrors } from './parts.js';
 import type { ModelRef, PartStore, Standing, StoreOptions } from './store.js';
 
 /** The version that is published as `ref`, if one is. */
 export async function publishedAs(store: PartStore, ref: ModelRef, { signal }: StoreOptions): Promise<Standing | undefined> {
   if (store.published) {
     const published = store.published.bind(store);
-    return asking('could not tell what is published', ref, { signal }, () => published(ref, { signal }));
+    return withStoreErrors('could not tell what is published', ref, { signal }, () => published(ref, { signal }));
   }
   try {
     const small = await getSmall(store, ref, { signal });

@@ -1,6 +1,7 @@
 /** The one seam to storage (docs/format.md, section 10). Everything large streams through it. */
-import type { AbortSignalLike } from '../abort.js';
-import type { Identity, Recipient, Verifier } from '../types.js';
+import type { AbortSignalLike } from '../base/abort.js';
+import type { Verifier } from '../keys/verifiers.js';
+import type { Identity, Recipient } from '../recipients/kinds.js';
 
 /** One model at one version. Both match `[a-z0-9][a-z0-9._-]{0,127}`. */
 export interface ModelRef {
@@ -32,8 +33,9 @@ export interface BigPartSource {
   readonly skipped?: ((bytes: number) => void) | undefined;
 }
 
-/** What a store wants to find again when the same part is sent on after a crash, such as the id of an upload. */
+/** Notes that a store needs to continue an upload after a crash, such as its id. */
 export interface UploadNotes {
+  /** The text that was written last; undefined if none was. */
   read(): Promise<string | undefined>;
   /** On the disk when it resolves. */
   write(text: string): Promise<void>;
@@ -52,7 +54,7 @@ export interface OpenBigPart {
    * several times at once.
    */
   read(offset: number, length: number, options?: StoreOptions): Promise<Uint8Array | readonly Uint8Array[]>;
-  /** Gives back what `read` gave, once it was copied: that memory may be used again. Nobody has to. */
+  /** Returns memory that `read` gave, once it was copied, so that the store may use it again. Calling it is optional. */
   recycle?(given: Uint8Array | readonly Uint8Array[]): void;
   /** The `.tree` bytes, if they are stored. */
   tree(): Promise<Uint8Array | undefined>;
@@ -60,7 +62,7 @@ export interface OpenBigPart {
   close(): Promise<void>;
 }
 
-/** What `protect` and `load` use where the caller gave nothing. */
+/** Defaults of `protect` and `load`, for options that the caller leaves out. */
 export interface StoreDefaults {
   readonly recipients?: readonly Recipient[] | undefined;
   readonly identities?: readonly Identity[] | undefined;
@@ -78,16 +80,16 @@ export interface LeaseUse {
   readonly renewed: boolean;
 }
 
-/** What {@link PartStore.defaults} is asked for, where it is a function. */
+/** The argument of {@link PartStore.defaults}, where it is a function. */
 export interface DefaultsOptions extends StoreOptions {
   /** `sealing`: recipients. `opening`: identities, verifier and lease keys; it must be answered without a network too. */
   readonly for: 'sealing' | 'opening';
   readonly ref: ModelRef;
 }
 
-/** What became of a small part that was published. */
+/** The state of a small part that was published. */
 export interface Published {
-  /** `pending` until somebody releases it, in stores that have approvals. */
+  /** `pending` until a validator releases it, in stores that have approvals. */
   readonly state: 'released' | 'pending';
 }
 
@@ -97,11 +99,11 @@ export interface Standing extends Published {
   readonly payloadId: string;
 }
 
-/** What {@link PartStore.collect} is told and tells. */
+/** Options of {@link PartStore.collect}. */
 export interface CollectOptions extends StoreOptions {
   /**
    * Names of big parts in use, instead of those that this store's own small parts name. For a store that only keeps big
-   * parts; whoever passes it answers for every small part that relies on this store.
+   * parts: the caller must name every small part that relies on this store.
    */
   readonly referenced?: ReadonlySet<string> | undefined;
 }
@@ -126,15 +128,15 @@ export interface PartStore {
     options?: StoreOptions & { readonly ifAbsent?: boolean | undefined },
     // biome-ignore lint/suspicious/noConfusingVoidType: most stores say nothing
   ): Promise<Published | void>;
-  /** What is published as `ref`, if anything, where a store knows without giving the small part. */
+  /** The version that is published as `ref`, if any, for stores that can tell without giving the small part. */
   published?(ref: ModelRef, options?: StoreOptions): Promise<Standing | undefined>;
   /** The newest version, where a store can prove which it is. NOT_FOUND if there is none. */
   latest?(name: string, options?: StoreOptions): Promise<ModelRef>;
   /** Stores a big part, whole or not at all. `name` is `<payloadId>-<offset>`; ALREADY_EXISTS if it was used before. */
   putBig(ref: ModelRef, name: string, source: BigPartSource, options?: StoreOptions): Promise<void>;
   /**
-   * What an earlier run noted with {@link UploadNotes} will not be sent on: clean up what was sent. The notes may be of another store, and
-   * what they name may be gone. A failure stops nothing.
+   * Cleans up an upload that an earlier run noted with {@link UploadNotes} and that is not continued. The notes may be of another store,
+   * and the upload may be gone. A failure stops nothing.
    */
   abandonBig?(ref: ModelRef, name: string, notes: string, options?: StoreOptions): Promise<void>;
   /** Opens a big part. NOT_FOUND if there is none. */
@@ -145,7 +147,7 @@ export interface PartStore {
   list(options?: StoreOptions): AsyncIterable<ModelRef>;
   /** Removes big parts that no small part names, and what a crash left, after a grace period. Returns what was removed. */
   collect(options?: CollectOptions): Promise<readonly string[]>;
-  /** What callers need not repeat. A function is asked anew for every operation. */
+  /** Options that callers need not repeat. A function is called anew for every operation. */
   readonly defaults?: StoreDefaults | ((options: DefaultsOptions) => Promise<StoreDefaults>) | undefined;
 }
 

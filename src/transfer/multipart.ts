@@ -1,19 +1,29 @@
 /** Sending a big part in pieces, several at once, with bounded memory. Nothing here knows where the pieces go. */
 import { setMaxListeners } from 'node:events';
-import { type AbortSignalLike, throwIfAborted } from '../abort.js';
+import { type AbortSignalLike, throwIfAborted } from '../base/abort.js';
 import { AbortError, ModelGuardError } from '../errors.js';
-import { type Pace, pace as realPace, retried } from '../http/pace.js';
-import type { BigPartSource } from '../stores/store.js';
+import { type Pace, pace as realPace, withRetries } from '../http/retry.js';
+import { countPieces, pieceSize } from './pieces.js';
+
+/** The bytes that are sent, such as a `BigPartSource` of the stores. */
+export interface PieceSource {
+  /** The bytes from `offset` (default 0) on, in order; above 0 only where there is a `file`. */
+  stream(offset?: number): AsyncIterable<Uint8Array>;
+  /** The bytes are staged in this file, so that they can be streamed again. */
+  readonly file?: string | undefined;
+  /** Called with the number of bytes that are not streamed, because an earlier run sent them. */
+  readonly skipped?: ((bytes: number) => void) | undefined;
+}
 
 export interface SendPieces {
   /** Bytes in all. */
   readonly size: number;
   /** Of every piece but the last, which may be shorter. */
   readonly pieceBytes: number;
-  readonly source: Pick<BigPartSource, 'stream' | 'file' | 'skipped'>;
+  readonly source: PieceSource;
   /** Bytes of each piece that an earlier run sent, by number. Not sent again where the part is staged in a file. */
   readonly present?: ReadonlyMap<number, number> | undefined;
-  /** Sends the piece `number`, from 1. What may be tried again carries a hint (http/hints.ts). */
+  /** Sends the piece `number`, from 1. What may be tried again carries a hint (http/retry-hints.ts). */
   readonly send: (number: number, bytes: Uint8Array, signal: AbortSignalLike) => Promise<void>;
   /** Pieces under way at once; one more is held in memory. */
   readonly connections?: number | undefined;
@@ -23,9 +33,6 @@ export interface SendPieces {
 
 const CONNECTIONS = 4;
 const ATTEMPTS = 6;
-
-/** How many pieces there are: one at least, of nothing, where there are no bytes. */
-export const countPieces = (size: number, pieceBytes: number): number => Math.max(1, Math.ceil(size / pieceBytes));
 
 /**
  * Sends what is missing. A piece that fails is sent again from memory: its bytes are asked for once. When it rejects, the source has
@@ -78,10 +85,6 @@ function missingRuns(
   if (skipped > 0) source.skipped?.(skipped);
   return runs;
 }
-
-/** Bytes of piece `number`, from 1. */
-export const pieceSize = (number: number, size: number, pieceBytes: number): number =>
-  Math.min(pieceBytes, size - (number - 1) * pieceBytes);
 
 type Settings = Pick<SendPieces, 'size' | 'pieceBytes' | 'send'> & { readonly connections: number; readonly pace: Pace };
 
@@ -166,7 +169,7 @@ class Sending {
     while (this.#underWay.size >= connections) await this.#unlessStopped(Promise.race(this.#underWay));
     if (this.#failure) throw this.#failure.error;
     const { signal } = this.#stop;
-    const sent = retried({ pace, repeatable: true, signal, attempts: ATTEMPTS }, () => send(number, bytes, signal)).then(
+    const sent = withRetries({ pace, repeatable: true, signal, attempts: ATTEMPTS }, () => send(number, bytes, signal)).then(
       () => undefined,
       (error: unknown) => this.#failed(error),
     );

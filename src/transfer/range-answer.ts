@@ -1,27 +1,20 @@
-/** Whether an answer is the range that was asked for (RFC 9110, section 14.4). */
+/** Checks that an answer is the requested range (RFC 9110, section 14.4). */
 import { ModelGuardError } from '../errors.js';
-import type { Answer } from '../http/answer.js';
-import { hinted } from '../http/hints.js';
+import { withRetryHint } from '../http/retry-hints.js';
+import type { RangeHead } from './range-source.js';
 
-/** What was asked for. */
+/** A requested range. */
 export interface WantedRange {
   readonly offset: number;
   readonly length: number;
-  /** Of the whole object. */
+  /** Bytes of the whole object. */
   readonly size: number;
-}
-
-/** The head of what came. */
-export interface RangeHead {
-  readonly status: number;
-  readonly contentRange?: string | undefined;
-  readonly contentLength?: number | undefined;
 }
 
 /** `bytes 0-9/100`, also as `Bytes 0-9/100` and `bytes=0-9/100`; `*` is a size that is not told. */
 const CONTENT_RANGE = /^bytes[ =]([0-9]{1,15})-([0-9]{1,15})\/([0-9]{1,15}|\*)$/i;
 
-/** The range that an answer says it is; `size` is undefined where it is not told. Undefined where it says nothing that is known. */
+/** Parses a Content-Range header; `size` is undefined for `*`. Undefined for a missing or unknown header. */
 export function readContentRange(header = ''): { first: number; last: number; size: number | undefined } | undefined {
   const [, first, last, size] = CONTENT_RANGE.exec(header.trim()) ?? [];
   if (first === undefined) return undefined;
@@ -29,8 +22,8 @@ export function readContentRange(header = ''): { first: number; last: number; si
 }
 
 /**
- * Refuses anything else than as many bytes as were asked for, from where they were asked for. Entity tags say nothing here: mirrors give
- * the same file different ones, and bytes of another object do not decrypt. Asking again may help, as what stands between may err once.
+ * Refuses an answer that is not exactly the requested range. Entity tags are ignored: mirrors give the same file different ones, and bytes
+ * of another object do not decrypt. The error may be retried, because a proxy may err once.
  * @throws RESPONSE_INVALID
  */
 export function checkRangeAnswer(
@@ -50,15 +43,8 @@ export function checkRangeAnswer(
     throw invalid(`answers with ${contentLength} bytes where ${length} were asked for`);
 }
 
-/** The head of an answer over HTTP. */
-export const rangeHeadOf = ({ status, headers }: Pick<Answer, 'status' | 'headers'>): RangeHead => ({
-  status,
-  contentRange: headers['content-range'],
-  contentLength: headers['content-length'] === undefined ? undefined : Number(headers['content-length']),
-});
-
 const invalid = (what: string): ModelGuardError =>
-  hinted(
+  withRetryHint(
     new ModelGuardError('RESPONSE_INVALID', `The storage ${what}`, {
       advice: 'Check that it answers ranges, and that no proxy or CDN before it changes them.',
     }),

@@ -1,10 +1,11 @@
 /** One range of an object on its way into memory. */
 import { ModelGuardError } from '../errors.js';
-import { hinted } from '../http/hints.js';
 import { LEAST_BYTES } from '../http/least-rate.js';
-import { type Pace, retried } from '../http/pace.js';
+import { type Pace, withRetries } from '../http/retry.js';
+import { withRetryHint } from '../http/retry-hints.js';
 import type { Timers } from '../http/timers.js';
-import type { RangeSource } from './ranged.js';
+import { checkRangeAnswer } from './range-answer.js';
+import type { RangeSource } from './range-source.js';
 
 const ATTEMPTS = 6;
 /** An attempt that brought so much does not count: connections that break again and again still come to an end. */
@@ -65,7 +66,7 @@ export class RangeFetch {
     return this.#taken.length === 1 && only?.start === this.start && only.end === this.end;
   }
 
-  /** The bytes [start, end), which nobody had yet, as soon as they are there: a view of the buffer. */
+  /** The bytes [start, end), which were not handed out yet, as soon as they are there: a view of the buffer. */
   async take(start: number, end: number): Promise<Uint8Array> {
     this.forget(start, end);
     await this.#until(end);
@@ -78,7 +79,7 @@ export class RangeFetch {
     await new Promise<void>((resolve, reject) => this.#waiting.add({ end, resolve, reject }));
   }
 
-  /** Nobody will take these bytes any more. */
+  /** Marks bytes that will not be taken any more. */
   forget(start: number, end: number): void {
     const merged = { start, end };
     const others = this.#taken.filter((one) => {
@@ -95,7 +96,7 @@ export class RangeFetch {
   async #fetch(): Promise<void> {
     const { pace } = this.#patience;
     let before = this.#received;
-    await retried(
+    await withRetries(
       {
         pace,
         repeatable: true,
@@ -120,7 +121,7 @@ export class RangeFetch {
       attempt.signal.addEventListener('abort', () => reject(attempt.signal.reason));
     });
     stopped.catch(() => undefined);
-    const pieces = this.#source.stream(this.#received, this.end - this.#received, attempt.signal)[Symbol.asyncIterator]();
+    const pieces = this.#request(attempt.signal);
     try {
       for (;;) {
         // A source that is deaf to its signal is left behind.
@@ -134,6 +135,18 @@ export class RangeFetch {
       this.#signal.removeEventListener('abort', stop);
       attempt.abort();
       Promise.resolve(pieces.return?.()).catch(() => undefined);
+    }
+  }
+
+  /** One request for the bytes that are missing. */
+  async *#request(signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+    const [offset, length] = [this.#received, this.end - this.#received];
+    const response = await this.#source.range(offset, length, signal);
+    try {
+      checkRangeAnswer(response, { offset, length, size: this.#source.size });
+      yield* response.bytes;
+    } finally {
+      response.discard();
     }
   }
 
@@ -157,7 +170,7 @@ export class RangeFetch {
     const look = (): void => {
       if (this.#received - seen < LEAST_BYTES) {
         const late = new ModelGuardError('TIMED_OUT', `The storage sent fewer than ${LEAST_BYTES} bytes in ${timeoutMs} ms`);
-        attempt.abort(hinted(late, { effect: 'undone' }));
+        attempt.abort(withRetryHint(late, { effect: 'undone' }));
         return;
       }
       seen = this.#received;
@@ -169,6 +182,8 @@ export class RangeFetch {
 }
 
 const short = (at: number, end: number): ModelGuardError =>
-  hinted(new ModelGuardError('RESPONSE_INVALID', `The storage's answer ends ${end - at} bytes early`), { effect: 'undone' });
+  withRetryHint(new ModelGuardError('RESPONSE_INVALID', `The storage's answer ends ${end - at} bytes early`), {
+    effect: 'undone',
+  });
 const long = (end: number): ModelGuardError =>
-  hinted(new ModelGuardError('RESPONSE_INVALID', `The storage's answer goes on beyond byte ${end}`), { effect: 'undone' });
+  withRetryHint(new ModelGuardError('RESPONSE_INVALID', `The storage's answer goes on beyond byte ${end}`), { effect: 'undone' });

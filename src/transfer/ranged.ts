@@ -1,28 +1,15 @@
 /**
- * Reading an object that is far away: several ranges are on their way at once, ahead of whoever reads in order. Nothing here knows
- * where the object lies.
+ * Reads a remote object: several ranges are on their way at once, ahead of a reader that reads in order. Nothing here knows where the
+ * object lies.
  */
 import { setMaxListeners } from 'node:events';
-import { type AbortSignalLike, throwIfAborted, untilAborted } from '../abort.js';
+import { type AbortSignalLike, throwIfAborted, untilAborted } from '../base/abort.js';
 import { AbortError } from '../errors.js';
-import { type Pace, pace as realPace, retried } from '../http/pace.js';
+import { type Pace, pace as realPace, withRetries } from '../http/retry.js';
 import { timers as realTimers, type Timers } from '../http/timers.js';
-import type { OpenBigPart, StoreOptions } from '../stores/store.js';
+import { BufferPool } from './buffer-pool.js';
 import { RangeFetch } from './range-fetch.js';
-import { Slabs } from './slabs.js';
-
-/** An object that is read in ranges, a request for each. */
-export interface RangeSource {
-  /** Bytes in all. */
-  readonly size: number;
-  /**
-   * The bytes [offset, offset + length) in one request, as they come; they may be kept. What may be asked for again carries a hint
-   * (http/hints.ts): then the rest is asked for anew.
-   */
-  stream(offset: number, length: number, signal: AbortSignalLike): AsyncIterable<Uint8Array>;
-  /** The `.tree` bytes, if they are stored. */
-  tree(signal: AbortSignalLike): Promise<Uint8Array | undefined>;
-}
+import type { RangeSource } from './range-source.js';
 
 export interface RangedOptions {
   /** Requests at once. */
@@ -36,7 +23,7 @@ export interface RangedOptions {
 }
 
 /** Time, chance and sizes of one's own, for tests. */
-export type RangedSurroundings = Pick<RangedOptions, 'pace' | 'timers' | 'rangeBytes'>;
+export type RangedTestHooks = Pick<RangedOptions, 'pace' | 'timers' | 'rangeBytes'>;
 
 /** Few enough for one server, enough to fill a line with long ways. */
 export const CONNECTIONS = 6;
@@ -46,21 +33,22 @@ export const TIMEOUT_MS = 30_000;
 const WAITING = 1;
 
 /**
- * Opens `source` for reading. Memory: about `connections + 2` ranges, where the reader recycles what it was given. Bytes that were read before are fetched anew: whoever asks again
- * found them damaged.
+ * Opens `source` for reading. Memory: about `connections + 2` ranges, where the reader recycles what it was given. Bytes that were read before are
+ * fetched anew: a reader asks again where it found them damaged.
  */
-export function rangedPart(source: RangeSource, options: RangedOptions = {}): OpenBigPart {
+export function rangedPart(source: RangeSource, options: RangedOptions = {}): RangedPart {
   return new RangedPart(source, options);
 }
 
-class RangedPart implements OpenBigPart {
+/** A remote object that is open for reading. The stores give it out as an `OpenBigPart`. */
+export class RangedPart {
   readonly remote = true;
   readonly size: number;
   readonly #source: RangeSource;
   readonly #options: { readonly [Key in keyof RangedOptions]-?: NonNullable<RangedOptions[Key]> };
   /** By number; what is not there was not begun, or is spent. */
   readonly #ahead = new Map<number, RangeFetch>();
-  readonly #slabs: Slabs;
+  readonly #slabs: BufferPool;
   readonly #closing = new AbortController();
   /** The first range that was not begun. */
   #next = 0;
@@ -72,12 +60,16 @@ class RangedPart implements OpenBigPart {
     this.#source = source;
     this.#options = { connections, rangeBytes, timeoutMs, pace, timers };
     this.size = source.size;
-    this.#slabs = new Slabs(Math.min(rangeBytes, source.size));
+    this.#slabs = new BufferPool(Math.min(rangeBytes, source.size));
     // Every request and every reader waits for it.
     setMaxListeners(0, this.#closing.signal);
   }
 
-  async read(offset: number, length: number, { signal }: StoreOptions = {}): Promise<readonly Uint8Array[]> {
+  async read(
+    offset: number,
+    length: number,
+    { signal }: { readonly signal?: AbortSignalLike | undefined } = {},
+  ): Promise<readonly Uint8Array[]> {
     throwIfAborted(signal);
     const { rangeBytes } = this.#options;
     const end = offset + length;
@@ -97,7 +89,7 @@ class RangedPart implements OpenBigPart {
 
   async tree(): Promise<Uint8Array | undefined> {
     const { signal } = this.#closing;
-    return await retried({ pace: this.#options.pace, repeatable: true, signal }, () => this.#source.tree(signal));
+    return await withRetries({ pace: this.#options.pace, repeatable: true, signal }, () => this.#source.tree(signal));
   }
 
   async close(): Promise<void> {
@@ -126,7 +118,7 @@ class RangedPart implements OpenBigPart {
   #fill(wanted = -1): void {
     const { connections, rangeBytes } = this.#options;
     const ranges = Math.ceil(this.size / rangeBytes);
-    // Somebody reads far ahead: that is no reading in order.
+    // The read is far ahead, so the reader does not read in order.
     const room = connections + WAITING;
     if (wanted >= this.#next + room) return;
     while (

@@ -48,7 +48,7 @@ Napi::Value legacy_seal(const Napi::CallbackInfo& info) {
   payload::MemorySource plain(bytes(info, 2));
   Bytes out(size_t(legacy::sealed_size(plain.size())));
   payload::MemorySink sink{Span(out)};
-  const payload::Control control;
+  const work::Control control;
   return legacy::encrypt_with(bytes(info, 0), bytes(info, 1), plain, sink, control).ok() ? give(info, out) : refused(info);
 }
 
@@ -99,8 +99,8 @@ Napi::Value chunked_open(const Napi::CallbackInfo& info) {
   Into into;
   into.plain.resize(size_t(size) + 1);
   payload::MemorySource source(message);
-  payload::Pool pool(1);
-  const payload::Control control;
+  work::Pool pool(1);
+  const work::Control control;
   auto s = payload::decrypt_range(*keys, size, 0, payload::chunk_count(size), source, into, nullptr, message.sub(0, payload::kPrefix), pool, control);
   return s.ok() ? give(info, View(into.plain).sub(0, size_t(size))) : refused(info);
 }

@@ -16,7 +16,7 @@ const signing = call((native) => native.generateKey('signing'));
 const { ed25519 = small } = call((native) => native.publicKeys(signing));
 const wrapped = call((native) => native.newSubjectKey(master, small));
 const { key: legacy } = await call((native) => native.legacyKey({ text: 'a key string' }));
-const trust = { publishers: [], leaseKeys: [] };
+const trust = { publishers: [] };
 const artifact = operation === 'legacyRead' ? await call((native) => native.legacyEncrypt(large, legacy)) : small;
 const reader = operation === 'legacyRead' ? await call((native) => native.legacyOpen({ bytes: artifact }, legacy)) : undefined;
 

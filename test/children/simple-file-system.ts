@@ -1,7 +1,7 @@
 /** Writes to a folder everything that is never overwritten, each twice, and prints the outcomes. */
 import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { writeAll, writeWhole } from '../../src/files.js';
+import { writeAll, writeWhole } from '../../src/files/files.js';
 import {
   encryptFile,
   fileStore,

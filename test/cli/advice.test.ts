@@ -1,5 +1,5 @@
 /** Advice that fits what happened. If these fail, a person is sent to look in the wrong place. */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -27,7 +27,7 @@ beforeAll(async () => {
   await secure.listen('https');
   await new Promise<void>((done) => moved.listen(0, '127.0.0.1', done));
   writeFileSync(at('net.onnx'), 'a model');
-  writeFileSync(at('account.txt'), 'ada@example.org\na long phrase nobody guesses\n', { mode: 0o600 });
+  writeFileSync(at('account.txt'), 'ada@example.org\na long phrase that is hard to guess\n', { mode: 0o600 });
   const profile = { url: guard.url, serverKey: guard.serverKey, credentials: at('account.txt') };
   writeFileSync(at('server.json'), JSON.stringify(profile), { mode: 0o600 });
   await succeed('keygen', '--out', at('master.key'));
@@ -129,11 +129,49 @@ describe('servers', () => {
     ]);
   });
 
+  it.each([
+    ['show', 'models'],
+    ['reject', 'models', '--payload', '0'.repeat(32)],
+    ['revoke', 'models'],
+  ])('a version that was left out of models %s', async (name, group, ...flags) => {
+    const { code, stderr } = await modelGuard(group, name, 'defects', ...flags, '--profile', at('server.json'));
+    expect([code, stderr]).toEqual([
+      2,
+      'model-guard: NAME@VERSION defects: defects has no version. Say defects@VERSION. [INVALID_ARGUMENT]\n',
+    ]);
+  });
+
+  it('a pause that the server wants comes with its reason', async () => {
+    let asked = 0;
+    guard.on('token', () =>
+      ++asked === 1 ? failure(429, 'RATE_LIMITED', 'x', { 'retry-after': '4' }) : failure(401, 'NOT_AUTHENTICATED'),
+    );
+    const { stderr } = await login(guard.url);
+    expect(stderr).toMatch(/^Waiting \d s before the guard server is asked again: too many requests or log-ins in a minute\n/);
+  });
+
+  it('a server key may be given by its file', async () => {
+    writeFileSync(at('server-key.txt'), `${guard.serverKey}\n`);
+    const flags = ['--credentials', at('account.txt'), '--profile', at('by-file.json')];
+    guard.on('account', () => ({
+      json: {
+        id: 'a'.repeat(32),
+        email: 'ada@example.org',
+        role: 'none',
+        disabled: false,
+        created: 0,
+        mustChangePassword: false,
+      },
+    }));
+    await succeed('login', '--url', guard.url, '--server-key', at('server-key.txt'), ...flags);
+    expect(JSON.parse(readFileSync(at('by-file.json'), 'utf8'))).toMatchObject({ serverKey: guard.serverKey });
+  });
+
   it("one's own signing key that is not registered", async () => {
     guard.on('listVersions', () => ({ json: { items: [] } }));
     guard.on('beginUpload', () => failure(409, 'SIGNATURE_INVALID', 'No publisher of net signed it'));
     const { code, stderr } = await modelGuard(
-      ...['publish', at('net.onnx'), '--name', 'net', '--model-version', '1', '--sign', at('signing.key')],
+      ...['publish', at('net.onnx'), 'net@1', '--sign', at('signing.key')],
       ...['--profile', at('server.json')],
     );
     expect([code, stderr]).toEqual([
@@ -148,7 +186,7 @@ describe('servers', () => {
     guard.on('listVersions', () => ({ json: { items: [] } }));
     guard.on('beginUpload', () => failure(413, 'LIMIT_EXCEEDED', 'This account may keep 1 GiB'));
     const { code, stderr } = await modelGuard(
-      ...['publish', at('net.onnx'), '--name', 'net', '--model-version', '1', '--sign', at('signing.key')],
+      ...['publish', at('net.onnx'), 'net@1', '--sign', at('signing.key')],
       ...['--profile', at('server.json')],
     );
     expect([code, stderr]).toEqual([3, expect.stringMatching(/This account may keep 1 GiB.*raise its limits/)]);
@@ -162,10 +200,7 @@ describe('the causes of an error', () => {
     const { stderr } = await modelGuard(
       'protect',
       at('net.onnx'),
-      '--name',
-      'n',
-      '--model-version',
-      '1',
+      'n@1',
       '--recipient',
       at('master.key'),
       '--store',

@@ -54,7 +54,7 @@ describe('the process', () => {
     const full = inShell('"$@" > /dev/full', ...args);
     expect(full.status).toBe(6);
     expect(lastLine(full)).toBe(
-      'model-guard: Cannot write to standard output (ENOSPC). What was written is not the whole: throw it away, make room where it goes, and run the command again. [NO_SPACE]',
+      'model-guard: Cannot write to standard output (ENOSPC). The output is not complete: throw it away, make room where it goes, and run the command again. [NO_SPACE]',
     );
   });
 
@@ -66,7 +66,7 @@ describe('the process', () => {
     truncateSync(at('large.bin'), 4 * 1024 ** 3);
     const store = at(`store-${signal}`);
     mkdirSync(store);
-    const args = ['protect', at('large.bin'), '--name', 'large', '--model-version', '1', '--threads', '1'];
+    const args = ['protect', at('large.bin'), 'large@1', '--threads', '1'];
     const child = spawn(process.execPath, [...COMMAND, ...args, '--recipient', at('master.key'), '--store', store], {
       cwd: projectRoot,
     });

@@ -1,8 +1,8 @@
 /** Progress on stderr. If these fail, a pipeline's log or a terminal shows something else than how far it is. */
 import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { formatSeconds } from '../../src/cli/output.js';
 import { ProgressDisplay } from '../../src/cli/progress.js';
+import { formatSeconds } from '../../src/cli/text.js';
 import type { Progress } from '../../src/index.js';
 
 const MIB = 1024 * 1024;
@@ -14,7 +14,7 @@ const at = (bytes: number, rest: Partial<Progress> = {}): Progress => ({
   ...rest,
 });
 
-/** What is written to a stream that is no terminal, or that says it is one. */
+/** The text on a stream; `isTTY` tells whether it is a terminal. */
 function shown(reports: readonly Progress[], isTTY = false): string {
   let text = '';
   const stream = new Writable({
@@ -29,7 +29,7 @@ function shown(reports: readonly Progress[], isTTY = false): string {
   return text;
 }
 
-describe('progress where nobody watches', () => {
+describe('progress without a terminal', () => {
   it('is a line per quarter, with the speed and what is left', () => {
     const reports = [
       at(0),

@@ -4,6 +4,19 @@ import { modelGuard, succeed } from '../support/cli.js';
 import { temporaryFolder } from '../support/temp.js';
 
 const folder = temporaryFolder('cli-usage');
+const ONE = ['protect', 'net.onnx', 'net@1'];
+const TO = ['--recipient', 'master.key', '--store', 'store'];
+/** Flags of earlier releases, in commands that took them, and the words that replace them. */
+const FORMER = ['--name', '--model-version', '--version'].flatMap((flag) =>
+  (
+    [
+      [['protect', 'net.onnx'], 'protect PATH NAME@VERSION'],
+      [['publish', 'net.onnx'], 'publish PATH NAME@VERSION'],
+      [['encrypt', 'net.onnx', 'net.mguard'], 'encrypt IN OUT --ref NAME@VERSION'],
+      [['migrate', 'net.enc'], 'migrate ARTIFACT --ref NAME@VERSION'],
+    ] as const
+  ).map(([words, message]) => [flag, words, message] as const),
+);
 const LOAD = ['load', '--store', folder, '--hardware', '--unsigned', 'accept', '--out', '-'];
 
 describe('wrong usage', () => {
@@ -11,13 +24,14 @@ describe('wrong usage', () => {
     ['no command', [], 2, /Usage: model-guard/],
     ['an unknown command', ['frobnicate'], 2, /unknown command/],
     ['an unknown option', ['inspect', 'x', '--colour'], 2, /unknown option/],
-    ['a flag that is misspelt, before the one that is missing then', ['protect', 'x', '--nam', 'n'], 2, /'--nam'\n.*--name\?/],
-    ['a flag of the program after a command', ['protect', 'x', '--name', 'n', '--version', '9'], 2, /unknown option '--version'/],
+    ['a flag that is misspelt, before the one that is missing then', ['protect', 'x', '--sgn', 'n'], 2, /'--sgn'\n.*--sign\?/],
+    ['a flag of the program after a command', ['protect', 'x', 'n@1', '--version', '9'], 2, /unknown option '--version'/],
     ['a flag of the program after a group', ['models', '--version'], 2, /unknown option '--version'/],
     ['a flag of another command', ['models', 'show', 'n@1', '--out', 'x'], 2, /unknown option '--out'/],
     ['a version after a colon', [...LOAD, 'n:3'], 2, /"n:3" is no reference; a version follows '@': "n@3"\./],
-    ['a missing option', ['protect', 'x', '--name', 'n'], 2, /--model-version/],
-    ['no recipient', ['protect', 'x', '--name', 'n', '--model-version', '1', '--store', '/nowhere'], 2, /--recipient/],
+    ['a missing option', ['merge', 'x', '--small', 's'], 2, /--big/],
+    ['a missing argument', ['protect', 'x'], 2, /NAME@VERSION/],
+    ['no recipient', ['protect', 'x', 'n@1', '--store', '/nowhere'], 2, /--recipient/],
     ['no store', ['load', 'n@1', '--identity', 'x', '--out', '-', '--unsigned', 'accept'], 2, /--store/],
     ['half a pair of stores', ['load', 'n@1', '--small-store', 'x', '--out', '-', '--unsigned', 'accept'], 2, /--big-store/],
     ['another word than accept', ['decrypt', 'a', 'b', '--unsigned', 'yes'], 2, /accept/],
@@ -27,6 +41,48 @@ describe('wrong usage', () => {
   ])('%s', async (_, args, code, message) => {
     const result = await modelGuard(...args);
     expect(result).toMatchObject({ code, stdout: '', stderr: expect.stringMatching(message) });
+  });
+
+  it.each<[string, readonly string[], number, string]>([
+    [
+      'a variable that is empty, before another flag',
+      [...ONE, '--recipient', '--store', 'store'],
+      2,
+      'error: --recipient wants a value, and --store follows. If it was given a variable or $(…), that is empty. A value that begins so is written --recipient=VALUE.',
+    ],
+    [
+      'a file that is not there in $(cat …)',
+      ['login', '--url', 'https://guard.example.com', '--server-key', '--credentials', 'account.txt'],
+      2,
+      'error: --server-key wants a value, and --credentials follows. If it was given a variable or $(…), that is empty. A value that begins so is written --server-key=VALUE.',
+    ],
+    [
+      'a second model',
+      ['protect', 'net.onnx', 'more.onnx', 'net@2', ...TO],
+      2,
+      'error: too many arguments for \'protect\': "net@2" is one more. It takes PATH and NAME@VERSION; a value that has spaces wants quotes.',
+    ],
+    [
+      'a fingerprint without quotes',
+      ['devices', 'approve', '6f1c', '--fingerprint', '1a2b', '3c4d', '5e6f'],
+      2,
+      'error: too many arguments for \'approve\': "3c4d" is one more. If it belongs to the value of --fingerprint, put that into quotes.',
+    ],
+    [
+      'a value for a flag that takes none',
+      [...ONE, ...TO, '--force', 'yes'],
+      2,
+      'error: too many arguments for \'protect\': "yes" is one more. --force takes no value.',
+    ],
+    ...FORMER.map(([flag, words, message]): [string, readonly string[], number, string] => [
+      `the former flag ${flag} of ${words[0]}`,
+      [...words, flag, '1', ...TO],
+      2,
+      `error: unknown option '${flag}'\n(Name and version are one word: model-guard ${message})`,
+    ]),
+  ])('names the word that is wrong: %s', async (_, args, code, message) => {
+    const result = await modelGuard(...args);
+    expect([result.code, result.stderr.trimEnd()]).toEqual([code, message]);
   });
 
   it('with --json, errors are JSON too', async () => {

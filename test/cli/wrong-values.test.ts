@@ -28,13 +28,13 @@ beforeAll(async () => {
   // Some wrong values are paths that can be written to.
   process.chdir(base);
   writeFileSync(at('net.onnx'), 'a model');
-  writeFileSync(at('secret.txt'), 'ada@example.org\na long phrase nobody guesses\n', { mode: 0o600 });
+  writeFileSync(at('secret.txt'), 'ada@example.org\na long phrase that is hard to guess\n', { mode: 0o600 });
   await succeed('keygen', '--out', at('master.key'));
   await succeed('keygen', '--type', 'signing', '--out', at('signing.key'));
   await succeed('keygen', '--type', 'device', '--out', at('device.key'));
   const seal = ['--recipient', at('master.key'), '--sign', at('signing.key')];
-  await succeed('encrypt', at('net.onnx'), at('net.mguard'), ...seal, '--name', 'net', '--model-version', '1');
-  await succeed('protect', at('net.onnx'), ...seal, '--name', 'net', '--model-version', '1', '--store', at('store'));
+  await succeed('encrypt', at('net.onnx'), at('net.mguard'), ...seal, '--ref', 'net@1');
+  await succeed('protect', at('net.onnx'), ...seal, 'net@1', '--store', at('store'));
   await succeed('split', at('net.mguard'), '--small', at('small'), '--big', at('big'));
   writeFileSync(at('statement'), JSON.stringify({}));
   const profile = { url: guard.url, serverKey: guard.serverKey, credentials: at('secret.txt'), device: at('device.key') };
@@ -53,9 +53,9 @@ const ARGUMENTS: Readonly<Record<string, () => string>> = {
   OUT: fresh,
   SMALL: () => at('small'),
   FILE: () => at('statement'),
-  'FILE|N@V': () => at('net.mguard'),
-  'N@V': () => 'net@1',
-  'N[@V]': () => 'net@1',
+  'FILE|NAME@VERSION': () => at('net.mguard'),
+  'NAME@VERSION': () => 'net@1',
+  'NAME[@VERSION]': () => 'net@1',
   ARTIFACT: () => at('net.onnx'),
   ARCHIVE: () => at('net.mguard'),
   NAME: () => 'net',
@@ -64,7 +64,7 @@ const ARGUMENTS: Readonly<Record<string, () => string>> = {
 const FLAGS: Readonly<Record<string, () => string>> = {
   '--out': fresh,
   '--name': () => 'net',
-  '--model-version': () => '1',
+  '--ref': () => 'net@1',
   '--small': () => at('small'),
   '--big': () => at('big'),
   '--sign': () => at('signing.key'),

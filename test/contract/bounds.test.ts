@@ -4,16 +4,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { settings } from '../../server/src/config.js';
-import * as auditOptions from '../../src/audit/options.js';
-import { list, record, text } from '../../src/bounded.js';
+import { settings } from '../../server/src/start/config.js';
+import { normaliseName } from '../../src/base/names.js';
+import { list, record, text } from '../../src/base/schemas.js';
 import { type Route, routes, shapes } from '../../src/contract/index.js';
 import { statements } from '../../src/contract/proof.js';
 import { decodeKey } from '../../src/keys/text.js';
-import * as legacyOptions from '../../src/legacy/options.js';
-import { normaliseName } from '../../src/names.js';
-import * as options from '../../src/options.js';
-import * as remoteOptions from '../../src/remote/options.js';
 import { costlyCalls } from '../support/costly-calls.js';
 import { type Leaf, leavesOf, maximumOf } from '../support/schema-walk.js';
 
@@ -27,14 +23,20 @@ const ofRoutes = Object.entries(routes as Readonly<Record<string, Route>>).flatM
     return isSchema(schema) ? [[`${name}.${place}`, schema] as [string, z.ZodType]] : [];
   }),
 );
+/** Every module that makes schemas, but for the contract's. */
+const source = fileURLToPath(new URL('../../src', import.meta.url));
+const makers = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(
+  (name) =>
+    name.endsWith('.ts') && !name.startsWith('contract') && readFileSync(join(source, name), 'utf8').includes("from 'zod'"),
+);
+const ofOptions = (
+  await Promise.all(makers.map(async (name) => schemasIn((await import(join(source, name))) as object, name)))
+).flat();
 const roots: readonly [string, z.ZodType][] = [
   ...ofRoutes,
   ...schemasIn(shapes, 'shapes'),
   ...schemasIn(statements, 'statements'),
-  ...schemasIn(options, 'options'),
-  ...schemasIn(remoteOptions, 'remote'),
-  ...schemasIn(auditOptions, 'audit'),
-  ...schemasIn(legacyOptions, 'legacy'),
+  ...ofOptions,
   ['settings of the server', settings],
 ];
 const leaves: readonly (Leaf & { readonly root: z.ZodType })[] = roots.flatMap(([name, root]) =>
@@ -51,6 +53,7 @@ const isFill = (given: string): boolean => given.includes(FILL) || given.include
 describe('every schema', () => {
   it('is walked', () => {
     expect(ofRoutes.length).toBeGreaterThan(60);
+    expect(ofOptions.length).toBeGreaterThan(60);
     expect(leaves.filter(({ type }) => type === 'string').length).toBeGreaterThan(300);
     expect(leaves.filter(({ type }) => type === 'array').length).toBeGreaterThan(30);
   });
@@ -67,7 +70,7 @@ describe('every schema', () => {
       readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)),
     );
     const others = sources
-      .filter((path) => path.endsWith('.ts') && !path.endsWith('src/bounded.ts'))
+      .filter((path) => path.endsWith('.ts') && !path.endsWith('src/base/schemas.ts'))
       .filter((path) => /\bz\s*\.\s*(coerce|string|array|record|map|set|unknown)\b/.test(readFileSync(path, 'utf8')));
     expect(others).toEqual([]);
   });

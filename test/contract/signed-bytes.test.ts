@@ -7,13 +7,12 @@ import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { chainHead, EMPTY_HEAD } from '../../src/audit/chain.js';
+import { encode, hex } from '../../src/base/bytes.js';
 import {
   checkpointMessage,
   checkpointVerifies,
   deviceIdOf,
-  encode,
   fingerprintOf,
-  hex,
   proofMessage,
   readStatement,
   signStatement,

@@ -1,5 +1,4 @@
 /** Loading from afar: batches are checked against the publisher's tree as they come, and asked for once more where damaged. */
-
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';

@@ -6,16 +6,15 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LeastRate } from '../../src/http/least-rate.js';
 import { PageMarkers } from '../../src/http/page-markers.js';
 import { paged } from '../../src/remote/http/pages.js';
-import { httpStoreIn } from '../../src/stores/http.js';
-import { s3StoreIn } from '../../src/stores/s3/store.js';
+import { httpStoreWithHooks } from '../../src/stores/http.js';
+import { s3StoreWithHooks } from '../../src/stores/s3/store.js';
 import { sendEndlessly } from '../support/endless-answer.js';
-import { failureOf } from '../support/failures.js';
+import { codeOf, failureOf } from '../support/failures.js';
 import { FakeS3 } from '../support/fake-s3.js';
 import { scaledTimers } from '../support/timers.js';
 
 const ref = { name: 'net', version: '1' };
 const credentials = { accessKeyId: 'id', secretAccessKey: 'a secret' };
-const codeOf = async (task: () => Promise<unknown>): Promise<string> => (await failureOf(task)).code;
 
 describe('the least rate', () => {
   it('lets nothing through that drips, and whatever comes with more', () => {
@@ -53,9 +52,9 @@ describe('a server that sends a byte now and then', () => {
   const url = (): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
   it('does not hold a whole document for ever', async () => {
-    const failure = await failureOf(() => httpStoreIn(url(), undefined, surroundings).getSmall(ref));
+    const failure = await failureOf(() => httpStoreWithHooks(url(), undefined, surroundings).getSmall(ref));
     expect(failure.code).toBe('TIMED_OUT');
-    const s3 = s3StoreIn({ bucket: 'models', endpoint: url(), credentials }, surroundings);
+    const s3 = s3StoreWithHooks({ bucket: 'models', endpoint: url(), credentials }, surroundings);
     expect(await codeOf(() => s3.getSmall(ref))).toBe('TIMED_OUT');
     expect(await codeOf(async () => s3.list()[Symbol.asyncIterator]().next())).toBe('TIMED_OUT');
   });

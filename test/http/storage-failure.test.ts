@@ -1,6 +1,6 @@
 /** What a storage's answers become. If these fail, people are sent to the wrong place, or what would pass is given up. */
 import { expect, it } from 'vitest';
-import { hintOf } from '../../src/http/hints.js';
+import { retryHintOf } from '../../src/http/retry-hints.js';
 import { storageFailure } from '../../src/http/storage-failure.js';
 
 const NOW = 1_900_000_000_000;
@@ -32,8 +32,8 @@ it.each([
 });
 
 it('what may pass may be asked again, after the time that the storage names', () => {
-  expect(hintOf(answered(503, { 'retry-after': '7' }).error)).toMatchObject({ effect: 'undone', after: 7000 });
-  for (const status of [403, 404, 416]) expect(hintOf(answered(status).error)).toBeUndefined();
+  expect(retryHintOf(answered(503, { 'retry-after': '7' }).error)).toMatchObject({ effect: 'undone', after: 7000 });
+  for (const status of [403, 404, 416]) expect(retryHintOf(answered(status).error)).toBeUndefined();
 });
 
 it('a page that is none of the storage’s own may pass, and keeps the code of its status', () => {
@@ -45,8 +45,8 @@ it('a page that is none of the storage’s own may pass, and keeps the code of i
     [404, 'NOT_FOUND'],
   ] as const) {
     expect(told(status, false).code).toBe(code);
-    expect(hintOf(told(status, false))).toMatchObject({ effect: 'undone' });
-    expect(hintOf(told(status, true))).toBeUndefined();
-    expect(hintOf(told(status, false, { 'content-type': 'application/xml' }))).toBeUndefined();
+    expect(retryHintOf(told(status, false))).toMatchObject({ effect: 'undone' });
+    expect(retryHintOf(told(status, true))).toBeUndefined();
+    expect(retryHintOf(told(status, false, { 'content-type': 'application/xml' }))).toBeUndefined();
   }
 });

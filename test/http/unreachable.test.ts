@@ -1,10 +1,10 @@
 /** What the network says of itself. If these fail, a restart of a network ends an upload of hours, or something is done twice. */
 import { expect, it } from 'vitest';
-import { hintOf } from '../../src/http/hints.js';
+import { retryHintOf } from '../../src/http/retry-hints.js';
 import { unreachable } from '../../src/http/unreachable.js';
 
 const effectOf = (code: string): string | undefined =>
-  hintOf(unreachable(Object.assign(new Error('no'), { code }), 'The server'))?.effect;
+  retryHintOf(unreachable(Object.assign(new Error('no'), { code }), 'The server'))?.effect;
 
 it.each(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL'])(
   '%s comes before anything was sent',

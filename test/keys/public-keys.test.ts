@@ -10,13 +10,12 @@ import { call } from '../../src/native/index.js';
 import { enrolmentProofHolds, leaseProofHolds, nonceFor } from '../../src/server-kit/index.js';
 import { concat } from '../reference/bytes.js';
 import { encodings, littleEndian, montgomery, P, refusedEd25519, refusedX25519, smallPoints } from '../reference/points.js';
-import { failureOf } from '../support/failures.js';
+import { codeOf } from '../support/failures.js';
 import { seeded } from '../support/seed.js';
 import { temporaryFolder } from '../support/temp.js';
 
 const folder = temporaryFolder('public-keys');
 const random = seeded('public keys');
-const codeOf = async (task: () => unknown): Promise<string> => (await failureOf(task)).code;
 const text = (prefix: string, ...keys: Uint8Array[]): string => prefix + Buffer.from(concat(...keys)).toString('base64url');
 
 /** y or u of p and above: 2^255 - 19 + n. */

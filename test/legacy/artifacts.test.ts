@@ -60,7 +60,7 @@ describe('in memory', () => {
   it('the model is guarded, has one file, and says that nothing vouches for it', async () => {
     using model = await decrypt(artifact, { key });
     expect(model.metadata).toEqual({ origin: 'unauthenticated' });
-    expect([...model.files]).toMatchObject([['model', { path: 'model', size: plain.length }]]);
+    expect([...model.files]).toMatchObject([['model', { name: 'model', size: plain.length }]]);
     expect(same(await model.read(8_000_000, 1000), plain.subarray(8_000_000, 8_001_000))).toBe(true);
     expect(model.protection.dontdump).toBe(true);
     const { bytes } = model;

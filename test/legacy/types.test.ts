@@ -27,10 +27,14 @@ import {
   type LegacyText,
   split,
 } from '../../src/legacy/index.js';
-import type * as schemas from '../../src/legacy/options.js';
-import type { migrateOptions } from '../../src/options.js';
 
-type Input<Name extends keyof typeof schemas> = NonNullable<z.input<(typeof schemas)[Name]>>;
+import type { migrateOptions } from '../../src/migrate.js';
+
+type Schemas = typeof import('../../src/legacy/options.js') &
+  typeof import('../../src/legacy/derivation.js') &
+  typeof import('../../src/legacy/text.js') &
+  typeof import('../../src/legacy/key.js');
+type Input<Name extends keyof Schemas> = Schemas[Name] extends z.ZodType ? NonNullable<z.input<Schemas[Name]>> : never;
 /** Each accepts what the other does, and no member is unknown to one of them. */
 type Same<Schema, Public> = [Schema, Public, keyof Schema] extends [Public, Schema, keyof Public]
   ? [keyof Public] extends [keyof Schema]

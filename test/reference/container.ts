@@ -155,16 +155,3 @@ export const publicKeyText = (prefix: 'mgx1' | 'mgs1' | 'mgd1', ...keys: readonl
 
 export const keyFile = (type: 'master' | 'device' | 'signing', key: Uint8Array): Uint8Array =>
   ascii(`model-guard-key v1 ${type} plain\n${Buffer.from(key).toString('base64url')}\n`);
-
-export function parseKeyFile(bytes: Uint8Array): { readonly type: 'master' | 'device' | 'signing'; readonly key: Uint8Array } {
-  const match = /^model-guard-key v1 (master|device|signing) plain\n([A-Za-z0-9_-]+)\n$/.exec(
-    Buffer.from(bytes).toString('latin1'),
-  );
-  must(match !== null, 'not a key file');
-  const [, type, body = ''] = match;
-  const key = Uint8Array.from(Buffer.from(body, 'base64url'));
-  must(Buffer.from(key).toString('base64url') === body, 'base64url is not canonical');
-  must(type === 'master' || type === 'device' || type === 'signing', 'a key of another type');
-  must(key.length === (type === 'device' ? 64 : 32), 'a key of another length');
-  return { type, key };
-}

@@ -1,5 +1,5 @@
 /** Section 2: the public facts that everything else binds to. */
-import { ascii, concat, hex, must } from './bytes.js';
+import { ascii, concat, must } from './bytes.js';
 import { exactly, integer, parseJson, text, writeJson } from './json.js';
 import { digest } from './primitives.js';
 
@@ -44,5 +44,3 @@ export const bound = (label: string, hash: Uint8Array): Uint8Array => concat(asc
 
 /** First 8 bytes of SHA-256("model-guard/v1/id" ‖ public key). */
 export const keyId = (publicKey: Uint8Array): Uint8Array => digest('sha256', ascii('model-guard/v1/id'), publicKey).slice(0, 8);
-
-export const keyIdText = (publicKey: Uint8Array): string => hex(keyId(publicKey));

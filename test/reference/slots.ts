@@ -100,9 +100,3 @@ export function unwrap(slot: Slot, identity: Identity, hash: Uint8Array): Uint8A
   const key = wrappingKey('passphrase', scrypt(identity.passphrase, salt, slot.body[16] ?? 0), salt, hash);
   return gcmOpen(key, zeros(12), aad, slot.body.slice(17));
 }
-
-/** What section 6 makes of a passphrase as a person typed it. */
-export function passphraseBytes(typed: string): Uint8Array {
-  const text = typed.replace(/\r?\n$/, '');
-  return Uint8Array.from(Buffer.from(text.normalize('NFC'), 'utf8'));
-}

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { RouteName } from '../../src/contract/index.js';
+import { ERROR_CODES } from '../../src/errors.js';
 import { failureOf } from '../support/failures.js';
 import { fakeClient } from '../support/fake-client.js';
 import { FakeGuard, failure, type Handler, randomHex } from '../support/fake-guard.js';
@@ -151,6 +152,39 @@ describe('a refusal', () => {
     fake.on('getDevice', () => failure(404, 'NOT_FOUND', `no\u001b[31m such\r\ndevice\u202e. ${advice}`));
     const { message } = await failureOf(() => client().guard.devices.get(device.id));
     expect(message).toBe(`no [31m such device (request request-1). ${advice}`);
+  });
+
+  it.each<[string, { status: number; code: string; said: string }, string]>([
+    [
+      'its own, where it gives one: the general one of the code knows less',
+      { status: 403, code: 'NOT_AUTHORISED', said: 'The role x may not. Ask for the role y: it may. Then log in again.' },
+      'The role x may not (request request-1). Ask for the role y: it may. Then log in again.',
+    ],
+    [
+      'the general one, where it gives none',
+      { status: 403, code: 'NOT_AUTHORISED', said: 'The role x may not do 1.5 of it' },
+      `The role x may not do 1.5 of it (request request-1). ${ERROR_CODES.NOT_AUTHORISED.advice}`,
+    ],
+    [
+      'its own, of a limit too',
+      { status: 413, code: 'LIMIT_EXCEEDED', said: 'The disk of this server is full. Have its administrator make room.' },
+      'The disk of this server is full (request request-1). Have its administrator make room.',
+    ],
+    [
+      'its own, with a code that is not known here',
+      { status: 409, code: 'SOMETHING_NEW', said: 'The moon is full. Wait for a night.' },
+      'The moon is full (request request-1). Wait for a night.',
+    ],
+  ])('gives one advice: %s', async (_what, { status, code, said }, expected) => {
+    fake.on('getDevice', () => failure(status, code, said));
+    expect((await failureOf(() => client().guard.devices.get(device.id))).message).toBe(expected);
+  });
+
+  it('names the field that is wrong once', async () => {
+    const error = { code: 'INVALID_ARGUMENT', message: 'seats is too many. Ask for less.', path: 'seats', request: 'request-1' };
+    fake.on('getDevice', () => ({ status: 400, json: { error } }));
+    const { message } = await failureOf(() => client().guard.devices.get(device.id));
+    expect(message).toBe('seats: is too many (request request-1). Ask for less.');
   });
 
   it('of a proxy tells what it means', async () => {

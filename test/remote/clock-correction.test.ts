@@ -4,10 +4,10 @@
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { load, type ModelGuardError } from '../../src/index.js';
-import { failureOf } from '../support/failures.js';
+import { codeOf, failureOf } from '../support/failures.js';
 import { type FakeClient, fakeClient } from '../support/fake-client.js';
 import type { Asked, Reply } from '../support/fake-guard.js';
-import { codeOf, lease, useTrustLab } from '../support/trust-lab.js';
+import { lease, useTrustLab } from '../support/trust-lab.js';
 
 const { fake, stranger, newState, client } = useTrustLab('clock-correction');
 /** Within the offline time of the lab's leases, and far beyond what clocks may differ by. */

@@ -5,10 +5,11 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type RouteName, routes } from '../../src/contract/index.js';
 import { load, memoryStore } from '../../src/index.js';
-import { SERVER_UNTRUSTED_WARNING } from '../../src/remote/device/away.js';
+import { SERVER_UNTRUSTED_WARNING } from '../../src/remote/device/unavailable.js';
+import { codeOf } from '../support/failures.js';
 import { type FakeClient, fakeClient } from '../support/fake-client.js';
 import { failure, type Model, type Reply } from '../support/fake-guard.js';
-import { codeOf, lease, useTrustLab } from '../support/trust-lab.js';
+import { lease, useTrustLab } from '../support/trust-lab.js';
 
 const { fake, stranger, newState, client, lying } = useTrustLab('intermediaries');
 afterEach(() => vi.restoreAllMocks());

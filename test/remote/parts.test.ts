@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type BigPartSource, load, ModelGuardError, type OpenBigPart } from '../../src/index.js';
-import { failureOf } from '../support/failures.js';
+import { codeOf, failureOf } from '../support/failures.js';
 import { type FakeClient, fakeClient } from '../support/fake-client.js';
 import { type Asked, FakeGuard, failure, type Handler, type Model, type Reply } from '../support/fake-guard.js';
 import { seeded } from '../support/seed.js';
@@ -33,7 +33,6 @@ async function opened(one = client()): Promise<OpenBigPart> {
 /** The bytes [offset, offset + length), in one piece. */
 const read = async (part: OpenBigPart, offset: number, length: number): Promise<Buffer> =>
   Buffer.concat([await part.read(offset, length)].flat());
-const codeOf = async (task: () => Promise<unknown>): Promise<string> => (await failureOf(task)).code;
 const truth = async (asked: Asked): Promise<Reply> => await fake.usual(asked);
 
 describe('reading', () => {

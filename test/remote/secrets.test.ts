@@ -9,9 +9,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { type Route, routes, type Statement } from '../../src/contract/index.js';
 import { type GuardServer, guardServer, SigningKey } from '../../src/index.js';
+import { codeOf } from '../support/failures.js';
 import { FakeGuard, failure, randomHex } from '../support/fake-guard.js';
 import { leavesOf } from '../support/schema-walk.js';
-import { codeOf, useTrustLab } from '../support/trust-lab.js';
+import { useTrustLab } from '../support/trust-lab.js';
 
 const SECRETS = { own: 'the password of a test', next: 'the next password of a test', other: 'the password of another' };
 const email = 'hidden@example.com';

@@ -4,7 +4,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { readLine } from '../../src/files.js';
+import { readLine } from '../../src/files/files.js';
 import { readCredentials } from '../../src/remote/credentials.js';
 import { failureOf } from '../support/failures.js';
 import { fakeClient } from '../support/fake-client.js';

@@ -3,9 +3,10 @@ import path from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import type { Statement } from '../../src/contract/index.js';
 import { load, memoryStore } from '../../src/index.js';
+import { codeOf } from '../support/failures.js';
 import { type FakeClient, fakeClient } from '../support/fake-client.js';
 import { failure, type Model, randomHex } from '../support/fake-guard.js';
-import { codeOf, lease, useTrustLab } from '../support/trust-lab.js';
+import { lease, useTrustLab } from '../support/trust-lab.js';
 
 const { base, fake, plain, stranger, newState, client, grant, lying } = useTrustLab('trust-leases');
 const AWAY = 'http://127.0.0.1:1';

@@ -1,11 +1,12 @@
 /** Who may speak for the server: whose statements and tokens are believed. Each case is somebody who is not the server. */
 import { SignJWT } from 'jose';
 import { describe, expect, it, vi } from 'vitest';
-import type { Said, Statement } from '../../src/contract/index.js';
+import type { Statement, StatementBody } from '../../src/contract/index.js';
 import { type GuardServer, load, SigningKey } from '../../src/index.js';
+import { codeOf } from '../support/failures.js';
 import { fakeClient } from '../support/fake-client.js';
 import { FakeGuard, randomHex } from '../support/fake-guard.js';
-import { codeOf, lease, useTrustLab } from '../support/trust-lab.js';
+import { lease, useTrustLab } from '../support/trust-lab.js';
 
 const { fake, plain, stranger, newState, client, lying } = useTrustLab('trust');
 const forged = (statement: Statement): Statement => ({ ...statement, payload: `${statement.payload.slice(0, -4)}AAAA` });
@@ -18,11 +19,11 @@ describe('the truth', () => {
 });
 
 describe('a server statement', () => {
-  const stating = (statement: (said: Said<'server'>) => Statement, succession: Statement[] = []): void =>
+  const stating = (statement: (said: StatementBody<'server'>) => Statement, succession: Statement[] = []): void =>
     fake.on('server', () => ({ json: { server: statement(fake.serverStatement()), succession } }));
   const facts = (guard: GuardServer) => guard.server();
 
-  it.each<[string, (said: Said<'server'>) => Statement, string]>([
+  it.each<[string, (said: StatementBody<'server'>) => Statement, string]>([
     ['by a stranger', (said) => fake.say(said, stranger), 'SERVER_UNTRUSTED'],
     ['by a stranger, under the pinned key', (said) => ({ ...fake.say(said, stranger), key: fake.serverKey }), 'SERVER_UNTRUSTED'],
     [

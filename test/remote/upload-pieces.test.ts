@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type BigPartSource, type GuardServer, ModelGuardError, type UploadNotes } from '../../src/index.js';
-import { failureOf } from '../support/failures.js';
+import { codeOf, failureOf } from '../support/failures.js';
 import { fakeClient } from '../support/fake-client.js';
 import { FakeGuard, failure, type Handler } from '../support/fake-guard.js';
 import { seeded } from '../support/seed.js';
@@ -110,7 +110,6 @@ const notes = (): UploadNotes & { text?: string } => {
   return kept;
 };
 const whole = (): Buffer => Buffer.concat([...storage.pieces].sort(([a], [b]) => a - b).map(([, piece]) => piece));
-const codeOf = async (task: () => Promise<unknown>): Promise<string> => (await failureOf(task)).code;
 const answer = (response: ServerResponse, status: number, code = 'No'): true => {
   response.writeHead(status, { 'content-type': 'application/xml' });
   response.end(`<?xml version="1.0"?><Error><Code>${code}</Code><Message>secret-of-the-storage</Message></Error>`);

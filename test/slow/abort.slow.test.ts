@@ -153,7 +153,7 @@ describe('each engine thread', () => {
     const ref = { name: 'net', version: '1' };
     const first = await to.getSmall(ref);
     const { small, big } = await takeParts(to, ref, `${payloadId}-${first.length - parseHeader(first).length}`);
-    const trust = { publishers: [], leaseKeys: [] };
+    const trust = { publishers: [] };
     const opened = await call((native) => native.open({ small, identities: [handle()], trust }));
     const control = call((native) => native.control());
     let reads = 0;

@@ -18,7 +18,7 @@ import {
   split,
   type Verifier,
 } from '../../src/index.js';
-import { resolveIdentities, resolveRecipients } from '../../src/keys/resolve.js';
+import { resolveIdentities, resolveRecipients } from '../../src/recipients/resolve.js';
 import { become, bindTo, encryptTo, exportOn, openOn, PLAIN } from '../support/bound.js';
 import { failureOf } from '../support/failures.js';
 import { useMachine } from '../support/machine-addon.js';
@@ -160,7 +160,7 @@ describe('hardware()', () => {
 
   it('of the other copy of the package is taken too', async () => {
     vi.resetModules();
-    const copy = await import('../../src/keys/hardware.js');
+    const copy = await import('../../src/recipients/hardware.js');
     const machine = copy.hardware('/nowhere/machine.json');
     expect(machine).not.toBeInstanceOf(hardware().constructor);
     expect(resolveIdentities([machine])).toEqual({ identities: [], hardware: false, machineFiles: ['/nowhere/machine.json'] });

@@ -57,7 +57,7 @@ describe('a model protected for machine A', () => {
     const build = machineEnv(await machineTree('vm-virtio').write());
     const published = command(
       build,
-      ...['protect', at('net.onnx'), '--name', 'net', '--model-version', '1', '--store', store],
+      ...['protect', at('net.onnx'), 'net@1', '--store', store],
       ...['--machine', at('machine.json'), '--require-factor', 'drive', '--at-least-factors', '3'],
     );
     expect(published).toMatchObject({ code: 0 });
@@ -86,7 +86,7 @@ describe('the released addon', () => {
     expect(told.stdout.toString()).toBe(untold.stdout.toString());
     const recorded = command(machineEnv(machine), ...show);
     expect(recorded.stdout.toString(), 'the build for tests does listen to it').not.toBe(untold.stdout.toString());
-  }, 60_000);
+  });
 
   it('does not even hold the name of the variable', () => {
     const script = 'process.stdout.write(require("node-gyp-build").path(process.cwd()))';
@@ -98,7 +98,7 @@ describe('the released addon', () => {
 
 describe('flags of machines', () => {
   const protecting = (name: string, ...flags: string[]) => [
-    ...['encrypt', at('net.onnx'), at(name), '--name', 'net', '--machine', at('flags.json'), ...flags],
+    ...['encrypt', at('net.onnx'), at(name), '--ref', 'net@1', '--machine', at('flags.json'), ...flags],
   ];
 
   beforeAll(async () => {
@@ -164,12 +164,12 @@ describe('flags of machines', () => {
     expect((await succeed('inspect', at('back.small'))).stdout).toContain('hardware');
 
     const store = ['--store', at('rekeyed')];
-    await succeed('protect', at('net.onnx'), '--name', 'net', '--model-version', '1', '--machine', at('flags.json'), ...store);
+    await succeed('protect', at('net.onnx'), 'net@1', '--machine', at('flags.json'), ...store);
     const sign = ['--sign', at('signing.key')];
     await succeed('rekey', 'net@1', ...store, '--hardware', '--machine', at('flags.json'), ...sign, ...unsigned);
     const { bytes } = await succeed('load', 'net@1', ...store, '--hardware', ...unsigned, '--out', '-');
     expect(Buffer.compare(bytes, plain)).toBe(0);
-  }, 60_000);
+  });
 
   it.each([
     ['a policy without --out', ['fingerprint', '--require', 'drive'], /give --out/],

@@ -1,54 +1,29 @@
 /**
  * The blocks of README.md and server/README.md, run as they are printed in a folder like a fresh clone. A name that no block defines, a
  * file that an earlier step does not leave, or a flag that is gone fails here before a new user meets it. Only the port of the server is
- * another than the printed one.
+ * another than the printed one, and its limit of log-ins.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FakeS3 } from '../support/fake-s3.js';
+import { blockWith, clone, readme, serverReadme } from '../support/readme-blocks.js';
 import { projectRoot } from '../support/shared.js';
 import { temporaryFolder } from '../support/temp.js';
 
 const base = temporaryFolder('readme');
 const SHELL = ['-euo', 'pipefail', '-c'];
 const PRINTED_PORT = '8080';
-
-interface Block {
-  readonly language: string;
-  readonly text: string;
-}
-const blocksOf = (file: string): readonly Block[] =>
-  [...readFileSync(path.join(projectRoot, file), 'utf8').matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language, text]) => ({
-    language: `${language}`,
-    text: `${text}`,
-  }));
-const readme = blocksOf('README.md');
-const serverReadme = blocksOf('server/README.md');
-
-/** The one block of its file with these words in it. */
-function blockWith(blocks: readonly Block[], words: string): string {
-  const found = blocks.filter(({ text }) => text.includes(words));
-  if (found.length !== 1) throw new Error(`${found.length} blocks have ${words}`);
-  return (found[0] as Block).text;
-}
-
-/** A folder that holds what a clone does after `npm ci`, as far as the blocks use it. */
-function clone(): string {
-  const folder = mkdtempSync(path.join(base, 'clone-'));
-  const [modules, linked] = [path.join(projectRoot, 'node_modules'), path.join(folder, 'node_modules')];
-  // npx finds commands below a folder, not below a link.
-  mkdirSync(linked);
-  for (const name of readdirSync(modules)) symlinkSync(path.join(modules, name), path.join(linked, name));
-  symlinkSync(path.join(projectRoot, 'examples'), path.join(folder, 'examples'));
-  writeFileSync(path.join(folder, 'package.json'), '{"private":true}');
-  return folder;
-}
+const PRINTED_HOST = 'guard.example.com';
+const TLS_PORT = '8443';
+/** The same with a name and an address of this machine. */
+const onThisMachine = (text: string): string =>
+  text.replaceAll(PRINTED_HOST, 'localhost').replace('--host 0.0.0.0', '--host 127.0.0.1');
 
 /** A user of their own: no profile, cache or state of the person who runs the tests. */
 const home = path.join(base, 'home');
@@ -80,6 +55,8 @@ async function run(
   return output;
 }
 const shell = (text: string, cwd: string): Promise<string> => run('bash', [...SHELL, text], cwd);
+/** As at a terminal, where a command that fails keeps none of the next ones from running. */
+const paste = (text: string, cwd: string): Promise<string> => run('bash', ['-c', `${text}\ntrue`], cwd);
 
 /** The lines as the module that a user saves them in. */
 function script(text: string, cwd: string, more?: Readonly<Record<string, string>>): Promise<string> {
@@ -96,17 +73,17 @@ function expectSame(output: string): void {
 
 describe('README.md', () => {
   it('protects and loads from the shell', async () => {
-    expectSame(await shell(blockWith(readme, 'npx model-guard inspect'), clone()));
+    expectSame(await shell(blockWith(readme, 'npx model-guard inspect'), clone(base)));
   });
 
   it('protects and loads in ten lines of code', async () => {
-    await script(blockWith(readme, 'InferenceSession'), clone());
+    expect(await script(blockWith(readme, 'InferenceSession'), clone(base))).toContain('outputs: probabilities');
   });
 
   it('publishes to a bucket and loads from behind a CDN', async () => {
     const bucket = await new FakeS3().listen();
     try {
-      await script(blockWith(readme, 's3Store({'), clone(), {
+      await script(blockWith(readme, 's3Store({'), clone(base), {
         S3_ENDPOINT: bucket.endpoint,
         CDN_URL: `${bucket.endpoint}/models`,
       });
@@ -116,11 +93,11 @@ describe('README.md', () => {
   });
 
   it('binds a model to this machine', async () => {
-    expectSame(await shell(blockWith(readme, 'fingerprint --out machine.json'), clone()));
+    expectSame(await shell(blockWith(readme, 'fingerprint --out machine.json'), clone(base)));
   });
 
   it('names the addon of a single executable', async () => {
-    const folder = clone();
+    const folder = clone(base);
     const executable = path.join(folder, 'node');
     copyFileSync(process.execPath, executable);
     writeFileSync(path.join(folder, 'example.mjs'), blockWith(readme, 'useNativeAddon('));
@@ -143,37 +120,65 @@ describe('README.md', () => {
 });
 
 describe('server/README.md', () => {
-  const folder = clone();
+  const folder = clone(base);
   let port: string;
   let server: ChildProcess | undefined;
   const here = (text: string): string => text.replaceAll(`127.0.0.1:${PRINTED_PORT}`, `127.0.0.1:${port}`);
-  const steps = serverReadme.filter(({ language }) => language === 'sh').map(({ text }) => text);
+  const blocks = serverReadme.filter(({ language }) => language === 'sh').map(({ text }) => text);
+  /** Those of the walk, in its order: the ones with a name on the network are of production. */
+  const steps = blocks.filter((text) => !text.includes(PRINTED_HOST));
+  const stepOf = (words: string): string => here(blockWith(serverReadme, words));
+  const LOAD = 'load defects --guard';
 
   beforeAll(async () => {
     port = await freePort();
     // The first block stays in its terminal for as long as the server runs.
     const [start = ''] = steps;
     expect(start.trim().split('\n')).toHaveLength(1);
-    server = spawn('bash', [...SHELL, `exec ${start}`], {
-      cwd: folder,
-      env: environment({ MODEL_GUARD_PORT: port }),
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-    });
+    server = startServer(start, folder, port);
     await listening(server);
   });
-  afterAll(async () => {
-    if (server?.pid === undefined || server.exitCode !== null) return;
-    const ended = once(server, 'close');
-    process.kill(-server.pid, 'SIGTERM');
-    await ended;
-  });
+  afterAll(() => stop(server));
 
   it('leads from an empty folder to a model on a licensed machine, each step in a shell of its own', async () => {
-    let output = '';
-    for (const step of steps.slice(1)) output = await shell(here(step), folder);
-    expectSame(output);
+    const outputs = new Map<string, string>();
+    for (const step of steps.slice(1)) outputs.set(here(step), await shell(here(step), folder));
+    expectSame(`${outputs.get(stepOf(LOAD))}`);
+    expect(outputs.get(stepOf('model-guard unlock'))).toContain('bearing-faults/model.onnx');
+    expect(outputs.get(stepOf('audit-log verify'))).toContain('Nothing was changed');
     expect(existsSync(path.join(folder, 'guard-data/admin-password.txt'))).toBe(false);
+  });
+
+  it('leaves every password, key and entitlement as it was when each step is pasted again, and loads', async () => {
+    const kept = readdirSync(folder).filter((name) => /\.(txt|key)$/.test(name) && name !== 'version.txt');
+    expect(kept).toEqual(expect.arrayContaining(['admin.txt', 'new-password.txt', 'publisher.txt', 'enrolled.txt']));
+    const read = () => kept.map((name) => [name, readFileSync(path.join(folder, name), 'utf8')]);
+    const before = read();
+    for (const step of steps.slice(1)) await paste(here(step), folder);
+    expect(read()).toEqual(before);
+    expectSame(await shell(stepOf(LOAD), folder));
+    await shell('npx model-guard users list', folder);
+    const entitlements = JSON.parse(await shell('npx model-guard entitlements list --json', folder));
+    expect(entitlements.map(({ name }: { name: string }) => name).sort()).toEqual(['defects', 'images.tar.mguard']);
+  });
+
+  it('offers TLS, and logs in from a client that knows its certificate', async () => {
+    const [place, tlsPort] = [clone(base), await freePort()];
+    const [prepare = '', start = ''] = blockWith(serverReadme, 'openssl req').trimEnd().split('\n').map(onThisMachine);
+    const login = onThisMachine(blockWith(serverReadme, '--ca tls.crt')).replace(TLS_PORT, tlsPort);
+    await shell(prepare, place);
+    const secure = startServer(start.replace(TLS_PORT, tlsPort), place, tlsPort);
+    try {
+      await listening(secure);
+      await shell(`npx model-guard-server key --data ./guard-data > server-key.txt`, place);
+      const password = readFileSync(path.join(place, 'guard-data/admin-password.txt'), 'utf8');
+      writeFileSync(path.join(place, 'admin.txt'), `admin@localhost\n${password}`, { mode: 0o600 });
+      expect(await shell(login.replace('login ', 'login --profile tls.json '), place)).toContain('Logged in to https://');
+      const stranger = login.replace(' --ca tls.crt', '').replace('login ', 'login --profile stranger.json ');
+      await expect(shell(stranger, place)).rejects.toThrow('certificate');
+    } finally {
+      await stop(secure);
+    }
   });
 
   it('leads on to the code of README.md, on the build machine and on the licensed one', async () => {
@@ -190,7 +195,7 @@ describe('server/README.md', () => {
     expect(status, stdout).toBe(0);
     copyFileSync(path.join(projectRoot, '.gitignore'), path.join(folder, '.gitignore'));
     const listed = spawnSync('git', ['status', '--porcelain', '--untracked-files=all'], { cwd: folder, encoding: 'utf8' });
-    const known = ['.gitignore', 'examples', 'package.json'];
+    const known = ['.gitignore', '.npmrc', 'dist', 'examples', 'package.json', 'server'];
     expect(
       listed.stdout
         .trimEnd()
@@ -218,6 +223,24 @@ describe('server/README.md', () => {
       if (language !== 'text') expect(text.replaceAll(/(#|\/\/).*$/gm, ''), text).not.toContain('…');
   });
 });
+
+/** A server that stays in its terminal, at another port than the printed one. */
+function startServer(command: string, cwd: string, at: string): ChildProcess {
+  return spawn('bash', [...SHELL, command], {
+    cwd,
+    // The steps follow each other faster than a reader pastes them.
+    env: environment({ MODEL_GUARD_PORT: at, MODEL_GUARD_LOGIN_LIMIT: '1000' }),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+}
+
+async function stop(server: ChildProcess | undefined): Promise<void> {
+  if (server?.pid === undefined || server.exitCode !== null) return;
+  const ended = once(server, 'close');
+  process.kill(-server.pid, 'SIGTERM');
+  await ended;
+}
 
 async function freePort(): Promise<string> {
   const probe = createServer();

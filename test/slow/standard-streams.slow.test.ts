@@ -79,12 +79,10 @@ describe('standard input', () => {
 
   it('is published like a file', () => {
     const shown = inShell(
-      `cat net.onnx | mg protect - --name net --model-version 1 --recipient master.key --store store && mg load net@1 --store store ${OPEN} --out - | cmp - net.onnx`,
+      `cat net.onnx | mg protect - net@1 --recipient master.key --store store && mg load net@1 --store store ${OPEN} --out - | cmp - net.onnx`,
     );
     expect(shown.status, shown.stderr).toBe(0);
-    const staged = inShell(
-      'cat net.onnx | mg protect - --name net --model-version 2 --recipient master.key --store store --resume stage',
-    );
+    const staged = inShell('cat net.onnx | mg protect - net@2 --recipient master.key --store store --resume stage');
     expect([staged.status, staged.stderr]).toEqual([
       2,
       'model-guard: --resume stage: wants a source on the disk, not bytes. See `model-guard protect --help`. [INVALID_ARGUMENT]\n',

@@ -11,8 +11,10 @@ import {
   type PartStore,
   s3Store,
 } from '../../src/index.js';
+import { ObjectStore } from '../../src/stores/object/store.js';
 import { failureOf } from '../support/failures.js';
 import { FakeS3 } from '../support/fake-s3.js';
+import { MemoryObjects } from '../support/memory-objects.js';
 import { temporaryFolder } from '../support/temp.js';
 
 const folder = temporaryFolder('stores');
@@ -24,6 +26,10 @@ const credentials = { accessKeyId: 'id', secretAccessKey: 'secret' };
 const MAKERS: readonly [string, () => PartStore][] = [
   ['memoryStore', memoryStore],
   ['fileStore', () => fileStore(path.join(folder, `store-${count++}`))],
+  [
+    'a store over an object storage',
+    () => new ObjectStore(new MemoryObjects(), { prefix: '', pieceBytes: 5 * 2 ** 20, timeoutMs: 30_000, graceMs: 86_400_000 }),
+  ],
   ['s3Store', () => s3Store({ bucket: 'models', prefix: `store-${count++}`, endpoint: server.endpoint, credentials })],
 ];
 

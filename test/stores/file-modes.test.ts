@@ -94,7 +94,7 @@ it('parts that were cut from a container: the small one is private, and so is th
 it('the command sets them with --store-mode', async () => {
   await key.save(at('master.key'));
   const args = (folder: string, mode: string) => [
-    ...['protect', model, '--name', 'net', '--model-version', '1', '--recipient', at('master.key')],
+    ...['protect', model, 'net@1', '--recipient', at('master.key')],
     ...['--store', folder, '--store-mode', mode],
   ];
   const folder = newFolder();

@@ -7,8 +7,8 @@ import path from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { fileStore, httpStore, load, MasterKey, type PartStore, protect } from '../../src/index.js';
-import { httpStoreIn } from '../../src/stores/http.js';
-import { failureOf } from '../support/failures.js';
+import { httpStoreWithHooks } from '../../src/stores/http.js';
+import { codeOf, failureOf } from '../support/failures.js';
 import { NotedPace } from '../support/fake-client.js';
 import { temporaryFolder } from '../support/temp.js';
 
@@ -60,8 +60,7 @@ afterEach(() => {
 });
 const SECRET = 'Bearer of a secret';
 const store = (more = {}): PartStore =>
-  httpStoreIn(url, { headers: { authorization: SECRET }, ...more }, { pace: new NotedPace() });
-const codeOf = async (task: () => Promise<unknown>): Promise<string> => (await failureOf(task)).code;
+  httpStoreWithHooks(url, { headers: { authorization: SECRET }, ...more }, { pace: new NotedPace() });
 const whole = (response: ServerResponse, status: number): true => {
   response.writeHead(status).end('<html>');
   return true;

@@ -1,5 +1,4 @@
 /** Stores whose reads need the addon themselves: if these hang, such a store takes every engine thread and waits for one. */
-
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';

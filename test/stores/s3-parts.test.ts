@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { MasterKey, protect, type S3StoreOptions } from '../../src/index.js';
-import { failureOf } from '../support/failures.js';
+import { codeOf } from '../support/failures.js';
 import { type S3Asked, s3Error } from '../support/fake-s3.js';
 import { big, bytes, MIB, name, ref, s3Lab } from '../support/s3-lab.js';
 import { temporaryFolder } from '../support/temp.js';
@@ -13,7 +13,6 @@ const { server, storeWith } = s3Lab();
 const folder = temporaryFolder('s3-parts');
 const small = 'small/net/1';
 const DAY = 86_400_000;
-const codeOf = async (task: () => Promise<unknown>): Promise<string> => (await failureOf(task)).code;
 
 describe('reading a big part', () => {
   const read = async (store = storeWith()): Promise<Buffer> => {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
 import { MasterKey, type ModelRef, type PartStore, protect, s3Store } from '../../src/index.js';
-import { failureOf } from '../support/failures.js';
+import { codeOf, failureOf } from '../support/failures.js';
 import { type FakeS3, s3Error } from '../support/fake-s3.js';
 import { keys, MIB, name, PIECE, part, puts, ref, SECRET, s3Lab } from '../support/s3-lab.js';
 import { temporaryFolder } from '../support/temp.js';
@@ -13,7 +13,6 @@ import { temporaryFolder } from '../support/temp.js';
 const { server, storeWith, times } = s3Lab();
 const folder = temporaryFolder('s3-store');
 const small = 'small/net/1';
-const codeOf = async (task: () => Promise<unknown>): Promise<string> => (await failureOf(task)).code;
 const refs = async (store: PartStore): Promise<ModelRef[]> => {
   const found: ModelRef[] = [];
   for await (const one of store.list()) found.push(one);
@@ -66,6 +65,14 @@ describe('options', () => {
 });
 
 describe('what a server says', () => {
+  it('tells a bucket that is missing from a part that is missing', async () => {
+    server.hook = () => s3Error(404, 'NoSuchBucket');
+    const { message } = await failureOf(() => storeWith().getSmall(ref));
+    expect(message).toMatch(
+      /^The bucket is not there \(404 NoSuchBucket.*\)\. Check its name, its region and the endpoint, or make it/,
+    );
+  });
+
   it.each<[number, string, string, number]>([
     [404, 'NoSuchKey', 'NOT_FOUND', 1],
     [404, 'NoSuchBucket', 'NOT_FOUND', 1],

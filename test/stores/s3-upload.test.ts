@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { failureOf } from '../support/failures.js';
+import { codeOf, failureOf } from '../support/failures.js';
 import { type S3Asked, s3Error } from '../support/fake-s3.js';
 import { big, bytes, MIB, name, PIECE, part, puts, ref, s3Lab } from '../support/s3-lab.js';
 import { temporaryFolder } from '../support/temp.js';
@@ -11,7 +11,6 @@ import { temporaryFolder } from '../support/temp.js';
 const { server, storeWith, times } = s3Lab();
 const stagedFile = path.join(temporaryFolder('s3-upload'), 'staged');
 writeFileSync(stagedFile, bytes);
-const codeOf = async (task: () => Promise<unknown>): Promise<string> => (await failureOf(task)).code;
 const staged = (text?: string) => {
   const kept = {
     text,

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
-import { afterAll } from 'vitest';
+import { atEndOfFile } from './cleanup.js';
 import { projectRoot } from './shared.js';
 
 export interface Ending {
@@ -22,9 +22,7 @@ export interface ChildOptions {
   readonly prefix?: readonly string[];
 }
 
-const running = new Set<Child>();
-let cleaning = false;
-
+/** Killed at the end of the test file where it still runs. */
 export class Child {
   readonly ended: Promise<Ending>;
   readonly #process: ChildProcessWithoutNullStreams;
@@ -43,15 +41,11 @@ export class Child {
     });
     this.#process.stdin.on('error', () => undefined); // it may have been killed before it read
     this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
-    this.ended = once(this.#process, 'close').then(([code, signal]: unknown[]): Ending => {
-      running.delete(this);
-      return { code: toNumber(code), signal: toSignal(signal), stderr: this.#stderr };
-    });
-    running.add(this);
-    if (!cleaning) {
-      cleaning = true;
-      afterAll(() => Promise.all([...running].map((child) => child.kill())));
-    }
+    this.ended = once(this.#process, 'close').then(
+      ([code, signal]: unknown[]): Ending => ({ code: toNumber(code), signal: toSignal(signal), stderr: this.#stderr }),
+    );
+    // One that did not start has told its test so.
+    atEndOfFile(() => this.kill().catch(() => undefined));
   }
 
   get pid(): number {

@@ -1,4 +1,4 @@
-/** What went wrong, for tests that compare codes and messages. */
+/** Errors of tasks, for tests that compare codes and messages. */
 import { ModelGuardError } from '../../src/index.js';
 
 /** The error that `task` rejects with; anything but a ModelGuardError fails the test. */
@@ -11,3 +11,6 @@ export async function failureOf(task: () => Promise<unknown> | unknown): Promise
   }
   throw new Error('nothing was refused');
 }
+
+/** The code of the error that `task` fails with. */
+export const codeOf = async (task: () => unknown): Promise<string> => (await failureOf(task)).code;

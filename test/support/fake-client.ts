@@ -1,9 +1,9 @@
 /** Clients of a {@link FakeGuard}: its time, no pauses, and what they would have waited. */
 import { deviceIdOf } from '../../src/contract/index.js';
-import type { Pace } from '../../src/http/pace.js';
+import type { Pace } from '../../src/http/retry.js';
 import { DeviceKey, type GuardServer, type GuardServerOptions } from '../../src/index.js';
 import type { Moment } from '../../src/remote/clock.js';
-import { guardServerIn } from '../../src/remote/guard-server.js';
+import { guardServerWithHooks } from '../../src/remote/guard-server.js';
 import type { FakeGuard } from './fake-guard.js';
 
 /** Notes pauses instead of making them. */
@@ -38,7 +38,7 @@ export function fakeClient(fake: FakeGuard, options: FakeClientOptions): FakeCli
   const clock: FakeClient['clock'] = { bootId: 'boot', boottime: 0 };
   const wall = (): number => clock.wall ?? fake.now;
   const read = async (): Promise<Moment> => ({ wall: wall(), bootId: clock.bootId, boottime: clock.boottime });
-  const guard = guardServerIn(
+  const guard = guardServerWithHooks(
     {
       url: fake.url,
       serverKey: fake.serverKey,

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { type RouteName, routes, type Said, type Statement, type StatementKind } from '../../src/contract/index.js';
+import { type RouteName, routes, type Statement, type StatementBody, type StatementKind } from '../../src/contract/index.js';
 import { encrypt, split } from '../../src/index.js';
 import {
   type Checkpoint,
@@ -17,7 +17,7 @@ import {
   hex,
   issueLease,
   SigningKey,
-  sayAs,
+  signAs,
   signCheckpoint,
 } from '../../src/server-kit/index.js';
 
@@ -128,16 +128,16 @@ export class FakeGuard {
     return model;
   }
 
-  say<Kind extends Said<StatementKind>>(said: Kind, key = this.signing): Statement {
-    return sayAs(key, said as Parameters<typeof sayAs>[1]);
+  say<Kind extends StatementBody<StatementKind>>(said: Kind, key = this.signing): Statement {
+    return signAs(key, said as Parameters<typeof signAs>[1]);
   }
 
   /** The proof for the nonce of a query. */
-  sayKey(query: URLSearchParams, more: Partial<Said<'key'>> = {}, key = this.signing): Statement {
+  sayKey(query: URLSearchParams, more: Partial<StatementBody<'key'>> = {}, key = this.signing): Statement {
     return this.say({ kind: 'key', server: this.id, time: this.now, nonce: query.get('nonce') ?? '', ...more }, key);
   }
 
-  serverStatement(more: Partial<Said<'server'>> = {}): Said<'server'> {
+  serverStatement(more: Partial<StatementBody<'server'>> = {}): StatementBody<'server'> {
     return {
       kind: 'server',
       server: this.id,
@@ -190,7 +190,7 @@ export class FakeGuard {
       policy = {},
       model,
       offlineSeconds = 3600,
-    }: { said?: Partial<Said<'lease'>>; policy?: { leaseId?: string }; model?: Model; offlineSeconds?: number } = {},
+    }: { said?: Partial<StatementBody<'lease'>>; policy?: { leaseId?: string }; model?: Model; offlineSeconds?: number } = {},
     key = this.signing,
   ): Promise<{ small: string; lease: Statement; checkpoint?: Checkpoint; big: unknown }> {
     const found = model ?? this.models.get(`${asked.name}@${asked.version}`);

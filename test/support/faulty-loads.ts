@@ -1,8 +1,7 @@
 /** Many loads over connections that go wrong: each must end in the right bytes or in an error that fits, in time, with few requests. */
-
 import { isModelGuardError } from '../../src/errors.js';
 import type { GuardedModel } from '../../src/index.js';
-import type { RangedSurroundings } from '../../src/transfer/ranged.js';
+import type { RangedTestHooks } from '../../src/transfer/ranged.js';
 import type { Plan, SeenRequest } from './fault-proxy.js';
 import type { Fault } from './faults.js';
 import type { JumpingTime } from './jumping-time.js';
@@ -29,7 +28,7 @@ export interface Way {
   /** Requests that go through the proxy. */
   readonly wishes: readonly Wish[];
   readonly bigSize: number;
-  load(surroundings: RangedSurroundings): Promise<GuardedModel>;
+  load(surroundings: RangedTestHooks): Promise<GuardedModel>;
 }
 
 /** Where loads run one after another, so that a request can be told to belong to one. */
@@ -201,7 +200,7 @@ class Load {
     }
   }
 
-  async #loaded(surroundings: RangedSurroundings): Promise<[Ending, string]> {
+  async #loaded(surroundings: RangedTestHooks): Promise<[Ending, string]> {
     try {
       const model = await this.#way.load(surroundings);
       const right = Buffer.compare(model.bytes, this.#lane.plain) === 0;

@@ -1,5 +1,5 @@
 /** Time that stands still while anything happens, and then jumps to what is due next: nobody waits, and nobody is late for want of a processor. */
-import type { Pace } from '../../src/http/pace.js';
+import type { Pace } from '../../src/http/retry.js';
 import type { Timers } from './timers.js';
 
 /** Turns of the event loop without anything new: what was sent within the process has arrived by then. */

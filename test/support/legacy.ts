@@ -1,7 +1,6 @@
 /** The legacy profile by node:crypto, written from docs/legacy.md alone. */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import type { LegacyKey } from '../../src/legacy/index.js';
-import { decrypt } from '../../src/legacy/index.js';
+import { decrypt, type LegacyKey } from '../../src/legacy/index.js';
 
 /** Key strings have no public face; tests know them from what they were made of. */
 export type KeyString = string | Uint8Array;

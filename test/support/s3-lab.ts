@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import type { BigPartSource, PartStore, S3StoreOptions } from '../../src/index.js';
-import { s3StoreIn } from '../../src/stores/s3/store.js';
+import { s3StoreWithHooks } from '../../src/stores/s3/store.js';
 import { NotedPace } from './fake-client.js';
 import { FakeS3, type S3Asked } from './fake-s3.js';
 
@@ -44,7 +44,7 @@ export function s3Lab(): S3Lab {
   return {
     server,
     storeWith: (more = {}) =>
-      s3StoreIn(
+      s3StoreWithHooks(
         { bucket: 'models', endpoint: server.endpoint, credentials: keys(), pieceBytes: PIECE, ...more },
         { pace: new NotedPace() },
       ),

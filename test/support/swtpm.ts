@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, rmSync, watch } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll } from 'vitest';
 import { Child } from './children.js';
+import { atEndOfFile } from './cleanup.js';
 import { temporaryFolder } from './temp.js';
 
 /** Whether this machine has swtpm and tpm2-tools, and with them the TPM library that model-guard loads. */
@@ -19,14 +19,14 @@ export function swtpmAvailable(): boolean {
   }
 }
 
-/** Make it at the top of a test file: it ends with the file's tests, if not by `stop`. */
+/** Ends with the tests of the file, if not by `stop`. */
 export class Swtpm {
   readonly #folder = temporaryFolder('swtpm');
   #child: Child | undefined;
   #port = 0;
 
   constructor() {
-    afterAll(() => this.stop());
+    atEndOfFile(() => this.stop());
   }
 
   async start(): Promise<void> {

@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll } from 'vitest';
+import { atEndOfFile } from './cleanup.js';
 
 /** A folder of this test file's own, removed when its tests are done. */
 export function temporaryFolder(label = 'test'): string {
   const folder = mkdtempSync(path.join(process.env.MG_TMP ?? tmpdir(), `model-guard-${label}-`));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  atEndOfFile(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }

@@ -2,7 +2,6 @@
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { SigningKey } from '../../src/index.js';
-import { failureOf } from './failures.js';
 import { type FakeClient, type FakeClientOptions, fakeClient } from './fake-client.js';
 import { type Asked, FakeGuard } from './fake-guard.js';
 import { seeded } from './seed.js';
@@ -10,7 +9,6 @@ import { temporaryFolder } from './temp.js';
 
 type Lies = Parameters<FakeGuard['grant']>[2];
 
-export const codeOf = async (task: () => Promise<unknown>): Promise<string> => (await failureOf(task)).code;
 export const lease = ({ guard }: FakeClient) => guard.lease('net@1');
 
 /** For the tests of a file: a server that listens, has net@1 before net@0, and other@1, and is honest again after every test. */

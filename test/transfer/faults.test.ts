@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { fileStore, load, MasterKey, protect, SigningKey } from '../../src/index.js';
-import { httpStoreIn } from '../../src/stores/http.js';
+import { httpStoreWithHooks } from '../../src/stores/http.js';
 import { bigPartOf } from '../../src/stores/parts.js';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.js';
 import { CONNECTIONS, FaultyLoads, type Lane, type Tally, table } from '../support/faulty-loads.js';
@@ -56,7 +56,7 @@ async function lane(name: string): Promise<Lane> {
         bigSize: bigPartOf(await store.getSmall(ref)).size,
         load(surroundings) {
           const options = { timeoutMs: TIMEOUT_MS, connections: CONNECTIONS };
-          const from = httpStoreIn(`${proxy.url}/${name}`, options, surroundings);
+          const from = httpStoreWithHooks(`${proxy.url}/${name}`, options, surroundings);
           return load(ref, { from, identities: [key], verifier: signer.publicKey, cache: false });
         },
       },

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ModelGuardError } from '../../src/errors.js';
-import { hinted } from '../../src/http/hints.js';
+import { withRetryHint } from '../../src/http/retry-hints.js';
 import { type SendPieces, sendPieces } from '../../src/transfer/multipart.js';
 import { failureOf } from '../support/failures.js';
 import { NotedPace } from '../support/fake-client.js';
@@ -10,7 +10,7 @@ import { seeded } from '../support/seed.js';
 
 const random = seeded('multipart');
 const PIECE = 100;
-const broken = (): Error => hinted(new ModelGuardError('SERVER_UNREACHABLE', 'cut'), { effect: 'unknown' });
+const broken = (): Error => withRetryHint(new ModelGuardError('SERVER_UNREACHABLE', 'cut'), { effect: 'unknown' });
 
 /** A part in memory that is read in pieces of `step` bytes, and what became of its reader. */
 class Part {

@@ -3,15 +3,16 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hasCode, ModelGuardError } from '../../src/errors.js';
-import { hinted } from '../../src/http/hints.js';
+import { withRetryHint } from '../../src/http/retry-hints.js';
 import type { Timers } from '../../src/http/timers.js';
-import { type RangedOptions, type RangeSource, rangedPart } from '../../src/transfer/ranged.js';
+import type { RangeResponse, RangeSource } from '../../src/transfer/range-source.js';
+import { type RangedOptions, rangedPart } from '../../src/transfer/ranged.js';
 import { NotedPace } from '../support/fake-client.js';
 import { seeded } from '../support/seed.js';
 
 const KIB = 1024;
 const never: Timers = { now: () => 0, after: () => () => {} };
-const broken = (): Error => hinted(new ModelGuardError('SERVER_UNREACHABLE', 'cut'), { effect: 'unknown' });
+const broken = (): Error => withRetryHint(new ModelGuardError('SERVER_UNREACHABLE', 'cut'), { effect: 'unknown' });
 const join = (pieces: Uint8Array | readonly Uint8Array[]): Buffer =>
   Buffer.concat(pieces instanceof Uint8Array ? [pieces] : [...pieces]);
 
@@ -33,7 +34,11 @@ class Held implements RangeSource {
   get size(): number {
     return this.bytes.length;
   }
-  async *stream(offset: number, length: number): AsyncGenerator<Uint8Array> {
+  async range(offset: number, length: number): Promise<RangeResponse> {
+    const contentRange = `bytes ${offset}-${offset + length - 1}/${this.size}`;
+    return { status: 206, contentRange, contentLength: length, bytes: this.#stream(offset, length), discard: () => undefined };
+  }
+  async *#stream(offset: number, length: number): AsyncGenerator<Uint8Array> {
     this.asked.push({ offset, length });
     this.open += 1;
     this.mostOpen = Math.max(this.mostOpen, this.open);

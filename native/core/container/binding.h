@@ -1,4 +1,4 @@
-// What binds header and payload to the data key and to the publisher (docs/format.md, sections 3, 7, 8).
+// Binds header and payload to the data key and to the publisher: keys, MAC, signatures (docs/format.md, sections 3, 7, 8).
 #pragma once
 #include "container/header.h"
 #include "payload/payload.h"

@@ -32,7 +32,7 @@ bool is_timestamp(std::string_view s) {
   return day >= 1 && day <= days && number(11, 2) < 24 && number(14, 2) < 60 && number(17, 2) < 60;
 }
 
-// Moves a string member out, or says what is wrong with it.
+// Moves a string member out, or returns the reason why it is refused.
 Status take(json::Value& object, size_t index, bool (*valid)(std::string_view), const char* rule,
             std::string* out) {
   auto& [name, value] = object.members[index];

@@ -1,19 +1,24 @@
 #include "container/find_key.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
+
+#include "recipients/table.h"
 
 namespace mg::container {
 namespace {
 
+using recipients::Identities, recipients::Identity, recipients::Kind, recipients::Slot;
+
 constexpr int kEndsSearch = 5;
 
-// Of several reasons why nothing opened, the highest tells most.
+// Of several reasons why no slot opened, the one with the highest rank is returned.
 int rank(Code code) {
   switch (code) {
     case Code::NO_MATCHING_IDENTITY: return 0;
     case Code::SALTS_MISMATCH: return 1;
-    case Code::TPM_UNAVAILABLE: return 2;  // a slot with a TPM may be another machine's
+    case Code::TPM_UNAVAILABLE: return 2;  // the slot may belong to another machine
     case Code::HARDWARE_MISMATCH: return 3;
     case Code::HARDWARE_UNREADABLE:
     case Code::TPM_LOCKED:
@@ -21,103 +26,61 @@ int rank(Code code) {
     case Code::LEASE_UNTRUSTED:
     case Code::LEASE_NOT_YET_VALID:
     case Code::LEASE_EXPIRED: return 4;
-    default: return kEndsSearch;  // not a matter of this identity
+    default: return kEndsSearch;  // no other identity or slot would help
   }
 }
 
-bool is_hardware(const Slot& slot) { return slot.type == uint16_t(SlotType::hardware); }
-
-// This machine, read when the first hardware slot is tried.
-class ThisMachine {
- public:
-  ThisMachine(const Header& header, const crypto::Sha384& core_hash, const Cancelled* cancelled, crypto::Derivations& derivations)
-      : header_(header), core_hash_(core_hash), cancelled_(cancelled), derivations_(derivations) {}
-
-  Result<Secret> unwrap(const Slot& slot) {
-    // What the TPM did not do for one slot it will not do for the next.
-    if (tpm_unavailable_.code != Code::OK && !helper_of(slot).tpm.empty()) return tpm_unavailable_;
-    if (!machine_) {
-      hardware::ReadOptions options{hardware::system_root(), false, cancelled_};
-      for (const Slot& each : header_.slots) options.tpm |= is_hardware(each) && helper_of(each).counts(hardware::Kind::tpm);
-      auto read = hardware::read_machine(options);
-      if (!read.ok()) return read.status();
-      machine_ = std::move(*read);
-      stretched_.emplace(*machine_, derivations_);
-    }
-    auto data_key = container::unwrap(slot, *stretched_, core_hash_, cancelled_);
-    if (!data_key.ok() && data_key.status().code == Code::TPM_UNAVAILABLE) tpm_unavailable_ = data_key.status();
-    return data_key;
-  }
-
- private:
-  const Header& header_;
-  const crypto::Sha384& core_hash_;
-  const Cancelled* cancelled_;
-  crypto::Derivations& derivations_;
-  std::optional<hardware::Machine> machine_;
-  std::optional<hardware::Stretched> stretched_;
-  Status tpm_unavailable_;
-};
-
-bool fits(const Identity& identity, const Slot& slot) {
-  if (identity.key) return matches(slot, *identity.key);
-  return is_hardware(slot) && identity.machine.value_or(slot.key_id) == slot.key_id;
-}
-
-// A slot, and the identity that may open it.
+// A slot, and an identity that may open it.
 struct Candidate {
-  const Identity* identity;
+  const Kind* kind;
   const Slot* slot;
-  uint32_t derivations;
+  const Identity* identity;
+  uint32_t cost;
 
-  // Free ones come first, then slots that name this machine, then the others.
-  int order() const { return derivations == 0 ? 0 : identity->machine ? 1 : 2; }
-  bool operator<(const Candidate& other) const {
-    return std::pair(order(), derivations) < std::pair(other.order(), other.derivations);
-  }
+  // Slots without a cost come first, then slots that the identity names by key id, then all other slots.
+  int order() const { return cost == 0 ? 0 : identity->machine ? 1 : 2; }
+  bool operator<(const Candidate& other) const { return std::pair(order(), cost) < std::pair(other.order(), other.cost); }
 };
 
-// The cheapest first, else as they were given. A hardware slot is tried once, however many identities are this machine.
+// Sorted by cost, otherwise in the order of identities and slots. This machine tries a slot once, however many identities are this machine.
 std::vector<Candidate> candidates(const Header& header, const Identities& identities) {
   std::vector<Candidate> all;
-  for (const Identity& identity : identities)
-    for (const Slot& slot : header.slots)
-      if (fits(identity, slot)) all.push_back({&identity, &slot, derivations_of(slot)});
+  for (const Identity& identity : identities) {
+    for (const Slot& slot : header.slots) {
+      const Kind* kind = recipients::find_kind(slot.type);
+      if (kind && kind->matches(slot, identity)) all.push_back({kind, &slot, &identity, kind->cost(slot)});
+    }
+  }
   std::stable_sort(all.begin(), all.end());
   std::set<const Slot*> seen;
-  const auto tried = [&](const Candidate& each) { return !each.identity->key && !seen.insert(each.slot).second; };
-  all.erase(std::remove_if(all.begin(), all.end(), tried), all.end());
+  const auto repeated = [&](const Candidate& each) { return !each.identity->key && !seen.insert(each.slot).second; };
+  all.erase(std::remove_if(all.begin(), all.end(), repeated), all.end());
   return all;
 }
 
 }  // namespace
 
 uint32_t usual_derivations(const Identities& identities) {
-  constexpr uint32_t kPassphrase = crypto::derivations_of(kMaxLogN), kMachine = hardware::kMaxFactors;
-  uint32_t passphrases = 0;
-  std::set<keys::KeyId> named;
-  bool any_machine = false;
-  for (const Identity& identity : identities) {
-    if (identity.machine) named.insert(*identity.machine);
-    else if (!identity.key) any_machine = true;
-    else if (identity.key->type() == keys::Type::passphrase) passphrases++;
-  }
-  const size_t machines = any_machine ? kMaxSlots : std::min(named.size(), kMaxSlots);
-  return passphrases * kPassphrase + uint32_t(machines) * kMachine;
+  uint32_t sum = 0;
+  for (const Kind* kind : recipients::kinds()) sum += kind->max_cost(identities);
+  return sum;
 }
 
 Result<FoundKey> find_data_key(const Header& header, const crypto::Sha384& core_hash, const Identities& identities, const Trust& trust,
-                               crypto::Derivations& derivations, const Cancelled* cancelled) {
+                               crypto::Derivations& derivations, const recipients::Cancelled* cancelled) {
   const bool lease_verified = lease_verifies(header, trust, core_hash);
-  ThisMachine machine(header, core_hash, cancelled, derivations);
-  Status refused(Code::NO_MATCHING_IDENTITY, "none of the identities opens " + header.core.name + "@" + header.core.version);
-  const auto open = [&](const Identity& identity, const Slot& slot) -> Result<Secret> {
-    if (auto s = check_policy(slot, lease_verified, trust); !s.ok()) return s;
-    return identity.key ? unwrap(slot, *identity.key, core_hash, derivations) : machine.unwrap(slot);
+  const recipients::Search search{header.slots, core_hash, derivations, cancelled};
+  std::map<const Kind*, recipients::Unwrap> unwrappers;
+  const auto open = [&](const Candidate& candidate) -> Result<Secret> {
+    if (auto s = check_policy(*candidate.slot, lease_verified, trust); !s.ok()) return s;
+    recipients::Unwrap& unwrap = unwrappers[candidate.kind];
+    if (!unwrap) unwrap = candidate.kind->unwrapper(search);
+    return unwrap(*candidate.slot, *candidate.identity);
   };
+  Status refused(Code::NO_MATCHING_IDENTITY, "none of the identities opens " + header.core.name + "@" + header.core.version);
   for (const Candidate& candidate : candidates(header, identities)) {
     if (cancelled && cancelled->load()) return Status(Code::ABORT_ERR, "cancelled");
-    auto data_key = open(*candidate.identity, *candidate.slot);
+    auto data_key = open(candidate);
     if (data_key.ok()) return FoundKey{std::move(*data_key), candidate.slot->policy.has_value()};
     const Status& reason = data_key.status();
     if (rank(reason.code) == kEndsSearch) return reason;

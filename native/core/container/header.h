@@ -1,35 +1,13 @@
-// The header: strict to parse, and whatever parses encodes to the same bytes (docs/format.md, sections 1, 6, 7).
+// The header. Strict to parse: bytes that parse encode to the same bytes (docs/format.md, sections 1, 6, 7).
 #pragma once
 #include <array>
-#include <optional>
 #include <vector>
 #include "container/core_fields.h"
-#include "keys/keys.h"
+#include "recipients/slot.h"
 
 namespace mg::container {
 
-constexpr size_t kMaxHeader = 65536, kFixed = 26, kMac = 48, kMaxSlots = 32, kMaxSlotLength = 16384;
-constexpr uint8_t kMinLogN = 15, kMaxLogN = 18;  // of a passphrase slot
-
-enum class SlotType : uint16_t { x25519 = 1, master = 2, passphrase = 3, hardware = 4 };
-const char* slot_name(uint16_t type);  // "unknown" where it has none
-constexpr uint16_t kCritical = 1;
-constexpr uint64_t kTimeEnd = uint64_t(1) << 53;  // times of a policy are below
-constexpr size_t kHardwareTail = 48 + 32 + 48;  // box, enc, ct: what follows the helper data of a hardware slot
-
-struct Policy {
-  uint64_t not_before = 0, not_after = 0, offline_until = 0;  // seconds since 1970
-  std::array<uint8_t, 16> lease_id{}, device_id{};
-};
-
-struct Slot {
-  uint16_t type = 0, flags = 0;
-  keys::KeyId key_id{};
-  std::optional<Policy> policy;
-  Bytes body;
-  Bytes aad() const;  // every byte of the slot before its body
-  Bytes encode() const;
-};
+constexpr size_t kMaxHeader = 65536, kFixed = 26, kMac = 48;
 
 enum class Role : uint8_t { publisher = 1, lease = 2 };
 struct Signature {
@@ -43,7 +21,7 @@ struct Header {
   Bytes core_json;
   std::array<uint8_t, 32> digest{};
   uint64_t payload_length = 0;
-  std::vector<Slot> slots;
+  std::vector<recipients::Slot> slots;
   std::vector<Signature> signatures;
   std::array<uint8_t, kMac> mac{};
 

@@ -1,4 +1,4 @@
-// Reading the manifest out of a message, for whoever then reads the files (docs/format.md, section 4).
+// Reads the manifest out of a message, so that its files can be read (docs/format.md, section 4).
 #pragma once
 #include <functional>
 
@@ -19,7 +19,7 @@ struct Listing {
 using ReadChunks = std::function<Status(uint64_t first, uint64_t count, Region& into)>;
 Result<Listing> read_listing(uint64_t plaintext_size, const ReadChunks& read);
 
-// Where whole chunks of a file end in zeros: MANIFEST_INVALID if they do not.
+// Checks that the whole chunks of a file end in zeros. MANIFEST_INVALID.
 Status check_padding(View padding, const std::string& path);
 
 }  // namespace mg::container

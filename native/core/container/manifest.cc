@@ -14,7 +14,7 @@ Status refuse(Code code, std::string what) { return {code, std::move(what)}; }
 Status bad_name(std::string what) { return {Code::NAME_INVALID, std::move(what)}; }
 std::string quoted(std::string_view path) { return "\"" + std::string(path) + "\""; }
 
-// CON, COM1.txt, "nul .x": Windows opens a device whatever follows the first dot.
+// CON, COM1.txt, "nul .x": Windows opens a device regardless of the text after the first dot.
 bool is_reserved(std::string_view segment) {
   std::string_view base = segment.substr(0, segment.find('.'));
   while (!base.empty() && base.back() == ' ') base.remove_suffix(1);
@@ -50,7 +50,7 @@ Status check_segment(std::string_view path, std::string_view segment) {
 
 // No two paths equal, none a folder of another, without regard to case. Needs valid paths.
 Status check_clashes(const std::vector<File>& files) {
-  // With U+0000 for "/" (which folds and decomposes by itself; no path has U+0000) whatever lies in a folder sorts
+  // With U+0000 for "/" (which folds and decomposes by itself; no path has U+0000) the content of a folder sorts
   // right behind a file of the folder's name, so that only neighbours need comparing.
   std::vector<std::pair<std::string, size_t>> keys;
   keys.reserve(files.size());
@@ -71,7 +71,7 @@ Status check_clashes(const std::vector<File>& files) {
   return {};
 }
 
-// Where the next file begins, or false if the file area has grown beyond what a container may hold.
+// Sets `next` to the start of the next file; false if the file area has grown beyond what a container may hold.
 bool advance(const File& file, uint64_t* next) {
   if (file.offset > kMaxPlaintext || file.size > kMaxPlaintext - file.offset) return false;
   *next = round_up(file.offset + file.size);

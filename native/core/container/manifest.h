@@ -24,7 +24,7 @@ Status check_path(std::string_view path);  // NAME_INVALID: one path by itself
 // Sorts, checks every rule between paths, fills in the offsets. NAME_INVALID, SOURCE_EMPTY, LIMIT_EXCEEDED.
 Result<Manifest> pack(std::vector<File> files);
 Bytes write_manifest(const Manifest& manifest);
-// MANIFEST_INVALID for whatever pack() and write_manifest() would not have made.
+// MANIFEST_INVALID for bytes that pack() and write_manifest() would not make.
 Result<Manifest> parse_manifest(View json, uint64_t plaintext_size);
 
 }  // namespace mg::container

@@ -22,12 +22,12 @@ class StagingTarget : public payload::Target {
   Region& region_;
 };
 
-// A payload of which the first batch is read once and kept: the manifest in it is looked at before the files around it are read.
-class KeptStart : public payload::Source {
+// Reads the first batch of a payload once and keeps it: the manifest in it is read before the files around it.
+class CachedStart : public payload::Source {
  public:
-  explicit KeptStart(payload::Source& payload)
+  explicit CachedStart(payload::Source& payload)
       : payload_(payload), end_(std::min(payload.size(), payload::chunk_offset(payload::kBatchChunks))) {}
-  bool far() const override { return payload_.far(); }
+  bool is_remote() const override { return payload_.is_remote(); }
   uint64_t size() const override { return payload_.size(); }
   Status read(uint64_t offset, Span out) override {
     if (offset < payload::kPrefix || offset + out.size > end_) return payload_.read(offset, out);
@@ -56,11 +56,11 @@ class KeptStart : public payload::Source {
 
 }  // namespace
 
-Result<std::unique_ptr<Opened>> Opened::open(View small, const Identities& identities, const Trust& trust, const Cancelled* cancelled,
+Result<std::unique_ptr<OpenContainer>> OpenContainer::open(View small, const recipients::Identities& identities, const Trust& trust, const recipients::Cancelled* cancelled,
                                              std::optional<uint32_t> max_derivations) {
   auto header = parse_header(small);
   if (!header.ok()) return header.status();
-  std::unique_ptr<Opened> opened(new Opened);
+  std::unique_ptr<OpenContainer> opened(new OpenContainer);
   opened->header_ = std::move(*header);
   const size_t at = opened->header_.size();
   auto hash = container::core_hash(opened->header_.core_json);
@@ -77,7 +77,7 @@ Result<std::unique_ptr<Opened>> Opened::open(View small, const Identities& ident
   auto found = find_data_key(opened->header_, *hash, identities, trust, derivations, cancelled);
   if (!found.ok()) return found.status();
   opened->data_key_ = std::move(found->data_key);
-  opened->by_policy_ = found->by_policy;
+  opened->has_policy_ = found->has_policy;
 
   auto mac = header_mac(opened->data_key(), opened->header_);
   if (!mac.ok()) return mac.status();
@@ -92,7 +92,7 @@ Result<std::unique_ptr<Opened>> Opened::open(View small, const Identities& ident
 }
 
 // The regions that the manifest asks for; also the Target that fills them.
-struct Opened::Contents : payload::Target {
+struct OpenContainer::Contents : payload::Target {
   Listing listing;  // a second pass must give the same bytes
   Region staging;   // the second pass
   std::vector<LoadedFile> files;
@@ -111,26 +111,26 @@ struct Opened::Contents : payload::Target {
 };
 
 // The stored tree, if it is the one that the publisher signed.
-std::optional<payload::Tree> Opened::publishers_tree(View stored) const {
+std::optional<payload::Tree> OpenContainer::publishers_tree(View stored) const {
   if (!trusts_publishers_) return std::nullopt;
   auto tree = payload::Tree::parse(stored, header_.core.plaintext_size);
   if (!tree.ok() || !check_digest(*tree).ok()) return std::nullopt;
   return std::move(*tree);
 }
 
-Result<Opened::Contents> Opened::prepare(payload::Source& payload, payload::Pool& pool, const payload::Control& control,
-                                         const payload::Care& care) const {
+Result<OpenContainer::Contents> OpenContainer::prepare(payload::Source& payload, work::Pool& pool, const work::Control& control,
+                                         const payload::BatchChecks& checks) const {
   const uint64_t plaintext = header_.core.plaintext_size;
   auto listing = read_listing(plaintext, [&](uint64_t first, uint64_t count, Region& into) {
     StagingTarget target(into);
-    return payload::decrypt_range(keys_, plaintext, first, count, payload, target, nullptr, prefix(), pool, control, care);
+    return payload::decrypt_range(keys_, plaintext, first, count, payload, target, nullptr, prefix(), pool, control, checks);
   });
   if (!listing.ok()) return listing.status();
   Contents contents;
   contents.listing = std::move(*listing);
   // Empty files share their offset with the next one and own no chunk: they must not be found by at().
-  // Bytes that come slowly give no time back that is spent on making memory whole.
-  const Pages pages = payload.far() ? Pages::ordinary : Pages::huge;
+  // For slow sources, ordinary pages: the time that the kernel spends on huge pages would not be regained.
+  const Pages pages = payload.is_remote() ? Pages::ordinary : Pages::huge;
   for (const File& file : contents.listing.files) {
     auto region = Region::allocate(size_t(payload::round_up(file.size)), pages);
     if (!region.ok()) return region.status();
@@ -140,7 +140,7 @@ Result<Opened::Contents> Opened::prepare(payload::Source& payload, payload::Pool
 }
 
 // Whether any of the first chunks that lie wholly in the big part is authentic.
-bool Opened::belongs(payload::Source& payload, uint64_t big_offset, payload::Pool& pool) const {
+bool OpenContainer::has_authentic_chunk(payload::Source& payload, uint64_t big_offset, work::Pool& pool) const {
   const uint64_t plaintext = header_.core.plaintext_size, chunks = payload::chunk_count(plaintext);
   uint64_t k = big_offset <= payload::kPrefix ? 0 : (big_offset - payload::kPrefix + payload::kSealedChunk - 1) / payload::kSealedChunk;
   auto scratch = Region::allocate(payload::kChunk);
@@ -150,46 +150,46 @@ bool Opened::belongs(payload::Source& payload, uint64_t big_offset, payload::Poo
     explicit One(Region& r) : region(r) {}
     uint8_t* at(uint64_t) override { return region.data(); }
   } target(*scratch);
-  const payload::Control control;
+  const work::Control control;
   for (const uint64_t end = std::min(chunks, k + payload::kBatchChunks); k < end; k++) {
     const Status status = payload::decrypt_range(keys_, plaintext, k, 1, payload, target, nullptr, prefix(), pool, control);
-    // Bytes that cannot be had say nothing of whose they are.
+    // Bytes that cannot be read do not show to which container they belong.
     if (status.code != Code::INTEGRITY_FAILED) return true;
   }
   return false;
 }
 
-Status Opened::check_length(uint64_t size, std::optional<uint64_t> big_offset) const {
+Status OpenContainer::check_length(uint64_t size, std::optional<uint64_t> big_offset) const {
   if (size == header_.payload_length) return {};
   const std::string what = "the payload has " + std::to_string(size) + " bytes, the header says " + std::to_string(header_.payload_length);
   if (big_offset) return Status(Code::PARTS_MISMATCH, what);
   return Status(size < header_.payload_length ? Code::CONTAINER_TRUNCATED : Code::CONTAINER_MALFORMED, what);
 }
 
-Status Opened::check_digest(const payload::Tree& tree) const {
+Status OpenContainer::check_digest(const payload::Tree& tree) const {
   const payload::Node root = tree.root();
   if (equal(View(root), View(header_.digest))) return {};
   return Status(Code::DIGEST_MISMATCH, "the payload is not the one that its publisher signed");
 }
 
-Status Opened::blame(const Status& failure, payload::Source& payload, std::optional<uint64_t> big_offset, payload::Pool& pool) const {
+Status OpenContainer::explain_failure(const Status& failure, payload::Source& payload, std::optional<uint64_t> big_offset, work::Pool& pool) const {
   const bool damaged = failure.code == Code::INTEGRITY_FAILED || failure.code == Code::DIGEST_MISMATCH;
-  if (damaged && big_offset && !belongs(payload, *big_offset, pool))
+  if (damaged && big_offset && !has_authentic_chunk(payload, *big_offset, pool))
     return Status(Code::PARTS_MISMATCH, "the big part does not belong to this small part, or was changed throughout");
   return failure;
 }
 
 // The whole payload in one pass, hashed as it is decrypted. The manifest was acted upon before its leaves were checked, so its
 // bytes must come out the same.
-Status Opened::decrypt_signed(payload::Source& payload, Contents& contents, payload::Pool& pool, const payload::Control& control,
-                              const payload::Care& care) const {
+Status OpenContainer::decrypt_signed(payload::Source& payload, Contents& contents, work::Pool& pool, const work::Control& control,
+                              const payload::BatchChecks& checks) const {
   const uint64_t plaintext = header_.core.plaintext_size;
   const Region& listed = contents.listing.chunks;
   auto staging = Region::allocate(listed.size());
   if (!staging.ok()) return staging.status();
   contents.staging = std::move(*staging);
   payload::Tree tree(plaintext);
-  auto s = payload::decrypt_range(keys_, plaintext, 0, payload::chunk_count(plaintext), payload, contents, &tree, prefix(), pool, control, care);
+  auto s = payload::decrypt_range(keys_, plaintext, 0, payload::chunk_count(plaintext), payload, contents, &tree, prefix(), pool, control, checks);
   if (s.ok()) s = check_digest(tree);
   if (!s.ok()) return s;
   if (!crypto::equal(View(contents.staging.data(), listed.size()), View(listed.data(), listed.size())))
@@ -197,27 +197,27 @@ Status Opened::decrypt_signed(payload::Source& payload, Contents& contents, payl
   return {};
 }
 
-Result<std::vector<LoadedFile>> Opened::load(payload::Source& source, std::optional<uint64_t> big_offset, payload::Pool& pool,
-                                             const payload::Control& control, View stored_tree) const {
+Result<std::vector<LoadedFile>> OpenContainer::load(payload::Source& source, std::optional<uint64_t> big_offset, work::Pool& pool,
+                                             const work::Control& control, View stored_tree) const {
   const uint64_t plaintext = header_.core.plaintext_size, chunks = payload::chunk_count(plaintext);
   if (auto s = check_length(source.size(), big_offset); !s.ok()) return s;
-  KeptStart payload(source);
+  CachedStart payload(source);
   const auto tree = publishers_tree(stored_tree);
-  payload::Rereads rereads(kRereads);
-  const payload::Care care{tree ? &*tree : nullptr, &rereads};
+  payload::RereadBudget rereads(kRereads);
+  const payload::BatchChecks checks{tree ? &*tree : nullptr, &rereads};
   const auto failed = [&](const Status& why) {
-    const Status blamed = blame(why, payload, big_offset, pool);
-    // What a cancelled load was about to say is nobody's concern any more.
+    const Status blamed = explain_failure(why, payload, big_offset, pool);
+    // A cancelled load reports only that it was cancelled.
     return control.cancelled ? Status(Code::ABORT_ERR, "cancelled") : blamed;
   };
-  auto contents = prepare(payload, pool, control, care);
+  auto contents = prepare(payload, pool, control, checks);
   if (!contents.ok()) return failed(contents.status());
   Status s;
   if (trusts_publishers_ && !tree) {
-    s = decrypt_signed(payload, *contents, pool, control, care);
+    s = decrypt_signed(payload, *contents, pool, control, checks);
   } else {
     const uint64_t first = contents->listing.area_chunk;
-    s = payload::decrypt_range(keys_, plaintext, first, chunks - first, payload, *contents, nullptr, prefix(), pool, control, care);
+    s = payload::decrypt_range(keys_, plaintext, first, chunks - first, payload, *contents, nullptr, prefix(), pool, control, checks);
   }
   if (!s.ok()) return failed(s);
   for (const LoadedFile& file : contents->files) {

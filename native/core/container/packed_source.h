@@ -1,4 +1,4 @@
-// The plaintext message as one Source: manifest, padding, then each file where the manifest says (docs/format.md, section 4).
+// The plaintext message as one Source: manifest, padding, then each file at the place that the manifest gives (docs/format.md, section 4).
 #pragma once
 #include <memory>
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace mg::container {
 
-// One file of the model to be sealed: whatever can be read, a path on disk, or memory that outlives the Sealer.
+// One file of the model to be sealed: a source, a path on disk, or memory that outlives the Sealer.
 struct Input {
   std::string path;     // in the manifest
   std::string on_disk;  // where it lies, or empty

@@ -4,18 +4,18 @@
 
 namespace mg::container {
 
-Result<std::unique_ptr<Reader>> Reader::create(std::shared_ptr<const Opened> opened, std::shared_ptr<payload::Source> payload,
-                                               std::optional<uint64_t> big_offset, payload::Pool& pool, const payload::Control& control) {
+Result<std::unique_ptr<Reader>> Reader::create(std::shared_ptr<const OpenContainer> opened, std::shared_ptr<payload::Source> payload,
+                                               std::optional<uint64_t> big_offset, work::Pool& pool, const work::Control& control) {
   if (auto s = opened->check_length(payload->size(), big_offset); !s.ok()) return s;
   std::unique_ptr<Reader> reader(new Reader(std::move(opened), std::move(payload)));
-  if (auto s = reader->or_changed(reader->prepare(pool, control)); !s.ok())
-    return reader->opened_->blame(s, *reader->payload_, big_offset, pool);
+  if (auto s = reader->with_source_change(reader->prepare(pool, control)); !s.ok())
+    return reader->opened_->explain_failure(s, *reader->payload_, big_offset, pool);
   return reader;
 }
 
-Status Reader::prepare(payload::Pool& pool, const payload::Control& control) {
+Status Reader::prepare(work::Pool& pool, const work::Control& control) {
   const uint64_t plaintext = opened_->header().core.plaintext_size;
-  // A read of nothing authenticates the last chunk: a cut or foreign payload is told from one that its publisher did not sign, at once.
+  // A read of nothing authenticates the last chunk: so that a truncated or foreign payload is distinguished at once from one that its publisher did not sign.
   payload::Reader unverified(opened_->keys(), opened_->prefix(), plaintext, *payload_, nullptr);
   if (auto s = unverified.read(0, Span(), pool, control); !s.ok()) return s;
   if (opened_->trusts_publishers()) {
@@ -35,14 +35,14 @@ Status Reader::prepare(payload::Pool& pool, const payload::Control& control) {
   return {};
 }
 
-// A file that changed explains more than what came of it.
-Status Reader::or_changed(const Status& status) const {
+// A change of the file is the cause of the failures that follow from it, so it is reported first.
+Status Reader::with_source_change(const Status& status) const {
   if (status.code == Code::ABORT_ERR) return status;
   auto changed = payload_->check_unchanged();
   return changed.ok() ? status : changed;
 }
 
-Result<Reader::Piece> Reader::read(uint64_t index, uint64_t offset, uint64_t length, payload::Pool& pool, const payload::Control& control) {
+Result<Reader::Piece> Reader::read(uint64_t index, uint64_t offset, uint64_t length, work::Pool& pool, const work::Control& control) {
   if (index >= files_.size()) return Status(Code::INVALID_ARGUMENT, "the container has no such file");
   const File& file = files_[size_t(index)];
   if (offset > file.size || length > file.size - offset)
@@ -59,7 +59,7 @@ Result<Reader::Piece> Reader::read(uint64_t index, uint64_t offset, uint64_t len
     const size_t padding = size_t(to - file.size);
     s = check_padding(View(chunks->data() + chunks->size() - padding, padding), file.path);
   }
-  if (s = or_changed(s); !s.ok()) return s;
+  if (s = with_source_change(s); !s.ok()) return s;
   return Piece(std::move(*chunks), size_t(offset - from), size_t(length));
 }
 

@@ -1,4 +1,4 @@
-// Pieces of a container that is too large to hold: the files of its manifest at any offset (docs/format.md, sections 4, 5, 9).
+// Reads pieces of a container that is too large for memory: the files of its manifest at any offset (docs/format.md, sections 4, 5, 9).
 #pragma once
 #include <memory>
 #include <optional>
@@ -24,23 +24,23 @@ class Reader {
   };
 
   // Checks length, last chunk, then, where publishers are trusted, the digest of all of `payload`, which takes as long as reading it, then
-  // the manifest. `payload` and `big_offset` as in Opened::load(). SOURCE_CHANGED.
-  static Result<std::unique_ptr<Reader>> create(std::shared_ptr<const Opened> opened, std::shared_ptr<payload::Source> payload,
-                                                std::optional<uint64_t> big_offset, payload::Pool& pool, const payload::Control& control);
+  // the manifest. `payload` and `big_offset` as in OpenContainer::load(). SOURCE_CHANGED.
+  static Result<std::unique_ptr<Reader>> create(std::shared_ptr<const OpenContainer> opened, std::shared_ptr<payload::Source> payload,
+                                                std::optional<uint64_t> big_offset, work::Pool& pool, const work::Control& control);
 
   const std::vector<File>& files() const { return files_; }
 
-  // Any thread. Where publishers are trusted, every batch is compared with the digest again. INVALID_ARGUMENT for what is not in the file,
+  // Any thread. Where publishers are trusted, every batch is compared with the digest again. INVALID_ARGUMENT for a range outside of the file,
   // LIMIT_EXCEEDED for more than kMaxRead, SOURCE_CHANGED.
-  Result<Piece> read(uint64_t index, uint64_t offset, uint64_t length, payload::Pool& pool, const payload::Control& control);
+  Result<Piece> read(uint64_t index, uint64_t offset, uint64_t length, work::Pool& pool, const work::Control& control);
 
  private:
-  Reader(std::shared_ptr<const Opened> opened, std::shared_ptr<payload::Source> payload)
+  Reader(std::shared_ptr<const OpenContainer> opened, std::shared_ptr<payload::Source> payload)
       : opened_(std::move(opened)), payload_(std::move(payload)) {}
-  Status prepare(payload::Pool& pool, const payload::Control& control);
-  Status or_changed(const Status& status) const;
+  Status prepare(work::Pool& pool, const work::Control& control);
+  Status with_source_change(const Status& status) const;
 
-  std::shared_ptr<const Opened> opened_;
+  std::shared_ptr<const OpenContainer> opened_;
   std::shared_ptr<payload::Source> payload_;
   std::optional<payload::Tree> tree_;  // verified
   std::optional<payload::Reader> plain_;

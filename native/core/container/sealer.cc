@@ -76,7 +76,7 @@ Result<std::unique_ptr<Sealer>> Sealer::begin(SealRequest request) {
   sealer->keys_ = std::move(*keys);
   std::memcpy(sealer->prefix_ + payload::kSalt, sealer->keys_.commitment, payload::kCommitment);
 
-  auto slots = wrap_all(request.recipients, sealer->data_key_.reveal(), sealer->core_hash_);
+  auto slots = recipients::wrap_all(request.recipients, sealer->data_key_.reveal(), sealer->core_hash_);
   if (!slots.ok()) return slots.status();
   sealer->slots_ = std::move(*slots);
   sealer->signer_ = std::move(request.signer);
@@ -92,8 +92,8 @@ Result<std::unique_ptr<Sealer>> Sealer::begin(SealRequest request) {
 
 uint64_t Sealer::payload_length() const { return payload::payload_size(plaintext_size()); }
 
-Status Sealer::encrypt_batches(uint64_t first, uint64_t count, payload::Sink& out, uint64_t out_base, payload::Pool& pool,
-                               const payload::Control& control) {
+Status Sealer::encrypt_batches(uint64_t first, uint64_t count, payload::Sink& out, uint64_t out_base, work::Pool& pool,
+                               const work::Control& control) {
   if (out_base < payload::kPrefix || out_base >= payload_length())
     return Status(Code::INVALID_ARGUMENT, "a big part cannot begin at payload byte " + std::to_string(out_base));
   if (first == 0) {
@@ -111,12 +111,12 @@ Status Sealer::encrypt_batches(uint64_t first, uint64_t count, payload::Sink& ou
   return s;
 }
 
-Status Sealer::encrypt_to(payload::Sink& out, uint64_t out_base, payload::Pool& pool, const payload::Control& control) {
+Status Sealer::encrypt_to(payload::Sink& out, uint64_t out_base, work::Pool& pool, const work::Control& control) {
   if (next_batch_ != 0) return Status(Code::INVALID_ARGUMENT, "the payload is encrypted once, ever");
   return encrypt_batches(0, payload::batch_count(plaintext_size()), out, out_base, pool, control);
 }
 
-Result<Bytes> Sealer::next(size_t max_bytes, uint64_t out_base, payload::Pool& pool, const payload::Control& control) {
+Result<Bytes> Sealer::next(size_t max_bytes, uint64_t out_base, work::Pool& pool, const work::Control& control) {
   const uint64_t total = payload::batch_count(plaintext_size());
   const uint64_t batch_bytes = payload::kBatchChunks * payload::kSealedChunk;
   if (next_batch_ == kSpent) return Status(Code::INVALID_ARGUMENT, "the payload is encrypted once, ever");
@@ -154,7 +154,7 @@ uint64_t Sealer::encrypted() const {
   return next_batch_ == kSpent ? 0 : std::min(plaintext_size(), next_batch_ * payload::kBatchChunks * payload::kChunk);
 }
 
-bool Sealer::over() const { return finished_ || next_batch_ == kSpent; }
+bool Sealer::is_closed() const { return finished_ || next_batch_ == kSpent; }
 
 Result<Bytes> Sealer::finish() {
   if (finished_ || next_batch_ != payload::batch_count(plaintext_size()))

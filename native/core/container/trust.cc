@@ -26,7 +26,7 @@ Status check_origin(const Header& header, const Trust& trust, const crypto::Sha3
   if (trust.publishers.empty()) return {};
   if (!header.signature(Role::publisher)) return Status(Code::SIGNATURE_MISSING, is + " is not signed by any publisher");
   if (!verifies(header, Role::publisher, trust.publishers, core_hash))
-    return Status(Code::SIGNATURE_INVALID, is + " is not signed by a publisher that was asked for");
+    return Status(Code::SIGNATURE_INVALID, is + " is not signed by an accepted publisher");
   return {};
 }
 
@@ -34,13 +34,13 @@ bool lease_verifies(const Header& header, const Trust& trust, const crypto::Sha3
   return verifies(header, Role::lease, trust.lease_keys, core_hash);
 }
 
-Status check_policy(const Slot& slot, bool lease_verified, const Trust& trust) {
+Status check_policy(const recipients::Slot& slot, bool lease_verified, const Trust& trust) {
   if (!slot.policy) return {};
-  const Policy& policy = *slot.policy;
+  const recipients::Policy& policy = *slot.policy;
   if (!lease_verified) return Status(Code::LEASE_UNTRUSTED, "the lease is not signed by a server key that this machine trusts");
   if (trust.now < policy.not_before) return Status(Code::LEASE_NOT_YET_VALID, "the lease is not valid yet");
   if (trust.now >= policy.not_after) return Status(Code::LEASE_EXPIRED, "the lease has expired");
-  // The caller's word that it was renewed is not enough: not-before, which the server signed, must say so too.
+  // The caller's claim is not enough: the not-before that the server signed must confirm it.
   const bool renewed = trust.renewed && trust.now - policy.not_before <= kNewSeconds;
   if (!renewed && trust.now > policy.offline_until)
     return Status(Code::LEASE_EXPIRED, "the lease was good without its server until its offline-until, which has passed");

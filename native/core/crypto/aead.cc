@@ -7,7 +7,7 @@ namespace {
 constexpr size_t kTag = 16;
 
 const EVP_CIPHER* cipher_of(size_t key_size) {
-  static FetchedCipher aes128("AES-128-GCM"), aes256("AES-256-GCM");
+  static CachedCipher aes128("AES-128-GCM"), aes256("AES-256-GCM");
   return (key_size == 16 ? aes128 : aes256).get();
 }
 

@@ -7,7 +7,7 @@ namespace {
 constexpr size_t kKey = 32, kBlock = 16;
 
 const EVP_CIPHER* cipher() {
-  static FetchedCipher aes256("AES-256-CBC");
+  static CachedCipher aes256("AES-256-CBC");
   return aes256.get();
 }
 

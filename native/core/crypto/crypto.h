@@ -1,4 +1,4 @@
-// Every primitive the project uses, over OpenSSL 3 (Node's own when built as an addon). This room alone names OpenSSL.
+// Every cryptographic primitive of the project, over OpenSSL 3 (Node's own in a build from source). Only this room uses OpenSSL.
 // No function keeps a cipher context or a key beyond its call, except Gcm, whose context lives as long as the object.
 // Functions return false (or a Status) instead of throwing; outputs are wiped on failure.
 #pragma once
@@ -69,8 +69,8 @@ class Gcm {
 Status cbc_encrypt(View key, View iv, View plain, Span out);
 Status cbc_decrypt(View key, View iv, View sealed, Span out);
 
-// --- public_key.cc   What a public key must be where it enters (docs/format.md, section 11): 32 bytes, canonical, not of small order.
-// KEY_INVALID. The private key of a point of small order is no secret: with such an Ed25519 key everybody signs everything.
+// --- public_key.cc   Checks of public keys from outside (docs/format.md, section 11): 32 bytes, canonical, not of small order. KEY_INVALID.
+// The private key of a point of small order is no secret: a signature of such an Ed25519 key can be forged without it.
 Status check_x25519_public(View key);
 Status check_ed25519_public(View key);
 

@@ -1,5 +1,5 @@
 #include "crypto/evp.h"
-#include "crypto/wiped.h"
+#include "crypto/secret_buffer.h"
 
 namespace mg::crypto {
 namespace {
@@ -49,7 +49,7 @@ Status x25519(View private_key, View peer_public, Span shared) {
   if (!peer || !ctx || EVP_PKEY_derive_init(ctx.get()) != 1 || EVP_PKEY_derive_set_peer(ctx.get(), peer.get()) != 1)
     return fail(shared, Code::INTERNAL, "OpenSSL cannot set up X25519");
 
-  // RFC 7748, 6.1 and RFC 9180, 7.1.4: a peer of small order gives zeros whatever our key is. OpenSSL refuses it too;
+  // RFC 7748, 6.1 and RFC 9180, 7.1.4: a peer of small order gives zeros for every private key. OpenSSL refuses it too;
   // the check here does not depend on that.
   static const uint8_t zeros[kKey] = {};
   size_t size = kKey;

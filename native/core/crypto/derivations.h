@@ -1,4 +1,4 @@
-// Counts the runs of scrypt of one opening against a bound. Anyone can add slots to a container, and each may ask for such runs.
+// Counts the runs of scrypt of one opening against a bound. Write access to a container is enough to add slots, and each slot may cost runs.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -23,7 +23,7 @@ class Derivations {
     made_ += units;
     return {};
   }
-  uint32_t made() const { return made_; }
+  uint32_t count() const { return made_; }
 
  private:
   const uint32_t most_;

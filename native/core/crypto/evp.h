@@ -1,17 +1,16 @@
-// What the files of this room share of OpenSSL. Private to it: nothing else includes an OpenSSL header.
+// Helpers around OpenSSL for the files of this room. No file outside of it includes an OpenSSL header.
 #pragma once
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
 #include <memory>
 #include "crypto/crypto.h"
-#include "crypto/fetched.h"
+#include "crypto/cached_algorithm.h"
 #include "memory/secret.h"
 
 namespace mg::crypto {
 
-// Node shares OpenSSL's per-thread error queue with us; what we leave in it would surface in an unrelated call of
-// node:crypto.
+// Node shares OpenSSL's error queue of the thread. An error that stays in it would surface in an unrelated call of node:crypto.
 class ErrorMark {
  public:
   ErrorMark() { ERR_set_mark(); }
@@ -27,9 +26,9 @@ struct Free {
   void operator()(EVP_MAC_CTX* p) const { EVP_MAC_CTX_free(p); }
   void operator()(EVP_CIPHER_CTX* p) const { EVP_CIPHER_CTX_free(p); }
 };
-using FetchedCipher = Fetched<EVP_CIPHER, OSSL_LIB_CTX, EVP_CIPHER_fetch, EVP_CIPHER_free>;
-using FetchedDigest = Fetched<EVP_MD, OSSL_LIB_CTX, EVP_MD_fetch, EVP_MD_free>;
-using FetchedMac = Fetched<EVP_MAC, OSSL_LIB_CTX, EVP_MAC_fetch, EVP_MAC_free>;
+using CachedCipher = CachedAlgorithm<EVP_CIPHER, OSSL_LIB_CTX, EVP_CIPHER_fetch, EVP_CIPHER_free>;
+using CachedDigest = CachedAlgorithm<EVP_MD, OSSL_LIB_CTX, EVP_MD_fetch, EVP_MD_free>;
+using CachedMac = CachedAlgorithm<EVP_MAC, OSSL_LIB_CTX, EVP_MAC_fetch, EVP_MAC_free>;
 
 template <class T>
 using Owned = std::unique_ptr<T, Free>;

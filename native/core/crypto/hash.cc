@@ -16,7 +16,7 @@ const char* name_of(Hash hash) {
 }
 
 const EVP_MD* md_of(Hash hash) {
-  static FetchedDigest sha256("SHA256"), sha384("SHA384"), sha512("SHA512");
+  static CachedDigest sha256("SHA256"), sha384("SHA384"), sha512("SHA512");
   return (hash == Hash::sha256 ? sha256 : hash == Hash::sha384 ? sha384 : sha512).get();
 }
 
@@ -44,7 +44,7 @@ Status hmac(Hash hash, View key, std::initializer_list<View> parts, Span out) { 
   const ErrorMark mark;
   if (out.size != hash_size(hash)) return fail(out, Code::INTERNAL, wrong_size("an HMAC", hash_size(hash), out.size));
   if (auto s = check_process(); !s.ok()) return fail(out, s.code, s.what);
-  static FetchedMac kept("HMAC");
+  static CachedMac kept("HMAC");
   EVP_MAC* const mac = kept.get();
   const Owned<EVP_MAC_CTX> ctx(mac ? EVP_MAC_CTX_new(mac) : nullptr);
   const OSSL_PARAM params[] = {

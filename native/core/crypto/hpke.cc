@@ -1,13 +1,13 @@
 #include "crypto/hpke.h"
 
-#include "crypto/wiped.h"
+#include "crypto/secret_buffer.h"
 
 namespace mg::hpke {
 namespace {
 
 using crypto::Gcm;
 using crypto::Hash;
-using crypto::Wiped;
+using crypto::SecretBuffer;
 using std::string_view;
 
 constexpr size_t kKey = 32;    // Nsk, Npk, Nenc, Ndh, Nsecret of KEM 0x0020
@@ -46,8 +46,8 @@ Status labeled_expand(View suite, View prk, string_view label, View info, Span o
 
 // RFC 9180, 4.1, the common end of Encap and Decap: ExtractAndExpand(dh, enc || pkRm).
 Status kem_secret(View private_key, View peer, View enc, View recipient_public, Span out) {
-  Wiped<kKey> dh;
-  Wiped<kHash> eae_prk;
+  SecretBuffer<kKey> dh;
+  SecretBuffer<kHash> eae_prk;
   MG_TRY(crypto::x25519(private_key, peer, dh.span()));
   Bytes kem_context = enc.copy();
   append(kem_context, recipient_public);
@@ -62,7 +62,7 @@ Status key_schedule(View shared_secret, View info, Aead aead, Span key, Span non
   uint8_t context[1 + 2 * kHash] = {0};  // mode || psk_id_hash || info_hash
   MG_TRY(labeled_extract(suite, View(), "psk_id_hash", View(), Span(context + 1, kHash)));
   MG_TRY(labeled_extract(suite, View(), "info_hash", info, Span(context + 1 + kHash, kHash)));
-  Wiped<kHash> secret;
+  SecretBuffer<kHash> secret;
   MG_TRY(labeled_extract(suite, shared_secret, "secret", View(), secret.span()));
   MG_TRY(labeled_expand(suite, secret.view(), "key", context, key));
   return labeled_expand(suite, secret.view(), "base_nonce", context, nonce);
@@ -81,8 +81,8 @@ Result<Bytes> seal_with(View ephemeral_private, View recipient_public, View info
   Bytes out(kEnc + plain.size + kTag);
   const Span enc(out.data(), kEnc);
   MG_TRY(crypto::x25519_public(ephemeral_private, enc));
-  Wiped<kKey> shared, key;
-  Wiped<kNonce> nonce;
+  SecretBuffer<kKey> shared, key;
+  SecretBuffer<kNonce> nonce;
   MG_TRY(kem_secret(ephemeral_private, recipient_public, enc, recipient_public, shared.span()));
   MG_TRY(key_schedule(shared.view(), info, aead, key.span(key_size(aead)), nonce.span()));
   auto gcm = Gcm::create(key.view(key_size(aead)));
@@ -94,7 +94,7 @@ Result<Bytes> seal_with(View ephemeral_private, View recipient_public, View info
 
 Result<Bytes> seal(View recipient_public, View info, View aad, View plain, Aead aead) {
   MG_TRY(crypto::check_x25519_public(recipient_public));
-  Wiped<kKey> ephemeral;
+  SecretBuffer<kKey> ephemeral;
   MG_TRY(crypto::random_bytes(ephemeral.span()));
   return seal_with(ephemeral.view(), recipient_public, info, aad, plain, aead);
 }
@@ -105,8 +105,8 @@ Result<Secret> open(View enc, View recipient_private, View info, View aad, View 
   if (enc.size != kEnc || sealed.size < kTag) return refused();
   uint8_t recipient_public[kKey];
   MG_TRY(crypto::x25519_public(recipient_private, recipient_public));
-  Wiped<kKey> shared, key;
-  Wiped<kNonce> nonce;
+  SecretBuffer<kKey> shared, key;
+  SecretBuffer<kNonce> nonce;
   if (Status status = kem_secret(recipient_private, enc, enc, recipient_public, shared.span()); !status.ok()) {
     // Here the peer's key is part of the message, so a bad one is a bad message.
     return status.code == Code::KEY_INVALID ? refused() : status;
@@ -129,7 +129,7 @@ Status derive_key_pair(View ikm, Span private_key, Span public_key) {
     return Status(Code::KEY_INVALID, "a key pair is derived from 32 bytes or more, not " + std::to_string(ikm.size));
   if (private_key.size != kKey || public_key.size != kKey)
     return Status(Code::INTERNAL, "room for an X25519 key must be 32 bytes");
-  Wiped<kHash> dkp_prk;
+  SecretBuffer<kHash> dkp_prk;
   const Bytes suite = kem_suite();
   MG_TRY(labeled_extract(suite, View(), "dkp_prk", ikm, dkp_prk.span()));
   MG_TRY(labeled_expand(suite, dkp_prk.view(), "sk", View(), private_key));

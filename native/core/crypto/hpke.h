@@ -8,9 +8,9 @@ namespace mg::hpke {
 enum class Aead : uint16_t { aes128gcm = 0x0001, aes256gcm = 0x0002 };
 constexpr size_t kEnc = 32, kTag = 16;
 
-// enc(32) || ciphertext || tag. KEY_INVALID for a public key that is none.
+// enc(32) || ciphertext || tag. KEY_INVALID for a public key that is refused.
 Result<Bytes> seal(View recipient_public, View info, View aad, View plain, Aead aead = Aead::aes256gcm);
-// KEY_INVALID for a private key of a wrong size; INTEGRITY_FAILED for anything else that does not fit.
+// KEY_INVALID for a private key of a wrong size; INTEGRITY_FAILED for every other mismatch.
 Result<Secret> open(View enc, View recipient_private, View info, View aad, View sealed, Aead aead = Aead::aes256gcm);
 
 // RFC 9180, 7.1.3 DeriveKeyPair; ikm of 32 bytes or more

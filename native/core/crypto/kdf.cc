@@ -1,5 +1,5 @@
 #include "crypto/evp.h"
-#include "crypto/wiped.h"
+#include "crypto/secret_buffer.h"
 
 namespace mg::crypto {
 
@@ -19,7 +19,7 @@ Status hkdf_expand(Hash hash, View prk, View info, Span out) {
   for (size_t done = 0; done < out.size; done += block) {
     const View number(&++counter, 1);
     const size_t wanted = out.size - done;
-    Wiped<64> last;
+    SecretBuffer<64> last;
     const Span into = wanted >= block ? out.sub(done, block) : last.span(block);
     if (Status status = hmac(hash, prk, {previous, info, number}, into); !status.ok()) {
       wipe(out);
@@ -32,7 +32,7 @@ Status hkdf_expand(Hash hash, View prk, View info, Span out) {
 }
 
 Status hkdf(Hash hash, View ikm, View salt, View info, Span out) {
-  Wiped<64> prk;
+  SecretBuffer<64> prk;
   if (Status status = hkdf_extract(hash, salt, ikm, prk.span(hash_size(hash))); !status.ok()) {
     wipe(out);
     return status;

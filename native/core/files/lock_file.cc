@@ -17,7 +17,7 @@ Result<std::shared_ptr<Fd>> lock_file(const std::string& path) {
       if (errno == EWOULDBLOCK) return std::shared_ptr<Fd>();
       return Status::from_errno(errno, "cannot lock", path);
     }
-    // Its last holder may have removed it after we opened it: then whoever comes next makes another one.
+    // The last holder may have removed the file after it was opened here. Then another process may make and lock a new one.
     struct stat held, there;
     if (fstat(fd->get(), &held) != 0) return Status::from_errno(errno, "cannot look up the lock", path);
     if (lstat(path.c_str(), &there) == 0) {

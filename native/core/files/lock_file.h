@@ -1,4 +1,4 @@
-// A lock that dies with its process.
+// A lock that ends with its process.
 #pragma once
 #include <memory>
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace mg::files {
 
-// Held by one holder at a time, of this process or another, until it is destroyed or the process ends, however that happens. Makes the
-// file (0600) where it is missing; a holder may remove it. Null: somebody else holds it.
+// One holder at a time, in this process or another, until the lock is destroyed or the process ends in any way. Makes the file (0600) if it
+// is missing; the holder may remove it. Null: the lock is held already.
 Result<std::shared_ptr<Fd>> lock_file(const std::string& path);
 
 }  // namespace mg::files

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "crypto/hpke.h"
-#include "crypto/wiped.h"
+#include "crypto/secret_buffer.h"
 #include "hardware/shamir.h"
 #include "hardware/tpm.h"
 #include "salts/salts.h"
@@ -27,9 +27,8 @@ Result<Secret> stretch(const Factor& factor, View salt) {
   return u;
 }
 
-// What every share and K depend on besides: without all of it not even several shares can be told from noise
-// (docs/decisions/0007).
-Result<Secret> make_tail(const Helper& helper, Stretched& stretched, View tpm_value) {
+// The further input of every share and of K. Without all of it even several shares look like noise (docs/decisions/0007).
+Result<Secret> make_tail(const Helper& helper, StretchedFactors& stretched, View tpm_value) {
   auto pepper = salts::compiled_in(salts::Name::pepper);
   if (!pepper.ok()) return pepper.status();
   auto tail = Secret::allocate(kKey * kMaxFactors + kKey + salts::kPepper);
@@ -59,7 +58,7 @@ Status mask_share(View u, uint8_t j, View tail, Span share) {
   std::memcpy(out, "share", 5);
   out[5] = j;
   std::memcpy(out + 6, tail.data, tail.size);
-  crypto::Wiped<kShare> mask;
+  crypto::SecretBuffer<kShare> mask;
   if (auto s = crypto::hkdf_expand(crypto::Hash::sha384, u, info->reveal(), mask.span()); !s.ok()) return s;
   for (size_t i = 0; i < kShare; i++) share.data[i] ^= mask.view()[i];
   return {};
@@ -71,7 +70,7 @@ Result<crypto::Gcm> box_cipher(const Helper& helper, View t, View tail) {
   if (!ikm.ok()) return ikm.status();
   std::memcpy(ikm->reveal_mut().data, t.data, t.size);
   std::memcpy(ikm->reveal_mut().data + t.size, tail.data, tail.size);
-  crypto::Wiped<kKey> key;
+  crypto::SecretBuffer<kKey> key;
   auto s = crypto::hkdf(crypto::Hash::sha384, ikm->reveal(), View(helper.salt), View("model-guard/v1/hw"), key.span());
   if (!s.ok()) return s;
   return crypto::Gcm::create(key.view());
@@ -128,7 +127,7 @@ Result<Helper> plan(const Machine& machine, const Policy& policy) {
 }
 
 // The TPM's part in the helper data and in the tail; none where the policy asks for none or the TPM cannot be used.
-Result<Secret> take_tpm(const Policy& policy, Bound& bound, const Cancelled* cancelled) {
+Result<Secret> take_tpm(const Policy& policy, NewBinding& bound, const Cancelled* cancelled) {
   if (policy.tpm == TpmUse::never || (policy.tpm == TpmUse::when_usable && !tpm::present())) return Secret();
   auto sealed = tpm::seal(policy.pcrs ? policy.pcrs : tpm::kDefaultPcrs, cancelled);
   if (sealed.ok()) {
@@ -150,10 +149,10 @@ std::string absent_here(const Helper& helper, const Machine& machine) {
 
 }  // namespace
 
-Result<Bound> bind(const Machine& machine, const Policy& policy, const Cancelled* cancelled) {
+Result<NewBinding> bind(const Machine& machine, const Policy& policy, const Cancelled* cancelled) {
   auto planned = plan(machine, policy);
   if (!planned.ok()) return planned.status();
-  Bound bound;
+  NewBinding bound;
   Helper& helper = bound.binding.helper;
   helper = std::move(*planned);
   helper.salts_id = salts::id();
@@ -166,7 +165,7 @@ Result<Bound> bind(const Machine& machine, const Policy& policy, const Cancelled
   auto tpm_value = take_tpm(policy, bound, cancelled);
   if (!tpm_value.ok()) return tpm_value.status();
   crypto::Derivations derivations(UINT32_MAX, cancelled);
-  Stretched stretched(machine, derivations);
+  StretchedFactors stretched(machine, derivations);
   auto tail = make_tail(helper, stretched, tpm_value->reveal());
   if (!tail.ok()) return tail.status();
 
@@ -188,14 +187,14 @@ Result<Bound> bind(const Machine& machine, const Policy& policy, const Cancelled
   if (!cipher.ok()) return cipher.status();
   if (!cipher->seal(View(kZeroNonce), helper.encode(), s->reveal(), bound.binding.box.data()))
     return Status(Code::INTERNAL, "the machine's secret could not be sealed");
-  crypto::Wiped<kKey> private_key;
+  crypto::SecretBuffer<kKey> private_key;
   auto derived = hpke::derive_key_pair(s->reveal(), private_key.span(), Span(bound.binding.public_key.data(), kKey));
   if (!derived.ok()) return derived;
   bound.secret = std::move(*s);
   return bound;
 }
 
-Result<View> Stretched::of(const BoundFactor& factor) {
+Result<View> StretchedFactors::of(const BoundFactor& factor) {
   Secret& u = stretched_[{factor.kind, factor.salt}];
   if (u.size() == 0) {
     if (auto s = derivations_.begin(crypto::derivations_of(kScryptLogN)); !s.ok()) return s;
@@ -208,11 +207,11 @@ Result<View> Stretched::of(const BoundFactor& factor) {
 
 Result<Secret> open(const Helper& helper, View box, const Machine& machine, const Cancelled* cancelled) {
   crypto::Derivations derivations(UINT32_MAX, cancelled);
-  Stretched stretched(machine, derivations);
+  StretchedFactors stretched(machine, derivations);
   return open(helper, box, stretched, cancelled);
 }
 
-Result<Secret> open(const Helper& helper, View box, Stretched& stretched, const Cancelled* cancelled) {
+Result<Secret> open(const Helper& helper, View box, StretchedFactors& stretched, const Cancelled* cancelled) {
   const Machine& machine = stretched.machine();
   if (helper.salts_id != salts::id())
     return Status(Code::SALTS_MISMATCH, std::string("this was bound by a build with other salts; this build has ") +

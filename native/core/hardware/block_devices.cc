@@ -3,7 +3,7 @@
 #include <set>
 
 #include "hardware/readers.h"
-#include "hardware/words.h"
+#include "hardware/ascii.h"
 
 namespace mg::hardware {
 namespace {
@@ -18,18 +18,18 @@ bool all_digits(std::string_view s) { return !s.empty() && std::all_of(s.begin()
 // The block device that a mount's source names. Behind /dev/mapper stands a name of the device mapper's own.
 std::string device_of(const SystemTree& tree, const std::string& source) {
   const std::string mapper = "/dev/mapper/";
-  if (begins(source, mapper)) {
+  if (starts_with(source, mapper)) {
     for (const std::string& name : tree.list(kBlock)) {
       if (tree.attribute(kBlock + name + "/dm/name") == source.substr(mapper.size())) return tree.resolve(kBlock + name);
     }
   }
-  if (!begins(source, "/dev/")) return "";
+  if (!starts_with(source, "/dev/")) return "";
   const std::string node = tree.resolve(source);  // /dev/VOLUME_GROUP/VOLUME and /dev/disk/by-… are links
   const std::string name = node.empty() ? source.substr(5) : base(node);
   return contains(name, "/") ? "" : tree.resolve(kAnyBlock + name);
 }
 
-// The block devices that hold the root file system: one, or all that a btrfs spans. None where that cannot be told.
+// The block devices that hold the root file system: one, or all that a btrfs spans. None if it is unknown.
 Paths root_devices(const System& system) {
   const SystemTree& tree = system.tree;
   const Mount* root = nullptr;
@@ -37,7 +37,7 @@ Paths root_devices(const System& system) {
     if (mount.point == "/") root = &mount;  // the last one covers those before it
   }
   if (!root) return {};
-  const bool anonymous = begins(root->device, "0:");  // btrfs has no device number of its own, nor has what lies on no device
+  const bool anonymous = starts_with(root->device, "0:");  // btrfs has no device number of its own, nor has what lies on no device
   const std::string device = anonymous ? device_of(tree, root->source) : tree.resolve("/sys/dev/block/" + root->device);
   if (device.empty()) return {};
   if (root->type == "btrfs") {
@@ -63,10 +63,10 @@ void descend(const SystemTree& tree, const std::string& device, Paths& drives, P
 // The controllers behind an NVMe drive. With native multipath it is a virtual device below a subsystem that links to them.
 std::vector<std::string> controllers(const SystemTree& tree, const std::string& drive) {
   const std::string above = tree.resolve(drive + "/device");
-  if (!begins(base(above), "nvme-subsys")) return {above};
+  if (!starts_with(base(above), "nvme-subsys")) return {above};
   std::vector<std::string> found;
   for (const std::string& name : tree.list(above)) {
-    if (begins(name, "nvme") && all_digits(std::string_view(name).substr(4))) found.push_back(tree.resolve(above + "/" + name));
+    if (starts_with(name, "nvme") && all_digits(std::string_view(name).substr(4))) found.push_back(tree.resolve(above + "/" + name));
   }
   return found;
 }
@@ -74,7 +74,7 @@ std::vector<std::string> controllers(const SystemTree& tree, const std::string& 
 // iSCSI and Fibre Channel, as folders of the path.
 bool on_network(const std::string& device) {
   for (const std::string& part : split(device, '/')) {
-    if (begins(part, "rport-") || (begins(part, "session") && all_digits(std::string_view(part).substr(7)))) return true;
+    if (starts_with(part, "rport-") || (starts_with(part, "session") && all_digits(std::string_view(part).substr(7)))) return true;
   }
   return false;
 }
@@ -90,13 +90,13 @@ bool is_local_controller(const SystemTree& tree, const std::string& controller) 
 bool is_internal(const SystemTree& tree, const std::string& drive) {
   const std::string name = base(drive);
   if (tree.attribute(drive + "/removable") == "1" || tree.attribute(drive + "/hidden") == "1") return false;
-  if (begins(name, "nvme")) {
+  if (starts_with(name, "nvme")) {
     const auto all = controllers(tree, drive);
     return std::any_of(all.begin(), all.end(), [&](const std::string& one) { return is_local_controller(tree, one); });
   }
-  if (begins(name, "mmcblk") && !all_digits(std::string_view(name).substr(6))) return false;  // mmcblk0boot0: an area of mmcblk0
+  if (starts_with(name, "mmcblk") && !all_digits(std::string_view(name).substr(6))) return false;  // mmcblk0boot0: an area of mmcblk0
   // Loop devices, RAM disks, zram, network block devices, and stacks whose lower half cannot be seen.
-  if (begins(drive, "/sys/devices/virtual/") || begins(name, "sr")) return false;
+  if (starts_with(drive, "/sys/devices/virtual/") || starts_with(name, "sr")) return false;
   return !on_network(drive) && !is_pluggable(tree, drive);
 }
 

@@ -1,5 +1,5 @@
-// Helper data: what stands beside a machine-bound secret so that enough of the machine's factors give it back
-// (docs/format.md, section 12). Strict to parse; whatever parses encodes to the same bytes.
+// Helper data stand beside a machine-bound secret, so that enough of the machine's factors recover it (docs/format.md, section 12).
+// Strict to parse: helper data that parse encode to the same bytes.
 #pragma once
 #include <array>
 #include <string>

@@ -5,7 +5,7 @@
 
 #include "hardware/readers.h"
 #include "hardware/tpm.h"
-#include "hardware/words.h"
+#include "hardware/ascii.h"
 #include "text/text.h"
 
 namespace mg::hardware {
@@ -35,7 +35,7 @@ Reading read_tpm(const SystemTree& tree, const ReadOptions& options, Status* fai
   }
   reading.value = text::hex(View(*name));
   reading.quality = Quality::strong;
-  reading.why = "of this TPM alone, but public: who may use the TPM can read it";
+  reading.why = "of this TPM alone, but public: users of the TPM can read it";
   return reading;
 }
 
@@ -64,7 +64,7 @@ Result<Factor> to_factor(Kind kind, Reading reading, const System& system) {
   return factor;
 }
 
-// 32 lower-case hex digits (machine-id(5)); while an image has none of its own, the file is empty or says "uninitialized".
+// 32 lower-case hex digits (machine-id(5)); while an image has none of its own, the file is empty or holds "uninitialized".
 std::string read_machine_id(const SystemTree& tree) {
   const std::string id = tree.attribute("/etc/machine-id");
   return id.size() == 32 && std::all_of(id.begin(), id.end(), is_hex) ? id : "";
@@ -95,7 +95,7 @@ const char* quality_name(Quality quality) {
 }
 
 Result<Machine> read_machine(const ReadOptions& options) {
-  const System system = survey(options.root);
+  const System system = read_system(options.root);
   Status failed;
   Reading readings[] = {read_cpu(system),   read_gpu(system),  read_memory(system),
                         read_drive(system), read_uuid(system), read_tpm(system.tree, options, &failed)};  // as in kKinds

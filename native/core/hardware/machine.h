@@ -1,5 +1,5 @@
-// What this machine is made of, as far as it can be read: no subprocess, no shell, files of the kernel only.
-// Canonical values (docs/format.md, section 12); `shown` is how people read them. Both leave native memory only on request.
+// Reads the factors of this machine from files of the kernel, without a subprocess or a shell. Values are canonical (docs/format.md,
+// section 12); `shown` is the form for people. Both leave native memory only on request.
 #pragma once
 #include <array>
 #include <atomic>
@@ -14,7 +14,7 @@ enum class Kind : uint8_t { cpu = 1, gpu = 2, memory = 3, drive = 4, uuid = 5, t
 constexpr Kind kKinds[] = {Kind::cpu, Kind::gpu, Kind::memory, Kind::drive, Kind::uuid, Kind::tpm};
 const char* kind_name(Kind kind);
 
-// strong: unique to this machine and hard to guess. weak: many machines share it. is_virtual: a hypervisor made it up, or may copy it.
+// strong: unique to this machine and hard to guess. weak: many machines share it. is_virtual: a hypervisor invented it, or may copy it.
 enum class Quality : uint8_t { strong, weak, is_virtual, absent };
 const char* quality_name(Quality quality);
 
@@ -44,7 +44,7 @@ struct ReadOptions {
   bool tpm = false;   // also ask the TPM for its endorsement key's name, which can take seconds
   const std::atomic<bool>* cancelled = nullptr;
 };
-// Whatever cannot be read is an absent factor that says why; only OUT_OF_MEMORY and ABORT_ERR are errors.
+// A factor that cannot be read is absent, with the reason in `why`. Errors: OUT_OF_MEMORY, ABORT_ERR.
 Result<Machine> read_machine(const ReadOptions& options);
 
 // "" in every release. A build for tests (MG_TEST_MACHINE) takes the folder in MODEL_GUARD_TEST_MACHINE.

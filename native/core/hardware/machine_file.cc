@@ -1,4 +1,6 @@
-// machine.json (docs/format.md, section 12): canonical JSON, so that whatever was edited by hand is refused.
+// machine.json (docs/format.md, section 12): canonical JSON, so that a file that was edited by hand is refused.
+#include <algorithm>
+
 #include "crypto/crypto.h"
 #include "hardware/binding.h"
 #include "text/json.h"
@@ -32,6 +34,27 @@ Bytes decode(std::string_view text, size_t wanted = 0) {
 
 }  // namespace
 
+Bytes encode_binding(const Binding& binding) {
+  Bytes bytes = binding.helper.encode();
+  append(bytes, View(binding.box));
+  append(bytes, View(binding.public_key));
+  return bytes;
+}
+
+Result<Binding> parse_binding(View bytes) {
+  Binding binding;
+  size_t used = 0;
+  auto helper = parse_helper(bytes, &used);
+  if (!helper.ok()) return helper.status();
+  const View rest = bytes.from(used);
+  if (rest.size != kBox + binding.public_key.size()) return Status(Code::INVALID_ARGUMENT, "the binding to a machine has a wrong length");
+  if (auto s = crypto::check_x25519_public(rest.from(kBox)); !s.ok()) return s;
+  binding.helper = std::move(*helper);
+  std::copy_n(rest.data, kBox, binding.box.begin());
+  std::copy_n(rest.data + kBox, binding.public_key.size(), binding.public_key.begin());
+  return binding;
+}
+
 Result<Bytes> write_machine_file(const Binding& binding) {
   auto sum = checksum(binding);
   if (!sum.ok()) return sum.status();
@@ -60,7 +83,7 @@ Result<Binding> parse_machine_file(View bytes) {
   if (!version || version->kind != json::Value::Kind::integer) return invalid("it has no version");
   if (version->integer > kVersion)
     return Status(Code::VERSION_UNSUPPORTED, "the machine file has version " + std::to_string(version->integer) + ", this release reads version 1");
-  if (version->integer != kVersion || file->members.size() != 5) return invalid("its members are others");
+  if (version->integer != kVersion || file->members.size() != 5) return invalid("it has other members");
 
   Binding binding;
   const Bytes helper = decode(member("helper")), box = decode(member("box"), kBox);

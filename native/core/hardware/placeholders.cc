@@ -1,9 +1,9 @@
-// A value that any number of machines have would be a factor that every attacker passes. It counts as absent, not as virtual: a
-// number that a hypervisor made up at least tells machines apart until one is cloned.
+// A value that many machines share would be a factor that every attacker passes. It counts as absent, not as virtual: a
+// number that a hypervisor invented at least distinguishes machines until one is cloned.
 #include <algorithm>
 
 #include "hardware/readers.h"
-#include "hardware/words.h"
+#include "hardware/ascii.h"
 
 namespace mg::hardware {
 namespace {
@@ -59,11 +59,11 @@ size_t distinct_characters(std::string s) {
 }  // namespace
 
 bool is_placeholder_serial(const std::string& serial) {
-  std::string_view s = trimmed(serial);
+  std::string_view s = trim(serial);
   // SCSI names: "naa.5000c500a1b2c3d4", "t10." with vendor, model and then the serial number.
-  if (begins(s, "t10.")) s.remove_prefix(s.find_last_of(' ') == std::string_view::npos ? 4 : s.find_last_of(' ') + 1);
+  if (starts_with(s, "t10.")) s.remove_prefix(s.find_last_of(' ') == std::string_view::npos ? 4 : s.find_last_of(' ') + 1);
   for (const std::string_view prefix : {"naa.", "eui.", "uuid.", "0x"}) {
-    if (begins(s, prefix)) s.remove_prefix(prefix.size());
+    if (starts_with(s, prefix)) s.remove_prefix(prefix.size());
   }
   const std::string text = significant(s);
   if (text.size() < kLeast || distinct_characters(text) == 1 || counts_up(text)) return true;

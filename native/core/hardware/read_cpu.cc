@@ -2,7 +2,7 @@
 #include <set>
 
 #include "hardware/readers.h"
-#include "hardware/words.h"
+#include "hardware/ascii.h"
 
 namespace mg::hardware {
 namespace {
@@ -27,7 +27,7 @@ Reading read_cpu(const System& system) {
   cpu.source = kCpuinfo;
   cpu.needs_root = system.tree.root_only(kCpuinfo);
   if (system.cpuinfo.empty()) {
-    cpu.why = system.lacks(std::string(kCpuinfo) + " to read");
+    cpu.why = system.absence_of(std::string(kCpuinfo) + " to read");
     return cpu;
   }
   std::set<std::string> models, parts;
@@ -35,14 +35,14 @@ Reading read_cpu(const System& system) {
   for (const std::string& line : split(system.cpuinfo, '\n')) {
     const size_t colon = line.find(':');
     if (colon == std::string::npos) continue;
-    const std::string_view key = trimmed(std::string_view(line).substr(0, colon));
-    const std::string value = single_spaced(std::string_view(line).substr(colon + 1));
+    const std::string_view key = trim(std::string_view(line).substr(0, colon));
+    const std::string value = collapse_spaces(std::string_view(line).substr(colon + 1));
     if (value.empty()) continue;
     if (key == "model name") models.insert(value);
     if (key == "CPU implementer") implementer = lower(value);
     if (key == "CPU part" && !implementer.empty()) parts.insert(implementer + ":" + lower(value));
   }
-  cpu.value = joined(models.empty() ? parts : models, ", ");
+  cpu.value = join(models.empty() ? parts : models, ", ");
   if (cpu.value.empty()) {
     cpu.why = "no model name";
     return cpu;

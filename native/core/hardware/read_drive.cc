@@ -1,6 +1,6 @@
 // The serial number of the primary drive (docs/format.md, section 12).
 #include "hardware/readers.h"
-#include "hardware/words.h"
+#include "hardware/ascii.h"
 
 namespace mg::hardware {
 namespace {
@@ -18,14 +18,14 @@ Serial from_udev(const SystemTree& tree, const std::string& name) {
   const std::string source = "/run/udev/data/b" + device;
   for (const std::string& line : split(tree.read(source).value_or(""), '\n')) {
     const std::string_view key = "E:ID_SERIAL_SHORT=";
-    if (begins(line, key)) return {std::string(trimmed(std::string_view(line).substr(key.size()))), source};
+    if (starts_with(line, key)) return {std::string(trim(std::string_view(line).substr(key.size()))), source};
   }
   return {};
 }
 
 // The first that is there. `device/serial` of SCSI drives comes after `device/wwid`, because only newer kernels have it.
 Serial serial_of(const SystemTree& tree, const std::string& name) {
-  const bool own_first = begins(name, "nvme") || begins(name, "mmcblk");
+  const bool own_first = starts_with(name, "nvme") || starts_with(name, "mmcblk");
   for (const char* file : {own_first ? "/device/serial" : "", "/serial", "/device/wwid", "/device/serial"}) {
     if (!*file) continue;
     const std::string source = kBlock + name + file;
@@ -36,7 +36,7 @@ Serial serial_of(const SystemTree& tree, const std::string& name) {
 
 std::string model_of(const SystemTree& tree, const std::string& name) {
   const std::string model = tree.attribute(kBlock + name + "/device/model");
-  return single_spaced(model.empty() ? tree.attribute(kBlock + name + "/device/name") : model);  // the latter of MMC
+  return collapse_spaces(model.empty() ? tree.attribute(kBlock + name + "/device/name") : model);  // the latter of MMC
 }
 
 }  // namespace
@@ -45,12 +45,12 @@ Reading read_drive(const System& system) {
   Reading drive;
   drive.source = "/sys/block";
   if (!system.tree.exists(drive.source)) {
-    drive.why = system.lacks(drive.source);
+    drive.why = system.absence_of(drive.source);
     return drive;
   }
   const PrimaryDrives primary = primary_drives(system);
   if (primary.names.empty()) {
-    drive.why = system.lacks("internal drive");
+    drive.why = system.absence_of("internal drive");
     return drive;
   }
   bool placeholder = false;
@@ -74,10 +74,10 @@ Reading read_drive(const System& system) {
   }
   const std::string model = model_of(system.tree, chosen);
   drive.shown = model.empty() ? drive.value : drive.value + " (" + model + ")";
-  const bool short_serial = begins(chosen, "mmcblk");
+  const bool short_serial = starts_with(chosen, "mmcblk");
   drive.quality = short_serial ? Quality::weak : Quality::strong;
   drive.why = short_serial ? "a serial number of only 32 bits" : "the maker's number for this drive";
-  if (!primary.carry_root) drive.why += ", which may not be the one with the root file system";
+  if (!primary.hold_root) drive.why += ", which may not be the one with the root file system";
   return drive;
 }
 

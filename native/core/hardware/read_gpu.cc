@@ -1,10 +1,10 @@
-// Display controllers and accelerators. PCI knows them all, whatever drivers are loaded and however DRM numbers its cards.
+// Display controllers and accelerators. PCI lists all of them, independent of the loaded drivers and of the numbers of DRM.
 #include <algorithm>
 #include <map>
 #include <set>
 
 #include "hardware/readers.h"
-#include "hardware/words.h"
+#include "hardware/ascii.h"
 
 namespace mg::hardware {
 namespace {
@@ -20,7 +20,7 @@ struct Controller {
 // "KEY=…" or "Key: …" at the start of a line.
 std::string field(const std::string& text, std::string_view key) {
   for (const std::string& line : split(text, '\n')) {
-    if (begins(line, key)) return single_spaced(std::string_view(line).substr(key.size()));
+    if (starts_with(line, key)) return collapse_spaces(std::string_view(line).substr(key.size()));
   }
   return "";
 }
@@ -33,7 +33,7 @@ std::string pci_ids(const SystemTree& tree, const std::string& device) {
   std::string out;
   for (const auto& [before, file] : kIds) {
     const std::string id = lower(tree.attribute(device + "/" + file));
-    if (id.size() != 6 || !begins(id, "0x") || !std::all_of(id.begin() + 2, id.end(), is_hex)) return "";
+    if (id.size() != 6 || !starts_with(id, "0x") || !std::all_of(id.begin() + 2, id.end(), is_hex)) return "";
     out += before + id.substr(2);
   }
   return out;
@@ -47,7 +47,7 @@ ByAddress pci_controllers(const SystemTree& tree) {
     const std::string device = tree.resolve(std::string(kPci) + "/" + address);
     // Display controllers, and processing accelerators: what trains models often has no display.
     const std::string kind = tree.attribute(device + "/class");
-    if ((!begins(kind, "0x03") && !begins(kind, "0x12")) || is_pluggable(tree, device)) continue;
+    if ((!starts_with(kind, "0x03") && !starts_with(kind, "0x12")) || is_pluggable(tree, device)) continue;
     if (tree.exists(device + "/physfn")) continue;  // a slice of another one, which a driver makes and takes away
     found[address] = {pci_ids(tree, device), "", kPci};
   }
@@ -65,12 +65,12 @@ void add_nvidia(const SystemTree& tree, ByAddress& found) {
   }
 }
 
-// What sits on no bus is known to the device tree.
+// The device tree lists controllers that are on no bus.
 std::vector<Controller> platform_controllers(const SystemTree& tree) {
   std::vector<Controller> found;
   std::set<std::string> devices;
   for (const std::string& card : tree.list(kDrm)) {
-    if (!begins(card, "card") || card.size() == 4 || !std::all_of(card.begin() + 4, card.end(), is_digit)) continue;
+    if (!starts_with(card, "card") || card.size() == 4 || !std::all_of(card.begin() + 4, card.end(), is_digit)) continue;
     const std::string device = tree.resolve(std::string(kDrm) + "/" + card + "/device");
     const std::string event = tree.read(device + "/uevent").value_or("");
     const std::string compatible = field(event, "OF_COMPATIBLE_0=");
@@ -93,7 +93,7 @@ Reading read_gpu(const System& system) {
   for (auto& [address, controller] : on_pci) controllers.push_back(std::move(controller));
   if (controllers.empty()) {
     const bool can_see = system.tree.exists(kPci) || system.tree.exists(kDrm);
-    gpu.why = can_see ? "no display controller" : system.lacks(kPci);
+    gpu.why = can_see ? "no display controller" : system.absence_of(kPci);
     return gpu;
   }
   std::sort(controllers.begin(), controllers.end(), [](const Controller& a, const Controller& b) { return a.value < b.value; });
@@ -108,9 +108,9 @@ Reading read_gpu(const System& system) {
     shown.push_back(controller.name.empty() ? controller.value : controller.name + " (" + controller.value + ")");
     sources.insert(controller.source);
   }
-  gpu.value = joined(values, ", ");
-  gpu.shown = joined(shown, ", ");
-  gpu.source = joined(sources, ", ");
+  gpu.value = join(values, ", ");
+  gpu.shown = join(shown, ", ");
+  gpu.source = join(sources, ", ");
   gpu.quality = Quality::weak;
   gpu.why = "many machines have the same";
   return gpu;

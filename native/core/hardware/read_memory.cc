@@ -1,6 +1,6 @@
 // The size of memory. The kernel keeps some for itself, each version a little more or less: rounded up, it is what was built in.
 #include "hardware/readers.h"
-#include "hardware/words.h"
+#include "hardware/ascii.h"
 
 namespace mg::hardware {
 namespace {
@@ -10,15 +10,15 @@ constexpr const char* kMeminfo = "/proc/meminfo";
 // "MemTotal:       16271072 kB"; 0 where there is none.
 uint64_t total_kb(const std::string& meminfo) {
   for (const std::string& line : split(meminfo, '\n')) {
-    if (!begins(line, "MemTotal:")) continue;
-    std::string_view text = trimmed(std::string_view(line).substr(9));
+    if (!starts_with(line, "MemTotal:")) continue;
+    std::string_view text = trim(std::string_view(line).substr(9));
     uint64_t kb = 0;
     while (!text.empty() && is_digit(text.front())) {
       kb = kb * 10 + uint64_t(text.front() - '0');
       if (kb > uint64_t(1) << 50) return 0;
       text.remove_prefix(1);
     }
-    return trimmed(text) == "kB" ? kb : 0;
+    return trim(text) == "kB" ? kb : 0;
   }
   return 0;
 }
@@ -50,7 +50,7 @@ Reading read_memory(const System& system) {
   memory.needs_root = system.tree.root_only(kMeminfo);
   const auto meminfo = system.tree.read(kMeminfo);
   if (!meminfo) {
-    memory.why = system.lacks(std::string(kMeminfo) + " to read");
+    memory.why = system.absence_of(std::string(kMeminfo) + " to read");
     return memory;
   }
   const uint64_t kb = total_kb(*meminfo);

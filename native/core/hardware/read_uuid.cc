@@ -1,6 +1,6 @@
 // The product UUID that the maker wrote into the DMI tables. The kernel lets root alone read it.
 #include "hardware/readers.h"
-#include "hardware/words.h"
+#include "hardware/ascii.h"
 
 namespace mg::hardware {
 namespace {
@@ -23,7 +23,7 @@ Reading read_uuid(const System& system) {
   uuid.source = kUuid;
   uuid.needs_root = true;
   if (!system.tree.exists("/sys/class/dmi/id")) {
-    uuid.why = system.lacks("DMI tables");
+    uuid.why = system.absence_of("DMI tables");
     return uuid;
   }
   if (!system.tree.exists(kUuid)) {
@@ -35,7 +35,7 @@ Reading read_uuid(const System& system) {
     uuid.why = "readable by root alone";
     return uuid;
   }
-  const std::string value = lower(trimmed(*content));
+  const std::string value = lower(trim(*content));
   if (!is_uuid(value)) {
     uuid.why = "not a UUID";
     return uuid;
@@ -46,7 +46,7 @@ Reading read_uuid(const System& system) {
   }
   uuid.value = value;
   // Some boards fill all but the last group with zeros, and put a network address there.
-  const bool address = begins(value, "00000000-0000-0000-0000-");
+  const bool address = starts_with(value, "00000000-0000-0000-0000-");
   uuid.quality = address ? Quality::weak : Quality::strong;
   uuid.why = address ? "made from a network address" : "the maker's number for this machine";
   return uuid;

@@ -1,6 +1,6 @@
-// One reader per factor, over what all of them need. A reader never guesses: what cannot be read for certain is absent, and says
-// why. Readings are plain strings: whoever could read this process's memory could read the same files. What is made of them is
-// worth hiding, and starts with the Secret in a Factor.
+// One reader for each factor, and the facts that all readers share. A reader never guesses: a value that is not certain is absent, with the
+// reason. Readings are plain strings, because an attacker who reads this process's memory can read the same files. The canonical values
+// made of them are secret: the Secret in a Factor.
 #pragma once
 #include <string>
 #include <vector>
@@ -24,11 +24,11 @@ struct System {
   std::string virtual_machine;
 
   // "container: no /sys/block": why something cannot be seen here.
-  std::string lacks(const std::string& what) const { return (container ? "container: no " : "no ") + what; }
+  std::string absence_of(const std::string& what) const { return (container ? "container: no " : "no ") + what; }
 };
 
 // --- system.cc
-System survey(const std::string& root);
+System read_system(const std::string& root);
 
 struct Reading {
   std::string source;  // as in Factor
@@ -52,7 +52,7 @@ bool is_pluggable(const SystemTree& tree, const std::string& device);
 // The block devices that serve as primary drive (docs/format.md, section 12), as names in /sys/block.
 struct PrimaryDrives {
   std::vector<std::string> names;  // ascending
-  bool carry_root = false;         // else all internal drives: where the root file system lies cannot be told
+  bool hold_root = false;         // else all internal drives, because the root file system is unknown
 };
 // --- block_devices.cc
 PrimaryDrives primary_drives(const System& system);

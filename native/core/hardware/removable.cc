@@ -1,13 +1,13 @@
 #include "hardware/readers.h"
-#include "hardware/words.h"
+#include "hardware/ascii.h"
 
 namespace mg::hardware {
 
 // Every bus on the way is a folder of the path. The kernel writes "removable" beside PCI devices behind an external port.
 bool is_pluggable(const SystemTree& tree, const std::string& device) {
-  for (std::string at = device; begins(at, "/sys/devices/"); at = parent(at)) {
+  for (std::string at = device; starts_with(at, "/sys/devices/"); at = parent(at)) {
     const std::string name = base(at);
-    if (begins(name, "usb") && name.size() > 3 && is_digit(name[3])) return true;
+    if (starts_with(name, "usb") && name.size() > 3 && is_digit(name[3])) return true;
     if (tree.attribute(at + "/removable") == "removable") return true;
   }
   return false;

@@ -5,7 +5,7 @@
 namespace mg::hardware {
 namespace {
 
-// Without tables and branches, so that neither caches nor timing tell of the secret.
+// Without tables and branches, so that neither caches nor timing depend on the secret.
 uint8_t multiply(uint8_t a, uint8_t b) {
   uint8_t product = 0;
   for (int bit = 0; bit < 8; bit++) {

@@ -13,7 +13,7 @@ struct Share {
 
 // Shares at x = 1 … count, one after another in the Secret that is returned. 1 <= threshold <= count <= 255.
 Result<Secret> split_secret(View secret, unsigned threshold, unsigned count);
-// The secret, from as many shares as the threshold. Any shares give some secret: only what it opens tells whether it is the one.
+// The secret, from as many shares as the threshold. Any shares give some secret; only opening with it shows whether it is right.
 Result<Secret> join_shares(const std::vector<Share>& shares);
 
 }  // namespace mg::hardware

@@ -1,6 +1,6 @@
-// Where the reader runs: on bare metal, in a virtual machine, in a container. Told by files alone, as a recorded machine has them.
+// Recognises bare metal, virtual machines and containers, by files alone, so that a recorded machine gives the same result.
 #include "hardware/readers.h"
-#include "hardware/words.h"
+#include "hardware/ascii.h"
 
 namespace mg::hardware {
 namespace {
@@ -50,7 +50,7 @@ bool in_container(const SystemTree& tree, const std::vector<Mount>& mounts) {
   return false;
 }
 
-// What hypervisors write into the DMI tables: a part of "VENDOR|PRODUCT". A bare-metal instance of Amazon counts as virtual too,
+// The texts of hypervisors in the DMI tables: a part of "VENDOR|PRODUCT". A bare-metal instance of Amazon counts as virtual too,
 // because its drives are volumes of a network.
 constexpr struct {
   const char* part;
@@ -80,7 +80,7 @@ constexpr struct {
 
 bool flagged(const std::string& cpuinfo) {
   for (const std::string& line : split(cpuinfo, '\n')) {
-    if (begins(line, "flags")) return contains(line + " ", " hypervisor ");
+    if (starts_with(line, "flags")) return contains(line + " ", " hypervisor ");
   }
   return false;
 }
@@ -94,17 +94,17 @@ std::string name_hypervisor(const SystemTree& tree, const std::string& cpuinfo) 
   }
   if (tree.attribute("/sys/hypervisor/type") == "xen") return "Xen";
   const std::string announced = tree.read("/proc/device-tree/hypervisor/compatible").value_or("");
-  if (begins(announced, "linux,kvm")) return "KVM";
-  if (begins(announced, "xen,")) return "Xen";
+  if (starts_with(announced, "linux,kvm")) return "KVM";
+  if (starts_with(announced, "xen,")) return "Xen";
   if (!announced.empty()) return kUnnamed;
   // The board that QEMU and the small monitors for KVM show on ARM.
-  if (begins(tree.read("/proc/device-tree/compatible").value_or(""), "linux,dummy-virt")) return "KVM";
+  if (starts_with(tree.read("/proc/device-tree/compatible").value_or(""), "linux,dummy-virt")) return "KVM";
   return flagged(cpuinfo) ? kUnnamed : "";
 }
 
 }  // namespace
 
-System survey(const std::string& root) {
+System read_system(const std::string& root) {
   System system{SystemTree(root), {}, {}, false, {}};
   system.cpuinfo = system.tree.read("/proc/cpuinfo", SystemTree::kLarge).value_or("");
   system.mounts = read_mounts(system.tree);

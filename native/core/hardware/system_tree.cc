@@ -10,7 +10,7 @@
 #include <climits>
 #include <memory>
 
-#include "hardware/words.h"
+#include "hardware/ascii.h"
 #include "memory/fd.h"
 
 namespace mg::hardware {
@@ -81,7 +81,7 @@ std::optional<std::string> SystemTree::read(const std::string& path, size_t limi
 
 std::string SystemTree::attribute(const std::string& path) const {
   const auto content = read(path);
-  return content ? std::string(trimmed(*content)) : "";
+  return content ? std::string(trim(*content)) : "";
 }
 
 std::vector<std::string> SystemTree::list(const std::string& path) const {

@@ -36,9 +36,9 @@ constexpr std::chrono::milliseconds kGrace{5000};  // for the command that a TPM
 
 // A session whose keys are derived from a salt that only the owner of `parent` can decrypt. Its `attributes` say which first
 // parameter is encrypted: the command's (kDecrypt) or the response's (kEncrypt).
-Result<Loaded> start_session(Connection& tpm, const Parent& parent, uint8_t type, uint8_t attributes) {
+Result<TransientHandle> start_session(Connection& tpm, const Parent& parent, uint8_t type, uint8_t attributes) {
   const SymDef aes{kAes, 128, kCfb};
-  Loaded session(tpm);
+  TransientHandle session(tpm);
   Rc rc = tpm.tss().start_auth_session(tpm.esys(), parent.handle, kNone, kNone, kNone, kNone, nullptr, type, &aes, kSha256,
                                        session.out());
   if (auto s = tpm.check(rc, "start a session"); !s.ok()) return s;
@@ -48,7 +48,7 @@ Result<Loaded> start_session(Connection& tpm, const Parent& parent, uint8_t type
 }
 
 struct PolicySession {
-  Loaded session;
+  TransientHandle session;
   Bytes digest;
 };
 // A session whose policy is the PCRs as they are now.
@@ -61,7 +61,7 @@ Result<PolicySession> start_policy(Connection& tpm, const Parent& parent, uint8_
   const Digest as_they_are;
   Rc rc = tpm.tss().policy_pcr(tpm.esys(), session->handle(), kNone, kNone, kNone, &as_they_are, &selections);
   if (auto s = tpm.check(rc, "read its PCRs"); !s.ok()) return s;
-  Owned<Digest> policy(tpm);
+  LibraryBuffer<Digest> policy(tpm);
   rc = tpm.tss().policy_get_digest(tpm.esys(), session->handle(), kNone, kNone, kNone, policy.out());
   if (auto s = tpm.check(rc, "compute a policy"); !s.ok()) return s;
   if (policy->size != kPolicy) return Status(Code::TPM_UNAVAILABLE, "the TPM computed a policy of a strange size");
@@ -70,7 +70,7 @@ Result<PolicySession> start_policy(Connection& tpm, const Parent& parent, uint8_
 
 // A TPM leaves PCRs of a bank that it does not have out of a policy, without an error.
 Status check_bank(Connection& tpm, uint32_t pcrs) {
-  Owned<Capability<PcrSelections>> assigned(tpm);
+  LibraryBuffer<Capability<PcrSelections>> assigned(tpm);
   if (auto s = get_capability(tpm, kCapPcrs, 0, 1, &assigned); !s.ok()) return s;
   const PcrSelections& banks = assigned->data;
   for (size_t i = 0; i < banks.count && i < std::size(banks.banks); i++) {
@@ -98,8 +98,8 @@ Result<Bytes> create(Connection& tpm, const Parent& parent, uint32_t pcrs, const
   if (!session.ok()) return session.status();
   const Digest no_information;
   const PcrSelections no_pcrs;
-  Owned<Private> private_area(tpm);
-  Owned<Public> public_area(tpm);
+  LibraryBuffer<Private> private_area(tpm);
+  LibraryBuffer<Public> public_area(tpm);
   const Rc rc = tpm.tss().create(tpm.esys(), parent.handle, session->handle(), kNone, kNone, sensitive, &area, &no_information,
                                  &no_pcrs, private_area.out(), public_area.out(), nullptr, nullptr, nullptr);
   if (auto s = tpm.check(rc, "seal a value"); !s.ok()) return s;
@@ -117,7 +117,7 @@ Result<Bytes> create(Connection& tpm, const Parent& parent, uint32_t pcrs, const
 
 // The library keeps the last response, decrypted, in memory that it does not wipe. A longer one takes its place.
 Status overwrite_response(Connection& tpm) {
-  Owned<Capability<uint32_t>> properties(tpm);
+  LibraryBuffer<Capability<uint32_t>> properties(tpm);
   return get_capability(tpm, kCapProperties, kFixedProperties, 64, &properties);
 }
 
@@ -127,7 +127,7 @@ Result<Secret> load_and_unseal(Connection& tpm, const Parent& parent, const Blob
   Private private_area;
   private_area.size = uint16_t(blob.private_area.size() - 2);
   std::memcpy(private_area.buffer, blob.private_area.data() + 2, private_area.size);
-  Loaded object(tpm);
+  TransientHandle object(tpm);
   Rc rc = tpm.tss().load(tpm.esys(), parent.handle, kPassword, kNone, kNone, &private_area, &public_area, object.out());
   if (auto s = tpm.check(rc, "load the sealed value"); !s.ok()) return s;
 
@@ -135,9 +135,9 @@ Result<Secret> load_and_unseal(Connection& tpm, const Parent& parent, const Blob
   if (!policy.ok()) return policy.status();
   if (!equal(policy->digest, blob.policy()))
     return Status(Code::TPM_REFUSED, "the TPM's PCR values are not those of the enrolment");
-  Owned<SensitiveData> data(tpm);
+  LibraryBuffer<SensitiveData> data(tpm);
   rc = tpm.tss().unseal(tpm.esys(), object.handle(), policy->session.handle(), kNone, kNone, data.out());
-  // A value that came is wiped below, even when it is no longer wanted.
+  // A value that arrived is wiped below, even after the caller has left.
   if (auto s = tpm.check_response(rc, "unseal the value"); !s.ok()) return s;
   const Status overwritten = overwrite_response(tpm);
   const Span plain(data->buffer, std::min<size_t>(data->size, sizeof data->buffer));
@@ -147,7 +147,7 @@ Result<Secret> load_and_unseal(Connection& tpm, const Parent& parent, const Blob
   return value;
 }
 
-// Nobody learns a value before the TPM has given it back once. That also overwrites the library's copy of what was sealed.
+// Seals a value, and unseals it once before it is used. That also overwrites the library's copy of the sealed value.
 Result<Bytes> create_checked(Connection& tpm, uint32_t pcrs, const Secret& value) {
   if (auto s = check_bank(tpm, pcrs); !s.ok()) return s;
   auto parent = find_parent(tpm, View());
@@ -238,7 +238,7 @@ Result<T> attempt(const Work<T>& work, const Cancelled& abandoned) {
     auto tpm = Connection::open(abandoned);
     if (!tpm.ok()) return tpm.status();
     Result<T> result = work(**tpm);
-    if (result.ok() || !(*tpm)->passing() || left == 1) return result;
+    if (result.ok() || !(*tpm)->is_transient() || left == 1) return result;
   }
 }
 
@@ -307,7 +307,7 @@ Result<T> with_tpm(Work<T> work, const Cancelled* cancelled) {
   return std::move(*call->result);
 }
 
-// Where nothing stored takes part, a code that speaks of a stored value says only that this TPM does not do.
+// If no stored value takes part, a code about a stored value means only that this TPM cannot be used.
 Status unusable(Status status) {
   for (const Code code : {Code::HARDWARE_MISMATCH, Code::TPM_REFUSED, Code::KEY_INVALID}) {
     if (status.code == code) status.code = Code::TPM_UNAVAILABLE;

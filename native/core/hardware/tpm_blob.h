@@ -1,4 +1,4 @@
-// What is stored beside a value that a TPM keeps (docs/format.md, section 12, "TPM value"). All of it is public.
+// The blob that is stored beside a value that a TPM seals (docs/format.md, section 12, "TPM value"). All of it is public.
 #pragma once
 #include "bytes.h"
 #include "status.h"
@@ -17,7 +17,7 @@ struct Blob {
   View policy() const;  // of a parsed blob: the policy in its public area
 };
 
-// Strict; whatever parses encodes to the same bytes. KEY_INVALID.
+// Strict: a blob that parses encodes to the same bytes. KEY_INVALID.
 Result<Blob> parse_blob(View bytes);
 
 bool is_pcrs(uint32_t pcrs);

@@ -45,7 +45,7 @@ Status not_opened(const std::string& path, int error) {
 }
 
 // The transport of a character device below /dev, with every link resolved: the commands, secrets among them, must not end in a file.
-// Opened here first, because the library tells no reason.
+// Opened here first, because the library gives no reason for a failure.
 Result<std::string> transport_of(const std::string& path) {
   char resolved[PATH_MAX];
   if (!realpath(path.c_str(), resolved)) return not_opened(path, errno);
@@ -70,7 +70,7 @@ Result<std::string> named_transport(const std::string& given) {
   return Status(Code::TPM_UNAVAILABLE, "MODEL_GUARD_TCTI is neither device:/dev/… nor tabrmd: '" + given + "'");
 }
 
-// Always a transport by name: without one, the loader would go through all it knows, TCP ports and D-Bus among them.
+// Always a transport by name: without one, the loader would try all transports, TCP ports and D-Bus among them.
 Result<std::string> transport() {
   const std::string given = configured();
   if (!given.empty()) return named_transport(given);
@@ -103,13 +103,13 @@ Connection::~Connection() {
 Status Connection::check(tss2::Rc rc, const std::string& action) {
   auto s = check_response(rc, action);
   if (!abandoned_) return s;
-  passing_ = false;
+  transient_ = false;
   return Status(Code::ABORT_ERR, "cancelled");
 }
 
 Status Connection::check_response(tss2::Rc rc, const std::string& action) {
   if (rc == 0) return {};
-  passing_ = meaning(rc) == Meaning::again;
+  transient_ = classify(rc) == ResponseClass::retry;
   return refusal(rc, action);
 }
 

@@ -1,4 +1,4 @@
-// One connection to the TPM, and what a call has in the TPM's memory while it lasts. Nothing of it outlives the call: a TPM
+// One connection to the TPM, and the objects that a call holds in the TPM's memory. Nothing of it outlives the call: a TPM
 // without a resource manager has room for three objects.
 #pragma once
 #include <atomic>
@@ -25,8 +25,8 @@ class Connection {
   Status check(tss2::Rc rc, const std::string& action);
   // The response code alone: for a response that has to be wiped.
   Status check_response(tss2::Rc rc, const std::string& action);
-  // Whether the last failure may pass when all is done again.
-  bool passing() const { return passing_; }
+  // Whether the last failure is transient, so that the work may succeed when it is repeated.
+  bool is_transient() const { return transient_; }
 
  private:
   Connection(const tss2::Library& tss, const std::atomic<bool>& abandoned) : tss_(tss), abandoned_(abandoned) {}
@@ -34,17 +34,17 @@ class Connection {
   const std::atomic<bool>& abandoned_;
   tss2::Tcti* tcti_ = nullptr;
   tss2::Esys* esys_ = nullptr;
-  bool passing_ = false;
+  bool transient_ = false;
 };
 
 // A buffer that the library allocates and only the library may free.
 template <class T>
-class Owned {
+class LibraryBuffer {
  public:
-  explicit Owned(const Connection& connection) : tss_(connection.tss()) {}
-  ~Owned() { tss_.free(value_); }
-  Owned(const Owned&) = delete;
-  Owned& operator=(const Owned&) = delete;
+  explicit LibraryBuffer(const Connection& connection) : tss_(connection.tss()) {}
+  ~LibraryBuffer() { tss_.free(value_); }
+  LibraryBuffer(const LibraryBuffer&) = delete;
+  LibraryBuffer& operator=(const LibraryBuffer&) = delete;
   T** out() { return &value_; }
   T* get() const { return value_; }
   T* operator->() const { return value_; }
@@ -60,12 +60,12 @@ View view(const tss2::Sized<N>& sized) {
 }
 
 // A session or a transient object, flushed at the end.
-class Loaded {
+class TransientHandle {
  public:
-  explicit Loaded(const Connection& connection) : connection_(&connection) {}
-  Loaded(Loaded&& other) noexcept : connection_(other.connection_), handle_(std::exchange(other.handle_, tss2::kNone)) {}
-  Loaded& operator=(Loaded&&) = delete;
-  ~Loaded() {
+  explicit TransientHandle(const Connection& connection) : connection_(&connection) {}
+  TransientHandle(TransientHandle&& other) noexcept : connection_(other.connection_), handle_(std::exchange(other.handle_, tss2::kNone)) {}
+  TransientHandle& operator=(TransientHandle&&) = delete;
+  ~TransientHandle() {
     if (handle_ != tss2::kNone) connection_->tss().flush_context(connection_->esys(), handle_);
   }
   tss2::Handle* out() { return &handle_; }
@@ -79,11 +79,11 @@ class Loaded {
 // TPM2_GetCapability: up to `count` values from `property` on.
 template <class Data>
 Status get_capability(Connection& tpm, uint32_t capability, uint32_t property, uint32_t count,
-                      Owned<tss2::Capability<Data>>* out) {
+                      LibraryBuffer<tss2::Capability<Data>>* out) {
   uint8_t more = 0;
   const tss2::Rc rc = tpm.tss().get_capability(tpm.esys(), tss2::kNone, tss2::kNone, tss2::kNone, capability, property, count,
                                                &more, reinterpret_cast<void**>(out->out()));
-  return tpm.check(rc, "tell its capabilities");
+  return tpm.check(rc, "read its capabilities");
 }
 
 }  // namespace mg::hardware::tpm

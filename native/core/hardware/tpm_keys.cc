@@ -47,29 +47,29 @@ Bytes endorsement_template() {
   return ecc_template(kStorage | kAdminWithPolicy, kPolicySecretOfEndorsement);
 }
 
-Result<Loaded> create_primary(Connection& tpm, Handle hierarchy, View wire, const char* action) {
+Result<TransientHandle> create_primary(Connection& tpm, Handle hierarchy, View wire, const char* action) {
   Public area;
   if (auto s = read_public(tpm, wire, &area); !s.ok()) return s;
   const SensitiveCreate no_password;
   const Digest no_information;
   const PcrSelections no_pcrs;
-  Loaded key(tpm);
+  TransientHandle key(tpm);
   const Rc rc = tpm.tss().create_primary(tpm.esys(), hierarchy, kPassword, kNone, kNone, &no_password, &area, &no_information,
                                          &no_pcrs, key.out(), nullptr, nullptr, nullptr, nullptr);
   if (auto s = tpm.check(rc, action); !s.ok()) return s;
   return key;
 }
 
-// The library computes it from the public area that it encrypts a session's salt to. So a session with a key of a name that we
-// know is one with that key's owner, whoever sits on the bus.
+// The library computes it from the public area that it encrypts a session's salt to. So a session with a key of a known name
+// is secure against an attacker on the bus.
 Result<Bytes> name_of(Connection& tpm, Handle object) {
-  Owned<Name> name(tpm);
+  LibraryBuffer<Name> name(tpm);
   if (auto s = tpm.check(tpm.tss().get_name(tpm.esys(), object, name.out()), "name a key"); !s.ok()) return s;
   return view(*name.get()).copy();
 }
 
 Result<bool> can_be_parent(Connection& tpm, Handle key) {
-  Owned<Public> area(tpm);
+  LibraryBuffer<Public> area(tpm);
   const Rc rc = tpm.tss().read_public(tpm.esys(), key, kNone, kNone, kNone, area.out(), nullptr, nullptr);
   if (auto s = tpm.check(rc, "read its storage key"); !s.ok()) return s;
   auto wire = write_public(tpm, *area.get());
@@ -81,11 +81,11 @@ Result<bool> can_be_parent(Connection& tpm, Handle key) {
 }
 
 Result<std::optional<Parent>> persistent_parent(Connection& tpm) {
-  Owned<Capability<HandleList>> handles(tpm);  // asked for first: to open a handle that is not there would be an error
+  LibraryBuffer<Capability<HandleList>> handles(tpm);  // asked for first: to open a handle that is not there would be an error
   if (auto s = get_capability(tpm, kCapHandles, kStorageKey, 1, &handles); !s.ok()) return s;
   if (handles->data.count == 0 || handles->data.first != kStorageKey) return std::optional<Parent>();
 
-  Parent parent{Loaded(tpm), kNone, {}};
+  Parent parent{TransientHandle(tpm), kNone, {}};
   const Rc rc = tpm.tss().from_tpm_public(tpm.esys(), kStorageKey, kNone, kNone, kNone, &parent.handle);
   if (auto s = tpm.check(rc, "find its storage key"); !s.ok()) return s;
   auto usable = can_be_parent(tpm, parent.handle);

@@ -1,11 +1,11 @@
-// The primary keys of a TPM: the storage key that our values lie under, and the endorsement key that tells one TPM from another.
+// The primary keys of a TPM: the storage key is the parent of our values, the endorsement key identifies the TPM.
 #pragma once
 #include "hardware/tpm_connection.h"
 
 namespace mg::hardware::tpm {
 
 struct Parent {
-  Loaded transient;  // the key that we made, if we did
+  TransientHandle transient;  // the key that we made, if we did
   tss2::Handle handle;
   Bytes name;
 };

@@ -15,65 +15,65 @@ std::string hex(uint32_t rc) {
   return text;
 }
 
-Meaning format_one(uint32_t error) {
+ResponseClass format_one(uint32_t error) {
   switch (error) {
     case 0x08b:  // HANDLE
     case 0x095:  // SIZE
     case 0x09a:  // INSUFFICIENT
     case 0x09f:  // INTEGRITY
     case 0x0a5:  // BINDING
-      return Meaning::elsewhere;
+      return ResponseClass::foreign;
     case 0x09d:  // POLICY_FAIL
-      return Meaning::refused;
+      return ResponseClass::refused;
     case 0x08e:  // AUTH_FAIL
     case 0x0a2:  // BAD_AUTH
-      return Meaning::unauthorized;
+      return ResponseClass::unauthorized;
     default:
-      return Meaning::unavailable;
+      return ResponseClass::unavailable;
   }
 }
 
-Meaning format_zero(uint32_t code) {
+ResponseClass format_zero(uint32_t code) {
   switch (code) {
     case 0x000:
-      return Meaning::success;
+      return ResponseClass::success;
     case 0x128:  // PCR_CHANGED
     case 0x908:  // YIELDED
     case 0x909:  // CANCELED
     case 0x90a:  // TESTING
     case 0x922:  // RETRY
-      return Meaning::again;
+      return ResponseClass::retry;
     case 0x921:  // LOCKOUT
-      return Meaning::locked;
+      return ResponseClass::locked;
     default:
-      return Meaning::unavailable;
+      return ResponseClass::unavailable;
   }
 }
 
 }  // namespace
 
-Meaning meaning(uint32_t rc) {
-  if (rc == 0) return Meaning::success;
+ResponseClass classify(uint32_t rc) {
+  if (rc == 0) return ResponseClass::success;
   const uint32_t layer = rc >> kLayerShift, code = rc & 0xffff;
-  if ((layer != kTpmLayer && layer != kResourceManagerTpmLayer) || code == 0 || code > 0xfff) return Meaning::unavailable;
+  if ((layer != kTpmLayer && layer != kResourceManagerTpmLayer) || code == 0 || code > 0xfff) return ResponseClass::unavailable;
   return (code & kFormatOne) ? format_one(code & kFormatOneError) : format_zero(code);
 }
 
 Status refusal(uint32_t rc, const std::string& action) {
-  switch (meaning(rc)) {
-    case Meaning::success:
+  switch (classify(rc)) {
+    case ResponseClass::success:
       break;
-    case Meaning::locked:
+    case ResponseClass::locked:
       return Status(Code::TPM_LOCKED, "the TPM is locked out and does not " + action);
-    case Meaning::refused:
+    case ResponseClass::refused:
       return Status(Code::TPM_REFUSED, "the TPM does not " + action + ": the policy does not hold");
-    case Meaning::elsewhere:
+    case ResponseClass::foreign:
       return Status(Code::HARDWARE_MISMATCH, "the TPM cannot " + action + ": it is of another TPM, or damaged (" + hex(rc) + ")");
-    case Meaning::unauthorized:
+    case ResponseClass::unauthorized:
       return Status(Code::TPM_UNAVAILABLE, "the TPM asks for a password to " + action + " (" + hex(rc) + ")");
-    case Meaning::again:
+    case ResponseClass::retry:
       return Status(Code::TPM_UNAVAILABLE, "the TPM is too busy to " + action + " (" + hex(rc) + ")");
-    case Meaning::unavailable:
+    case ResponseClass::unavailable:
       return Status(Code::TPM_UNAVAILABLE, "the TPM cannot " + action + " (" + hex(rc) + ")");
   }
   return Status(Code::INTERNAL, "a success was taken for a refusal to " + action);

@@ -1,4 +1,4 @@
-// What a response code of the TPM, or of the library in front of it, asks of us
+// Classifies response codes of the TPM and of the library in front of it
 // (TPM 2.0 Library, part 2, section 6.6; TSS 2.0 Overview, section 3.12).
 #pragma once
 #include <cstdint>
@@ -7,16 +7,16 @@
 
 namespace mg::hardware::tpm {
 
-enum class Meaning : uint8_t {
+enum class ResponseClass : uint8_t {
   success,
-  again,         // passing: the TPM is busy, or a PCR changed while the policy was checked
+  retry,         // transient: the TPM is busy, or a PCR changed while the policy was checked
   locked,        // dictionary attack protection
   refused,       // the policy does not hold
-  elsewhere,     // not an object of this TPM, or damaged
+  foreign,       // not an object of this TPM, or damaged
   unauthorized,  // a hierarchy or a key has a password
-  unavailable,   // anything else
+  unavailable,   // every other code
 };
-Meaning meaning(uint32_t rc);
+ResponseClass classify(uint32_t rc);
 
 // `action` reads like "create the storage key". `rc` is no success.
 Status refusal(uint32_t rc, const std::string& action);

@@ -1,7 +1,7 @@
-// Finds the TPM library. Two things are left alone on purpose:
+// Finds the TPM library. Two things are deliberately not done:
 // - It prints its errors to stderr unless TSS2_LOG is set. A library may not change the environment of a process with more
-//   threads (one may be in getenv). So we ask first where "no" is to be expected (no persistent key, another TPM, other PCR
-//   values), and what remains is printed. A program that wants silence sets TSS2_LOG=all+none.
+//   threads (one may be in getenv). So likely refusals are checked first (no persistent key, another TPM, other PCR values);
+//   the library prints the remaining errors. TSS2_LOG=all+none silences it.
 // - No RTLD_DEEPBIND: it would part malloc from free under a preloaded allocator. In Node, ESYS then calls the OpenSSL 3 that
 //   Node exports, for every function it needs, so the two libraries never share an object.
 #include "hardware/tss2.h"

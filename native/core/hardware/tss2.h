@@ -1,5 +1,5 @@
-// What we use of the system's TPM library (tss2: ESYS, MU and the TCTI loader), declared here and bound at run time, so that
-// neither a build nor a machine without a TPM needs it. native/test/tpm_layout_test.cc holds it against the library's headers.
+// Declares the functions of the system's TPM library (tss2: ESYS, MU and the TCTI loader) that this room uses, and binds them at run time,
+// so that neither a build nor a machine without a TPM needs the library. native/test/hardware/tpm_layout_test.cc compares them with the library's headers.
 #pragma once
 #include <cstddef>
 #include <cstdint>

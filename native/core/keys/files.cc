@@ -1,6 +1,6 @@
 // Key files and passphrase files (docs/format.md, section 11).
 #include "keys/keys.h"
-#include "keys/sealed.h"
+#include "keys/sealed_key_file.h"
 #include "memory/secret_file.h"
 #include "text/text.h"
 
@@ -23,7 +23,7 @@ Result<Type> parse_type(std::string_view line, const std::string& path) {
   return Status(Code::KEY_INVALID, "the key file '" + path + "' is of a type that this version does not know");
 }
 
-// The device key whose sealed form is `encoded`.
+// Unseals the device key in `encoded`.
 Result<std::shared_ptr<const Key>> unseal(std::string_view encoded, const std::string& path, const Cancelled* cancelled) {
   Bytes content(text::base64url_decoded_size(encoded.size()));
   if (content.empty() || !text::base64url_decode(encoded, content))
@@ -85,7 +85,7 @@ Status write_key_file(const Key& key, const std::string& path) {
   return write_new_secret_file(path, "key file", text->reveal());
 }
 
-Status write_sealed_key_file(const Key& key, const hardware::Bound& bound, const std::string& path) {
+Status write_sealed_key_file(const Key& key, const hardware::NewBinding& bound, const std::string& path) {
   auto content = seal_device_key(key, bound);
   if (!content.ok()) return content.status();
   return write_new_secret_file(path, "key file", View(std::string(kSealedLine) + "\n" + text::base64url(*content) + "\n"));

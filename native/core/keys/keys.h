@@ -21,7 +21,7 @@ KeyId key_id(const PublicKey& key);  // a hint, docs/format.md section 6
 class Key {
  public:
   static Result<std::shared_ptr<const Key>> generate(Type type);
-  // `machine_secret`: S of the file that a device key is sealed in, kept to tell a server that it is (docs/server-protocol.md, section 3).
+  // `machine_secret`: S of the file that a device key is sealed in, kept to prove that to a server (docs/server-protocol.md, section 3).
   static Result<std::shared_ptr<const Key>> from_bytes(Type type, View bytes, Secret machine_secret = Secret());
   // UTF-8 text as read: drops one trailing newline, normalises to NFC. PASSPHRASE_INVALID.
   static Result<std::shared_ptr<const Key>> from_passphrase(View utf8);
@@ -45,7 +45,7 @@ struct FromFile {
   std::shared_ptr<const Key> key;
   bool too_open = false;  // other users may read or write the file
 };
-// A file, or a pipe that somebody writes to: then they wait for the writer, and `cancelled` ends the wait.
+// Read a file or a pipe. For a pipe they wait for its writer; `cancelled` ends the wait.
 using Cancelled = std::atomic<bool>;
 Result<FromFile> read_key_file(const std::string& path, const Cancelled* cancelled = nullptr);  // any type but passphrase
 Result<FromFile> read_passphrase_file(const std::string& path, const Cancelled* cancelled = nullptr);

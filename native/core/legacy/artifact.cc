@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "crypto/crypto.h"
-#include "crypto/wiped.h"
+#include "crypto/secret_buffer.h"
 #include "legacy/legacy.h"
 #include "memory/region.h"
 
@@ -28,7 +28,7 @@ Result<Secret> aes_key(const keys::Key& key) {
 // 1 if a < b, else 0; both below 2^31. No branch.
 uint32_t less(uint32_t a, uint32_t b) { return (a - b) >> 31; }
 
-// RFC 5652, 6.3: n bytes of value n, 1 to 16. Looks at all 16 bytes whatever they are. 0 where they are no padding.
+// RFC 5652, 6.3: n bytes of value n, 1 to 16. Looks at all 16 bytes in every case. 0 where they are no padding.
 size_t padding(View block) {
   const uint32_t n = block[kBlock - 1];
   uint32_t wrong = less(n, 1) | less(kBlock, n);
@@ -52,7 +52,7 @@ Result<std::unique_ptr<Decrypted>> Decrypted::open_with(Secret aes_key, std::sha
   if (total < kIv + kBlock || total % kBlock != 0) return failed();
   uint8_t end[2 * kBlock];  // the block before the last, which may be the IV, and the last
   if (auto s = opened->artifact_->read(total - sizeof end, Span(end)); !s.ok()) return s;
-  crypto::Wiped<kBlock> last;
+  crypto::SecretBuffer<kBlock> last;
   auto s = crypto::cbc_decrypt(opened->aes_key_.reveal(), View(end).sub(0, kBlock), View(end).from(kBlock), last.span());
   if (!s.ok()) return s;
   const size_t padded = padding(last.view());
@@ -71,7 +71,7 @@ Status Decrypted::read(uint64_t offset, Span out) {
     const size_t skip = size_t(at - block), left = out.size - done;
     const bool whole = skip == 0 && left >= kBlock;
     const size_t length = whole ? left / kBlock * kBlock : std::min(left, kBlock - skip);
-    crypto::Wiped<kBlock> part;
+    crypto::SecretBuffer<kBlock> part;
     const Span into = whole ? out.sub(done, length) : part.span();
     uint8_t before[kBlock];
     Status status = artifact_->read(block, Span(before));
@@ -84,9 +84,9 @@ Status Decrypted::read(uint64_t offset, Span out) {
   return {};
 }
 
-Status load(Decrypted& from, Span out, payload::Pool& pool, const payload::Control& control) {
+Status load(Decrypted& from, Span out, work::Pool& pool, const work::Control& control) {
   if (out.size != from.size()) return Status(Code::INTERNAL, "a place of the wrong size for a legacy artifact");
-  payload::Progress progress(control);
+  work::Progress progress(control);
   auto s = pool.parallel((out.size + kPiece - 1) / kPiece, control, [&](uint64_t i) {
     const size_t at = size_t(i * kPiece), length = std::min(out.size - at, size_t(kPiece));
     Status status = from.read(at, out.sub(at, length));
@@ -96,7 +96,7 @@ Status load(Decrypted& from, Span out, payload::Pool& pool, const payload::Contr
   return s.ok() ? from.check_unchanged() : s;
 }
 
-Status encrypt(payload::Source& plain, payload::Sink& out, KeyString key, const payload::Control& control) {
+Status encrypt(payload::Source& plain, payload::Sink& out, KeyString key, const work::Control& control) {
   auto aes = aes_key(*key);
   if (!aes.ok()) return aes.status();
   uint8_t iv[kIv];
@@ -104,12 +104,12 @@ Status encrypt(payload::Source& plain, payload::Sink& out, KeyString key, const 
   return encrypt_with(aes->reveal(), View(iv), plain, out, control);
 }
 
-Status encrypt_with(View aes_key, View iv, payload::Source& plain, payload::Sink& out, const payload::Control& control) {
+Status encrypt_with(View aes_key, View iv, payload::Source& plain, payload::Sink& out, const work::Control& control) {
   if (iv.size != kIv) return Status(Code::INTERNAL, "an initialisation vector of the wrong size");
   const uint64_t size = plain.size();
   auto buffer = Region::allocate(size_t(std::min(size, kPiece)) + kBlock);
   if (!buffer.ok()) return buffer.status();
-  payload::Progress progress(control);
+  work::Progress progress(control);
   uint8_t chain[kIv];
   std::memcpy(chain, iv.data, kIv);
   Status status = out.write(0, iv);

@@ -2,7 +2,7 @@
 #include <utility>
 
 #include "crypto/crypto.h"
-#include "crypto/wiped.h"
+#include "crypto/secret_buffer.h"
 #include "legacy/legacy.h"
 #include "text/text.h"
 
@@ -28,9 +28,9 @@ void write_base64(View bytes, Span out) {
 }
 
 Result<KeyString> digest_string(std::initializer_list<View> parts, Encoding encoding) {
-  crypto::Wiped<kDigest> digest;
+  crypto::SecretBuffer<kDigest> digest;
   if (auto s = crypto::digest(crypto::Hash::sha384, parts, digest.span()); !s.ok()) return s;
-  crypto::Wiped<kDigest * 2> text;
+  crypto::SecretBuffer<kDigest * 2> text;
   const size_t size = encoding == Encoding::hex ? kDigest * 2 : kDigest / 3 * 4;
   if (encoding == Encoding::hex) write_hex(digest.view(), text.span().data);
   else write_base64(digest.view(), text.span(size));

@@ -7,7 +7,7 @@
 #include "keys/keys.h"
 #include "payload/io.h"
 #include "payload/payload.h"
-#include "payload/pool.h"
+#include "work/pool.h"
 
 namespace mg::legacy {
 
@@ -48,13 +48,13 @@ class Decrypted : public payload::Source {
 };
 
 // All of it, on several threads; out.size == from.size(). SOURCE_CHANGED where the artifact changed meanwhile.
-Status load(Decrypted& from, Span out, payload::Pool& pool, const payload::Control& control);
+Status load(Decrypted& from, Span out, work::Pool& pool, const work::Control& control);
 
 uint64_t sealed_size(uint64_t plain);  // 16 + plain padded to the next whole block
 // The artifact of `plain` to `out`, in order, 1 MiB at a time, under a fresh random IV. SOURCE_CHANGED as above.
-Status encrypt(payload::Source& plain, payload::Sink& out, KeyString key, const payload::Control& control);
+Status encrypt(payload::Source& plain, payload::Sink& out, KeyString key, const work::Control& control);
 // encrypt() with an AES key and an IV, for known-answer tests
-Status encrypt_with(View aes_key, View iv, payload::Source& plain, payload::Sink& out, const payload::Control& control);
+Status encrypt_with(View aes_key, View iv, payload::Source& plain, payload::Sink& out, const work::Control& control);
 
 // Bytes of the small part: min(3072, floor(ratio · artifact)).
 uint64_t small_size(uint64_t artifact, double ratio);

@@ -7,7 +7,7 @@ namespace mg {
 
 constexpr size_t kHugePage = size_t(2) << 20;
 
-// Huge pages are had faster where memory is whole and slower where it must be made whole first, by whoever touches it.
+// Huge pages are faster where free memory is contiguous. Elsewhere the kernel compacts memory first, in the thread that touches the page.
 enum class Pages : uint8_t { huge, ordinary };
 
 struct Protection {  // what was truly achieved, nothing more

@@ -16,7 +16,7 @@
 namespace mg {
 namespace {
 
-// Written through its descriptor: a file behind it was opened by the caller, who decided what becomes of its content.
+// Written through its descriptor. The caller opened the file behind it, so its content is the caller's decision.
 constexpr const char* kStandardOutput = "/dev/stdout";
 
 // Waits until a pipe has bytes or its writer is gone. Before a writer comes poll() reports nothing, where read() would say "end".

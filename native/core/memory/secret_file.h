@@ -13,11 +13,11 @@ struct SecretFile {
   Secret bytes;           // at least 1 byte
   bool too_open = false;  // other users may read or write the file
 };
-// Whether users besides `user` may read or write a file: by its mode, or because it is theirs. Root may read any file, so one of
-// root's is not opened by that.
+// Whether users besides `user` may read or write a file: by its mode, or because they own it. Root may read any file, so a
+// file that root owns does not count as open.
 bool is_open_to_others(mode_t mode, uid_t owner, uid_t user);
 
-// A file, or a pipe that somebody writes to: then waits for the writer, and `cancelled` ends the wait. `empty` is the code for a file
+// Reads a file or a pipe. For a pipe it waits for the writer; `cancelled` ends the wait. `empty` is the code for a file
 // of no bytes, LIMIT_EXCEEDED that for one of more than `max`, a multiple of 1 KiB.
 Result<SecretFile> read_secret_file(const std::string& path, const std::string& what, Code empty, size_t max,
                                     const std::atomic<bool>* cancelled);

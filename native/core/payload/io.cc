@@ -204,7 +204,7 @@ Status FileSink::finish() {
   if (fd_ < 0) return Status(Code::INTERNAL, "the file is already finished");
   int fd = fd_;
   fd_ = -1;
-  // EINTR from close leaves the descriptor closed and nothing to repeat; delayed write errors are others.
+  // EINTR from close leaves the descriptor closed and nothing to repeat; delayed write errors have other codes.
   if (::close(fd) != 0 && errno != EINTR) {
     Status status = Status::from_errno(errno, "cannot finish writing", path_);
     ::unlink(path_.c_str());

@@ -1,4 +1,4 @@
-// Where bytes come from and go to. Implementations are safe to call from several threads at once.
+// Sources and sinks of bytes. Implementations are safe to call from several threads at once.
 #pragma once
 #include <sys/types.h>
 #include <memory>
@@ -11,13 +11,13 @@ namespace mg::payload {
 class Source {
  public:
   virtual ~Source() = default;
-  // Whether bytes come one after the other, from a network say, slower than memory is had.
-  virtual bool far() const { return false; }
+  // Whether bytes arrive one after the other and more slowly than memory is allocated, as over a network.
+  virtual bool is_remote() const { return false; }
   virtual uint64_t size() const = 0;
   virtual Status read(uint64_t offset, Span out) = 0;  // all of out or an error; a short source is CONTAINER_TRUNCATED
-  // What was read there is damaged. Whether another read may give other bytes: where they come over a network.
+  // Called where bytes of this range were damaged. True if another read may give other bytes, as over a network.
   virtual bool renew(uint64_t /*offset*/, uint64_t /*size*/) { return false; }
-  // SOURCE_CHANGED where what was read so far may not be what lies there now. Only a SteadyFile below can tell.
+  // SOURCE_CHANGED if the bytes read so far may differ from the bytes there now. Only a SteadyFile detects that.
   virtual Status check_unchanged() { return {}; }
 };
 
@@ -63,11 +63,10 @@ class FileSource : public Source {
   std::string path_;
 };
 
-// A regular file that must stay as it is. Opened anew for each read: ten thousand of them need no ten thousand descriptors, and
-// every read proves that it is still the same file, unchanged since open(): SOURCE_CHANGED. Its device, inode, size and modification
-// time tell. A writer that sets that time back shows by the change time alone. That one also moves with permissions and links, so it
-// counts only for legacy artifacts, which are decrypted unauthenticated: bytes of containers are authenticated, and what is sealed is
-// what was read.
+// A regular file that must not change. It is opened again for each read, so that ten thousand files need few descriptors, and every read
+// checks that the file is unchanged since open() by device, inode, size and modification time: SOURCE_CHANGED. A writer that sets the
+// modification time back shows only by the change time. Permissions and links move the change time too, so it counts only for legacy
+// artifacts, which are not authenticated. Containers are authenticated, and sealing seals the bytes that it read.
 class SteadyFile : public Source {
  public:
   enum class Links : uint8_t { refuse, follow };  // where the path itself names a symbolic link
@@ -101,7 +100,7 @@ class SteadyFile : public Source {
 class JoinedSource : public Source {
  public:
   JoinedSource(Source& first, Source& second) : first_(first), second_(second) {}
-  bool far() const override { return first_.far() || second_.far(); }
+  bool is_remote() const override { return first_.is_remote() || second_.is_remote(); }
   uint64_t size() const override { return first_.size() + second_.size(); }
   Status read(uint64_t offset, Span out) override;
   bool renew(uint64_t offset, uint64_t size) override;

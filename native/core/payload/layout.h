@@ -1,4 +1,4 @@
-// Where things are in a payload (docs/format.md, section 3). Pure arithmetic.
+// Offsets and sizes in a payload (docs/format.md, section 3). Pure arithmetic.
 #pragma once
 #include <cstdint>
 

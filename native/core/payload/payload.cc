@@ -48,7 +48,7 @@ class Buffer {
   size_t size_ = 0;
 };
 
-// What one thread needs for its batches; made when it takes the first one, used again for the next.
+// The buffers of one thread; made for its first batch, used again for the next.
 struct Worker {
   std::optional<crypto::Gcm> gcm;
   Buffer sealed;
@@ -76,7 +76,7 @@ class Workers {
   Lease take() {
     std::lock_guard<std::mutex> lock(mutex_);
     if (idle_.empty()) {
-      idle_.reserve(made_ + 1);  // for its way back, which must not fail
+      idle_.reserve(made_ + 1);  // so that returning it cannot fail
       auto worker = std::make_unique<Worker>();
       made_++;
       return Lease(*this, std::move(worker));
@@ -143,7 +143,7 @@ Status check_sizes(uint64_t plaintext_size, uint64_t first, uint64_t count, uint
   return Status();
 }
 
-// Decrypts chunks of `run` that lie in `sealed`; place(chunk) says where to.
+// Decrypts chunks of `run` that lie in `sealed`; place(chunk) is the destination.
 template <class Place>
 Status open_run(crypto::Gcm& gcm, const Keys& keys, const Run& run, View sealed, const Place& place) {
   for (uint64_t k = 0; k < run.count; k++) {
@@ -176,9 +176,9 @@ Result<View> fetch(Worker& worker, View prefix, const Run& run, Source& sealed, 
   return View(bytes).sub(size_t((run.first - fetched.first) * kSealedChunk), run.sealed_size());
 }
 
-// `attempt` reads and decrypts `run`; once more if that finds damage and there is hope.
+// `attempt` reads and decrypts `run`; once more if that finds damage and the source can be renewed.
 template <class Attempt>
-Status with_reread(Source& sealed, const Run& run, Rereads* rereads, const Attempt& attempt) {
+Status with_reread(Source& sealed, const Run& run, RereadBudget* rereads, const Attempt& attempt) {
   Status status = attempt();
   if (status.code != Code::INTEGRITY_FAILED && status.code != Code::DIGEST_MISMATCH) return status;
   if (rereads == nullptr || !rereads->take() || !sealed.renew(chunk_offset(run.first), run.sealed_size())) return status;
@@ -187,7 +187,7 @@ Status with_reread(Source& sealed, const Run& run, Rereads* rereads, const Attem
 
 }  // namespace
 
-bool Rereads::take() {
+bool RereadBudget::take() {
   unsigned left = left_.load();
   while (left > 0 && !left_.compare_exchange_weak(left, left - 1)) {
   }
@@ -221,12 +221,12 @@ void chunk_nonce(const uint8_t base_nonce[12], uint64_t chunk, uint8_t nonce[12]
 }
 
 Status encrypt_range(const Keys& keys, View prefix, uint64_t plaintext_size, uint64_t first_batch, uint64_t count,
-                     Source& plain, Sink& out, Tree& tree, Pool& pool, const Control& control) {
+                     Source& plain, Sink& out, Tree& tree, work::Pool& pool, const work::Control& control) {
   if (prefix.size != kPrefix) return invalid("the payload's prefix has 56 bytes");
   Status status = check_sizes(plaintext_size, first_batch, count, batch_count(plaintext_size));
   if (!status.ok()) return status;
   Workers workers;
-  Progress progress(control);
+  work::Progress progress(control);
   return pool.parallel(count, control, [&](uint64_t i) {
     const uint64_t batch = first_batch + i;
     Workers::Lease worker = workers.take();
@@ -236,12 +236,12 @@ Status encrypt_range(const Keys& keys, View prefix, uint64_t plaintext_size, uin
   });
 }
 
-Status hash_all(View prefix, uint64_t plaintext_size, Source& sealed, Tree& tree, Pool& pool, const Control& control) {
+Status hash_all(View prefix, uint64_t plaintext_size, Source& sealed, Tree& tree, work::Pool& pool, const work::Control& control) {
   if (prefix.size != kPrefix) return invalid("the payload's prefix has 56 bytes");
   Status status = check_sizes(plaintext_size, 0, 0, 0);
   if (!status.ok()) return status;
   Workers workers;
-  Progress progress(control);
+  work::Progress progress(control);
   return pool.parallel(batch_count(plaintext_size), control, [&](uint64_t i) {
     const Run run = Run::of_batch(plaintext_size, i);
     Workers::Lease worker = workers.take();
@@ -256,19 +256,19 @@ Status hash_all(View prefix, uint64_t plaintext_size, Source& sealed, Tree& tree
 }
 
 Status decrypt_range(const Keys& keys, uint64_t plaintext_size, uint64_t first, uint64_t count, Source& sealed,
-                     Target& target, Tree* tree, View prefix, Pool& pool, const Control& control, const Care& care) {
+                     Target& target, Tree* tree, View prefix, work::Pool& pool, const work::Control& control, const BatchChecks& checks) {
   const uint64_t chunks = chunk_count(plaintext_size);
   Status status = check_sizes(plaintext_size, first, count, chunks);
   if (!status.ok() || count == 0) return status;
   const uint64_t end = first + count, first_batch = first / kBatchChunks, last_batch = (end - 1) / kBatchChunks;
-  if ((tree != nullptr || care.verified != nullptr) && prefix.size != kPrefix)
+  if ((tree != nullptr || checks.verified != nullptr) && prefix.size != kPrefix)
     return invalid("the payload's prefix has 56 bytes");
   if (tree != nullptr) {
     if (first % kBatchChunks != 0 || (end % kBatchChunks != 0 && end != chunks))
       return invalid("a tree takes whole batches");
   }
   Workers workers;
-  Progress progress(control);
+  work::Progress progress(control);
   return pool.parallel(last_batch - first_batch + 1, control, [&](uint64_t i) {
     const uint64_t batch = first_batch + i, from = std::max(first, batch * kBatchChunks);
     const Run run{plaintext_size, from, std::min(end, (batch + 1) * kBatchChunks) - from};
@@ -277,8 +277,8 @@ Status decrypt_range(const Keys& keys, uint64_t plaintext_size, uint64_t first, 
     Status done = need_cipher(worker, keys);
     if (done.ok()) done = worker.sealed.reserve(largest_sealed(plaintext_size));
     if (!done.ok()) return done;
-    done = with_reread(sealed, care.verified != nullptr ? Run::of_batch(plaintext_size, batch) : run, care.rereads, [&] {
-      Result<View> chunks = fetch(worker, prefix, run, sealed, care.verified);
+    done = with_reread(sealed, checks.verified != nullptr ? Run::of_batch(plaintext_size, batch) : run, checks.rereads, [&] {
+      Result<View> chunks = fetch(worker, prefix, run, sealed, checks.verified);
       if (!chunks.ok()) return chunks.status();
       Status opened = open_run(*worker.gcm, keys, run, *chunks, [&](uint64_t chunk) { return target.at(chunk); });
       return opened.ok() && tree != nullptr ? note_node(prefix, *chunks, batch, *tree) : opened;
@@ -329,7 +329,7 @@ Status check_end(Worker& worker, const Keys& keys, uint64_t plaintext_size, Sour
 
 }  // namespace
 
-Status Reader::read(uint64_t offset, Span out, Pool& pool, const Control& control) {
+Status Reader::read(uint64_t offset, Span out, work::Pool& pool, const work::Control& control) {
   if (plaintext_size_ > kMaxPlaintext) return invalid("a payload's plaintext has fewer than 2^52 bytes");
   if (offset > plaintext_size_ || out.size > plaintext_size_ - offset)
     return invalid("the range lies outside the model");
@@ -342,7 +342,7 @@ Status Reader::read(uint64_t offset, Span out, Pool& pool, const Control& contro
   }
   if (status.ok() && out.size > 0) {
     const uint64_t unit = kBatchChunks * kChunk, first = offset / unit, last = (offset + out.size - 1) / unit;
-    Progress progress(control);
+    work::Progress progress(control);
     status = pool.parallel(last - first + 1, control, [&](uint64_t i) {
       Workers::Lease worker = workers.take();
       const uint64_t from = std::max(offset, (first + i) * unit), to = std::min(offset + out.size, (first + i + 1) * unit);

@@ -5,7 +5,7 @@
 #include "memory/region.h"
 #include "payload/io.h"
 #include "payload/layout.h"
-#include "payload/pool.h"
+#include "work/pool.h"
 #include "payload/tree.h"
 
 namespace mg::payload {
@@ -22,14 +22,14 @@ void chunk_nonce(const uint8_t base_nonce[12], uint64_t chunk, uint8_t nonce[12]
 // Encrypts batches [first_batch, first_batch + count) of a message: reads plaintext from `plain`, writes sealed chunks to
 // `out` at their payload offsets, notes each batch's tree node. `prefix` (salt || commitment, 56 bytes) belongs to leaf 0
 // and is not written.
-// A batch is never encrypted twice under the same keys: that is the caller's to see to.
+// The caller must never encrypt a batch twice under the same keys.
 Status encrypt_range(const Keys& keys, View prefix, uint64_t plaintext_size, uint64_t first_batch, uint64_t count,
-                     Source& plain, Sink& out, Tree& tree, Pool& pool, const Control& control);
+                     Source& plain, Sink& out, Tree& tree, work::Pool& pool, const work::Control& control);
 
 // Notes every node of the tree over the sealed chunks; needs no key. Offsets of `sealed` are payload offsets.
-Status hash_all(View prefix, uint64_t plaintext_size, Source& sealed, Tree& tree, Pool& pool, const Control& control);
+Status hash_all(View prefix, uint64_t plaintext_size, Source& sealed, Tree& tree, work::Pool& pool, const work::Control& control);
 
-// Where decrypted chunks go. at() gives the place for a whole chunk's plaintext (16 KiB, less for the last one); it is
+// The destination of decrypted chunks. at() gives the place for a whole chunk's plaintext (16 KiB, less for the last one); it is
 // called from several threads, once per chunk, and not for an empty last chunk.
 class Target {
  public:
@@ -37,26 +37,26 @@ class Target {
   virtual uint8_t* at(uint64_t chunk) = 0;
 };
 
-// How many damaged batches may be read once more.
-class Rereads {
+// The number of damaged batches that may be read once more.
+class RereadBudget {
  public:
-  explicit Rereads(unsigned most) : left_(most) {}
+  explicit RereadBudget(unsigned most) : left_(most) {}
   bool take();
 
  private:
   std::atomic<unsigned> left_;
 };
 
-struct Care {
+struct BatchChecks {
   const Tree* verified = nullptr;  // each batch is compared with it, whole, before any of it is decrypted: DIGEST_MISMATCH
-  Rereads* rereads = nullptr;      // a damaged batch is read once more where the source can be renewed
+  RereadBudget* rereads = nullptr;      // a damaged batch is read once more where the source can be renewed
 };
 
 // Decrypts chunks [first, first + count) from `sealed` (offsets are payload offsets) straight into `target`; with `tree`,
 // also notes the node of every batch, for which the range must start and end on batch boundaries (or the last chunk).
 // A chunk that is not authentic: INTEGRITY_FAILED; its place in the target is wiped. The caller releases nothing on failure.
 Status decrypt_range(const Keys& keys, uint64_t plaintext_size, uint64_t first, uint64_t count, Source& sealed,
-                     Target& target, Tree* tree, View prefix, Pool& pool, const Control& control, const Care& care = {});
+                     Target& target, Tree* tree, View prefix, work::Pool& pool, const work::Control& control, const BatchChecks& care = {});
 
 // Random access to plaintext bytes [offset, offset + out.size): authenticates the last chunk once per Reader first, so a
 // truncated payload is never taken for a whole one. With a verified tree also checks each touched batch against it, before
@@ -65,7 +65,7 @@ class Reader {
  public:
   Reader(const Keys& keys, View prefix, uint64_t plaintext_size, Source& sealed, const Tree* verified)
       : keys_(keys), prefix_(prefix.copy()), plaintext_size_(plaintext_size), sealed_(sealed), tree_(verified) {}
-  Status read(uint64_t offset, Span out, Pool& pool, const Control& control);
+  Status read(uint64_t offset, Span out, work::Pool& pool, const work::Control& control);
 
  private:
   const Keys& keys_;

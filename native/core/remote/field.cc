@@ -1,21 +1,21 @@
 #include "remote/field.h"
 
-#include "crypto/wiped.h"
+#include "crypto/secret_buffer.h"
 
 namespace mg::remote {
 namespace {
 
 constexpr size_t kKey = 32;
-using Key = crypto::Wiped<kKey>;
+using Key = crypto::SecretBuffer<kKey>;
 
 // A key of one use. The field key is random, so it needs no extraction.
 Status sub_key(const keys::Key& field_key, View label, Key& out) {
-  if (auto s = need_type(field_key, keys::Type::master); !s.ok()) return s;
+  if (auto s = check_type(field_key, keys::Type::master); !s.ok()) return s;
   return crypto::hkdf_expand(crypto::Hash::sha384, field_key.secret().reveal(), label, out.span());
 }
 
 Status wrap_key(const keys::Key& field_key, View subject, Key& out) {
-  if (auto s = need_size("a subject", subject, kSubject); !s.ok()) return s;
+  if (auto s = check_size("a subject", subject, kSubject); !s.ok()) return s;
   return sub_key(field_key, View("model-guard/v1/field-wrap"), out);
 }
 

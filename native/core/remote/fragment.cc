@@ -6,7 +6,7 @@ namespace {
 constexpr uint8_t kMaster = 1, kKeyString = 2;
 constexpr size_t kMost = 4096;  // bytes of a key string
 
-Bytes info_of(View server_id, std::string_view name) { return labelled("model-guard/v1/fragment", {server_id, View(name)}); }
+Bytes info_of(View server_id, std::string_view name) { return with_label("model-guard/v1/fragment", {server_id, View(name)}); }
 
 std::optional<keys::Type> type_of(View plain) {
   if (plain[0] == kMaster && plain.size == 1 + keys::key_size(keys::Type::master)) return keys::Type::master;
@@ -24,7 +24,7 @@ Result<Secret> open_plain(const keys::Key& key, View sealed, View server_id, std
 }  // namespace
 
 Result<Bytes> seal_fragment(const keys::Key& fragment, View x25519, View server_id, std::string_view name) {
-  if (auto s = need_size("a server id", server_id, kServerId); !s.ok()) return s;
+  if (auto s = check_size("a server id", server_id, kServerId); !s.ok()) return s;
   const bool master = fragment.type() == keys::Type::master;
   if (!master && fragment.type() != keys::Type::legacy)
     return Status(Code::KEY_TYPE_WRONG, std::string("a ") + keys::type_name(fragment.type()) + " key opens no archive");
@@ -38,9 +38,9 @@ Result<Bytes> seal_fragment(const keys::Key& fragment, View x25519, View server_
 
 Result<Bytes> reseal_fragment(const keys::Key& key, View sealed, View x25519, View server_id, std::string_view name,
                               const std::optional<View>& challenge) {
-  if (auto s = need_size("a server id", server_id, kServerId); !s.ok()) return s;
+  if (auto s = check_size("a server id", server_id, kServerId); !s.ok()) return s;
   if (challenge) {
-    if (auto s = need_size("a challenge", *challenge, kChallenge); !s.ok()) return s;
+    if (auto s = check_size("a challenge", *challenge, kChallenge); !s.ok()) return s;
   }
   auto plain = open_plain(key, sealed, server_id, name, View());
   if (!plain.ok()) return plain.status();
@@ -48,8 +48,8 @@ Result<Bytes> reseal_fragment(const keys::Key& key, View sealed, View x25519, Vi
 }
 
 Result<KeyPtr> open_fragment(const keys::Key& key, View sealed, View server_id, std::string_view name, View challenge) {
-  if (auto s = need_size("a server id", server_id, kServerId); !s.ok()) return s;
-  if (auto s = need_size("a challenge", challenge, kChallenge); !s.ok()) return s;
+  if (auto s = check_size("a server id", server_id, kServerId); !s.ok()) return s;
+  if (auto s = check_size("a challenge", challenge, kChallenge); !s.ok()) return s;
   auto plain = open_plain(key, sealed, server_id, name, challenge);
   if (!plain.ok()) return plain.status();
   return keys::Key::from_bytes(*type_of(plain->reveal()), plain->reveal().from(1));

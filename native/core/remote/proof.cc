@@ -13,7 +13,7 @@ Bytes preimage(Purpose purpose, std::initializer_list<View> message) {
   std::string label = "model-guard/v1/";
   for (const auto& [name, each] : kPurposes)
     if (each == purpose) label += name;
-  return labelled(label, message);
+  return with_label(label, message);
 }
 
 Result<Signature> sign_parts(Purpose purpose, const keys::Key& key, std::initializer_list<View> message) {
@@ -26,11 +26,11 @@ Result<Signature> sign_parts(Purpose purpose, const keys::Key& key, std::initial
   return signature;
 }
 
-Bytes nonce_info(View server_id) { return labelled("model-guard/v1/enrolment-nonce", {server_id}); }
+Bytes nonce_info(View server_id) { return with_label("model-guard/v1/enrolment-nonce", {server_id}); }
 
 Status check_ids(View server_id, View challenge) {
-  if (auto s = need_size("a server id", server_id, kServerId); !s.ok()) return s;
-  return need_size("a challenge", challenge, kChallenge);
+  if (auto s = check_size("a server id", server_id, kServerId); !s.ok()) return s;
+  return check_size("a challenge", challenge, kChallenge);
 }
 
 }  // namespace
@@ -44,7 +44,7 @@ std::optional<Purpose> purpose_of(std::string_view name) {
 Result<Signature> sign(Purpose purpose, const keys::Key& key, View message) { return sign_parts(purpose, key, {message}); }
 
 Result<bool> verify(Purpose purpose, View public_key, View message, View signature) {
-  if (auto s = need_size("an Ed25519 public key", public_key, kPublicKey); !s.ok()) return s;
+  if (auto s = check_size("an Ed25519 public key", public_key, kPublicKey); !s.ok()) return s;
   if (auto s = crypto::check_ed25519_public(public_key); !s.ok()) return s;
   return crypto::ed25519_verify(public_key, preimage(purpose, {message}), signature);
 }

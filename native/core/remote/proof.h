@@ -1,8 +1,8 @@
-// What devices and servers sign, and how a device shows that it holds both halves of its key (docs/server-protocol.md, sections 2, 3).
+// Signatures of devices and servers, and the proof that a device holds both halves of its key (docs/server-protocol.md, sections 2, 3).
 #pragma once
 #include <optional>
 
-#include "remote/wire.h"
+#include "remote/primitives.h"
 
 namespace mg::remote {
 
@@ -10,12 +10,12 @@ enum class Purpose : uint8_t { enrolment, lease_request, statement, checkpoint }
 std::optional<Purpose> purpose_of(std::string_view name);
 
 using Signature = std::array<uint8_t, 64>;
-// `enrolment` and `lease_request` by a device key, the others by a signing key. KEY_TYPE_WRONG.
+// A device key signs `enrolment` and `lease_request`, a signing key all other purposes. KEY_TYPE_WRONG.
 Result<Signature> sign(Purpose purpose, const keys::Key& key, View message);
 // INVALID_ARGUMENT for a public key of another size, KEY_INVALID for one of small order or not canonical; a signature of another size does not verify.
 Result<bool> verify(Purpose purpose, View public_key, View message, View signature);
 
-// A fresh nonce, and the same sealed to a device.
+// A random nonce, and the same nonce sealed to a device.
 struct SealedNonce {
   std::array<uint8_t, 32> nonce;
   Bytes sealed;

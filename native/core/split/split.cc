@@ -41,7 +41,7 @@ Result<Parts> describe(View small) {
   return Parts{std::move(*header), offset, rest};
 }
 
-Result<payload::Tree> check(View small, payload::Source& big, payload::Pool& pool, const payload::Control& control) {
+Result<payload::Tree> check(View small, payload::Source& big, work::Pool& pool, const work::Control& control) {
   Result<Parts> parts = describe(small);
   if (!parts.ok()) return parts.status();
   const container::Header& header = parts->header;

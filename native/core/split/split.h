@@ -1,8 +1,8 @@
-// Where the small part ends, and what belongs together (docs/format.md, section 10).
+// Cuts a container into small and big part, and checks that two parts belong together (docs/format.md, section 10).
 #pragma once
 #include "container/header.h"
 #include "payload/io.h"
-#include "payload/pool.h"
+#include "work/pool.h"
 #include "payload/tree.h"
 
 namespace mg::split {
@@ -18,7 +18,7 @@ struct Rule {
 // Container offset of the cut. INVALID_ARGUMENT for a rule out of range.
 Result<uint64_t> cut(size_t header_length, uint64_t payload_length, const Rule& rule);
 
-// What a small part says about its big part.
+// The facts of a small part about its big part.
 struct Parts {
   container::Header header;
   uint64_t big_offset;  // payload offset at which the big part begins
@@ -27,7 +27,7 @@ struct Parts {
 // CONTAINER_TRUNCATED if it ends before header + 56, PARTS_MISMATCH if it has no room for a big part.
 Result<Parts> describe(View small);
 
-// Do these belong together? Size first, then the digest over both: needs no key. The tree, or PARTS_MISMATCH.
-Result<payload::Tree> check(View small, payload::Source& big, payload::Pool& pool, const payload::Control& control);
+// Checks that the parts belong together: the size first, then the digest over both. Needs no key. The tree, or PARTS_MISMATCH.
+Result<payload::Tree> check(View small, payload::Source& big, work::Pool& pool, const work::Control& control);
 
 }  // namespace mg::split

@@ -30,7 +30,7 @@ Value string(std::string v);
 Value array();
 Value object();
 
-Result<Value> parse(std::string_view text);  // CONTAINER_MALFORMED with a sentence that says what and at which byte
+Result<Value> parse(std::string_view text);  // CONTAINER_MALFORMED; the message names the problem and the byte
 std::string write(const Value& value);       // sorts members as RFC 8785 does
 
 }  // namespace mg::json

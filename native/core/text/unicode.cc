@@ -175,7 +175,7 @@ void put_folded(std::u32string& out, char32_t c) {
   out += folds ? char32_t(int32_t(c) + it->distance) : c;
 }
 
-// This room knows no crypto; volatile keeps the compiler from dropping the stores.
+// This room does not use crypto/. volatile keeps the compiler from dropping the stores.
 void wipe(char32_t* p, size_t n) {
   volatile char32_t* v = p;
   for (size_t i = 0; i < n; i++) v[i] = 0;

@@ -4,8 +4,8 @@
 
 #include <cstdlib>
 
-#include "container/slots.h"
 #include "hardware/binding.h"
+#include "recipients/slots.h"
 #include "support/machine_tree.h"
 
 namespace bound_test {
@@ -15,19 +15,19 @@ using mg::test::MachineFolder;
 using mg::test::MachineTree;
 
 // Makes this process take `tree` for its machine while it lives (a build with MG_TEST_MACHINE only).
-class On {
+class MachineOverride {
  public:
-  explicit On(const MachineTree& tree) : folder_(tree.write()) { setenv("MODEL_GUARD_TEST_MACHINE", folder_.path().c_str(), 1); }
-  ~On() { unsetenv("MODEL_GUARD_TEST_MACHINE"); }
-  On(const On&) = delete;
-  On& operator=(const On&) = delete;
+  explicit MachineOverride(const MachineTree& tree) : folder_(tree.write()) { setenv("MODEL_GUARD_TEST_MACHINE", folder_.path().c_str(), 1); }
+  ~MachineOverride() { unsetenv("MODEL_GUARD_TEST_MACHINE"); }
+  MachineOverride(const MachineOverride&) = delete;
+  MachineOverride& operator=(const MachineOverride&) = delete;
 
  private:
   MachineFolder folder_;
 };
 
-inline hardware::Bound bind_to(const MachineTree& tree, const hardware::Policy& policy = {}) {
-  const On on(tree);
+inline hardware::NewBinding bind_to(const MachineTree& tree, const hardware::Policy& policy = {}) {
+  const MachineOverride on(tree);
   auto machine = hardware::read_machine({hardware::system_root(), false});
   REQUIRE(machine.ok());
   auto bound = hardware::bind(*machine, policy);
@@ -35,8 +35,10 @@ inline hardware::Bound bind_to(const MachineTree& tree, const hardware::Policy& 
   return std::move(*bound);
 }
 
-inline container::Recipient machine_recipient(hardware::Bound bound) {
-  return container::Recipient{std::nullopt, nullptr, std::make_shared<const hardware::Binding>(std::move(bound.binding))};
+inline recipients::Recipient machine_recipient(const hardware::NewBinding& bound) {
+  auto recipient = recipients::public_recipient(*recipients::find_kind("hardware"), hardware::encode_binding(bound.binding));
+  REQUIRE_MESSAGE(recipient.ok(), recipient.status().what);
+  return *recipient;
 }
 
 }  // namespace bound_test

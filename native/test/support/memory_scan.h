@@ -6,7 +6,7 @@
 
 namespace mg::test {
 
-// Bytes that the test knows but that never lie in memory as they are: kept XOR a mask, shown only on a Secret's pages.
+// Bytes that never lie in ordinary memory in the clear: kept XOR a mask, shown only on a Secret's pages.
 class Hidden {
  public:
   static Hidden made_up(size_t size, unsigned seed);
@@ -22,7 +22,7 @@ class Hidden {
 };
 
 // In how many places a 16-byte window of `needle` lies (Secrets included: let them go first).
-// Nothing where that cannot be told: not on Linux, or under a sanitizer, which keeps freed memory.
+// None if that is unknown: outside of Linux, or under a sanitizer, which keeps freed memory.
 std::optional<size_t> copies_in_memory(const Hidden& needle);
 
 // Runs `work` far down the stack, where what its frames leave behind is not overwritten by the search that follows.

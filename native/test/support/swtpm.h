@@ -42,7 +42,7 @@ class Swtpm {
   pid_t child_ = -1;
 };
 
-// What this process prints to stderr while it lives, libraries included.
+// Captures the text that this process, libraries included, prints to stderr.
 class StderrCapture {
  public:
   StderrCapture();

@@ -1,15 +1,15 @@
 /**
- * Networks from which an account has logged in lately. Failures from elsewhere do not slow log-ins from there: an attacker who guesses
- * does not lock the owner out.
+ * Keeps the networks from which an account has logged in lately. Failures elsewhere do not slow log-ins from these, so that
+ * guessing does not lock the owner out.
  */
 import type { Transaction } from 'kysely';
-import type { Connection } from '../context.js';
+import type { Connection } from '../database/connection.js';
 import type { Schema } from '../database/schema.js';
-import type { Attempt } from './attempt.js';
+import type { Attempt } from './login-attempt.js';
 
 /** A network is forgotten this long after its last log-in. */
 const REMEMBERED_SECONDS = 30 * 86_400;
-/** Of one account; the network that was used least recently goes first. */
+/** Of one account; beyond these the least recently used network is deleted. */
 const MOST_NETWORKS = 16;
 
 export async function isKnown(connection: Connection, { index, network }: Attempt, now: number): Promise<boolean> {
@@ -23,7 +23,7 @@ export async function isKnown(connection: Connection, { index, network }: Attemp
   return row !== undefined;
 }
 
-/** The password was right there. */
+/** Remembers the network of a successful log-in. */
 export async function rememberNetwork(trx: Transaction<Schema>, { index, network }: Attempt, now: number): Promise<void> {
   await trx
     .insertInto('known_networks')
@@ -43,17 +43,17 @@ export async function rememberNetwork(trx: Transaction<Schema>, { index, network
   await trx.deleteFrom('known_networks').where('email_index', '=', index).where('network', 'in', surplus).execute();
 }
 
-/** All networks of an address but one: with another password, only the network that gave it is known. */
+/** Forgets all networks of an address but one: after a change of the password, only the network that made it is known. */
 export async function forgetOtherNetworks(trx: Transaction<Schema>, { index, network }: Attempt): Promise<void> {
   await trx.deleteFrom('known_networks').where('email_index', '=', index).where('network', '!=', network).execute();
 }
 
-/** All networks of an address. */
+/** Forgets all networks of an address. */
 export async function forgetNetworks(trx: Transaction<Schema>, index: Buffer): Promise<void> {
   await trx.deleteFrom('known_networks').where('email_index', '=', index).execute();
 }
 
-/** Networks that were not used for too long. A clock that was ahead does not keep one for longer. */
+/** Forgets networks that were not used for too long. A clock that was ahead does not keep one for longer. */
 export async function forgetUnusedNetworks(connection: Connection, now: number): Promise<void> {
   await connection.updateTable('known_networks').set({ last_used: now }).where('last_used', '>', now).execute();
   await connection

@@ -1,20 +1,22 @@
-/** From an address and a password to a token. */
-import type { Caller, Context } from '../context.js';
+/** Exchanges an address and a password for a token. */
+
+import type { Caller } from '../base/caller.js';
+import type { Context } from '../context.js';
 import type { CheckCredentials } from './credentials.js';
 import type { Tokens } from './tokens.js';
 
-/** What logging in gives. */
-export interface LoggedIn {
+/** The answer to a log-in. */
+export interface LoginResult {
   readonly token: string;
   readonly expires: number;
   readonly mustChangePassword: boolean;
 }
-/** `network`: where it comes from (`networkOf`). */
+/** `network` is `networkOf` the caller's address. */
 export type Login = (
   given: { readonly email: string; readonly password: string },
   caller: Caller,
   network: string,
-) => Promise<LoggedIn>;
+) => Promise<LoginResult>;
 
 export const makeLogin =
   ({ keys, audit }: Context, check: CheckCredentials, tokens: Tokens): Login =>

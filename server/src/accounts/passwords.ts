@@ -1,35 +1,35 @@
-/** Passwords: which ones are taken, and how they are kept (argon2id; OWASP's parameters or stronger). */
+/** Checks passwords against the rules, and hashes them (argon2id; OWASP's parameters or stronger). */
 import { type Algorithm, hash, type Options, verify } from '@node-rs/argon2';
 import { ModelGuardError } from '@org/model-guard/server-kit';
-import { Gate } from '../gate.js';
-import { COMMON } from './common-passwords.js';
+import { COMMON } from '../base/common-passwords.js';
+import { Semaphore } from '../limits/semaphore.js';
 
 const COST: Options = { algorithm: 2 satisfies Algorithm.Argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 const SHORTEST = 12;
 const FEWEST_DIFFERENT = 5;
-/** A shorter local part is in too many good passwords by chance. */
+/** Characters. A shorter local part occurs in too many good passwords by chance. */
 const TELLING = 3;
 
-/** Hashing is dear on purpose, and shares its threads with files and tokens: log-ins from everywhere must leave some to the others. */
-const work = new Gate(2, 128);
+/** Hashing is expensive on purpose and shares its threads with files and tokens: two at once leave threads for those. */
+const work = new Semaphore(2, 128);
 
-/** The same password typed on two keyboards is the same bytes (RFC 8265). */
+/** NFC, so that one password typed on two keyboards is the same bytes (RFC 8265). */
 const bytesOf = (password: string): Buffer => Buffer.from(password.normalize('NFC'));
 
-/** What is stored. */
+/** The hash to store. */
 export const hashPassword = (password: string): Promise<string> => work.run(() => hash(bytesOf(password), COST));
 
-/** Of nobody's password: verifying against it costs as much as against a real one. */
-let nobody: Promise<string> | undefined;
-/** Makes the hash that unknown users are verified against, so that the first of them does not take longer. */
-export const prepareNobody = (): Promise<string> => {
-  nobody ??= hashPassword(crypto.randomUUID());
-  return nobody;
+/** Dummy hash, so that unknown users take the same time. */
+let dummyHash: Promise<string> | undefined;
+/** Makes the dummy hash ahead, so that the first unknown user takes no longer. */
+export const prepareDummyHash = (): Promise<string> => {
+  dummyHash ??= hashPassword(crypto.randomUUID());
+  return dummyHash;
 };
 
-/** Whether it is the password; without a stored hash the same work, and false. RATE_LIMITED */
+/** Compares a password with the stored hash. Without a hash, does the same work and returns false. RATE_LIMITED */
 export async function passwordHolds(stored: string | undefined, password: string): Promise<boolean> {
-  const against = stored ?? (await prepareNobody());
+  const against = stored ?? (await prepareDummyHash());
   const holds = await work.run(() => verify(against, bytesOf(password)));
   return stored !== undefined && holds;
 }

@@ -1,11 +1,12 @@
-/** Accounts as the contract shows them: what is personal is boxed under the account's subject. */
+/** Accounts as the contract shows them. Personal data is boxed under the account's subject. */
 import { type RouteAnswer, unhex } from '@org/model-guard/server-kit';
 import type { Selectable } from 'kysely';
-import type { Connection, Context } from '../context.js';
+import type { Context } from '../context.js';
+import type { Connection } from '../database/connection.js';
 import type { UserTable } from '../database/schema.js';
 
 export type Account = RouteAnswer<'account'>;
-/** What is boxed. */
+/** The boxed data of an account. */
 export interface Profile {
   readonly email: string;
   readonly name?: string | undefined;
@@ -31,7 +32,7 @@ export const sealProfile = (
   profile: Profile,
 ): Buffer => Buffer.from(keys.fields.seal(wrapped, subject, unhex(id), profile));
 
-/** As the contract shows it. */
+/** The account as the contract shows it. */
 export function accountOf(context: Pick<Context, 'keys'>, row: UserRow): Account {
   const { email, name, address } = openProfile(context, row);
   return {
@@ -44,4 +45,15 @@ export function accountOf(context: Pick<Context, 'keys'>, row: UserRow): Account
     mustChangePassword: row.must_change_password === 1,
     created: row.created,
   };
+}
+
+/** The e-mail addresses of accounts, by id; with `subject`, only of the account of that subject. Erased accounts have none. */
+export async function findEmails(
+  context: Pick<Context, 'db' | 'keys'>,
+  accounts: readonly string[],
+  subject?: string,
+): Promise<ReadonlyMap<string, string>> {
+  let query = users(context.db).where('users.id', 'in', accounts);
+  if (subject !== undefined) query = query.where('users.subject', '=', subject);
+  return new Map((await query.execute()).map((row) => [row.id, openProfile(context, row).email]));
 }

@@ -1,10 +1,11 @@
-/** Gives an account a new password: on the server's machine, where no log-in and no lock stands in the way, or as an administrator. */
+/** Gives an account a new password, on the server's machine or as an administrator. */
 import { ModelGuardError } from '@org/model-guard/server-kit';
-import { recordingRefusals } from '../audit/refused.js';
-import type { Caller, Context, Member } from '../context.js';
-import { afterCommit } from '../database/away.js';
+import { recordRefusals } from '../audit/record-refusals.js';
+import type { Caller, Member } from '../base/caller.js';
+import type { Context } from '../context.js';
+import { afterCommit } from '../database/unavailable.js';
 import { forgetAttempts } from './admission.js';
-import { forgetFirstAccount, removeFirstPassword } from './first-start.js';
+import { forgetFirstAccount, removeFirstPassword } from './first-password.js';
 import { checkPassword, hashPassword } from './passwords.js';
 import { type Account, accountOf, openProfile, type UserRow, users } from './profiles.js';
 import { confirmRights } from './rights.js';
@@ -15,8 +16,8 @@ const machine: Caller = { address: '', request: 'reset-password' };
 type Place = Pick<Context, 'audit' | 'config' | 'db' | 'keys'>;
 
 /**
- * Sets the password, enables the account, ends its tokens, and forgets failed log-ins and known networks, in one transaction. The audit
- * log says `users.reset-password`. A running server takes part in it at its next request.
+ * Sets the password, enables the account, ends its tokens, and forgets failed log-ins and known networks, in one transaction. The
+ * audit log records `users.reset-password`. A running server uses the new state from its next request on.
  * @throws NOT_FOUND, PASSWORD_WEAK
  */
 export async function resetPassword(context: Place, email: string, next: string): Promise<void> {
@@ -36,12 +37,12 @@ export async function resetPassword(context: Place, email: string, next: string)
 }
 
 /**
- * Sets a one-time password, which must be changed before anything else, and ends the account's tokens and lock-out. A disabled account stays
- * disabled: that was decided for another reason.
+ * Sets a one-time password, which must be changed before anything else, and ends the account's tokens and lock-out. A disabled
+ * account stays disabled.
  * @throws NOT_FOUND, PASSWORD_WEAK
  */
 export const resetUserPassword = (context: Context, caller: Member, id: string, next: string): Promise<Account> =>
-  recordingRefusals(context, { action: 'users.reset-password', caller, resource: `account:${id}` }, () =>
+  recordRefusals(context, { action: 'users.reset-password', caller, resource: `account:${id}` }, () =>
     resetForOwner(context, caller, id, next),
   );
 
@@ -50,7 +51,7 @@ async function resetForOwner(context: Context, caller: Member, id: string, next:
   checkPassword(next, email, name);
   const password = await hashPassword(next);
   const row = await context.db.transaction().execute(async (trx) => {
-    // First: it may be the caller's own account.
+    // First: the caller may reset its own account.
     await confirmRights(trx, caller);
     const user = await findUser(trx, id);
     const values = { password, must_change_password: 1, token_epoch: user.token_epoch + 1 };

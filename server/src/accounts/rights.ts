@@ -1,20 +1,21 @@
-/** The rights of an account as the database has them now: read when a request comes, and once more where its change is committed. */
-import { ModelGuardError, type Permission, permits, type Role } from '@org/model-guard/server-kit';
-import type { Caller, Connection, Rights } from '../context.js';
+/** Reads the current rights of an account: when a request arrives, and again in the transaction of its change. */
+import { ModelGuardError, type Permission, permits, ROLES, type Role } from '@org/model-guard/server-kit';
+import type { Caller, Rights } from '../base/caller.js';
+import type { Connection } from '../database/connection.js';
 
 /** An account that may use the server. */
 export interface Account {
   readonly id: string;
   readonly subject: string;
   readonly role: Role;
-  /** The password comes first: until it is changed, the account may do nothing else. */
+  /** Until the password is changed, the account may do nothing else. */
   readonly mustChange: boolean;
 }
-/** An account, or why its tokens are refused. */
-type Found = { readonly account: Account; readonly refused?: undefined } | { readonly refused: string };
+/** An account, or the reason why its tokens are refused. */
+type CurrentRights = { readonly account: Account; readonly refused?: undefined } | { readonly refused: string };
 
-/** `epoch`: of the token; undefined where authentication is off, and no token can be old. */
-export async function findAccount(connection: Connection, id: string, epoch: number | undefined): Promise<Found> {
+/** @param epoch Of the token; undefined where authentication is off. */
+export async function findAccount(connection: Connection, id: string, epoch: number | undefined): Promise<CurrentRights> {
   const user = await connection
     .selectFrom('users')
     .select(['id', 'subject', 'role', 'disabled', 'must_change_password', 'token_epoch'])
@@ -27,23 +28,24 @@ export async function findAccount(connection: Connection, id: string, epoch: num
   return { account: { id: user.id, subject: user.subject, role: user.role, mustChange } };
 }
 
-/** The one answer to every token that is not good, or not any more. */
+/** The error for every token that is not valid, or not any more. */
 export const tokenRefused = (): ModelGuardError =>
   new ModelGuardError('NOT_AUTHENTICATED', 'The token is not valid', { advice: 'Log in again.' });
 
 /** @throws NOT_AUTHORISED */
 export function demandAccess({ role, mustChange }: Account, access: Permission): void {
   if (mustChange && access !== 'account.self')
-    throw new ModelGuardError(
-      'NOT_AUTHORISED',
-      'The password must be changed first (`model-guard password`, POST /account/password)',
-    );
+    throw new ModelGuardError('NOT_AUTHORISED', 'The password must be changed first', {
+      advice: 'Change it: `model-guard password --current FILE --new FILE`, or POST /account/password.',
+    });
   if (!permits(role, access))
-    throw new ModelGuardError('NOT_AUTHORISED', `The role ${role} does not have the permission ${access}`);
+    throw new ModelGuardError('NOT_AUTHORISED', `The role ${role} does not have the permission ${access}`, {
+      advice: `Have an administrator give this account a role that has it: ${ROLES.filter((one) => permits(one, access)).join(', ')}.`,
+    });
 }
 
 /**
- * The caller with the role of now. Log-ins and the server itself have no rights that could end.
+ * The caller with its current role. Log-ins and the server itself have no rights that could end.
  * @throws NOT_AUTHENTICATED, NOT_AUTHORISED
  */
 export async function readRights<Asking extends Caller>(connection: Connection, caller: Asking): Promise<Asking> {
@@ -56,12 +58,12 @@ export async function readRights<Asking extends Caller>(connection: Connection, 
   return { ...caller, account: { id, subject, role } };
 }
 
-const confirmed = new WeakSet<Rights>();
 const ofTransaction = new WeakMap<Connection, { readonly rights: Rights; readonly caller: Caller }>();
 
 /**
- * {@link readRights} in the transaction of a change, once: what follows in it may take the caller's own rights away. The audit log does
- * this for every change that it writes down. A change that depends on the role does it first, and goes by the role that it is given.
+ * {@link readRights} once in the transaction of a change; later statements of it may take the caller's own rights away. The audit
+ * log does this for every change that it records. A change that depends on the role does it first, and uses the role of the
+ * result.
  * @throws NOT_AUTHENTICATED, NOT_AUTHORISED
  */
 export async function confirmRights<Asking extends Caller>(connection: Connection, caller: Asking): Promise<Asking> {
@@ -71,9 +73,6 @@ export async function confirmRights<Asking extends Caller>(connection: Connectio
   if (known?.rights === rights) return { ...caller, account: known.caller.account };
   const now = await readRights(connection, caller);
   if (connection.isTransaction) ofTransaction.set(connection, { rights, caller: now });
-  confirmed.add(rights);
+  rights.confirmed = true;
   return now;
 }
-
-/** Whether some change of this request has read the rights again. */
-export const areConfirmed = ({ rights }: Caller): boolean => rights !== undefined && confirmed.has(rights);

@@ -1,21 +1,23 @@
-/** Logging in, the own account, accounts of others. */
-import { sayAs } from '@org/model-guard/server-kit';
+/** Routes of log-in, of the own account and of all accounts. */
+import { signAs } from '@org/model-guard/server-kit';
 import type { FastifyInstance } from 'fastify';
-import { recordingRefusals } from '../audit/refused.js';
+import { recordRefusals } from '../audit/record-refusals.js';
+import { networkOf } from '../base/addresses.js';
+import { memberOf } from '../base/caller.js';
 import type { Context } from '../context.js';
-import { networkOf } from '../http/addresses.js';
 import { implement } from '../http/implement.js';
-import { memberOf } from '../http/member.js';
+import { forgetOldAttempts } from './admission.js';
+import { changePassword } from './change-password.js';
 import { makeCredentials } from './credentials.js';
 import { makeLogin } from './login.js';
-import { changePassword } from './own.js';
 import { accountOf } from './profiles.js';
 import { resetUserPassword } from './reset-password.js';
 import type { Tokens } from './tokens.js';
-import { createUser, findUser, listUsers, updateUser } from './users.js';
+import { createUser, findByEmail, findUser, listUsers, updateUser } from './users.js';
 
 export async function registerAccounts(app: FastifyInstance, context: Context, tokens: Tokens): Promise<void> {
-  const { keys, serverId: server, now, audit, db } = context;
+  const { keys, serverId: server, now, audit, db, cleanup } = context;
+  cleanup.add(() => forgetOldAttempts(db, now()));
   const check = await makeCredentials(context);
   const login = makeLogin(context, check, tokens);
 
@@ -24,7 +26,7 @@ export async function registerAccounts(app: FastifyInstance, context: Context, t
   implement(app, 'jwks', async () => {
     const published = [...(await tokens.keys())];
     const { key } = await keys.newest(db);
-    return { keys: published, statement: sayAs(key, { kind: 'jwks', server, time: now(), keys: published }) };
+    return { keys: published, statement: signAs(key, { kind: 'jwks', server, time: now(), keys: published }) };
   });
 
   implement(app, 'account', async (exchange) => {
@@ -43,9 +45,10 @@ export async function registerAccounts(app: FastifyInstance, context: Context, t
     return page;
   });
   implement(app, 'createUser', ({ caller, body }) => createUser(context, memberOf(caller), body));
+  implement(app, 'findUser', ({ caller, body }) => findByEmail(context, memberOf(caller), body.email));
   implement(app, 'getUser', async ({ caller, params }) => {
     const entry = { action: 'users.read', resource: `account:${params.account}`, caller } as const;
-    const row = await recordingRefusals(context, entry, () => findUser(db, params.account));
+    const row = await recordRefusals(context, entry, () => findUser(db, params.account));
     await audit.record({ ...entry, outcome: 'success' });
     return accountOf(context, row);
   });

@@ -1,16 +1,16 @@
-/** What tokens are signed with: a key pair that lives in this process alone, or a secret that processes share. */
+/** Keys that sign tokens: a key pair that lives in this process alone, or a secret that processes share. */
 import { randomBytes } from 'node:crypto';
 import { shapes } from '@org/model-guard/server-kit';
 import { type CryptoKey, errors, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
+import { demandKey, type SecretPlace } from '../base/secrets.js';
 import type { Context } from '../context.js';
-import { demandKey, type SecretPlace } from '../secrets.js';
 
 const DAY = 86_400;
-/** Longer than any token lives. */
+/** Seconds; longer than any token lives. */
 const OVERLAP = 1000;
 const KID = /^[0-9a-f]{32}$/;
 
-/** One way of signing tokens. */
+/** A way of signing tokens. */
 export interface TokenSigner {
   readonly algorithm: 'EdDSA' | 'HS256';
   signing(): Promise<{ readonly key: CryptoKey | Uint8Array; readonly kid?: string | undefined }>;
@@ -30,15 +30,15 @@ interface Pair {
   readonly key: CryptoKey;
   /** The public half, as it stands in the database. */
   readonly jwk: string;
-  /** It signs until then, and is published for a little longer. */
+  /** Seconds since 1970. It signs until then, and is published for a little longer. */
   readonly until: number;
 }
 
 /**
- * EdDSA by a key pair a day, never stored. Its public half is in the database, so that every process of this server knows it. What is in
- * this process's memory counts only together with its row: the database may be another one than a moment ago, restored or failed over to.
+ * EdDSA by a new key pair each day. The private half is never stored; the public half is in the database, so that every process
+ * of this server knows it. A key in memory counts only together with its row: the database may have been restored or failed over.
  */
-export function tokenKeys({ db, now }: Pick<Context, 'db' | 'now'>): TokenSigner {
+export function makeTokenKeys({ db, now }: Pick<Context, 'db' | 'now'>): TokenSigner {
   let pair: Promise<Pair> | undefined;
   /** Keys by name, read from the text that their row holds. */
   const read = new Map<string, { readonly jwk: string; readonly key: CryptoKey; readonly expires: number }>();
@@ -54,7 +54,7 @@ export function tokenKeys({ db, now }: Pick<Context, 'db' | 'now'>): TokenSigner
     if (!pair || (await pair).until <= now()) {
       const made = make();
       pair = made;
-      // A failure is this caller's; the next one tries again.
+      // The failure is thrown to this caller; the next caller tries again.
       made.catch(() => {
         if (pair === made) pair = undefined;
       });
@@ -62,7 +62,7 @@ export function tokenKeys({ db, now }: Pick<Context, 'db' | 'now'>): TokenSigner
     return pair;
   };
 
-  /** Writes its row, or writes it again. No transaction: it waits for no other writer, and two of the same do no harm. */
+  /** Writes the row where it is missing. Needs no transaction, so it waits for no other writer. */
   const publish = async ({ kid, jwk, until }: Pair): Promise<void> => {
     const there = await db.selectFrom('token_keys').select('kid').where('kid', '=', kid).executeTakeFirst();
     if (there) return;

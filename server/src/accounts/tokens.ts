@@ -2,25 +2,26 @@
 import { randomBytes } from 'node:crypto';
 import { ModelGuardError, type Role } from '@org/model-guard/server-kit';
 import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose';
-import { type Config, isExposed } from '../config.js';
-import type { Context, Database } from '../context.js';
-import type { SecretPlace } from '../secrets.js';
-import { makeSharedSecret, type TokenSigner, tokenKeys } from './token-keys.js';
+import { type Config, isExposed } from '../base/config.js';
+import type { SecretPlace } from '../base/secrets.js';
+import type { Context } from '../context.js';
+import type { Database } from '../database/connection.js';
+import { makeSharedSecret, makeTokenKeys, type TokenSigner } from './token-keys.js';
 
 export const TOKEN_SECONDS = 900;
 export const AUDIENCE = 'model-guard';
-/** By so much the clocks of a server's processes may differ: a token of one is not too early for another. */
+/** Seconds by which the clocks of a server's processes may differ, so that a token of one is not too early for another. */
 const SKEW_SECONDS = 30;
 const JTI = /^(0|[1-9][0-9]{0,14})-[0-9a-f]{32}$/;
 const ID = /^[0-9a-f]{32}$/;
 
-/** What a token is made for. */
+/** The account that a token is made for. */
 export interface TokenHolder {
   readonly id: string;
   readonly role: Role;
   readonly epoch: number;
 }
-/** The claims of a token that verifies. The account's rights are looked up freshly. */
+/** The claims of a token that verifies. The rights of the account are read from the database. */
 export interface TokenClaims {
   readonly account: string;
   /** Of the account when the token was made. */
@@ -31,22 +32,22 @@ export interface TokenClaims {
 
 export interface Tokens {
   issue(holder: TokenHolder): Promise<{ token: string; expires: number }>;
-  /** @throws NOT_AUTHENTICATED; its cause says why, for the log */
+  /** @throws NOT_AUTHENTICATED; its cause names the reason, for the log */
   verify(token: string): Promise<TokenClaims>;
-  /** Public keys that tokens verify by (RFC 7517); none where a shared secret does. */
+  /** Public keys that verify tokens (RFC 7517); none with a shared secret. */
   keys(): Promise<readonly (Record<string, unknown> & { kid: string; kty: string })[]>;
 }
 
-/** NODE_ENV is easily forgotten: a server that others reach does not sign with a secret that they know either. */
+/** A server that other machines reach takes no development secret, even where NODE_ENV was forgotten. */
 const placeOf = (config: Config): SecretPlace => ({ ...config, production: config.production || isExposed(config) });
 
 export async function makeTokens(
   context: Pick<Context, 'config' | 'serverId' | 'now'> & { readonly db: Database },
 ): Promise<Tokens> {
   const { config, serverId, now } = context;
-  const signer: TokenSigner = config.tokens === 'hs256' ? await makeSharedSecret(placeOf(config)) : tokenKeys(context);
+  const signer: TokenSigner = config.tokens === 'hs256' ? await makeSharedSecret(placeOf(config)) : makeTokenKeys(context);
   const rules = {
-    // One algorithm and no other: a public key can never be taken for a shared secret, nor a signature be left out.
+    // Exactly one algorithm: a public key can never pass for a shared secret, and a signature cannot be left out.
     algorithms: [signer.algorithm],
     issuer: serverId,
     audience: AUDIENCE,

@@ -1,14 +1,16 @@
-/** Accounts: made, listed, changed. */
+/** Makes, lists and changes accounts. */
 import { randomBytes } from 'node:crypto';
 import { ModelGuardError, type RouteInput } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
-import { recordingRefusals } from '../audit/refused.js';
-import type { Connection, Context, Member } from '../context.js';
-import { afterCommit } from '../database/away.js';
-import { datedCursor, datedPage, type Page, type PageQuery, pageOf } from '../database/paging.js';
+import { recordRefusals } from '../audit/record-refusals.js';
+import type { Member } from '../base/caller.js';
+import type { Context } from '../context.js';
+import type { Connection } from '../database/connection.js';
+import { datedCursor, datedPage, type Page, type PageQuery, pageOf } from '../database/pages.js';
 import type { Schema } from '../database/schema.js';
+import { afterCommit } from '../database/unavailable.js';
 import { forgetAttempts } from './admission.js';
-import { forgetFirstAccount, removeFirstPassword } from './first-start.js';
+import { forgetFirstAccount, removeFirstPassword } from './first-password.js';
 import { checkPassword, hashPassword } from './passwords.js';
 import { type Account, accountOf, openProfile, type Profile, sealProfile, type UserRow, users } from './profiles.js';
 import { confirmRights } from './rights.js';
@@ -17,20 +19,38 @@ const newId = (): string => randomBytes(16).toString('hex');
 type NewUser = RouteInput<'createUser'>['body'];
 type Changes = RouteInput<'updateUser'>['body'];
 
+/** Advice for accounts that do not exist. */
+export const CHECK_ACCOUNT = 'Look at the list of accounts (`model-guard users list`).';
+
 /** @throws NOT_FOUND */
 export async function findUser(connection: Connection, id: string): Promise<UserRow> {
   const row = await users(connection).where('users.id', '=', id).executeTakeFirst();
-  if (!row) throw new ModelGuardError('NOT_FOUND', `There is no account ${id}`);
+  if (!row) throw new ModelGuardError('NOT_FOUND', `There is no account ${id}`, { advice: CHECK_ACCOUNT });
   return row;
 }
 
-/** Accounts by age. */
+const withEmail = (connection: Connection, index: Buffer) =>
+  connection.selectFrom('users').select(['id', 'subject']).where('email_index', '=', index).executeTakeFirst();
+
+/** @throws NOT_FOUND */
+export function findByEmail(context: Context, caller: Member, email: string): Promise<{ account: string }> {
+  const { keys, db, audit } = context;
+  return recordRefusals(context, { action: 'users.find', caller }, async () => {
+    const found = await withEmail(db, Buffer.from(keys.fields.emailIndex(email)));
+    if (!found) throw new ModelGuardError('NOT_FOUND', 'No account has this e-mail address', { advice: CHECK_ACCOUNT });
+    const about = { resource: `account:${found.id}`, subject: found.subject };
+    await audit.record({ action: 'users.find', outcome: 'success', caller, ...about });
+    return { account: found.id };
+  });
+}
+
+/** Accounts, oldest first. */
 export async function listUsers(context: Context, page: PageQuery): Promise<Page<Account>> {
   const rows = await datedPage(users(context.db), 'users', page).execute();
   return pageOf(rows, page.limit, datedCursor, (row) => accountOf(context, row));
 }
 
-/** The rows of a new account; its password is hashed already. ALREADY_EXISTS */
+/** Writes the rows of a new account; its password is hashed already. ALREADY_EXISTS */
 export async function insertUser(
   context: Pick<Context, 'keys' | 'now'>,
   trx: Transaction<Schema>,
@@ -39,8 +59,10 @@ export async function insertUser(
   const { keys, now } = context;
   const email = profile.email.normalize('NFC');
   const email_index = Buffer.from(keys.fields.emailIndex(email));
-  const taken = await trx.selectFrom('users').select('id').where('email_index', '=', email_index).executeTakeFirst();
-  if (taken) throw new ModelGuardError('ALREADY_EXISTS', 'There is an account with this e-mail address');
+  if (await withEmail(trx, email_index))
+    throw new ModelGuardError('ALREADY_EXISTS', 'There is an account with this e-mail address', {
+      advice: 'Change that one (`model-guard users update`, `users reset-password`), or give another address.',
+    });
   const [id, subject, created] = [newId(), newId(), now()];
   const wrapped = Buffer.from(keys.fields.newKey(subject));
   await trx.insertInto('subjects').values({ id: subject, wrapped, kind: 'user', day: null, created }).execute();
@@ -62,7 +84,7 @@ export async function insertUser(
 
 /** @throws ALREADY_EXISTS, PASSWORD_WEAK */
 export const createUser = (context: Context, caller: Member, given: NewUser): Promise<Account> =>
-  recordingRefusals(context, { action: 'users.create', caller }, () => create(context, caller, given));
+  recordRefusals(context, { action: 'users.create', caller }, () => create(context, caller, given));
 
 async function create(context: Context, caller: Member, given: NewUser): Promise<Account> {
   const { email, name, address, role, mustChange } = given;
@@ -79,7 +101,7 @@ async function create(context: Context, caller: Member, given: NewUser): Promise
 
 /** @throws NOT_FOUND, NOT_AUTHORISED (of the last administrator), PASSWORD_WEAK */
 export const updateUser = (context: Context, caller: Member, id: string, changes: Changes): Promise<Account> =>
-  recordingRefusals(context, { action: 'users.update', caller, resource: `account:${id}` }, () =>
+  recordRefusals(context, { action: 'users.update', caller, resource: `account:${id}` }, () =>
     update(context, caller, id, changes),
   );
 
@@ -91,7 +113,7 @@ async function update(context: Context, caller: Member, id: string, changes: Cha
   }
   const password = changes.password === undefined ? undefined : await hashPassword(changes.password);
   const row = await context.db.transaction().execute(async (trx) => {
-    // First: it may be the caller's own account.
+    // First: the caller may change its own account.
     await confirmRights(trx, caller);
     const now = await findUser(trx, id);
     const { name, address, ...profile } = openProfile(context, now);
@@ -109,7 +131,7 @@ async function update(context: Context, caller: Member, id: string, changes: Cha
       token_epoch: now.token_epoch + (ends ? 1 : 0),
     };
     await trx.updateTable('users').set(values).where('id', '=', id).execute();
-    // An owner who was locked out gets in with the password that an administrator has just set.
+    // An owner who was locked out can log in with the new password at once.
     if (password !== undefined) {
       await forgetAttempts(trx, now.email_index);
       await forgetFirstAccount(trx, id);
@@ -123,7 +145,7 @@ async function update(context: Context, caller: Member, id: string, changes: Cha
 }
 
 const VALUES_TOLD: ReadonlySet<string> = new Set(['role', 'disabled', 'mustChange']);
-/** What was changed: of a role and a state the value, of what is personal or secret only that. */
+/** The changed fields: role and states with their values, personal and secret ones without. */
 const describe = (changes: Changes): string =>
   Object.entries(changes)
     .filter(([, value]) => value !== undefined)
@@ -131,7 +153,7 @@ const describe = (changes: Changes): string =>
     .join(', ');
 
 /**
- * Refuses what would leave nobody who can manage accounts.
+ * Refuses a change after which no account could manage accounts.
  * @throws NOT_AUTHORISED where `id` is the last enabled apiAdmin
  */
 export async function keepAnAdministrator(trx: Transaction<Schema>, id: string): Promise<void> {

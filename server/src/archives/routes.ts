@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify';
+import { memberOf } from '../base/caller.js';
 import type { Context } from '../context.js';
 import { implement } from '../http/implement.js';
-import { memberOf } from '../http/member.js';
 import { deleteArchive, getArchive, listArchives, registerArchive, unlockArchive } from './archives.js';
 
-/** Archives: registration and unlocking. */
+/** Routes of archives. */
 export function registerArchives(app: FastifyInstance, context: Context): void {
   implement(app, 'registerArchive', ({ caller, body }) => registerArchive(context, memberOf(caller), body));
   implement(app, 'listArchives', ({ caller, query }) => listArchives(context, memberOf(caller), query));

@@ -1,4 +1,4 @@
-/** Whether this log is still the one that a client saw: clients send the position that they keep (docs/server-protocol.md, section 6). */
+/** Checks that this log still holds the position that a client has seen (docs/server-protocol.md, section 6). */
 import {
   hex,
   ModelGuardError,
@@ -6,13 +6,15 @@ import {
   type RouteInput,
   type SigningKey,
   type Statement,
-  sayAs,
+  signAs,
   statementFingerprint,
 } from '@org/model-guard/server-kit';
-import type { Connection, Context, Member } from '../context.js';
+import type { Member } from '../base/caller.js';
+import type { Context } from '../context.js';
+import type { Connection } from '../database/connection.js';
 import { signPosition } from './checkpoints.js';
 import { EMPTY_POSITION } from './log.js';
-import { recordingRefusals } from './refused.js';
+import { recordRefusals } from './record-refusals.js';
 
 /** An event's number, and the chain's head after it as 96 hex digits. */
 export type Position = NonNullable<RouteInput<'takeLease'>['body']['checkpoint']>;
@@ -23,7 +25,7 @@ async function holds(connection: Connection, { seq, head }: Position): Promise<b
   return row !== undefined && hex(row.head) === head;
 }
 
-/** @throws AUDIT_LOG_ROLLED_BACK where the log does not hold what a client saw */
+/** @throws AUDIT_LOG_ROLLED_BACK where the log does not hold the position that a client saw */
 export async function refuseUnknown(connection: Connection, seen: Position | undefined): Promise<void> {
   if (seen === undefined || (await holds(connection, seen))) return;
   throw new ModelGuardError(
@@ -32,29 +34,26 @@ export async function refuseUnknown(connection: Connection, seen: Position | und
   );
 }
 
-/** The server's word that its log holds `seen`; {@link refuseUnknown} has found so. */
-export const stateHistory = (
-  { serverId: server, logId, now }: Context,
-  signing: SigningKey,
-  { seq, head }: Position,
-): Statement => sayAs(signing, { kind: 'history', server, time: now(), logId, seq, head });
+/** Signs that the log holds `seen`, after {@link refuseUnknown} has found it. */
+export const signHistory = ({ serverId: server, logId, now }: Context, signing: SigningKey, { seq, head }: Position): Statement =>
+  signAs(signing, { kind: 'history', server, time: now(), logId, seq, head });
 
 /**
- * After a restore: the server's word that its log went on from what it holds now, in the place of one that had reached `lost`. Clients
- * accept it by its fingerprint.
+ * After a restore: signs that this log continues from its present position in place of a log that had reached `lost`. Clients
+ * accept the statement by its fingerprint.
  * @throws INVALID_ARGUMENT if the log holds `lost`: then nothing was lost
  */
 export async function stateRestored(context: Context, caller: Member, lost: Position): Promise<RouteAnswer<'stateRestored'>> {
   const { db, audit, keys, serverId: server, logId, now } = context;
   const entry = { action: 'audit.restore', resource: `event:${lost.seq}`, caller } as const;
-  return await recordingRefusals(context, entry, () =>
+  return await recordRefusals(context, entry, () =>
     db.transaction().execute(async (trx) => {
       if (await holds(trx, lost))
         throw new ModelGuardError('INVALID_ARGUMENT', `The log holds event ${lost.seq} with this head: nothing was lost`);
       await audit.append(trx, { ...entry, outcome: 'success', detail: `head ${lost.head} is given up` });
       const checkpoint = await signPosition(context, trx);
       const { key } = await keys.newest(trx);
-      const statement = sayAs(key, { kind: 'restored', server, time: now(), logId, lost, checkpoint });
+      const statement = signAs(key, { kind: 'restored', server, time: now(), logId, lost, checkpoint });
       return { statement, fingerprint: statementFingerprint(statement) };
     }),
   );

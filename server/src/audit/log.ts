@@ -1,14 +1,15 @@
-/** Where events are appended: each in the transaction of what it tells about (docs/server-protocol.md, section 6). */
+/** Appends events, each in the transaction of the change that it records (docs/server-protocol.md, section 6). */
 import { chainHead, EMPTY_HEAD } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
-import { confirmRights } from '../accounts/rights.js';
-import type { AuditEntry, AuditLog, Connection, Context } from '../context.js';
+import type { Caller } from '../base/caller.js';
+import type { AuditEntry, AuditLog, Context } from '../context.js';
+import type { Connection } from '../database/connection.js';
 import type { Schema } from '../database/schema.js';
-import { sealEvent } from './boxes.js';
 import { RepeatedRefusals } from './repeated-refusals.js';
-import { daySubject, findSubject } from './subjects.js';
+import { sealEvent } from './sealed-events.js';
+import { daySubject, findSubject } from './subject-keys.js';
 
-/** Of a log without events. */
+/** The position of a log without events. */
 export const EMPTY_POSITION = { seq: 0, head: EMPTY_HEAD } as const;
 
 /** The last event, and the chain's head after it. */
@@ -17,17 +18,23 @@ export async function lastEvent(connection: Connection): Promise<{ readonly seq:
   return row ?? EMPTY_POSITION;
 }
 
+/** The parts of a server that its log is made of. */
+export interface AuditLogParts extends Pick<Context, 'db' | 'keys' | 'logId' | 'now'> {
+  /** Reads the rights of a caller again, in the transaction of a change. @throws NOT_AUTHENTICATED, NOT_AUTHORISED */
+  readonly confirmRights: (transaction: Transaction<Schema>, caller: Caller) => Promise<unknown>;
+}
+
 /** The log of a server. Transactions are written one after the other, so that every event follows the one before it. */
-export function createAuditLog({ db, keys, logId, now }: Pick<Context, 'db' | 'keys' | 'logId' | 'now' | 'config'>): AuditLog {
+export function createAuditLog({ db, keys, logId, now, confirmRights }: AuditLogParts): AuditLog {
   const refusals = new RepeatedRefusals();
   const isNoted = (entry: AuditEntry): boolean => entry.outcome === 'success' || refusals.isNoted(entry, now());
 
-  async function append(trx: Transaction<Schema>, entry: AuditEntry): Promise<void> {
-    if (isNoted(entry)) await write(trx, entry);
-  }
+  const refuse = async (trx: Transaction<Schema>, entry: AuditEntry): Promise<void> => {
+    if (isNoted(entry)) await append(trx, entry);
+  };
 
-  async function write(trx: Transaction<Schema>, entry: AuditEntry): Promise<void> {
-    // A refusal is written down whatever became of the caller.
+  async function append(trx: Transaction<Schema>, entry: AuditEntry): Promise<void> {
+    // A refusal is recorded even where the caller's rights have ended.
     if (entry.outcome === 'success') await confirmRights(trx, entry.caller);
     const last = await lastEvent(trx);
     const seq = last.seq + 1;
@@ -37,7 +44,7 @@ export function createAuditLog({ db, keys, logId, now }: Pick<Context, 'db' | 'k
     const about = entry.subject === undefined ? undefined : await findSubject(trx, entry.subject);
     const subject = about ?? callers ?? (await daySubject(trx, keys.fields, time));
     const actor = callers && callers.id !== subject.id ? callers : undefined;
-    // The order of the members is the protocol's; absent ones are left out.
+    // The protocol fixes the order of the members; absent ones are left out.
     const line = JSON.stringify({
       seq,
       time: new Date(time * 1000).toISOString(),
@@ -72,7 +79,7 @@ export function createAuditLog({ db, keys, logId, now }: Pick<Context, 'db' | 'k
     if (written.length === 0) return;
     try {
       await db.transaction().execute(async (trx) => {
-        for (const entry of written) await write(trx, entry);
+        for (const entry of written) await append(trx, entry);
       });
     } catch (error) {
       refusals.putBack(counts);
@@ -80,5 +87,5 @@ export function createAuditLog({ db, keys, logId, now }: Pick<Context, 'db' | 'k
     }
   }
 
-  return { append, record: (entry) => record(isNoted(entry) ? [entry] : []), settle: () => record([], true) };
+  return { append, refuse, record: (entry) => record(isNoted(entry) ? [entry] : []), settle: (final) => record([], final) };
 }

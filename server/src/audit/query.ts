@@ -1,26 +1,32 @@
-/** Questions to the log, answered newest first and in pages; and the log as a whole, as it is stored. */
+/** Answers queries of the log, newest first and in pages, and exports the log as it is stored. */
 import { setImmediate } from 'node:timers/promises';
 import { EMPTY_HEAD, exportHeader, ModelGuardError, type RouteInput } from '@org/model-guard/server-kit';
-import { readRights } from '../accounts/rights.js';
-import type { Caller, Context, Database, Member } from '../context.js';
-import { type Page, type PageQuery, pageOf, splitCursor } from '../database/paging.js';
+import type { Member } from '../base/caller.js';
+import type { Context } from '../context.js';
+import type { Database } from '../database/connection.js';
+import { type Page, type PageQuery, pageOf, splitCursor } from '../database/pages.js';
 import { lastEvent } from './log.js';
-import { type AuditEvent, readEvents } from './reading.js';
+import { type AuditEvent, type FindEmails, openEvents } from './open-events.js';
 
-type Question = RouteInput<'auditEvents'>['query'];
+type AuditQuery = RouteInput<'auditEvents'>['query'];
 
-/** Rows that are read at a time. The database answers without waiting, so between batches other requests are let through. */
+/** Rows in one read. SQLite answers synchronously, so other requests run between two batches. */
 const BATCH = 100;
-const othersToo = (): Promise<void> => setImmediate();
+const yieldToRequests = (): Promise<void> => setImmediate();
 
-/** Events, newest first. Those that come while somebody pages are on no page; nothing is given twice. */
-export async function queryEvents(context: Context, member: Member, question: Question): Promise<Page<AuditEvent>> {
+/** Events, newest first. Events that are appended while pages are read are on no page, and no event is on two. */
+export async function queryEvents(
+  context: Context,
+  findEmails: FindEmails,
+  member: Member,
+  question: AuditQuery,
+): Promise<Page<AuditEvent>> {
   const { limit } = question;
-  // Selected by it already, one action at a time.
+  // The selection has filtered by action already.
   const byAction = question.account === undefined && question.resource === undefined;
   const rest = byAction ? { ...question, action: undefined } : question;
   const found = new Set<number>();
-  // Each of these is one walk along one index, that ends as soon as a page is full. A database asked for all of them at once reads the log.
+  // Each query walks one index and ends as soon as a page is full. One query for all of them would read the whole log.
   for (const events of await selections(context, question))
     for (const { seq } of await restOf(events, rest).execute()) found.add(seq);
   const wanted = [...found].sort((a, b) => b - a).slice(0, limit + 1);
@@ -34,7 +40,7 @@ export async function queryEvents(context: Context, member: Member, question: Qu
           .orderBy('seq', 'desc')
           .execute();
   await context.audit.record({ action: 'audit.read', outcome: 'success', caller: member, resource: 'audit' });
-  const events = new Map((await readEvents(context, rows.slice(0, limit))).map((event) => [event.seq, event]));
+  const events = new Map((await openEvents(context, findEmails, rows.slice(0, limit))).map((event) => [event.seq, event]));
   return pageOf(
     rows,
     limit,
@@ -46,8 +52,8 @@ export async function queryEvents(context: Context, member: Member, question: Qu
 const eventsIn = (db: Database) => db.selectFrom('audit').select('seq');
 type Events = ReturnType<typeof eventsIn>;
 
-/** The events by the filter that selects fewest as a rule; together they hold every event that is asked for. */
-async function selections({ db }: Context, { account, resource, action, outcome }: Question): Promise<readonly Events[]> {
+/** Queries by the filter that usually selects fewest; together they hold every event that matches it. */
+async function selections({ db }: Context, { account, resource, action, outcome }: AuditQuery): Promise<readonly Events[]> {
   const all = eventsIn(db);
   if (account !== undefined) {
     const subject = await subjectOf(db, account);
@@ -61,8 +67,8 @@ async function selections({ db }: Context, { account, resource, action, outcome 
   return [all];
 }
 
-/** The other filters, and the page. */
-function restOf(events: Events, { cursor, limit, action, outcome, resource, since, until }: Question): Events {
+/** Adds the other filters, and the page. */
+function restOf(events: Events, { cursor, limit, action, outcome, resource, since, until }: AuditQuery): Events {
   let query = events
     .where('seq', '<', startOf(cursor))
     .orderBy('seq', 'desc')
@@ -80,13 +86,13 @@ function restOf(events: Events, { cursor, limit, action, outcome, resource, sinc
   return query;
 }
 
-/** `auth` is `auth.login` too: from "auth." up to the character that follows the dot in ASCII. */
+/** `auth` matches `auth.login` too: from "auth." up to the character that follows the dot in ASCII. */
 function prefixOf(action: string) {
   const concern = action.replace(/\.+$/, '');
   return { concern, from: `${concern}.`, to: `${concern}/` };
 }
 
-/** The actions of a concern that the log holds: a step in the index for each. */
+/** The actions of a concern that the log holds, found by one step in the index for each. */
 async function actionsOf(db: Database, action: string): Promise<readonly string[]> {
   const { concern, from, to } = prefixOf(action);
   const actions = [concern];
@@ -112,18 +118,19 @@ function startOf(cursor: string | undefined): number {
   return Number(cursor);
 }
 
-/** Undefined of an account that is erased. */
+/** Undefined for an account that is erased. */
 async function subjectOf(db: Database, account: string): Promise<string | undefined> {
   const row = await db.selectFrom('users').select('subject').where('id', '=', account).executeTakeFirst();
   return row?.subject;
 }
 
 /**
- * What is about an account or what it did, oldest first, opened with its key alone: what is about others stays closed. Pages end where
- * the log ended when the first one was asked for, so that reading does not go on because of itself.
+ * Events about an account and of an account, oldest first, opened with its key alone; data about other subjects stays closed.
+ * Pages end where the log ended at the first page, so that the events of reading do not prolong it.
  */
 export async function eventsOf(
   context: Context,
+  findEmails: FindEmails,
   subject: string,
   { cursor, limit }: PageQuery,
 ): Promise<{ events: AuditEvent[]; next?: string }> {
@@ -134,15 +141,18 @@ export async function eventsOf(
     const wanted = Math.min(BATCH, limit - events.length);
     const rows = await nextOf(context.db, subject, { after, end, count: wanted + 1 });
     const shown = rows.slice(0, wanted);
-    events.push(...(await readEvents(context, shown, subject)));
+    events.push(...(await openEvents(context, findEmails, shown, subject)));
     after = shown.at(-1)?.seq ?? after;
     if (rows.length <= wanted) return { events };
     if (events.length >= limit) return { events, next: `${end}.${after}` };
-    await othersToo();
+    await yieldToRequests();
   }
 }
 
-/** The next events of a subject: two walks along an index each. Asked for both at once, SQLite reads and sorts all events of the subject. */
+/**
+ * The next events of a subject, by one walk along each of two indexes. In one query SQLite would read and sort all events of the
+ * subject.
+ */
 async function nextOf(
   db: Database,
   subject: string,
@@ -160,16 +170,16 @@ async function nextOf(
 }
 
 /**
- * The export, up to the event that is the last one when it begins. Batches are read one by one, while events are appended. It breaks off
- * where the rights of the caller end: a slow reader would outlive them by hours.
+ * The export, up to the event that is the last one when it begins. Batches are read one by one, while events are appended.
+ * @param readRights Throws once the rights of the caller have ended, and the export ends: a slow reader would outlive them by hours.
  * @param turn Runs the reading of a batch when it is the caller's turn.
  */
-export async function* exportLines(context: Context, caller: Caller, turn: Turn): AsyncGenerator<Buffer> {
+export async function* exportLines(context: Context, readRights: () => Promise<unknown>, turn: Turn): AsyncGenerator<Buffer> {
   const { seq: end } = await lastEvent(context.db);
   yield Buffer.from(`${exportHeader(context.logId, 1, EMPTY_HEAD)}\n`);
   for (let after = 0; after < end; after += BATCH) {
     const rows = await turn(async () => {
-      await readRights(context.db, caller);
+      await readRights();
       return await context.db
         .selectFrom('audit')
         .select('bytes')
@@ -179,7 +189,7 @@ export async function* exportLines(context: Context, caller: Caller, turn: Turn)
         .execute();
     });
     yield Buffer.concat(rows.flatMap(({ bytes }) => [bytes, LINE_FEED]));
-    await othersToo();
+    await yieldToRequests();
   }
 }
 type Turn = <T>(task: () => Promise<T>) => Promise<T>;

@@ -1,19 +1,19 @@
 /**
- * Counts the refusals of one caller beyond a few in a minute: the log tells their number instead of each of them. Otherwise any account,
- * and anyone who can reach the server, could make the log grow as fast as requests are answered.
+ * Counts repeated refusals of one caller, so that the log holds their number rather than each of them. Otherwise any caller could
+ * make the log grow as fast as the server answers.
  */
 import type { AuditEntry } from '../context.js';
 
-/** Of one action and caller, in a minute. */
+/** Refusals of one action and caller in a minute that are written one by one. */
 const NOTED = 20;
 const MINUTE = 60;
-/** Callers and actions that are told apart at a time. */
+/** Pairs of caller and action that are counted at a time. */
 const REMEMBERED = 10_000;
 
 interface Window {
   readonly start: number;
   taken: number;
-  /** Refusals that were counted alone, and the last of them. */
+  /** Refusals that were counted and not written, and the last of them. */
   counted: number;
   last: AuditEntry;
 }
@@ -23,7 +23,7 @@ export class RepeatedRefusals {
   readonly #windows = new Map<string, Window>();
   readonly #over: AuditEntry[] = [];
 
-  /** False where a refusal is counted alone. */
+  /** False where the refusal is only counted. */
   isNoted(entry: AuditEntry, now: number): boolean {
     const { account, network, address } = entry.caller;
     const key = `${account?.id ?? network ?? address} ${entry.action}`;
@@ -46,7 +46,7 @@ export class RepeatedRefusals {
     return false;
   }
 
-  /** One event for each caller and action whose minute is over; `all`: also of those whose minute is not. */
+  /** One event for each caller and action whose minute is over; with `all`, also for the others. */
   drain(now: number, all = false): readonly AuditEntry[] {
     for (const [key, window] of this.#windows) {
       if (all || isOver(window, now)) this.#close(key, window);
@@ -55,7 +55,7 @@ export class RepeatedRefusals {
     return this.#over.splice(0);
   }
 
-  /** Takes back events of {@link drain} that could not be written. */
+  /** Takes back events of {@link drain} whose write failed. */
   putBack(entries: readonly AuditEntry[]): void {
     this.#over.push(...entries);
   }
@@ -69,5 +69,5 @@ export class RepeatedRefusals {
   }
 }
 
-/** Where the clock was set back, too. */
+/** Also true after the clock was set back. */
 const isOver = ({ start }: Window, now: number): boolean => now >= start + MINUTE || now < start;

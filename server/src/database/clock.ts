@@ -1,17 +1,17 @@
 /**
- * The server's time is the database's. Processes that share a database share its clock, so that no process ends or deletes a thing too
- * early for another one (docs/decisions/0024-the-time-is-the-databases.md).
+ * Uses the database's time as the server's time, so that no process that shares the database ends or deletes a thing too early
+ * for another one (docs/decisions/0024-the-time-is-the-databases.md).
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
-import type { Config } from '../config.js';
-import type { Database } from '../context.js';
+import type { Config } from '../base/config.js';
+import type { Database } from './connection.js';
 
-/** Between two readings. Until the next one the time goes on by the seconds that have passed here, whatever happens to the wall clock. */
+/** Pause between two readings. Between them the time advances by this process's uptime, whatever happens to the wall clock. */
 const READ_EVERY_MS = 10_000;
-/** A reading that took longer than this is not used: it could be wrong by half of it. */
+/** A reading that takes longer is ignored: it could be wrong by half of the time it took. */
 const LATE_MS = 2000;
-/** Differences between this machine and the database that are worth a warning, in seconds: clients bear 120. */
+/** Seconds between this machine's clock and the database's from which a warning is logged; clients tolerate 120. */
 const WARNED_SECONDS = 30;
 
 export interface Clock {
@@ -20,7 +20,7 @@ export interface Clock {
   close(): void;
 }
 
-/** Where the time comes from. */
+/** The clocks that the time is computed from. */
 export interface ClockSource {
   /** The database's time, in seconds since 1970. */
   read(): Promise<number>;
@@ -30,7 +30,7 @@ export interface ClockSource {
   wall(): number;
 }
 
-/** The clock of the database; of this machine where the database is a file of it. */
+/** The clock of the database; of this machine for a file. */
 export async function openClock(db: Database, { databaseUrl }: Pick<Config, 'databaseUrl'>, log: Logger): Promise<Clock> {
   if (databaseUrl === undefined) return { now: () => Math.floor(Date.now() / 1000), close: () => undefined };
   const read = async (): Promise<number> => {
@@ -61,7 +61,7 @@ export class DatabaseClock {
     return Math.floor(this.#origin + this.#source.uptime() / 1000);
   };
 
-  /** Reads the database's clock. A failure leaves the time as it goes on here; the first reading must succeed. */
+  /** Reads the database's clock. After a failure the time goes on by the last reading; the first reading must succeed. */
   async measure(): Promise<void> {
     const { read, uptime, wall } = this.#source;
     const before = uptime();

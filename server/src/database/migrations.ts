@@ -1,7 +1,8 @@
-/** The tables, brought up to date. A migration that was released is never changed; another one follows it. */
+/** Brings the tables up to date. A migration that was released is never changed; a new one follows it. */
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import { DEFAULT_MIGRATION_TABLE, type Kysely, type Migration, Migrator, sql } from 'kysely';
-import type { Database } from '../context.js';
+import type { Database } from './connection.js';
+import type { TableDialect } from './dialect.js';
 import { firstTables } from './migrations/0001-first.js';
 import { knownNetworks } from './migrations/0003-known-networks.js';
 import { listIndexes } from './migrations/0004-list-indexes.js';
@@ -9,7 +10,6 @@ import { diskParts } from './migrations/0005-disk-parts.js';
 import { leaseSeats } from './migrations/0006-lease-seats.js';
 import { checkedParts } from './migrations/0007-checked-parts.js';
 import { activeLeases } from './migrations/0008-active-leases.js';
-import type { Words } from './words.js';
 
 const inOrder = (statements: readonly string[]): Migration => ({
   up: async (db: Kysely<unknown>) => {
@@ -17,7 +17,7 @@ const inOrder = (statements: readonly string[]): Migration => ({
   },
 });
 
-const migrations = (words: Words): Record<string, Migration> => ({
+const migrations = (words: TableDialect): Record<string, Migration> => ({
   '0001-first': inOrder(firstTables(words)),
   '0003-known-networks': inOrder(knownNetworks(words)),
   '0004-list-indexes': inOrder(listIndexes),
@@ -28,10 +28,10 @@ const migrations = (words: Words): Record<string, Migration> => ({
 });
 
 /**
- * Brings the tables up to date, in one transaction: a server that is killed meanwhile changed nothing, and other servers wait for its end.
+ * Runs the missing migrations in one transaction: a server that is killed meanwhile has changed nothing, and other servers wait.
  * @throws VERSION_UNSUPPORTED for a database that a newer version of the server has changed
  */
-export async function migrate(db: Database, words: Words): Promise<void> {
+export async function migrate(db: Database, words: TableDialect): Promise<void> {
   const known = migrations(words);
   const migrator = new Migrator({ db, provider: { getMigrations: async () => known } });
   await refuseNewer(db, known);

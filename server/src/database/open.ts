@@ -1,24 +1,24 @@
-/** The database: PostgreSQL where a URL says where that is, else a file of the data folder. Nobody else knows which of them it is. */
+/** Opens the database: PostgreSQL where a URL is given, else a file of the data folder. */
 import { ModelGuardError } from '@org/model-guard/server-kit';
-import type { Config } from '../config.js';
-import type { Database } from '../context.js';
-import { weaknessOfPassword } from '../secret-strength.js';
-import { findText } from '../secrets.js';
-import { makeStateFolder } from '../state-folder.js';
-import { DatabaseAway } from './away.js';
+import type { Config } from '../base/config.js';
+import { weaknessOfPassword } from '../base/secret-strength.js';
+import { findText } from '../base/secrets.js';
+import { makeStateFolder } from '../base/state-folder.js';
+import type { Database } from './connection.js';
+import { POSTGRES_TABLES, SQLITE_TABLES } from './dialect.js';
 import { migrate } from './migrations.js';
 import { openPostgres } from './postgres/driver.js';
 import { demandTls } from './postgres/tls.js';
 import { failureOf, isDamaged } from './sqlite/failures.js';
 import { databaseFile, openSqlite } from './sqlite/file.js';
-import { POSTGRES_WORDS, SQLITE_WORDS } from './words.js';
+import { DatabaseUnavailable } from './unavailable.js';
 
-/** Where the database is. */
+/** The place of the database. */
 export type DatabasePlace = Pick<Config, 'dataFolder' | 'databaseUrl'>;
 
 /**
- * The URL of PostgreSQL: the secret `model_guard_database_url`, else what the configuration says.
- * @throws INVALID_ARGUMENT for one that production refuses
+ * The URL of PostgreSQL: the secret `model_guard_database_url`, else that of the configuration.
+ * @throws INVALID_ARGUMENT for a URL that production refuses
  */
 export async function findDatabaseUrl(config: Config): Promise<string | undefined> {
   const url = (await findText(config, 'database_url')) ?? config.databaseUrl;
@@ -36,7 +36,7 @@ export async function findDatabaseUrl(config: Config): Promise<string | undefine
   return url;
 }
 
-/** Empty where the URL holds none; one that cannot be read is refused where it is used. */
+/** Empty where the URL holds none. A URL that cannot be parsed is refused where it is used. */
 function passwordOf(url: string): string {
   try {
     const { password, searchParams } = new URL(url);
@@ -55,10 +55,10 @@ export async function openDatabase({ dataFolder, databaseUrl }: DatabasePlace): 
   let db: Database | undefined;
   try {
     db = databaseUrl === undefined ? await openSqlite(dataFolder) : openPostgres(databaseUrl);
-    await migrate(db, databaseUrl === undefined ? SQLITE_WORDS : POSTGRES_WORDS);
+    await migrate(db, databaseUrl === undefined ? SQLITE_TABLES : POSTGRES_TABLES);
     return db;
   } catch (error) {
-    // The reason is the first failure, not one of closing.
+    // Throw the first failure, not one of closing.
     await db?.destroy().catch(() => undefined);
     if (isDamaged(error))
       throw new ModelGuardError('IO_FAILED', `${databaseFile(dataFolder)} is no database of SQLite, or a damaged one`, {
@@ -66,7 +66,7 @@ export async function openDatabase({ dataFolder, databaseUrl }: DatabasePlace): 
         advice: 'Restore it from a backup, or give another folder (--data).',
       });
     const cause = failureOf(error);
-    if (!(cause instanceof DatabaseAway)) throw cause;
+    if (!(cause instanceof DatabaseUnavailable)) throw cause;
     throw databaseUrl === undefined
       ? new ModelGuardError('IO_FAILED', cause.message, {
           cause: error,

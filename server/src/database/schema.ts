@@ -2,13 +2,13 @@
 import type { Role } from '@org/model-guard/server-kit';
 import type { ColumnType, Generated } from 'kysely';
 
-/** What there is one of: server id, log id. */
+/** Single values: server id, log id. */
 export interface MetaTable {
   key: string;
   value: string;
 }
 
-/** Whose personal data a key K_s boxes. Destroying the row erases them. */
+/** A subject, whose key K_s boxes personal data. Destroying the row erases the data. */
 export interface SubjectTable {
   id: string;
   /** K_s, wrapped. */
@@ -37,7 +37,7 @@ export interface UserTable {
   created: number;
 }
 
-/** Failed log-ins by HMAC of the address, whether it is known or not, and of the network. */
+/** Failed log-ins by HMAC of the address, known or not, and HMAC of the network. */
 export interface LoginFailureTable {
   email_index: Buffer;
   /** HMAC of the address and the network. */
@@ -55,21 +55,21 @@ export interface KnownNetworkTable {
   last_used: number;
 }
 
-/** The line in which unknown networks wait while an address is being guessed at (`accounts/turns.ts`). */
+/** The queue of unknown networks while an address is being guessed at (`accounts/login-queue.ts`). */
 export interface LoginTurnTable {
   email_index: Buffer;
-  /** HMAC of the address and the site; empty: the end of the line. */
+  /** HMAC of the address and the site; empty in the row of the queue's end. */
   site: Buffer;
-  /** From when on one attempt is allowed; where `used` is 1, when it was made. */
+  /** Time from which one attempt is allowed; where `used` is 1, the time of that attempt. */
   turn: number;
   used: number;
 }
 
-/** Public keys of tokens, signed by the server; the private ones live in the processes that made them. */
+/** Public keys that verify tokens; the private ones live in the processes that made them. */
 export interface TokenKeyTable {
   kid: string;
   jwk: string;
-  /** Kept until the last token is over. */
+  /** Until the last token of the key has expired. */
   expires: number;
 }
 
@@ -90,9 +90,9 @@ export interface ChallengeTable {
   /** base64url */
   challenge: string;
   purpose: 'enrolment' | 'lease-request';
-  /** Who asked for it. */
+  /** The account that the challenge was made for. */
   account: string;
-  /** Of an enrolment. */
+  /** For an enrolment only. */
   nonce: Buffer | null;
   expires: number;
 }
@@ -148,9 +148,9 @@ export interface LeaseTable {
   offline_until: number;
   revoked: number;
   created: number;
-  /** The device counts until then: the end of the longest lease that it may have kept. 0 once the seat is free. */
+  /** The device holds its seat until then: the end of the longest lease that it may have kept. 0 once the seat is free. */
   seat_until: number;
-  /** When a later lease of the same seat took its place. */
+  /** Time at which a later lease of the same seat replaced it. */
   superseded: number | null;
 }
 
@@ -177,9 +177,9 @@ export interface EncryptionKeyTable {
   created: number;
 }
 
-/** Each signing key that followed another one, and the word of that other one for it. */
+/** Each signing key that followed another one, with the statement of that other one. */
 export interface SuccessionTable {
-  /** From 1 on, without gaps. */
+  /** Counts from 1, without gaps. */
   ordinal: number;
   /** As JSON. */
   statement: string;
@@ -205,13 +205,13 @@ export interface AuditTable {
   seq: number;
   bytes: Buffer;
   head: Buffer;
-  /** What queries select by; the same as in the bytes. */
+  /** Columns for queries; the same values as in the bytes. */
   time: number;
   action: string;
   outcome: 'success' | 'failure' | 'denied';
   resource: string | null;
   subject: string | null;
-  /** The subject of the account that did it, where that is another; in the box it is an account. */
+  /** The subject of the acting account, where it is not `subject`; the box names the account. */
   actor: string | null;
 }
 
@@ -224,13 +224,13 @@ export interface CheckpointTable {
 
 /** The last check of a stored part. */
 interface CheckedColumns {
-  /** SHA-384 of the small part that it was checked against. */
+  /** SHA-384 of the small part of the check. */
   checked_small: ColumnType<string | null, string | null | undefined, string | null>;
-  /** Names the bytes that were checked: other bytes have another mark. */
+  /** The mark of the checked bytes: other bytes have another mark. */
   checked_mark: ColumnType<string | null, string | null | undefined, string | null>;
 }
 
-/** Big parts on their way into a bucket, or there and not published yet. */
+/** Big parts that are being uploaded to a bucket, or are in it. */
 export interface UploadTable extends CheckedColumns {
   id: string;
   name: string;
@@ -239,17 +239,17 @@ export interface UploadTable extends CheckedColumns {
   part: string;
   size: number;
   piece_bytes: number;
-  /** What the bucket calls the upload; empty until it says so. */
+  /** The bucket's id of the upload; empty until the bucket has given one. */
   storage_id: string;
   account: string;
-  /** `removing`: nobody may use it any more. */
+  /** `removing`: no request may use it any more. */
   state: 'open' | 'stored' | 'removing';
   created: number;
-  /** When somebody last sent something. */
+  /** Time of the last request for it. */
   touched: number;
 }
 
-/** Big parts on the server's own disk, or on their way there. */
+/** Big parts that are being uploaded to the server's disk, or are on it. */
 export interface DiskPartTable extends CheckedColumns {
   part: string;
   account: string;
@@ -257,14 +257,14 @@ export interface DiskPartTable extends CheckedColumns {
   created: number;
 }
 
-/** How often somebody asked in a window of time; may be lost. */
+/** Requests in a window of time; may be lost. */
 export interface RateCountTable {
   key: string;
   window_end: number;
   count: number;
 }
 
-/** Work that one replica does for all; may be lost. */
+/** Tasks that one replica does for all; may be lost. */
 export interface ClaimTable {
   task: string;
   holder: string;

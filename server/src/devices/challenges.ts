@@ -3,18 +3,20 @@ import { randomBytes } from 'node:crypto';
 import { encode, ModelGuardError } from '@org/model-guard/server-kit';
 import type { DeleteResult } from 'kysely';
 import { confirmRights } from '../accounts/rights.js';
-import type { Connection, Context, Member } from '../context.js';
+import type { Member } from '../base/caller.js';
+import type { Context } from '../context.js';
+import type { Connection } from '../database/connection.js';
 import type { ChallengeTable } from '../database/schema.js';
 
 const LIVES_SECONDS = 60;
-/** A challenge that would live for longer than this beyond its minute was made by a clock that was ahead: it is over. */
+/** Seconds. A challenge that would live longer than its minute and this was made by a clock that was ahead: it is invalid. */
 const SKEW_SECONDS = 120;
 
 export const newChallenge = (): string => encode(randomBytes(32));
 
 /**
- * Remembers a challenge for the caller, and forgets those of the same account that are over: an account has no more of them than it may ask
- * for in a minute. Outside of any transaction: it does not wait for those who write. By itself it allows nothing: the
+ * Stores a challenge for the caller, and deletes expired ones of the account, so that an account has no more of them than it may
+ * request in a minute. Runs outside of transactions, so that it does not wait for writers. A challenge alone allows nothing: the
  * transaction that spends it reads the rights again.
  */
 export async function keepChallenge(
@@ -33,13 +35,13 @@ export async function keepChallenge(
   return { expires };
 }
 
-/** So many of those that nobody used. */
+/** Deletes at most `limit` challenges that expired unused. */
 export function forgetChallenges(connection: Connection, now: number, limit: number): Promise<DeleteResult> {
   const over = connection.selectFrom('challenges').select('challenge').where('expires', '<', now).limit(limit);
   return connection.deleteFrom('challenges').where('challenge', 'in', over).executeTakeFirstOrThrow();
 }
 
-/** Consumes a challenge, whoever presents it. Undefined unless it was given to this account, for this, less than a minute ago. */
+/** Consumes a challenge in any case. Undefined unless it was made for this account and purpose, less than a minute ago. */
 export async function spendChallenge(
   connection: Connection,
   { challenge, purpose, account }: Pick<ChallengeTable, 'challenge' | 'purpose' | 'account'>,
@@ -50,6 +52,6 @@ export async function spendChallenge(
   return lives && spent.purpose === purpose && spent.account === account ? spent : undefined;
 }
 
-/** The one answer to every wrong proof: which part of it failed helps nobody honest. */
+/** The error for every wrong proof. It does not tell which part of the proof failed. */
 export const unproven = (): ModelGuardError =>
   new ModelGuardError('PROOF_INVALID', 'The signature is not that of this device, or its challenge is unknown, used or over');

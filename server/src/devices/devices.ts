@@ -1,19 +1,23 @@
-/** Looking at devices, and deciding about them. */
+/** Lists devices, approves and revokes them. */
 import { type AuditAction, fingerprintOf, ModelGuardError, permits, type RouteInput } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
 import { confirmRights } from '../accounts/rights.js';
-import { recordingRefusals } from '../audit/refused.js';
-import type { Connection, Context, Member } from '../context.js';
-import { datedCursor, datedPage, type Page, pageOf } from '../database/paging.js';
+import { recordRefusals } from '../audit/record-refusals.js';
+import type { Member } from '../base/caller.js';
+import { FieldError } from '../base/field-error.js';
+import type { Context } from '../context.js';
+import type { Connection } from '../database/connection.js';
+import { datedCursor, datedPage, type Page, pageOf } from '../database/pages.js';
 import type { Schema } from '../database/schema.js';
-import { REVOKED } from '../leases/revocation.js';
-import { WrongField } from '../wrong-field.js';
 import { type Device, deviceOf, type NamedDevice, namedDevices } from './names.js';
+import { REVOKED } from './revocation.js';
 
 const seesAll = ({ account }: Member): boolean => permits(account.role, 'devices.decide');
 const resource = (device: string): string => `device:${device}`;
-/** The same for a device that does not exist and for somebody else's. */
-export const noDevice = (): ModelGuardError => new ModelGuardError('NOT_FOUND', 'There is no such device of this account');
+/** Advice for devices that do not exist. */
+export const CHECK_DEVICE = 'Look at the list of devices (`model-guard devices list`).';
+export const noDevice = (): ModelGuardError =>
+  new ModelGuardError('NOT_FOUND', 'There is no such device of this account', { advice: CHECK_DEVICE });
 
 export async function listDevices(
   context: Context,
@@ -38,14 +42,14 @@ async function find(connection: Connection, member: Member, id: string): Promise
 /** @throws NOT_FOUND */
 export async function getDevice(context: Context, member: Member, id: string): Promise<Device> {
   const entry = { action: 'devices.read', resource: resource(id), caller: member } as const;
-  return await recordingRefusals(context, entry, async () => {
+  return await recordRefusals(context, entry, async () => {
     const row = await find(context.db, member, id);
     await context.audit.record({ ...entry, outcome: 'success', subject: row.subject ?? undefined });
     return deviceOf(context, row);
   });
 }
 
-/** People copy fingerprints with spaces, with colons, in capitals. */
+/** Fingerprints are often copied with spaces, colons or capitals. */
 const plain = (fingerprint: string): string => fingerprint.replace(/[\s:]/g, '').toLowerCase();
 
 /**
@@ -53,12 +57,12 @@ const plain = (fingerprint: string): string => fingerprint.replace(/[\s:]/g, '')
  * @throws NOT_FOUND, INVALID_ARGUMENT, DEVICE_REVOKED
  */
 export const approveDevice = (context: Context, member: Member, id: string, fingerprint: string): Promise<Device> =>
-  deciding(context, member, id, 'devices.approve', async (trx, row) => {
+  withDecision(context, member, id, 'devices.approve', async (trx, row) => {
     if (plain(fingerprint) !== plain(fingerprintOf(row.public_key)))
-      throw new WrongField(
+      throw new FieldError(
         'fingerprint',
         'is not that of this device',
-        'Compare it with what the device itself prints; if they differ, somebody else enrolled this key.',
+        'Compare it with what the device itself prints; if they differ, another machine enrolled this key.',
       );
     if (row.state === 'revoked') throw new ModelGuardError('DEVICE_REVOKED', 'This device was revoked and does not come back');
     if (row.state === 'pending') await decide(trx, context, id, 'approved');
@@ -69,7 +73,7 @@ export const approveDevice = (context: Context, member: Member, id: string, fing
  * @throws NOT_FOUND
  */
 export const revokeDevice = (context: Context, member: Member, id: string): Promise<Device> =>
-  deciding(context, member, id, 'devices.revoke', async (trx, row) => {
+  withDecision(context, member, id, 'devices.revoke', async (trx, row) => {
     if (row.state !== 'revoked') await decide(trx, context, id, 'revoked');
     await trx.updateTable('leases').set(REVOKED).where('device', '=', id).execute();
   });
@@ -77,7 +81,7 @@ export const revokeDevice = (context: Context, member: Member, id: string): Prom
 const decide = (trx: Transaction<Schema>, { now }: Context, id: string, state: 'approved' | 'revoked') =>
   trx.updateTable('devices').set({ state, decided: now() }).where('id', '=', id).execute();
 
-async function deciding(
+async function withDecision(
   context: Context,
   member: Member,
   id: string,
@@ -85,7 +89,7 @@ async function deciding(
   change: (trx: Transaction<Schema>, row: NamedDevice) => Promise<void>,
 ): Promise<Device> {
   const entry = { action, resource: resource(id), caller: member };
-  return await recordingRefusals(context, entry, () =>
+  return await recordRefusals(context, entry, () =>
     context.db.transaction().execute(async (trx) => {
       const deciding = await confirmRights(trx, member);
       const row = await find(trx, deciding, id);

@@ -9,8 +9,9 @@ import {
   type RouteInput,
 } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
-import { recordingRefusals } from '../audit/refused.js';
-import type { Context, Member } from '../context.js';
+import { recordRefusals } from '../audit/record-refusals.js';
+import type { Member } from '../base/caller.js';
+import type { Context } from '../context.js';
 import type { DeviceTable, Schema } from '../database/schema.js';
 import { keepChallenge, newChallenge, spendChallenge, unproven } from './challenges.js';
 import { boxName, type Device, deviceOf, namedDevices } from './names.js';
@@ -32,8 +33,8 @@ export async function beginEnrolment(
   return { challenge, expires, nonce: sealed, serverId };
 }
 
-/** What the device signed. */
-interface Signed {
+/** The signed body of a request. */
+interface SignedBody {
   readonly raw: Uint8Array;
   /** base64url */
   readonly proof: string;
@@ -47,13 +48,13 @@ export async function enrol(
   context: Context,
   member: Member,
   body: RouteInput<'enrollDevice'>['body'],
-  signed: Signed,
+  signed: SignedBody,
 ): Promise<Device> {
   const device = deviceIdOf(body.publicKey);
   const entry = { action: 'devices.enroll', resource: `device:${device}`, caller: member } as const;
-  return await recordingRefusals(context, entry, async () => {
+  return await recordRefusals(context, entry, async () => {
     const { account } = member;
-    // By itself and first, so that it is gone whatever comes of the rest.
+    // In a statement of its own and first, so that the challenge is gone in any case.
     const spent = await spendChallenge(
       context.db,
       { challenge: body.challenge, purpose: 'enrolment', account: account.id },
@@ -109,7 +110,7 @@ async function refuseMany(trx: Transaction<Schema>, account: string): Promise<vo
   });
 }
 
-/** Whose it is, and in which state, is told to its own account alone. */
+/** The state of a device is told to its own account alone. */
 function alreadyThere({ account, state }: Pick<DeviceTable, 'account' | 'state'>, asking: string): ModelGuardError {
   if (account === asking && state === 'revoked')
     return new ModelGuardError('DEVICE_REVOKED', 'This device key was revoked and does not come back');

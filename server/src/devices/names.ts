@@ -1,13 +1,15 @@
 /** Names of devices are personal: each is boxed under the key of the account that enrolled it. */
 import { fingerprintOf, isModelGuardError, ModelGuardError, type RouteAnswer, unhex } from '@org/model-guard/server-kit';
-import type { Connection, Context, Member } from '../context.js';
+import type { Member } from '../base/caller.js';
+import type { Context } from '../context.js';
+import type { Connection } from '../database/connection.js';
 import type { DeviceTable } from '../database/schema.js';
 
 export type Device = RouteAnswer<'getDevice'>;
-/** A device with what opens its name; nulls once the account is erased. */
+/** A device with the key of its name; nulls once the account is erased. */
 export type NamedDevice = DeviceTable & { readonly subject: string | null; readonly wrapped: Buffer | null };
 
-/** Stands for a name that nobody can read any more. */
+/** Stands for a name whose key was destroyed. */
 const ERASED = '(erased)';
 
 /** Devices, each with the key of its account. */
@@ -19,7 +21,7 @@ export const namedDevices = (connection: Connection) =>
     .selectAll('devices')
     .select(['users.subject', 'subjects.wrapped']);
 
-/** Within the transaction that keeps it: what an erased account was called is not written down any more. NOT_AUTHENTICATED */
+/** Boxes a name in the transaction that stores it, so that no name of an erased account is written. NOT_AUTHENTICATED */
 export async function boxName(
   { keys }: Context,
   connection: Connection,
@@ -38,13 +40,13 @@ function openName({ keys, log }: Context, { id, name, subject, wrapped }: NamedD
     return String(keys.fields.open(wrapped, subject, unhex(id), name));
   } catch (error) {
     if (!isModelGuardError(error)) throw error;
-    // One damaged name must not hide all devices from those who decide about them.
+    // One damaged name must not hide all devices from the accounts that decide about them.
     log.error({ device: id, code: error.code }, 'the name of a device cannot be opened');
     return ERASED;
   }
 }
 
-/** As the contract shows it. */
+/** The device as the contract shows it. */
 export const deviceOf = (context: Context, row: NamedDevice): Device => ({
   id: row.id,
   account: row.account,

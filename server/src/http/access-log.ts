@@ -1,19 +1,25 @@
-/** One record for each request (the field names are a contract with whoever reads the logs). No body, no header but the user agent. */
+/**
+ * Logs one record for each request. The field names are a contract with the log's readers. Bodies and headers other than the user
+ * agent are not logged.
+ */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { anonymised } from './addresses.js';
+import { anonymised } from '../base/addresses.js';
 import { definitions } from './shapes.js';
 
 const LONGEST_AGENT = 120;
 const LONGEST_PATH = 512;
 const MOST_PARAMETERS = 32;
 const REDACTED = '[redacted]';
-/** Signatures are secret, and cursors say nothing to anybody: a token would pass for one. */
+/** Parameters that are never logged: signatures are secret, and a token would pass for a cursor. */
 const OPAQUE: ReadonlySet<string> = new Set(['signature', 'cursor']);
-/** Runs of a token's characters. One pass, however long the path is: a pattern of a whole token would go back at every character. */
+/**
+ * Runs of a token's characters. Matching takes one pass over a path of any length; a pattern of a whole token would backtrack at
+ * every character.
+ */
 const RUN = /[\w.-]{34,}/g;
 const PART_OF_TOKEN = 16;
-/** The client went away. */
+/** Status of a request whose client closed the connection. */
 const CLOSED = 499;
 
 export function registerAccessLog(app: FastifyInstance, log: Logger): void {
@@ -42,7 +48,10 @@ export function registerAccessLog(app: FastifyInstance, log: Logger): void {
   app.addHook('onRequestAbort', async (request) => note(request, CLOSED, 0));
 }
 
-/** As asked, but for parameters that the route does not take, and for what looks like a token: somebody put a secret in the wrong place. */
+/**
+ * The path as requested, without parameters that the route does not take, and without text that looks like a token: it may be a
+ * secret in the wrong place.
+ */
 function pathOf({ originalUrl, routeOptions, params }: FastifyRequest): string {
   const { contract } = routeOptions.config;
   const { path, params: shapes } = contract === undefined ? {} : definitions[contract];
@@ -55,7 +64,7 @@ function pathOf({ originalUrl, routeOptions, params }: FastifyRequest): string {
   });
 }
 
-/** Three parts between full stops, the first two of them long. */
+/** Whether the run holds three parts between full stops, the first two of them long. */
 const holdsToken = (run: string): boolean =>
   run
     .split('.')
@@ -64,7 +73,7 @@ const holdsToken = (run: string): boolean =>
         at + 2 < parts && part.length >= PART_OF_TOKEN && next.length >= PART_OF_TOKEN,
     );
 
-/** Parameters that the route knows and takes; of others nobody can say that they are no secret. */
+/** Parameters that the route knows and takes; any other may be a secret. */
 function queryOf({ originalUrl: url, routeOptions }: FastifyRequest): Record<string, string> {
   const at = url.indexOf('?');
   if (at === -1) return {};

@@ -1,15 +1,32 @@
-/** Who may use which route: decided here, for every route, by the contract alone. */
-import { isModelGuardError, ModelGuardError, type RouteName } from '@org/model-guard/server-kit';
+/** Decides which caller may use which route, for every route, by the contract alone. */
+import { isModelGuardError, type Permission, type RouteName } from '@org/model-guard/server-kit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { type Account, demandAccess, findAccount, readRights, tokenRefused } from '../accounts/rights.js';
-import type { Tokens } from '../accounts/tokens.js';
-import type { Context, Rights } from '../context.js';
+import type { Caller, Member, Rights } from '../base/caller.js';
+import type { AuditLog } from '../context.js';
 import { DOCS } from './docs.js';
 import { isImplemented, isReading } from './implement.js';
 import { definitions } from './shapes.js';
 
-const BEARER = /^Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*)$/i;
-const LONGEST_TOKEN = 4096;
+/** An account that was admitted, and the claims of its token. */
+export type Admitted = Member['account'] & Pick<Rights, 'epoch' | 'tokenRole'> & { readonly mustChange: boolean };
+
+/** A request whose account is not known yet. */
+export interface Credentials {
+  /** The header of that name. */
+  readonly authorization: string | undefined;
+  readonly route: RouteName;
+  readonly caller: Caller;
+}
+
+/** The accounts behind requests, as this room needs them. `accounts/access.ts` implements it. */
+export interface Access {
+  /** @throws NOT_AUTHENTICATED; it is in the audit log then, unless no token was given */
+  authenticate(credentials: Credentials): Promise<Admitted>;
+  /** @throws NOT_AUTHORISED where the account does not have the permission */
+  demand(account: Admitted, permission: Permission): void;
+  /** Reads the rights of the caller again. @throws NOT_AUTHENTICATED, NOT_AUTHORISED */
+  readRights(caller: Caller): Promise<unknown>;
+}
 
 /**
  * Refuses to start with a route that is not in the contract, and with one that changes something and was not registered by `implement`:
@@ -28,85 +45,35 @@ export function demandContract(app: FastifyInstance): void {
 const isDocs = (url: string): boolean => url === DOCS || url.startsWith(`${DOCS}/`);
 
 /** One hook before every handler. NOT_AUTHENTICATED, NOT_AUTHORISED */
-export function registerAuthorisation(app: FastifyInstance, context: Context, tokens: Tokens): void {
-  const authenticate = context.config.authentication ? bearer(context, tokens) : developer(context);
-
+export function registerAuthorisation(app: FastifyInstance, audit: Pick<AuditLog, 'record'>, access: Access): void {
   const recorded = async (request: FastifyRequest, contract: RouteName, check: () => Promise<unknown>): Promise<void> => {
     try {
       await check();
     } catch (error) {
       const entry = { action: 'authz.denied', outcome: 'denied', resource: `route:${contract}`, caller: request.caller } as const;
-      if (isModelGuardError(error)) await context.audit.record(entry);
+      if (isModelGuardError(error)) await audit.record(entry);
       throw error;
     }
   };
 
   app.addHook('onRequest', async (request) => {
     const { contract } = request.routeOptions.config;
-    // Unknown routes, documentation, preflights: nothing there to protect.
+    // Unknown routes, documentation and preflights protect nothing.
     if (contract === undefined) return;
-    const { access } = definitions[contract];
+    const { access: permission } = definitions[contract];
     // The room of a signed URL checks the signature.
-    if (access === 'open' || access === 'signed-url') return;
-    const { epoch, tokenRole, ...account } = await authenticate(request, contract);
-    const { id, subject, role } = account;
-    request.caller = { ...request.caller, account: { id, subject, role }, rights: { epoch, tokenRole, access } };
-    await recorded(request, contract, async () => demandAccess(account, access));
+    if (permission === 'open' || permission === 'signed-url') return;
+    const { authorization } = request.headers;
+    const admitted = await access.authenticate({ authorization, route: contract, caller: request.caller });
+    const { id, subject, role, epoch, tokenRole } = admitted;
+    request.caller = { ...request.caller, account: { id, subject, role }, rights: { epoch, tokenRole, access: permission } };
+    await recorded(request, contract, async () => access.demand(admitted, permission));
   });
 
-  // Bodies may be long in coming. A change is not even begun for an account that was let in and has lost its rights since.
+  // A body may take long to arrive. A change does not begin for an account that has lost its rights since it was admitted.
   app.addHook('preHandler', async (request) => {
     const { contract } = request.routeOptions.config;
     if (contract === undefined || isReading(request.method)) return;
-    await recorded(request, contract, () => readRights(context.db, request.caller));
+    await recorded(request, contract, () => access.readRights(request.caller));
   });
 }
-
-/** An account that was let in, and what its token says. */
-type LetIn = Account & Pick<Rights, 'epoch' | 'tokenRole'>;
-type Authenticate = (request: FastifyRequest, contract: RouteName) => Promise<LetIn>;
-
-/** By token. What the token says of the role does not count: the database does, at this moment. */
-function bearer({ db, audit }: Context, tokens: Tokens): Authenticate {
-  const refuse = async ({ caller }: FastifyRequest, contract: RouteName, why: string): Promise<never> => {
-    const entry = { action: 'auth.token', outcome: 'failure', resource: `route:${contract}`, caller } as const;
-    await audit.record({ ...entry, detail: why });
-    throw tokenRefused();
-  };
-
-  return async (request, contract) => {
-    const { authorization } = request.headers;
-    if (authorization === undefined)
-      throw new ModelGuardError('NOT_AUTHENTICATED', 'This needs a token', { advice: 'POST /auth/token gives one.' });
-    const token = authorization.length <= LONGEST_TOKEN ? BEARER.exec(authorization)?.[1] : undefined;
-    if (token === undefined) return refuse(request, contract, 'not a bearer token');
-    const {
-      account: id,
-      epoch,
-      role: tokenRole,
-    } = await tokens.verify(token).catch((error: unknown) => {
-      if (!(error instanceof ModelGuardError)) throw error;
-      return refuse(request, contract, reasonOf(error));
-    });
-    const found = await findAccount(db, id, epoch);
-    return found.refused === undefined ? { ...found.account, epoch, tokenRole } : refuse(request, contract, found.refused);
-  };
-}
-
-/** jose's code: which check failed, nothing of the token. */
-const reasonOf = ({ cause }: ModelGuardError): string =>
-  cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : 'malformed';
-
-/** Without authentication everybody is the first administrator. */
-const developer =
-  ({ db }: Context): Authenticate =>
-  async () => {
-    const admin = await db
-      .selectFrom('users')
-      .select(['id', 'subject', 'role'])
-      .where('role', '=', 'apiAdmin')
-      .where('disabled', '=', 0)
-      .orderBy('created')
-      .executeTakeFirstOrThrow();
-    return { ...admin, mustChange: false, epoch: undefined, tokenRole: undefined };
-  };

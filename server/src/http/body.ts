@@ -1,17 +1,17 @@
-/** Bodies: JSON within bounds, its bytes kept where a device signs them; octets as a stream within bounds. */
+/** Reads bodies within limits: JSON, whose bytes are kept where a device signs them, and octets as a stream. */
 import { type Readable, Transform } from 'node:stream';
 import { ModelGuardError, type Route } from '@org/model-guard/server-kit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { demandBodyRate } from './body-rate.js';
 import { definitions } from './shapes.js';
-import { demandRate } from './slow-body.js';
 
-/** Bytes, where a route says nothing else. */
+/** Bytes of a body where the route sets no other limit. */
 export const BODY_LIMIT = 64 * 1024;
 const DEEPEST = 32;
-/** Members and elements together; the largest body of the contract has some twenty. */
+/** Members and elements together; the largest body of the contract has about twenty. */
 const MOST_VALUES = 1000;
 const COMMA = 0x2c;
-/** Bytes that a body must bring in each window (`slow-body.ts`): JSON is held in memory meanwhile, octets are not. */
+/** Bytes that a body must bring in each window (`body-rate.ts`). JSON is held in memory meanwhile, octets are not. */
 const LEAST_JSON = 1024 * 1024;
 const LEAST_OCTETS = 64 * 1024;
 const [QUOTE, BACKSLASH] = [0x22, 0x5c];
@@ -19,7 +19,7 @@ const OPENING = new Set([0x5b, 0x7b]);
 const CLOSING = new Set([0x5d, 0x7d]);
 const NOTHING = Buffer.alloc(0);
 
-/** A route takes the one content type of its contract. */
+/** Accepts the one content type of each route's contract. */
 export function registerBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.decorateRequest('rawBody');
@@ -39,7 +39,7 @@ export function registerBodies(app: FastifyInstance): void {
   });
   app.addHook('onRequest', async (request) => {
     if (!request.raw.complete && hasBody(request))
-      demandRate(request.raw, bodyOf(request) === 'octets' ? LEAST_OCTETS : LEAST_JSON);
+      demandBodyRate(request.raw, bodyOf(request) === 'octets' ? LEAST_OCTETS : LEAST_JSON);
   });
   app.addHook('preValidation', async (request) => {
     if (bodyOf(request) === 'octets' && request.body === undefined) throw wrongType();
@@ -57,12 +57,12 @@ const hasBody = ({ headers }: FastifyRequest): boolean =>
 /** Bytes of memory that the body of a request takes at most. */
 export function bodyLengthOf(request: FastifyRequest): number {
   if (!hasBody(request)) return 0;
-  // A stream goes on as it comes.
+  // A stream is passed on as it arrives.
   if (bodyOf(request) === 'octets') return BODY_LIMIT;
   return Math.min(Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY), limitOf(request));
 }
 
-/** The length that a request says its body has, else the longest of its route. @throws LIMIT_EXCEEDED where it is longer than that */
+/** The announced length of the body, else the limit of its route. @throws LIMIT_EXCEEDED where it is longer than that */
 function announced(request: FastifyRequest): number {
   const length = Number(request.headers['content-length'] ?? limitOf(request));
   if (length > limitOf(request)) throw tooLong();
@@ -75,7 +75,7 @@ const tooLong = (): ModelGuardError =>
 const notJson = (what: string): ModelGuardError =>
   new ModelGuardError('INVALID_ARGUMENT', `The body ${what}`, { advice: 'Send JSON as /docs describes it.' });
 
-/** A body that is held whole, in the memory that was counted for it and no copy. @throws LIMIT_EXCEEDED beyond `bytes` */
+/** Reads a body into the memory that was counted for it, without a copy. @throws LIMIT_EXCEEDED beyond `bytes` */
 function collected(payload: Readable, bytes: number): Promise<Buffer> {
   const body = Buffer.allocUnsafeSlow(bytes);
   let length = 0;
@@ -89,7 +89,7 @@ function collected(payload: Readable, bytes: number): Promise<Buffer> {
   });
 }
 
-/** Ends in LIMIT_EXCEEDED at the first byte too many, so that a length that was not announced is no way around the limit. */
+/** Fails with LIMIT_EXCEEDED at the first byte too many, so that a body without a length cannot exceed the limit. */
 function bounded(payload: Readable, bytes: number): Readable {
   let seen = 0;
   const counter = new Transform({
@@ -99,7 +99,7 @@ function bounded(payload: Readable, bytes: number): Readable {
       else done(null, chunk);
     },
   });
-  // A handler that has refused does not read any more; a client that goes away then must not end the process.
+  // A handler that has refused reads no further; a client that disconnects then must not end the process.
   counter.on('error', () => {});
   payload.on('error', (error) => counter.destroy(error));
   payload.on('close', () => {
@@ -109,7 +109,7 @@ function bounded(payload: Readable, bytes: number): Readable {
 }
 
 /**
- * JSON in UTF-8, neither deeper nor of more values than anything of the contract needs.
+ * Parses JSON in UTF-8, no deeper and with no more values than the contract needs.
  * @throws INVALID_ARGUMENT
  */
 export function parseJson(body: Buffer): unknown {
@@ -118,14 +118,14 @@ export function parseJson(body: Buffer): unknown {
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body));
   } catch {
-    // The parser's message quotes the body.
+    // The parser's own message quotes the body.
     throw notJson('is not JSON in UTF-8');
   }
   refusePoison(value);
   return value;
 }
 
-/** Before parsing: a million brackets are cheap to send, and dear to build. */
+/** Checks before parsing: a million brackets are cheap to send and expensive to build. */
 function refuseShape(body: Buffer): void {
   let depth = 0;
   let values = 0;
@@ -149,7 +149,7 @@ function endOfString(body: Buffer, start: number): number {
   return body.length;
 }
 
-/** Members that would reach an object's prototype if anything ever copied them. */
+/** Refuses members that would reach an object's prototype if they were copied. */
 function refusePoison(value: unknown): void {
   if (typeof value !== 'object' || value === null) return;
   for (const [name, member] of Object.entries(value)) {

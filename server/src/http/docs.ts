@@ -1,4 +1,4 @@
-/** The OpenAPI document, generated from the contract, and a page that shows it. */
+/** Serves the OpenAPI document, generated from the contract, and a page that shows it. */
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { type RouteName, routes } from '@org/model-guard/server-kit';
@@ -7,7 +7,6 @@ import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import { definitions } from './shapes.js';
 
 export const DOCS = '/docs';
-
 const MEDIA = { octets: 'application/octet-stream', lines: 'application/jsonl', text: 'text/plain' } as const;
 const binary = { type: 'string', format: 'binary' };
 
@@ -44,7 +43,7 @@ export async function registerDocs(app: FastifyInstance, version: string): Promi
   });
 }
 
-/** Streams have no shape for the validator, but callers want to know of them; so with permissions. */
+/** Documents streams and permissions, for which the validator has no shape. */
 function describeStreams(paths: Paths): void {
   for (const operation of Object.values(paths).flatMap((path) => Object.values(path))) {
     const name = operation.operationId as RouteName | undefined;

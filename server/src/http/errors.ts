@@ -1,46 +1,10 @@
-/** One shape for every refusal, and nothing in it that the caller may not know. */
-import { isModelGuardError, ModelGuardError, type ModelGuardErrorCode, type shapes } from '@org/model-guard/server-kit';
+/** Answers every error in one shape that holds nothing the caller may not know. */
+import { isModelGuardError, ModelGuardError, type ModelGuardErrorCode, type shapes, statusOf } from '@org/model-guard/server-kit';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import { DatabaseAway } from '../database/away.js';
-import { TooMany } from '../too-many.js';
-import { WrongField } from '../wrong-field.js';
-
-/** Codes that are the caller's to know; every other one is answered by 500. */
-const STATUS: Partial<Record<ModelGuardErrorCode, number>> = {
-  INVALID_ARGUMENT: 400,
-  NAME_INVALID: 400,
-  PASSWORD_WEAK: 400,
-  KEY_INVALID: 400,
-  KEY_TYPE_WRONG: 400,
-  NOT_A_CONTAINER: 400,
-  CONTAINER_TRUNCATED: 400,
-  CONTAINER_MALFORMED: 400,
-  VERSION_UNSUPPORTED: 400,
-  CRITICAL_UNSUPPORTED: 400,
-  MANIFEST_INVALID: 400,
-  NOT_AUTHENTICATED: 401,
-  NOT_AUTHORISED: 403,
-  DEVICE_NOT_APPROVED: 403,
-  DEVICE_REVOKED: 403,
-  PROOF_INVALID: 403,
-  NOT_FOUND: 404,
-  ALREADY_EXISTS: 409,
-  SEATS_TAKEN: 409,
-  NOT_RELEASED: 409,
-  ROLLBACK_REFUSED: 409,
-  AUDIT_LOG_ROLLED_BACK: 409,
-  REVIEW_OUTDATED: 409,
-  REFERENCE_MISMATCH: 409,
-  PARTS_MISMATCH: 409,
-  SIGNATURE_MISSING: 409,
-  SIGNATURE_INVALID: 409,
-  DIGEST_MISMATCH: 409,
-  INTEGRITY_FAILED: 409,
-  NO_MATCHING_IDENTITY: 409,
-  LIMIT_EXCEEDED: 413,
-  RATE_LIMITED: 429,
-};
+import { FieldError } from '../base/field-error.js';
+import { DatabaseUnavailable } from '../database/unavailable.js';
+import { RateLimitError } from '../limits/rate-limit-error.js';
 
 type Failure = z.output<typeof shapes.failure>;
 type Issue = NonNullable<FastifyError['validation']>[number];
@@ -51,12 +15,12 @@ interface Refusal {
   readonly path?: string | undefined;
 }
 
-/** A database that is restarted or replaced is back within some seconds. */
+/** Seconds after which a database that is restarted or replaced is usually back. */
 const AWAY_SECONDS = 2;
 
 /**
- * Bodies of a refused request that are still on their way are not waited for beyond this many bytes. A client that is to come back must be
- * able to read when: a connection that is closed in the middle of a body may take the answer with it.
+ * Bytes of a refused request's body that are read and dropped. Beyond them the connection is closed, and the client may lose the
+ * answer; so a client that should retry is read for longer.
  */
 const WORTH_READING = 64 * 1024;
 const WORTH_READING_FOR_RETRY = 32 * 1024 * 1024;
@@ -69,28 +33,28 @@ export function registerErrors(app: FastifyInstance): void {
   });
 }
 
-/** The answer to an error, for errors before routing too. */
+/** The answer to an error, also before routing. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const refusal = refusalOf(error);
-  // The message of an error that nobody foresaw may hold anything: it is for the log alone.
+  // The message of an unexpected error may hold anything, so it goes to the log alone.
   if (refusal.status >= 500) request.log.error({ err: error, request_id: request.id }, 'failed');
   if (refusal === noRoom) request.log.warn({ err: error, request_id: request.id }, 'the disk is full');
   if (refusal.status === 401) reply.header('www-authenticate', 'Bearer');
   if (refusal.code === 'NOT_AUTHORISED' && !hasOldRole(request)) reply.header('www-authenticate', MISSING_PERMISSION);
-  if (error instanceof TooMany) reply.header('retry-after', error.seconds);
-  // To clients it says that nothing was done: they repeat then what must not be done twice.
-  if (error instanceof DatabaseAway && error.undone) reply.header('retry-after', AWAY_SECONDS);
-  if (bodyIsUnread(request, error instanceof TooMany ? WORTH_READING_FOR_RETRY : WORTH_READING))
+  if (error instanceof RateLimitError) reply.header('retry-after', error.seconds);
+  // `Retry-After` tells clients that nothing was done, so that they repeat requests that must not run twice.
+  if (error instanceof DatabaseUnavailable && error.undone) reply.header('retry-after', AWAY_SECONDS);
+  if (bodyIsUnread(request, error instanceof RateLimitError ? WORTH_READING_FOR_RETRY : WORTH_READING))
     reply.header('connection', 'close');
   const { code, message, path } = refusal;
   const body: Failure = { error: { code, message, ...(path !== undefined && { path }), request: request.id } };
-  // As text: it is the same shape whatever the route promises for other answers.
+  // As text: the shape of errors differs from that of the route's answers.
   return reply.code(refusal.status).type('application/json; charset=utf-8').serializer(JSON.stringify).send(body);
 }
 
-/** RFC 6750, section 3.1: to clients it says that another log-in changes nothing. */
+/** RFC 6750, section 3.1: tells clients that another log-in changes nothing. */
 const MISSING_PERMISSION = 'Bearer error="insufficient_scope"';
-/** The role was changed after the token was made. The caller is absent before routing. */
+/** Whether the role was changed after the token was made. The caller is absent before routing. */
 function hasOldRole({ caller }: Pick<FastifyRequest, 'caller'>): boolean {
   const { account, rights } = (caller as FastifyRequest['caller'] | undefined) ?? {};
   return rights?.tokenRole !== undefined && rights.tokenRole !== account?.role;
@@ -100,12 +64,13 @@ function refusalOf(error: unknown): Refusal {
   if (isFull(error)) return noRoom;
   if (isModelGuardError(error)) {
     if (error.code === 'SERVER_UNREACHABLE') return storageAway;
-    const status = STATUS[error.code];
+    const status = statusOf(error.code);
+    // A code that clients are not told.
     if (status === undefined) return failed;
-    const path = error instanceof WrongField ? error.path : undefined;
+    const path = error instanceof FieldError ? error.path : undefined;
     return { status, code: error.code, message: error.message, path };
   }
-  if (error instanceof DatabaseAway) return away;
+  if (error instanceof DatabaseUnavailable) return away;
   const { validation, validationContext, statusCode, code } = error as Partial<FastifyError>;
   const [issue] = validation ?? [];
   if (issue) return invalid(issue.message ?? 'is wrong', pathOf(issue, validationContext));
@@ -123,7 +88,7 @@ const failed: Refusal = {
   message: 'The server failed; its log says more under this request id.',
 };
 const away: Refusal = { ...failed, status: 503, message: 'The database cannot be asked at the moment. Try again later.' };
-/** What this server reaches over a network: a bucket. */
+/** The storage that this server reaches over a network: a bucket. */
 const storageAway: Refusal = { ...away, message: 'The storage of big parts does not answer at the moment. Try again later.' };
 const limit = (status: number): Refusal => ({
   status,
@@ -137,7 +102,7 @@ const noRoom: Refusal = {
     advice: 'Have its administrator make room.',
   }).message,
 };
-/** A full disk, even if it is found late: another program may fill it after the reserve was checked. */
+/** Whether the disk is full: another program may fill it after the reserve was checked. */
 const isFull = (error: unknown): boolean =>
   isModelGuardError(error)
     ? error.code === 'NO_SPACE'
@@ -149,7 +114,7 @@ const invalid = (what: string, path?: string): Refusal => ({
   path: path || undefined,
 });
 
-/** `seats`, `keys.0` of the body, `query.limit` of what is elsewhere; of a member that is not known, its name. */
+/** `seats`, `keys.0` of the body, `query.limit` elsewhere; an unknown member by its name. */
 function pathOf({ instancePath, params }: Issue, context = 'body'): string {
   const where = context === 'body' ? [] : [context === 'querystring' ? 'query' : context];
   const path = [...where, ...instancePath.split('/').filter((step) => step !== '')];

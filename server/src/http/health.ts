@@ -1,30 +1,21 @@
-/** Whether the process lives, and whether it can serve. */
+/** Routes for balancers: whether the process runs, and whether it can serve. */
 import type { FastifyInstance } from 'fastify';
-import type { Context } from '../context.js';
-import { DatabaseAway } from '../database/away.js';
-import { makeWriteProbe } from '../database/writable.js';
-import { inTime, NotInTime } from '../in-time.js';
-import { demandCurrentKey } from '../keys/wrapping.js';
+import { TimeoutError, withTimeout } from '../base/timeout.js';
+import { DatabaseUnavailable } from '../database/unavailable.js';
 import { implement } from './implement.js';
 
-/** A balancer asks again soon, and takes no answer for a bad one. */
+/** A balancer repeats its request soon, and takes a missing answer for a failure. */
 const LATE_MS = 2000;
 
-export function registerHealth(app: FastifyInstance, context: Context): void {
+/** @param demandReady Throws where the server cannot serve now. */
+export function registerHealth(app: FastifyInstance, demandReady: () => Promise<void>): void {
   implement(app, 'health', async () => ({ status: 'ok' as const }));
-  const tryWrite = makeWriteProbe(context);
   implement(app, 'ready', async () => {
-    await inTime(canServe(context, tryWrite), LATE_MS).catch((error: unknown) => {
-      throw error instanceof NotInTime ? new DatabaseAway(`The database does not answer: ${error.message}`, true) : error;
+    await withTimeout(demandReady(), LATE_MS).catch((error: unknown) => {
+      throw error instanceof TimeoutError
+        ? new DatabaseUnavailable(`The database does not answer: ${error.message}`, true)
+        : error;
     });
     return { status: 'ready' as const };
   });
-}
-
-async function canServe(context: Context, tryWrite: () => Promise<void>): Promise<void> {
-  // The keys that the database names, which may be another one than a minute ago: without them nothing is signed, and nothing opened.
-  await context.keys.newest(context.db);
-  await demandCurrentKey(context);
-  await context.parts.demandReadable();
-  await tryWrite();
 }

@@ -1,4 +1,4 @@
-/** From a route of the contract to a route of Fastify. Whatever is not registered here does not exist. */
+/** Registers routes of the contract with Fastify. A route that is not registered here does not exist. */
 import {
   shapes as contractShapes,
   PROOF_HEADER,
@@ -8,23 +8,22 @@ import {
   routes,
 } from '@org/model-guard/server-kit';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
-import { areConfirmed } from '../accounts/rights.js';
-import type { Caller } from '../context.js';
+import type { Caller } from '../base/caller.js';
 import * as shapes from './shapes.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Which route of the contract this is; without it the server does not start. */
+    /** The route of the contract; without it the server does not start. */
     contract?: RouteName;
   }
   interface FastifyRequest {
     caller: Caller;
-    /** The bytes of a JSON body, as received: what devices sign. */
+    /** The bytes of a JSON body as received, which devices sign. */
     rawBody: Buffer;
   }
 }
 
-/** What a handler is given beside the checked input. */
+/** The request, beside the checked input of a handler. */
 export interface Exchange {
   readonly caller: Caller;
   /** The device's signature, base64url; empty where the route takes none. */
@@ -45,8 +44,8 @@ export const isImplemented = (handler: object): boolean => implemented.has(handl
 export const isReading = (method: string): boolean => method === 'GET' || method === 'HEAD';
 
 /**
- * Registers `name` with its method, path, limits and shapes. A change by an account fails unless its rights were read again on the way:
- * where the audit log writes it down, or by `confirmRights`.
+ * Registers `name` with its method, path, limits and shapes. A change by an account fails unless its rights were read again
+ * during it, by the audit log's event or by `confirmRights`.
  */
 export function implement<Name extends RouteName>(app: FastifyInstance, name: Name, handler: Handler<Name>): void {
   const definition: (typeof shapes.definitions)[RouteName] = routes[name];
@@ -62,7 +61,7 @@ export function implement<Name extends RouteName>(app: FastifyInstance, name: Na
       const proof = definition.proof ? contractShapes.signature.parse(request.headers[PROOF_HEADER]) : '';
       const input = { params, query, body, caller, raw: rawBody, proof, request, reply };
       const answer = await handler(input as unknown as RouteInput<Name> & Exchange);
-      if (accounts && !isReading(definition.method) && !areConfirmed(caller))
+      if (accounts && !isReading(definition.method) && !caller.rights?.confirmed)
         throw new TypeError(`${name} changed something without reading the rights of its caller again`);
       if (reply.sent) return reply;
       reply.code(definition.status);

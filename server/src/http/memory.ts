@@ -1,31 +1,33 @@
-/** Keeps what requests hold in memory within `--body-memory`: bodies that are read, and answers that their clients have not read yet. */
+/**
+ * Bounds the memory of requests by `--body-memory`: bodies that are being read, and answers that their clients have not read yet.
+ */
 import type { RouteName } from '@org/model-guard/server-kit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Config } from '../config.js';
-import { networkOf } from './addresses.js';
+import { networkOf } from '../base/addresses.js';
+import type { Config } from '../base/config.js';
+import { ByteBudget, type Hold } from '../limits/byte-budget.js';
 import { BODY_LIMIT, bodyLengthOf } from './body.js';
-import { HeldBytes, type Hold } from './held-bytes.js';
 import { definitions } from './shapes.js';
 
-/** Large bodies wait in line so long; a client gives an exchange 30 seconds. */
+/** Milliseconds that large bodies wait for memory; a client gives an exchange 30 seconds. */
 const PATIENCE_MS = 5_000;
-/** Of an answer that is made while it is read, so much is held. */
+/** Bytes that are held of an answer that is made while it is sent. */
 const BATCH = 1024 * 1024;
-/** A client has this long to read an answer, and a second more for each so many bytes. */
+/** Milliseconds that a client has to read an answer, beside a second for each so many bytes. */
 const READING_MS = 30_000;
 const READ_BYTES_PER_SECOND = 8 * 1024;
 
 /**
- * Bodies are admitted before they are read, answers before they are made. Each account has a share; before log-in each network has one.
- * Short bodies have a quarter for themselves, so that large ones keep no log-in waiting.
+ * Admits bodies before they are read, and answers before they are made. Each account has a share; before log-in each network has
+ * one. Short bodies have a quarter of their own, so that large ones delay no log-in.
  */
 export function registerMemory(
   app: FastifyInstance,
   { bodyMemory }: Pick<Config, 'bodyMemory'>,
 ): { readonly held: () => number } {
   const quarter = Math.floor(bodyMemory / 4);
-  const large = new HeldBytes({ total: bodyMemory - quarter, share: quarter, patience: PATIENCE_MS });
-  const short = new HeldBytes({ total: quarter, share: Math.floor(quarter / 4), patience: 0 });
+  const large = new ByteBudget({ total: bodyMemory - quarter, share: quarter, patience: PATIENCE_MS });
+  const short = new ByteBudget({ total: quarter, share: Math.floor(quarter / 4), patience: 0 });
   const answers = new WeakMap<FastifyRequest, Hold>();
   /** Bytes of the largest answer that a route has given so far. */
   const largest = new Map<RouteName, number>();

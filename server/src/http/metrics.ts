@@ -1,4 +1,4 @@
-/** Numbers for Prometheus. Labels are routes, methods and statuses: nothing about anybody. */
+/** Counts requests for Prometheus. Labels are routes, methods and statuses, and nothing personal. */
 import type { FastifyInstance } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { implement } from './implement.js';
@@ -7,7 +7,7 @@ const SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 
 /** @param held bytes of bodies and answers in memory */
 export function registerMetrics(app: FastifyInstance, held: () => number): void {
-  // Of its own: two servers in one process do not count for each other.
+  // A registry of its own, so that two servers in one process do not count for each other.
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });

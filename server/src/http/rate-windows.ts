@@ -1,7 +1,7 @@
-/** Requests of each caller in the present minute, counted in this process. */
+/** Counts the requests of each caller in the present minute, in this process. */
 
 interface Window {
-  /** Of a clock that only grows: setting the wall clock neither lengthens a window nor ends it. */
+  /** Milliseconds of a monotonic clock: setting the wall clock neither lengthens a window nor ends it. */
   readonly started: number;
   count: number;
 }
@@ -11,13 +11,13 @@ interface Count {
   readonly ttl: number;
 }
 
-/** A store of @fastify/rate-limit. Windows that began first are forgotten first. */
+/** A store of @fastify/rate-limit. The oldest windows are evicted first. */
 export class RateWindows {
   static readonly #most = 20_000;
   readonly #windows = new Map<string, Window>();
   readonly #uptime: () => number;
 
-  /** @param uptime Milliseconds. What else the plugin gives is not needed. */
+  /** @param uptime Milliseconds. The plugin's own options are not needed. */
   constructor({ uptime = () => performance.now() }: { readonly uptime?: () => number } = {}) {
     this.#uptime = uptime;
   }

@@ -1,8 +1,8 @@
-/** Headers that tell browsers what they must not do with our answers. */
+/** Sets headers that restrict browsers. */
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import type { FastifyInstance } from 'fastify';
-import type { Config } from '../config.js';
+import type { Config } from '../base/config.js';
 
 const YEAR = 31_536_000;
 const PREFLIGHT_SECONDS = 600;
@@ -16,10 +16,10 @@ export async function registerSecurity(app: FastifyInstance, { publicUrl, tls, c
     referrerPolicy: { policy: 'no-referrer' },
   });
   app.addHook('onRequest', async (_request, reply) => {
-    // Answers are made for one caller; a shared cache would hand them to another.
+    // Answers are made for one caller; a shared cache would give them to another.
     reply.header('cache-control', 'no-store');
   });
-  // Closed unless origins are named: without these headers no browser hands an answer to another site.
+  // Closed unless origins are named: without these headers no browser gives an answer to another site.
   if (corsOrigins.length > 0)
     await app.register(cors, {
       origin: [...corsOrigins],

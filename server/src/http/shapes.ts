@@ -1,4 +1,4 @@
-/** The contract as Fastify's schemas: what is validated, serialised and documented. */
+/** The contract as Fastify's schemas, which validate, serialise and document. */
 import { PROOF_HEADER, type Route, type RouteName, routes, shapes } from '@org/model-guard/server-kit';
 import { z } from 'zod';
 

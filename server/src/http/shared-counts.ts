@@ -1,43 +1,44 @@
-/** How often somebody asked, over all processes of a server: counted in their database. */
+/** Counts requests over all processes of a server, in their database. */
 import { sql } from 'kysely';
-import type { Connection, Context } from '../context.js';
-import { inTime } from '../in-time.js';
+import { withTimeout } from '../base/timeout.js';
+import type { Context } from '../context.js';
+import type { Connection } from '../database/connection.js';
 
-/** A count that takes longer is done without: who asks a slow server need not wait for that too. */
+/** Milliseconds. A count that takes longer is skipped, so that a slow database does not slow requests further. */
 const LATE_MS = 3000;
-/** Counts that one statement forgets. */
+/** Rows that one statement deletes. */
 const BATCH = 5000;
-/** So long it is not tried again. */
+/** Pause after a failure. */
 const PAUSE_MS = 5000;
-/** Of one statement, which has room for so many parameters alone. */
+/** Keys of one statement, which has only so many parameters. */
 const MOST_KEYS = 5000;
-/** Of the database: the clocks of the processes may differ. */
+/** The time of the database: the clocks of the processes may differ. */
 const NOW = sql<number>`extract(epoch from statement_timestamp())::bigint`;
 
-export interface Counted {
+export interface WindowCount {
   readonly count: number;
   /** Until the window ends. */
   readonly seconds: number;
 }
 
-/** Requests by key, and what all of them were counted to. */
+/** The requests to be counted by key, and the totals after counting. */
 interface Batch {
   readonly added: Map<string, number>;
-  readonly counted: Promise<ReadonlyMap<string, Counted>>;
+  readonly counted: Promise<ReadonlyMap<string, WindowCount>>;
 }
 
 /**
- * Counts in windows that begin with the first request. Undefined, and a warning in the log, while the database does not count: what each
- * process counts by itself holds then, so that what gets through stays bounded, and a slow database does not take the server down.
+ * Counts in windows that begin with the first request. Undefined, with a warning in the log, while the database does not count:
+ * then each process limits the rate by its own counts, and a slow database does not stop the server.
  */
 export class SharedCounts {
   readonly #context: Pick<Context, 'db' | 'keys' | 'log'>;
   readonly #window: number;
   #pausedUntil = 0;
-  /** Once in a window each process forgets those that are over: many addresses do not fill the table until the hourly upkeep. */
+  /** Each process deletes expired windows once in a window, so that many addresses do not fill the table between two cleanups. */
   #forgetAt: number;
   #gathering: Batch | undefined;
-  /** Ends when the statement before has. */
+  /** Ends when the previous statement has. */
   #before: Promise<void> = Promise.resolve();
 
   /** @param window seconds */
@@ -47,12 +48,12 @@ export class SharedCounts {
     this.#forgetAt = performance.now() + window * 1000;
   }
 
-  async add(what: string, who: string): Promise<Counted | undefined> {
+  async add(what: string, who: string): Promise<WindowCount | undefined> {
     if (performance.now() < this.#pausedUntil) return undefined;
     try {
-      return await inTime(this.#add(what, who), LATE_MS);
+      return await withTimeout(this.#add(what, who), LATE_MS);
     } catch (err) {
-      // Those that were waiting together are one warning.
+      // Requests that failed together are one warning.
       if (performance.now() >= this.#pausedUntil)
         this.#context.log.warn({ err }, 'the database does not count requests: each process limits the rate by itself');
       this.#pausedUntil = performance.now() + PAUSE_MS;
@@ -60,8 +61,8 @@ export class SharedCounts {
     }
   }
 
-  async #add(what: string, who: string): Promise<Counted> {
-    // An address is personal. No e-mail address holds a space.
+  async #add(what: string, who: string): Promise<WindowCount> {
+    // An address is personal, so it is stored as an HMAC. The text holds a space, which no e-mail address does.
     const key = Buffer.from(this.#context.keys.fields.emailIndex(`${what} ${who}`)).toString('base64url');
     if (!this.#gathering || this.#gathering.added.size >= MOST_KEYS) this.#gathering = this.#gather();
     const { added, counted } = this.#gathering;
@@ -72,7 +73,7 @@ export class SharedCounts {
     return { ...all, count: all.count - (added.get(key) ?? 0) + place };
   }
 
-  /** Requests that come while others are being counted are counted together afterwards: a busy address is one row. */
+  /** Requests that arrive during a statement are counted together by the next one, so that a busy address is one row. */
   #gather(): Batch {
     const added = new Map<string, number>();
     const counted = this.#before.then(() => {
@@ -89,11 +90,14 @@ export class SharedCounts {
     await forgetCounts(this.#context.db);
   }
 
-  /** One statement, outside of any transaction: it does not wait for those who write. In order, so that no two wait for each other. */
-  async #count(added: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, Counted>> {
+  /**
+   * One statement outside of transactions, so that it does not wait for writers. Keys are sorted, so that no two statements
+   * deadlock.
+   */
+  async #count(added: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, WindowCount>> {
     const rows = [...added].sort(([a], [b]) => (a < b ? -1 : 1));
     const values = rows.map(([key, count]) => sql`(${key}, ${NOW} + ${this.#window}::bigint, ${count}::bigint)`);
-    const result = await sql<Counted & { key: string }>`
+    const result = await sql<WindowCount & { key: string }>`
       insert into rate_counts as known (key, window_end, count) values ${sql.join(values)}
       on conflict (key) do update set
         count = case when ${over(this.#window)} then excluded.count else known.count + excluded.count end,
@@ -103,12 +107,12 @@ export class SharedCounts {
   }
 }
 
-/** A window that ends later than one that begins now was written by a clock that was ahead: it is over, too. */
+/** Whether the window is over, or would end later than one that begins now: a clock that was ahead wrote it. */
 const over = (window: number) => sql`(known.window_end <= ${NOW} or known.window_end > ${NOW} + ${window}::bigint)`;
 
 const ignore = (): void => undefined;
 
-/** Of windows that are over. Several processes at once leave each other's rows alone. */
+/** Deletes windows that are over. Several processes at once skip each other's rows. */
 export async function forgetCounts(connection: Connection): Promise<void> {
   for (let more = true; more; ) {
     const over = connection.selectFrom('rate_counts').select('key').where('window_end', '<=', NOW).limit(BATCH);

@@ -1,17 +1,17 @@
 /**
- * Keeps, beside the keys, which database they belong to. So an empty or another database is not taken for a first start: an unmounted
- * volume or a forgotten URL would make a new server, with a new administrator, under the keys that devices trust.
+ * Stores beside the keys which database they belong to, so that an empty or another database is not taken for a first start. An
+ * unmounted volume or a forgotten URL would otherwise make a new server, with a new administrator, under keys that devices trust.
  */
 import { join } from 'node:path';
 import { isModelGuardError, ModelGuardError, readAtMost, shapes, writeWhole } from '@org/model-guard/server-kit';
 import { z } from 'zod';
-import type { Config } from '../config.js';
-import type { Database } from '../context.js';
+import type { Config } from '../base/config.js';
+import { makeStateFolder } from '../base/state-folder.js';
+import type { Database } from '../database/connection.js';
 import { databaseFile } from '../database/sqlite/file.js';
-import { makeStateFolder } from '../state-folder.js';
-import { namesIn } from './files.js';
+import { listNames } from './files.js';
 
-/** Where keys and database are, and whether the operator says that the database is new to the keys. */
+/** The places of keys and database, and whether the operator has declared the database new to the keys. */
 export type KeyedPlaces = Pick<Config, 'keysFolder' | 'secretsFolder' | 'dataFolder' | 'databaseUrl' | 'newDatabase'>;
 
 const MAX_BYTES = 4096;
@@ -28,27 +28,29 @@ const shape = z.union([
 type Marker = z.output<typeof shape>;
 type Complete = Extract<Marker, { state: 'complete' }>;
 
-/** The marker of a keys folder. */
+/** The marker file of a keys folder. */
 export const markerFile = (keysFolder: string): string => join(keysFolder, 'database.json');
 
 const KEY = /^model_guard_(signing|encryption|audit|field)_key$/;
 const FLAG = '--new-database (MODEL_GUARD_NEW_DATABASE=true)';
 
 /**
- * Compares keys and database before either is made. A first start is noted before its keys are: one that is killed goes on.
- * @returns what to call with the server's id once the first start is complete
+ * Compares keys and database before either is made. Writes the marker of a first start before keys are made, so that a first start
+ * that was killed can be continued.
+ * @returns the function to call with the server's id once the first start is complete
  * @throws NOT_FOUND for keys whose database is empty; KEY_INVALID for keys of another database
  */
-export async function matchDatabase(places: KeyedPlaces, db: Database): Promise<(server: string) => Promise<void>> {
+export async function checkDatabaseMarker(places: KeyedPlaces, db: Database): Promise<(server: string) => Promise<void>> {
   const { keysFolder, newDatabase } = places;
-  // In the reverse order of a first start, so that one that is under way in another process is not taken for a lost database.
+  // Read in the reverse of the order in which a first start writes: keys, marker, database. Otherwise a first start in another process
+  // looks like keys without a database.
   const keysThere = await anyKey(places);
   const marker = await readMarker(keysFolder);
   const known = await serverOf(db);
   if (!newDatabase) {
     if (marker?.state === 'complete' && known !== marker.server)
-      throw known === undefined ? lost(places, marker) : other(places, marker, known);
-    if (marker === undefined && known === undefined && keysThere) throw withoutDatabase(places);
+      throw known === undefined ? lostDatabase(places, marker) : otherDatabase(places, marker, known);
+    if (marker === undefined && known === undefined && keysThere) throw keysWithoutDatabase(places);
   }
   const first = known === undefined && marker?.state !== 'starting';
   if (first) await write(keysFolder, { modelGuardDatabase: 1, state: 'starting' });
@@ -59,15 +61,15 @@ export async function matchDatabase(places: KeyedPlaces, db: Database): Promise<
   };
 }
 
-/** The id of the server whose database this is; undefined for an empty one. */
+/** The id of the database's server; empty where a first start was killed before it wrote the id; undefined for an empty database. */
 async function serverOf(db: Database): Promise<string | undefined> {
   const rows = await db.selectFrom('meta').selectAll().where('key', 'in', ['server_id', 'keys']).execute();
-  // A first start that was killed between the two has begun.
+  // A first start that was killed between the two rows has begun.
   return rows.find(({ key }) => key === 'server_id')?.value ?? (rows.length > 0 ? '' : undefined);
 }
 
 async function anyKey({ keysFolder, secretsFolder }: KeyedPlaces): Promise<boolean> {
-  const [mounted, made] = await Promise.all([namesIn(secretsFolder), namesIn(keysFolder)]);
+  const [mounted, made] = await Promise.all([listNames(secretsFolder), listNames(keysFolder)]);
   return mounted.some((name) => KEY.test(name)) || made.some((name) => name.endsWith('.key'));
 }
 
@@ -102,7 +104,7 @@ const kindOf = ({ databaseUrl }: KeyedPlaces): Complete['kind'] => (databaseUrl 
 const placeOf = (places: KeyedPlaces): string =>
   places.databaseUrl === undefined ? databaseFile(places.dataFolder) : 'the PostgreSQL database of the URL';
 
-function lost(places: KeyedPlaces, { server, kind }: Complete): ModelGuardError {
+function lostDatabase(places: KeyedPlaces, { server, kind }: Complete): ModelGuardError {
   const belongs = `The keys in ${places.keysFolder} belong to the database of server ${server}`;
   const advice = `Bring that database back. Only if a new server under the old keys is meant, with new accounts and without its models: ${FLAG}.`;
   if (kind === 'postgresql' && kindOf(places) === 'sqlite')
@@ -114,14 +116,14 @@ function lost(places: KeyedPlaces, { server, kind }: Complete): ModelGuardError 
   });
 }
 
-const other = (places: KeyedPlaces, { server }: Complete, known: string): ModelGuardError =>
+const otherDatabase = (places: KeyedPlaces, { server }: Complete, known: string): ModelGuardError =>
   new ModelGuardError(
     'KEY_INVALID',
     `The keys in ${places.keysFolder} belong to the database of server ${server}, and ${placeOf(places)} is ${known === '' ? 'one that a first start began' : `that of server ${known}`}`,
     { advice: `Give the folder (--data) or the URL of its own database. Only if this one is meant from now on: ${FLAG}.` },
   );
 
-const withoutDatabase = (places: KeyedPlaces): ModelGuardError =>
+const keysWithoutDatabase = (places: KeyedPlaces): ModelGuardError =>
   new ModelGuardError(
     'NOT_FOUND',
     `There are keys in ${places.secretsFolder} or ${places.keysFolder}, and ${placeOf(places)} is empty`,

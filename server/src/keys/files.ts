@@ -1,12 +1,12 @@
-/** Where keys lie that replaced others, and which are there. */
+/** Names, lists and reads the files of keys. */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DeviceKey, ModelGuardError } from '@org/model-guard/server-kit';
-import type { Config } from '../config.js';
+import type { Config } from '../base/config.js';
 
-/** Where key files lie, and by which rules. */
-export type Places = Pick<Config, 'keysFolder' | 'secretsFolder' | 'production'>;
-/** What a key file is read as. */
+/** The folders of key files, and the rules for them. */
+export type KeyPlaces = Pick<Config, 'keysFolder' | 'secretsFolder' | 'production'>;
+/** Reads and makes keys of one class. */
 export interface KeyClass<Key> {
   generate(): Key;
   fromFile(path: string): Promise<Key>;
@@ -25,56 +25,62 @@ export const encryptionKeyFile = (keysFolder: string, key: string): string => jo
 /** The file of a signing key (`mgs1:…`) that succeeded another one. */
 export const signingKeyFile = (keysFolder: string, key: string): string => join(keysFolder, `signing-${idOf(key)}.key`);
 
-/** Of either. */
+/** The file of an encryption or signing key. */
 export const keyFile = (keysFolder: string, key: string): string =>
   (key.startsWith('mgs1:') ? signingKeyFile : encryptionKeyFile)(keysFolder, key);
 
-/** Every encryption key that is there: the one among the secrets first, then those of the keys folder. Another process may remove one meanwhile. */
-export async function candidates(places: Places): Promise<readonly DeviceKey[]> {
+/**
+ * Every encryption key that exists: the one among the secrets first, then those of the keys folder. Another process may remove
+ * one meanwhile.
+ */
+export async function readEncryptionKeys(places: KeyPlaces): Promise<readonly DeviceKey[]> {
   const { keysFolder, secretsFolder } = places;
-  const secrets = (await namesIn(secretsFolder)).filter((name) => name === 'model_guard_encryption_key');
-  const files = (await namesIn(keysFolder)).filter((name) => NAME.test(name)).sort();
+  const secrets = (await listNames(secretsFolder)).filter((name) => name === 'model_guard_encryption_key');
+  const files = (await listNames(keysFolder)).filter((name) => NAME.test(name)).sort();
   const paths = [...secrets.map((name) => join(secretsFolder, name)), ...files.map((name) => join(keysFolder, name))];
-  const found = await Promise.all(paths.map((path) => readKey<DeviceKey>(DeviceKey, path, places).catch(unlessGone)));
+  const found = await Promise.all(paths.map((path) => readKey<DeviceKey>(DeviceKey, path, places).catch(undefinedIfGone)));
   return found.filter((key) => key !== undefined);
 }
 
-function unlessGone(error: unknown): undefined {
+function undefinedIfGone(error: unknown): undefined {
   const { code } = error as { code?: unknown };
   if (code !== 'NOT_FOUND' && code !== 'ENOENT') throw error;
 }
 
-/** Mounted secrets may be readable for the group that runs the server, as Kubernetes mounts them; other key files for nobody else. */
-const SECRET_OPEN = 0o027;
-const FILE_OPEN = 0o077;
+/**
+ * Forbidden mode bits of mounted secrets, which the server's group may read, as Kubernetes mounts them; other key files are for
+ * this user alone.
+ */
+const SECRET_FORBIDDEN = 0o027;
+const FILE_FORBIDDEN = 0o077;
 
-/** @throws PERMISSION_DENIED in production where others can read or write the file; what reading it throws */
-export async function readKey<Key>(kind: KeyClass<Key>, path: string, { production, secretsFolder }: Places): Promise<Key> {
+/** @throws PERMISSION_DENIED in production where other users can read or write the file; the errors of reading it */
+export async function readKey<Key>(kind: KeyClass<Key>, path: string, { production, secretsFolder }: KeyPlaces): Promise<Key> {
   // Windows has no such modes.
   if (production && process.platform !== 'win32') {
-    const open = dirname(path) === secretsFolder ? SECRET_OPEN : FILE_OPEN;
+    const forbidden = dirname(path) === secretsFolder ? SECRET_FORBIDDEN : FILE_FORBIDDEN;
     const { mode } = await stat(path);
-    if ((mode & open) !== 0)
-      throw new ModelGuardError('PERMISSION_DENIED', `Others than this user can read or write the key ${path}`, {
-        advice: `chmod 600 ${path}: NODE_ENV=production runs with no key that others may know.`,
+    if ((mode & forbidden) !== 0)
+      throw new ModelGuardError('PERMISSION_DENIED', `Other users can read or write the key ${path}`, {
+        advice: `Run chmod 600 ${path}, or set the mode of a mounted secret to 0440. In production (NODE_ENV=production) no other user may read or write a key.`,
       });
   }
   return kind.fromFile(path);
 }
 
-/** Of key files that a killed process was writing; older ones, since another process may be writing now. */
+/** Removes temporary files of processes that were killed; only older ones, since another process may be writing now. */
 export async function removeLeftovers(folder: string): Promise<void> {
-  for (const name of await namesIn(folder)) {
+  for (const name of await listNames(folder)) {
     if (!LEFTOVER.test(name)) continue;
     const path = join(folder, name);
     // Another process may have finished it just now.
-    const found = await stat(path).catch(unlessGone);
+    const found = await stat(path).catch(undefinedIfGone);
     if (found && Date.now() - found.mtimeMs > LEFTOVER_MS) await rm(path, { force: true });
   }
 }
 
-/** Names in a folder; none where there is no such folder. IO_FAILED */
-export async function namesIn(folder: string): Promise<readonly string[]> {
+/** Names in a folder; none where the folder does not exist. IO_FAILED */
+export async function listNames(folder: string): Promise<readonly string[]> {
   try {
     return await readdir(folder);
   } catch (cause) {

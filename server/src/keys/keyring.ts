@@ -1,4 +1,7 @@
-/** The server's keys: found as secrets, else as files of the data folder, made on the first start. Never in JavaScript. */
+/**
+ * Opens the server's keys from secrets, else from files of the data folder, and makes them on the first start. Private keys never
+ * enter JavaScript.
+ */
 import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -11,27 +14,28 @@ import {
   SigningKey,
 } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
-import type { Connection, Database, Keyring, Signer } from '../context.js';
+import { makeStateFolder } from '../base/state-folder.js';
+import type { Keyring, Signer } from '../context.js';
+import type { Connection, Database } from '../database/connection.js';
 import type { Schema } from '../database/schema.js';
-import { makeStateFolder } from '../state-folder.js';
-import { checkKeysBelong, type DatabaseIds, type Identity, identify, markOf, signingKeyOf } from './belong.js';
 import {
-  candidates,
   encryptionKeyFile,
   type KeyClass,
+  type KeyPlaces,
   keyFile,
-  type Places,
+  readEncryptionKeys,
   readKey,
   removeLeftovers,
   signingKeyFile,
 } from './files.js';
+import { bindKeys, type DatabaseIds, type Identity, identify, keyNamesOf, signingKeyOf } from './key-binding.js';
 import { newestSuccessor, readSuccession } from './succession.js';
 
 type Saved = { save(path: string): Promise<void> };
 
 /** The keyring of a server. */
 export class ServerKeyring implements Keyring {
-  readonly #places: Places;
+  readonly #places: KeyPlaces;
   readonly #keys = new Map<string, DeviceKey>();
   #current = '';
   #signer: Signer;
@@ -39,7 +43,7 @@ export class ServerKeyring implements Keyring {
   #reloading: Promise<unknown> = Promise.resolve();
 
   private constructor(
-    places: Places,
+    places: KeyPlaces,
     readonly ids: DatabaseIds,
     signing: SigningKey,
     readonly audit: SigningKey,
@@ -47,25 +51,25 @@ export class ServerKeyring implements Keyring {
   ) {
     this.#places = places;
     this.#signer = { key: signing, audit, succession: [] };
-    this.#identity = { ...ids, ...markOf({ signing, audit, fields }) };
+    this.#identity = { ...ids, ...keyNamesOf({ signing, audit, fields }) };
   }
 
   /**
    * Opens the keys, and makes those that a new database needs.
    * @throws KEY_INVALID where the keys are not those that the database was made with; NOT_FOUND where one is missing
    */
-  static async open(places: Places, db: Database, now: () => number): Promise<ServerKeyring> {
+  static async open(places: KeyPlaces, db: Database, now: () => number): Promise<ServerKeyring> {
     await makeStateFolder(places.keysFolder, '--keys-folder');
     await removeLeftovers(places.keysFolder);
     const fresh = (await db.selectFrom('meta').select('key').where('key', '=', 'keys').executeTakeFirst()) === undefined;
-    const named = <Key extends Saved>(kind: KeyClass<Key>, name: string) => openOrMake(kind, places, name, fresh);
-    const audit = await named<SigningKey>(SigningKey, 'audit');
-    const fields = new FieldCipher(await named<MasterKey>(MasterKey, 'field'));
+    const openNamed = <Key extends Saved>(kind: KeyClass<Key>, name: string) => openOrMake(kind, places, name, fresh);
+    const audit = await openNamed<SigningKey>(SigningKey, 'audit');
+    const fields = new FieldCipher(await openNamed<MasterKey>(MasterKey, 'field'));
     for (;;) {
       const newest = await newestSuccessor(db);
-      const signing = (await openSuccessor(places, newest)) ?? (await named<SigningKey>(SigningKey, 'signing'));
+      const signing = (await openSuccessor(places, newest)) ?? (await openNamed<SigningKey>(SigningKey, 'signing'));
       try {
-        await checkKeysBelong(db, { signing, audit, fields });
+        await bindKeys(db, { signing, audit, fields });
       } catch (error) {
         // Another process has replaced the signing key just now.
         if ((await newestSuccessor(db)) !== newest) continue;
@@ -82,8 +86,8 @@ export class ServerKeyring implements Keyring {
   }
 
   async newest(db: Connection): Promise<Signer> {
-    const named = await signingKeyOf(db, this.#identity);
-    if (named !== this.signing.publicKey.toString()) await this.#next(() => this.#reloadSigning(db));
+    const bound = await signingKeyOf(db, this.#identity);
+    if (bound !== this.signing.publicKey.toString()) await this.#serialize(() => this.#reloadSigning(db));
     return this.#signer;
   }
 
@@ -135,23 +139,24 @@ export class ServerKeyring implements Keyring {
   }
 
   reload(db: Connection): Promise<void> {
-    return this.#next(async () => {
+    return this.#serialize(async () => {
       await this.#reloadSigning(db);
       await this.#reloadEncryption(db);
     });
   }
 
-  /** One after the other: what was read last is what holds. */
-  async #next(task: () => Promise<void>): Promise<void> {
+  /** Runs reloads one after the other, so that the newest state wins. */
+  async #serialize(task: () => Promise<void>): Promise<void> {
     const reloading = this.#reloading.then(task);
     this.#reloading = reloading.catch(() => undefined);
     await reloading;
   }
 
   async #reloadSigning(db: Connection): Promise<void> {
-    // In this order: a chain that is empty afterwards was empty when the first key was named.
-    const named = await signingKeyOf(db, this.#identity);
-    const { statements: succession, newest = named } = await readSuccession(db);
+    // Read the bound key before the chain. If the chain is empty at the second read, it was empty at the first, so the bound key is the
+    // first key.
+    const bound = await signingKeyOf(db, this.#identity);
+    const { statements: succession, newest = bound } = await readSuccession(db);
     const key = newest === this.signing.publicKey.toString() ? this.signing : await findSigningKey(this.#places, newest);
     this.#signer = { key, audit: this.audit, succession };
   }
@@ -160,7 +165,7 @@ export class ServerKeyring implements Keyring {
     const rows = await db.selectFrom('encryption_keys').select(['key', 'state']).where('state', '!=', 'removed').execute();
     const unknown = rows.filter(({ key }) => !this.#keys.has(key));
     if (unknown.length > 0) {
-      const found = new Map((await candidates(this.#places)).map((candidate) => [encryptionKeyOf(candidate), candidate]));
+      const found = new Map((await readEncryptionKeys(this.#places)).map((candidate) => [encryptionKeyOf(candidate), candidate]));
       for (const { key } of unknown) {
         const opened = found.get(key);
         if (opened) this.#keys.set(key, opened);
@@ -178,13 +183,13 @@ export class ServerKeyring implements Keyring {
       // Processes that start together make one key: the second finds the row.
       await db.transaction().execute(async (trx) => {
         if (await anyKey(trx)) return;
-        // A start that was killed after writing the file left a key that nobody has seen: it serves.
-        const key = (await candidates(this.#places))[0] ?? (await this.make());
+        // A start that was killed after writing the file left an unused key: take that one.
+        const key = (await readEncryptionKeys(this.#places))[0] ?? (await this.make());
         const row = { key: encryptionKeyOf(key), state: 'current', until: null, created: now() } as const;
         await trx.insertInto('encryption_keys').values(row).execute();
       });
     await this.reload(db);
-    // A removal that was killed between row and file.
+    // A removal was killed between row and file.
     const removed = await db.selectFrom('encryption_keys').select('key').where('state', '=', 'removed').execute();
     for (const { key } of removed) await rm(encryptionKeyFile(this.#places.keysFolder, key), { force: true });
   }
@@ -200,8 +205,8 @@ const isKept = async (db: Connection, key: string): Promise<boolean> =>
   (await db.selectFrom('encryption_keys').select('key').where('key', '=', key).where('state', '!=', 'removed').execute()).length >
   0;
 
-/** The signing key of that name: in its own file as a successor, else where the first one is. */
-async function findSigningKey(places: Places, name: string): Promise<SigningKey> {
+/** Opens the signing key of that name: in its own file as a successor, else the first key's file. */
+async function findSigningKey(places: KeyPlaces, name: string): Promise<SigningKey> {
   const { keysFolder, secretsFolder } = places;
   const files = [signingKeyFile(keysFolder, name), secretFile(secretsFolder, 'signing'), ownFile(keysFolder, 'signing')];
   try {
@@ -215,7 +220,7 @@ async function findSigningKey(places: Places, name: string): Promise<SigningKey>
   throw noSigningKey(name, files);
 }
 
-/** Signing with another one, an earlier or a later, would speak for a server that the database does not know. */
+/** The error for a missing signing key. The server never falls back to another one, which the database does not name. */
 const noSigningKey = (name: string, files: readonly string[], cause?: unknown): ModelGuardError =>
   new ModelGuardError(
     'INTERNAL',
@@ -229,14 +234,14 @@ const noSigningKey = (name: string, files: readonly string[], cause?: unknown): 
 const secretFile = (folder: string, name: string): string => join(folder, `model_guard_${name}_key`);
 const ownFile = (folder: string, name: string): string => join(folder, `${name}.key`);
 
-/** The newest successor of the first signing key, unless it was moved to where the first one was. */
-async function openSuccessor(places: Places, newest: string | undefined): Promise<SigningKey | undefined> {
+/** Opens the newest successor. Undefined where there is none, or where its key lies in the file of the first key. */
+async function openSuccessor(places: KeyPlaces, newest: string | undefined): Promise<SigningKey | undefined> {
   const file = newest !== undefined && signingKeyFile(places.keysFolder, newest);
   return file && (await exists(file)) ? readKey<SigningKey>(SigningKey, file, places) : undefined;
 }
 
-/** `<secrets>/model_guard_<name>_key`, else `<keys>/<name>.key`, which is made where a new server has neither. */
-async function openOrMake<Key extends Saved>(kind: KeyClass<Key>, places: Places, name: string, fresh: boolean): Promise<Key> {
+/** Opens `<secrets>/model_guard_<name>_key`, else `<keys>/<name>.key`, which is made where a new server has neither. */
+async function openOrMake<Key extends Saved>(kind: KeyClass<Key>, places: KeyPlaces, name: string, fresh: boolean): Promise<Key> {
   const secret = secretFile(places.secretsFolder, name);
   if (await exists(secret)) return readKey(kind, secret, places);
   const file = ownFile(places.keysFolder, name);
@@ -248,7 +253,7 @@ async function openOrMake<Key extends Saved>(kind: KeyClass<Key>, places: Places
     try {
       await kind.generate().save(file);
     } catch (error) {
-      // Another process was first.
+      // Another process made the file first.
       if (!isModelGuardError(error) || error.code !== 'ALREADY_EXISTS') throw error;
     }
   }

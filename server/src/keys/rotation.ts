@@ -1,20 +1,24 @@
-/** Replacing the key that small parts and fragments are wrapped to, while everything else goes on. */
+/** Replaces the key that small parts and fragments are wrapped to, while requests go on. */
 import { randomBytes } from 'node:crypto';
 import { encryptionKeyOf, ModelGuardError, type RouteAnswer } from '@org/model-guard/server-kit';
 import type { Selectable } from 'kysely';
-import type { Connection, Context, Member } from '../context.js';
-import { afterCommit } from '../database/away.js';
+import type { Member } from '../base/caller.js';
+import type { Context } from '../context.js';
+import type { Connection } from '../database/connection.js';
 import type { RotationTable } from '../database/schema.js';
+import { afterCommit } from '../database/unavailable.js';
 
 export type Rotation = RouteAnswer<'getRotation'>;
-export type Row = Selectable<RotationTable>;
+export type RotationRow = Selectable<RotationTable>;
 
 const NOTICE =
-  'A rotation does not undo a leak: whoever held the old key and a small part keeps the model. ' +
+  'A rotation does not undo a leak: a holder of the old key and a small part keeps the model. ' +
   '`model-guard rekey` makes a new data key and a new big part.';
+/** Rotations in the list. */
+const MAX_LISTED = 100;
 const resource = (id: string): string => `rotation:${id}`;
 
-/** How many small parts and fragments are wrapped to other keys than `key`, or to that one. */
+/** Counts the small parts and fragments whose key is, or is not, `key`. */
 export async function countWrapped(connection: Connection, operator: '=' | '!=', key: string): Promise<number> {
   const count = async (table: 'versions' | 'archives'): Promise<number> => {
     const { rows } = await connection
@@ -27,8 +31,8 @@ export async function countWrapped(connection: Connection, operator: '=' | '!=',
   return (await count('versions')) + (await count('archives'));
 }
 
-/** Progress is what the tables say, so that a restart loses none. */
-async function describe(connection: Connection, row: Row): Promise<Rotation> {
+/** Computes the progress from the tables, so that a restart loses none. */
+async function describe(connection: Connection, row: RotationRow): Promise<Rotation> {
   const left = row.finished === null ? countWrapped(connection, '!=', row.to_key) : countWrapped(connection, '=', row.from_key);
   return {
     id: row.id,
@@ -45,12 +49,12 @@ async function describe(connection: Connection, row: Row): Promise<Rotation> {
 }
 
 /**
- * A new key, current at once; what is wrapped to others follows in the background.
+ * Makes a new current key; everything else is wrapped to it in the background.
  * @throws ALREADY_EXISTS while a rotation runs
  */
 export async function beginRotation(context: Context, caller: Member, acceptSeconds: number): Promise<Rotation> {
   const { db, keys, audit } = context;
-  await refuseSecond(db);
+  await refuseIfRunning(db);
   // The file comes first: a row never names a key that a crash has lost.
   const key = await keys.make();
   const to = encryptionKeyOf(key);
@@ -59,7 +63,7 @@ export async function beginRotation(context: Context, caller: Member, acceptSeco
   let written = false;
   try {
     await db.transaction().execute(async (trx) => {
-      await refuseSecond(trx);
+      await refuseIfRunning(trx);
       const { key: from } = await trx
         .selectFrom('encryption_keys')
         .select('key')
@@ -87,7 +91,7 @@ export async function beginRotation(context: Context, caller: Member, acceptSeco
       written = true;
     });
   } catch (error) {
-    // Only where it is certain that no row names the key: a commit of which no answer came may have been done.
+    // Only if no row can name the key: a commit whose answer was lost may have succeeded.
     if (!written) await keys.discard(to);
     throw error;
   }
@@ -97,15 +101,15 @@ export async function beginRotation(context: Context, caller: Member, acceptSeco
   });
 }
 
-async function refuseSecond(connection: Connection): Promise<void> {
+async function refuseIfRunning(connection: Connection): Promise<void> {
   if (await runningRotation(connection))
     throw new ModelGuardError('ALREADY_EXISTS', 'A rotation is running', {
-      advice: 'Wait until it is done: GET /keys shows how far it is.',
+      advice: 'Wait until it is done: GET /keys shows its progress.',
     });
 }
 
-/** The one that is not finished. */
-export const runningRotation = (connection: Connection): Promise<Row | undefined> =>
+/** The rotation that is not finished. */
+export const runningRotation = (connection: Connection): Promise<RotationRow | undefined> =>
   connection.selectFrom('rotations').selectAll().where('finished', 'is', null).executeTakeFirst();
 
 /** NOT_FOUND */
@@ -115,11 +119,10 @@ export async function findRotation(connection: Connection, id: string): Promise<
   return await describe(connection, row);
 }
 
-/** The newest first, also of those that began in the same second. */
+/** The newest first, also of rotations that began in the same second. */
 export async function listRotations(connection: Connection): Promise<Rotation[]> {
-  const rows = await connection.selectFrom('rotations').selectAll().orderBy('ordinal', 'desc').limit(LISTED).execute();
+  const rows = await connection.selectFrom('rotations').selectAll().orderBy('ordinal', 'desc').limit(MAX_LISTED).execute();
   const rotations: Rotation[] = [];
   for (const row of rows) rotations.push(await describe(connection, row));
   return rotations;
 }
-const LISTED = 100;

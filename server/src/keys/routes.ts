@@ -1,24 +1,27 @@
-/** The server's keys, as clients and administrators see them. */
-import { type Said, sayAs } from '@org/model-guard/server-kit';
+/** Routes of the server's keys. */
+import { type StatementBody, signAs } from '@org/model-guard/server-kit';
 import type { FastifyInstance } from 'fastify';
-import { recordingRefusals } from '../audit/refused.js';
+import { recordRefusals } from '../audit/record-refusals.js';
+import { memberOf } from '../base/caller.js';
 import type { Context } from '../context.js';
 import { implement } from '../http/implement.js';
-import { memberOf } from '../http/member.js';
 import { beginRotation, findRotation, listRotations } from './rotation.js';
+import { RotationWorker } from './rotation-worker.js';
 import { replaceSigningKey } from './succession.js';
-import { RotationWorker } from './worker.js';
+import { deleteExpiredTaskLeases } from './task-lease.js';
 
-type ServerKeys = Said<'server'>['keys'];
+type ServerKeys = StatementBody<'server'>['keys'];
 
 export function registerKeys(app: FastifyInstance, context: Context): void {
   const { audit, keys, config, serverId, logId } = context;
+  // A SQLite database has one process, so it has no task leases to delete.
+  if (config.databaseUrl !== undefined) context.cleanup.add(() => deleteExpiredTaskLeases(context.db, context.now()));
   const worker = new RotationWorker(context);
   app.addHook('onReady', async () => worker.start());
   app.addHook('onClose', () => worker.stop());
 
   implement(app, 'server', async ({ caller }) => {
-    const said: Said<'server'> = {
+    const statement: StatementBody<'server'> = {
       kind: 'server',
       server: serverId,
       time: context.now(),
@@ -29,13 +32,13 @@ export function registerKeys(app: FastifyInstance, context: Context): void {
     };
     await audit.record({ action: 'server.read', outcome: 'success', caller });
     const { key, succession } = await keys.newest(context.db);
-    return { server: sayAs(key, said), succession: [...succession] };
+    return { server: signAs(key, statement), succession: [...succession] };
   });
 
-  // Open, and so without an event: a client asks before it sends a password.
+  // Open to everyone, so it records no event: a client calls it before it sends a password.
   implement(app, 'serverKey', async ({ query: { nonce } }) => {
     const { key, succession } = await keys.newest(context.db);
-    const statement = sayAs(key, { kind: 'key', server: serverId, time: context.now(), nonce });
+    const statement = signAs(key, { kind: 'key', server: serverId, time: context.now(), nonce });
     return { statement, succession: [...succession] };
   });
 
@@ -46,7 +49,7 @@ export function registerKeys(app: FastifyInstance, context: Context): void {
   });
 
   implement(app, 'rotateKeys', async ({ caller, body }) => {
-    const rotation = await recordingRefusals(context, { action: 'keys.rotate', caller }, () =>
+    const rotation = await recordRefusals(context, { action: 'keys.rotate', caller }, () =>
       beginRotation(context, memberOf(caller), body.acceptSeconds),
     );
     worker.wake();
@@ -57,8 +60,8 @@ export function registerKeys(app: FastifyInstance, context: Context): void {
 
   implement(app, 'getRotation', async ({ caller, params }) => {
     const entry = { action: 'keys.read', resource: `rotation:${params.rotation}`, caller } as const;
-    const rotation = await recordingRefusals(context, entry, () => findRotation(context.db, params.rotation));
-    // The process that worked on it may have been killed: whoever waits for the end need not wait for a tick.
+    const rotation = await recordRefusals(context, entry, () => findRotation(context.db, params.rotation));
+    // The process that worked on it may have been killed: start at once rather than at the next tick.
     if (rotation.state === 'running') worker.wake();
     await audit.record({ ...entry, outcome: 'success' });
     return rotation;
@@ -67,12 +70,13 @@ export function registerKeys(app: FastifyInstance, context: Context): void {
 
 const TOKENS = { eddsa: 'EdDSA', hs256: 'HS256' } as const;
 
-/** Every key whose private half is still there; the current one first. */
+/** Every key whose private half still exists; the current one first. */
 async function serverKeys({ db }: Context): Promise<ServerKeys> {
   const rows = await db
     .selectFrom('encryption_keys')
     .select(['key', 'state', 'until'])
     .where('state', '!=', 'removed')
+    // "current" comes before "retiring".
     .orderBy('state')
     .orderBy('created', 'desc')
     .execute();
@@ -83,7 +87,7 @@ async function serverKeys({ db }: Context): Promise<ServerKeys> {
   }));
 }
 
-/** Those that publishers may still use. */
+/** The keys that publishers may still use. */
 async function offeredKeys(context: Context): Promise<ServerKeys> {
   const now = context.now();
   return (await serverKeys(context)).filter(({ until }) => until === undefined || until > now);

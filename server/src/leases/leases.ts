@@ -1,20 +1,22 @@
-/** Looking at leases, and ending them. */
+/** Lists leases and ends them. */
 import { ModelGuardError, type RouteAnswer, type RouteInput } from '@org/model-guard/server-kit';
 import { type DeleteResult, sql, type UpdateResult } from 'kysely';
-import { recordingRefusals } from '../audit/refused.js';
-import type { Connection, Context, Member } from '../context.js';
-import { datedCursor, datedPage, type Page, pageOf } from '../database/paging.js';
+import { recordRefusals } from '../audit/record-refusals.js';
+import type { Member } from '../base/caller.js';
+import type { Context } from '../context.js';
+import type { Connection } from '../database/connection.js';
+import { datedCursor, datedPage, type Page, pageOf } from '../database/pages.js';
 import type { LeaseTable } from '../database/schema.js';
-import { subjectOf } from './entitlements.js';
-import { revokeSeat } from './revocation.js';
+import { revokeSeat } from '../devices/revocation.js';
+import { subjectOf } from '../entitlements/entitlements.js';
 
-/** For looking back, long after they ended. */
+/** Seconds that an ended lease is kept for looking back. */
 const KEPT_SECONDS = 90 * 86_400;
 
-/** Of leases that a later one superseded: a device may ask for any number of them. The audit log holds all. */
+/** Seconds that a superseded lease is kept: a device may request any number of leases. The audit log holds all. */
 const KEPT_SUPERSEDED_SECONDS = 86_400;
 
-/** So many of those that ended long ago. */
+/** Deletes at most `limit` leases that ended long ago. */
 export function forgetLeases(connection: Connection, now: number, limit: number): Promise<DeleteResult> {
   const before = now - KEPT_SECONDS;
   const leases = connection.selectFrom('leases').select('id').limit(limit);
@@ -22,7 +24,7 @@ export function forgetLeases(connection: Connection, now: number, limit: number)
   return connection.deleteFrom('leases').where('id', 'in', over).executeTakeFirstOrThrow();
 }
 
-/** So many of those that were superseded. */
+/** Deletes at most `limit` leases that were superseded. */
 export function forgetSuperseded(connection: Connection, now: number, limit: number): Promise<DeleteResult> {
   const over = connection
     .selectFrom('leases')
@@ -32,12 +34,12 @@ export function forgetSuperseded(connection: Connection, now: number, limit: num
   return connection.deleteFrom('leases').where('id', 'in', over).executeTakeFirstOrThrow();
 }
 
-/** Beyond their end, so that a clock that is a few days ahead frees no seat that is still held. */
+/** Seconds after the end, so that a clock that is a few days ahead frees no seat that is still held. */
 const ENDED_SECONDS = 7 * 86_400;
-/** As the index of active leases says it: a parameter would not match. */
+/** As the index of active leases writes it: a parameter would not match. */
 const hasSeat = sql<boolean>`seat_until > 0`;
 
-/** Frees so many seats of leases that have ended: the list of active ones does not read those. */
+/** Frees at most `limit` seats of leases that have ended, so that the list of active leases does not read these. */
 export function freeEndedSeats(connection: Connection, now: number, limit: number): Promise<UpdateResult> {
   const ended = connection
     .selectFrom('leases')
@@ -51,7 +53,7 @@ export function freeEndedSeats(connection: Connection, now: number, limit: numbe
 
 type Lease = RouteAnswer<'listLeases'>['items'][number];
 
-/** As the contract shows it. */
+/** The lease as the contract shows it. */
 export const leaseOf = (row: LeaseTable): Lease => ({
   id: row.id,
   name: row.name,
@@ -75,7 +77,7 @@ export async function listLeases(
   let query = datedPage(context.db.selectFrom('leases').selectAll(), 'leases', { cursor, limit });
   if (device !== undefined) query = query.where('device', '=', device);
   if (name !== undefined) query = query.where('name', '=', name);
-  // Active is what holds a seat. The index of those names the 0.
+  // A lease is active while it holds a seat. The index of active leases contains the literal 0.
   if (active === 'true') query = query.where('superseded', 'is', null).where(hasSeat).where('seat_until', '>', now);
   if (active === 'false') query = query.where((eb) => eb.or([eb('superseded', 'is not', null), eb('seat_until', '<=', now)]));
   const rows = await query.execute();
@@ -84,16 +86,19 @@ export async function listLeases(
 }
 
 /**
- * Ends a lease and frees its seat. It does not keep the device from taking the next one: for that, revoke the device or the version,
- * or delete the entitlement.
+ * Ends a lease and frees its seat. The device may take the next one: to prevent that, revoke the device or the version, or delete
+ * the entitlement.
  * @throws NOT_FOUND
  */
 export async function revokeLease(context: Context, member: Member, id: string): Promise<void> {
   const entry = { action: 'leases.revoke', resource: `lease:${id}`, caller: member } as const;
-  await recordingRefusals(context, entry, () =>
+  await recordRefusals(context, entry, () =>
     context.db.transaction().execute(async (trx) => {
       const row = await revokeSeat(trx, id);
-      if (!row) throw new ModelGuardError('NOT_FOUND', 'There is no such lease');
+      if (!row)
+        throw new ModelGuardError('NOT_FOUND', 'There is no such lease', {
+          advice: 'Look at the list (`model-guard leases list`).',
+        });
       const detail = `model ${row.name}@${row.version}, device ${row.device}`;
       await context.audit.append(trx, { ...entry, outcome: 'success', subject: await subjectOf(trx, row.account), detail });
     }),

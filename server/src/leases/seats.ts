@@ -2,9 +2,9 @@
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
 import type { EntitlementTable, LeaseTable, Schema } from '../database/schema.js';
-import { entitling } from './entitlements.js';
+import { currentEntitlements } from '../entitlements/entitlements.js';
 
-/** An entitlement, how many devices sit on its seats, and whether this one does. */
+/** An entitlement, the number of devices on its seats, and whether this device is one of them. */
 interface Row extends EntitlementTable {
   readonly taken: number;
   readonly held: number;
@@ -15,13 +15,13 @@ export function seatsFor(
   trx: Transaction<Schema>,
   asked: { readonly name: string; readonly account: string; readonly device: string; readonly now: number },
 ): Promise<Row[]> {
-  return entitling(trx, { kind: 'model', ...asked })
+  return currentEntitlements(trx, { kind: 'model', ...asked })
     .select(({ selectFrom }) => {
       const sitting = selectFrom('leases')
         .whereRef('leases.entitlement', '=', 'entitlements.id')
         .where('leases.superseded', 'is', null)
         .where('leases.seat_until', '>', asked.now)
-        // A lease that begins later was made by a clock that was ahead: devices refused it.
+        // A lease that begins later was made by a clock that was ahead, and devices have refused it.
         .where('leases.not_before', '<=', asked.now);
       return [
         sitting
@@ -41,7 +41,7 @@ export function seatsFor(
 }
 
 /**
- * The entitlement whose seat the device takes: one under which it sits already, else the first with a free seat.
+ * The entitlement whose seat the device takes: one that it holds already, else the first with a free seat.
  * @throws SEATS_TAKEN
  */
 export function chooseSeat(entitlements: readonly Row[]): EntitlementTable {
@@ -51,7 +51,7 @@ export function chooseSeat(entitlements: readonly Row[]): EntitlementTable {
 }
 
 /**
- * Writes a lease down in place of the device's earlier ones of the same model under the entitlement; returns their ids. The seat lasts as
+ * Writes a lease in place of the device's earlier ones of the same model and entitlement; returns their ids. The seat lasts as
  * long as the longest of them: the device may have kept that one, and the server cannot take it back.
  */
 export async function takeSeat(trx: Transaction<Schema>, lease: Omit<LeaseTable, SeatColumns>): Promise<readonly string[]> {

@@ -1,8 +1,10 @@
-/** Whose signature a model must carry. */
+/** The publishers of a model: the keys that may sign its versions. */
 import { fingerprintOf, ModelGuardError, publisherOf, type RouteAnswer } from '@org/model-guard/server-kit';
-import { recordingRefusals } from '../audit/refused.js';
-import type { Connection, Context, Member } from '../context.js';
-import type { Ref } from './parts.js';
+import { recordRefusals } from '../audit/record-refusals.js';
+import type { Member } from '../base/caller.js';
+import type { Context } from '../context.js';
+import type { Connection } from '../database/connection.js';
+import type { Ref } from '../parts/parts.js';
 
 type Publishers = RouteAnswer<'getPublishers'>;
 
@@ -17,16 +19,22 @@ export async function registeredPublishers(connection: Connection, name: string)
   const keys = await publishersOf(connection, name);
   if (keys.length > 0) return keys;
   throw new ModelGuardError('NOT_AUTHORISED', `No publisher key is registered for ${name}`, {
-    advice: 'Have an administrator register the keys that may sign this model.',
+    advice: `Check the name, or have an administrator register the keys that may sign it (\`model-guard models publishers ${name} --set …\`).`,
   });
 }
 
-/** The one that signed it. @throws SIGNATURE_INVALID */
+/** The publisher that signed it. @throws SIGNATURE_INVALID */
 export function signerOf(small: Uint8Array, ref: Ref, publishers: readonly string[]): string {
   const publisher = publisherOf({ small, ref, publishers });
   if (publisher !== undefined) return publisher;
-  throw new ModelGuardError('SIGNATURE_INVALID', `None of the publishers of ${ref.name} signed it`);
+  throw unregisteredKey(ref);
 }
+
+/** The error for a version that another key signed. */
+export const unregisteredKey = ({ name, version }: Ref): ModelGuardError =>
+  new ModelGuardError('SIGNATURE_INVALID', `The key that signed ${name}@${version} is not registered for ${name}`, {
+    advice: `Sign with a key that is, or have an administrator register yours (\`model-guard models publishers ${name} --set …\`).`,
+  });
 
 export async function getPublishers(context: Context, member: Member, name: string): Promise<Publishers> {
   const keys = await publishersOf(context.db, name);
@@ -35,7 +43,7 @@ export async function getPublishers(context: Context, member: Member, name: stri
 }
 
 /**
- * Replaces the keys of a model. Versions that a removed key signed stay, and are leased no more.
+ * Replaces the keys of a model. Versions that a removed key signed stay, and are not leased any more.
  * @throws KEY_INVALID
  */
 export async function setPublishers(
@@ -46,7 +54,7 @@ export async function setPublishers(
 ): Promise<Publishers> {
   const keys = [...new Set(given)].sort();
   const entry = { action: 'publishers.set', resource: `model:${name}`, caller: member } as const;
-  return await recordingRefusals(context, entry, () => {
+  return await recordRefusals(context, entry, () => {
     const detail = keys.map(fingerprintOf).join(', '); // KEY_INVALID before anything is written
     return context.db.transaction().execute(async (trx) => {
       await trx.deleteFrom('publishers').where('name', '=', name).execute();

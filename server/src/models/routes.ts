@@ -1,31 +1,15 @@
 import type { FastifyInstance } from 'fastify';
-import type { Context } from '../context.js';
+import { memberOf } from '../base/caller.js';
 import { implement } from '../http/implement.js';
-import { memberOf } from '../http/member.js';
-import { startModels } from './collecting.js';
-import { rejectVersion, releaseVersion, revokeVersion } from './deciding.js';
-import { registerDownloads } from './downloading.js';
+import type { PartsContext } from '../parts/parts.js';
 import { getPublishers, setPublishers } from './publishers.js';
-import { Publishing } from './publishing.js';
-import { registerUploads } from './uploading.js';
+import { rejectVersion, releaseVersion, revokeVersion } from './review.js';
+import { VersionPublisher } from './version-publisher.js';
 import { getVersion, latestVersion, listVersions } from './versions.js';
 
-/** Models: publishers, parts, versions. */
-export function registerModels(app: FastifyInstance, context: Context): void {
-  let stop = async (): Promise<void> => {};
-  app.addHook('onReady', async () => {
-    stop = startModels(context);
-  });
-  app.addHook('onClose', async () => {
-    await stop();
-    context.parts.close();
-  });
-  registerVersions(app, context, new Publishing(context));
-  registerUploads(app, context);
-  registerDownloads(app, context);
-}
-
-function registerVersions(app: FastifyInstance, context: Context, publishing: Publishing): void {
+/** Routes of publishers and versions. */
+export function registerModels(app: FastifyInstance, context: PartsContext): void {
+  const publishing = new VersionPublisher(context);
   implement(app, 'getPublishers', ({ caller, params }) => getPublishers(context, memberOf(caller), params.name));
   implement(app, 'setPublishers', ({ caller, params, body }) => setPublishers(context, memberOf(caller), params.name, body.keys));
   implement(app, 'publishVersion', ({ caller, params, body }) => publishing.publish(memberOf(caller), params, body));

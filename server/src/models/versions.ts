@@ -1,18 +1,20 @@
-/** Versions of models: looking at them, and which one is the newest released. */
-import { ModelGuardError, type RouteAnswer, type RouteInput, sayAs } from '@org/model-guard/server-kit';
-import { recordingRefusals } from '../audit/refused.js';
-import type { Connection, Context, Member } from '../context.js';
-import { type Page, pageOf, splitCursor } from '../database/paging.js';
+/** Reads versions of models, and finds the newest released one. */
+import { ModelGuardError, type RouteAnswer, type RouteInput, signAs } from '@org/model-guard/server-kit';
+import { recordRefusals } from '../audit/record-refusals.js';
+import type { Member } from '../base/caller.js';
+import { FieldError } from '../base/field-error.js';
+import type { Context } from '../context.js';
+import type { Connection } from '../database/connection.js';
+import { type Page, pageOf, splitCursor } from '../database/pages.js';
 import type { VersionTable } from '../database/schema.js';
-import { WrongField } from '../wrong-field.js';
-import type { Ref } from './parts.js';
+import type { Ref } from '../parts/parts.js';
 
 export type Version = RouteAnswer<'getVersion'>;
 
-/** What the audit log calls it. */
+/** The resource in the audit log. */
 export const resourceOf = ({ name, version }: Ref): string => `model:${name}@${version}`;
 
-/** As the contract shows it. */
+/** The version as the contract shows it. */
 export const versionOf = (row: Omit<VersionTable, 'small'> & { readonly small_bytes: number }): Version => ({
   name: row.name,
   version: row.version,
@@ -30,7 +32,7 @@ export const versionOf = (row: Omit<VersionTable, 'small'> & { readonly small_by
   ...(row.decided !== null && { decided: row.decided }),
 });
 
-/** Without the small parts, which nobody wants here. */
+/** Columns without the small parts, which are large and not needed here. */
 const described = (connection: Connection) =>
   connection
     .selectFrom('versions')
@@ -61,7 +63,7 @@ export async function findVersion(connection: Connection, { name, version }: Ref
 
 /**
  * The newest released version of a model.
- * @throws NOT_FOUND if nothing of that name was ever published; NOT_RELEASED
+ * @throws NOT_FOUND if no version of that name was ever published; NOT_RELEASED
  */
 export async function latestOf(connection: Connection, name: string) {
   const row = await described(connection)
@@ -73,7 +75,7 @@ export async function latestOf(connection: Connection, name: string) {
   return row ?? (await noneReleased(connection, name));
 }
 
-/** Throws NOT_FOUND if nothing of that name was ever published, else NOT_RELEASED. */
+/** Throws NOT_FOUND if no version of that name was ever published, else NOT_RELEASED. */
 export async function noneReleased(connection: Connection, name: string): Promise<never> {
   const any = await connection.selectFrom('versions').select('version').where('name', '=', name).limit(1).executeTakeFirst();
   throw any
@@ -86,7 +88,7 @@ export async function listVersions(
   member: Member,
   { cursor, limit, name, version, state }: RouteInput<'listVersions'>['query'],
 ): Promise<Page<Version>> {
-  if (version !== undefined && name === undefined) throw new WrongField('query.version', 'needs query.name');
+  if (version !== undefined && name === undefined) throw new FieldError('query.version', 'needs query.name');
   const start = cursor === undefined ? { text: '', number: 0 } : splitCursor(cursor);
   let query = described(context.db)
     .where(({ eb, refTuple, tuple }) => eb(refTuple('name', 'ordinal'), '>', tuple(start.text, start.number)))
@@ -104,7 +106,7 @@ export async function listVersions(
 /** @throws NOT_FOUND */
 export async function getVersion(context: Context, member: Member, ref: Ref): Promise<Version> {
   const entry = { action: 'models.read', resource: resourceOf(ref), caller: member } as const;
-  return await recordingRefusals(context, entry, async () => {
+  return await recordRefusals(context, entry, async () => {
     const row = await findVersion(context.db, ref);
     await context.audit.record({ ...entry, outcome: 'success' });
     return versionOf(row);
@@ -112,16 +114,16 @@ export async function getVersion(context: Context, member: Member, ref: Ref): Pr
 }
 
 /**
- * Which version is the newest released one: dated and signed, so that nobody can pass off an older one.
+ * The newest released version, dated and signed, so that an older one cannot pass for it.
  * @throws NOT_FOUND, NOT_RELEASED
  */
 export async function latestVersion(context: Context, member: Member, name: string): Promise<RouteAnswer<'latestVersion'>> {
   const entry = { action: 'models.latest', resource: `model:${name}`, caller: member } as const;
-  return await recordingRefusals(context, entry, async () => {
+  return await recordRefusals(context, entry, async () => {
     const { version, ordinal } = await latestOf(context.db, name);
     await context.audit.record({ ...entry, outcome: 'success', resource: resourceOf({ name, version }) });
     const { keys, serverId: server } = context;
     const { key } = await keys.newest(context.db);
-    return sayAs(key, { kind: 'latest', server, time: context.now(), name, version, ordinal });
+    return signAs(key, { kind: 'latest', server, time: context.now(), name, version, ordinal });
   });
 }

@@ -1,10 +1,15 @@
-/** Leases and fragments take a while to sign: what ends meanwhile is not granted. If these fail, a revoked device gets one more lease. */
+/**
+ * Leases and fragments take a while to sign: rights that end meanwhile are noticed. If these fail, a revoked device gets one more
+ * lease.
+ */
 import { SigningKey } from '@org/model-guard';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { readRights } from '../../src/accounts/rights.js';
 import { exportLines } from '../../src/audit/query.js';
-import type { Caller } from '../../src/context.js';
-import { type Actor, LEASED, must, rightsLab } from '../support/rights-lab.js';
-import { said } from '../support/story.js';
+import type { Caller } from '../../src/base/caller.js';
+import { outcomeOf } from '../support/outcomes.js';
+import { type Actor, expectSuccess, LEASED, rightsLab } from '../support/rights-lab.js';
+import { auditEvents } from '../support/server.js';
 
 const lab = rightsLab();
 const { ENDS, actorOf, ask, beforeTransaction, proven, ready, lease, unlock } = lab;
@@ -17,14 +22,15 @@ describe('what is granted to a device, and ends before it is answered', () => {
     'the account is erased': ['401 NOT_AUTHENTICATED', ENDS.erased.end],
     'the device is revoked': [
       '403 DEVICE_REVOKED',
-      async (_actor, device) => must(await lab.server.request('admin', 'revokeDevice', { params: { device }, body: {} })),
+      async (_actor, device) =>
+        expectSuccess(await lab.server.request('admin', 'revokeDevice', { params: { device }, body: {} })),
     ],
     'the entitlement is deleted': [
       '403 NOT_AUTHORISED',
       async ({ id: account }) => {
         const query = { account, limit: 10 };
         const [found] = (await lab.server.request('admin', 'listEntitlements', { query })).json().items;
-        must(await lab.server.request('admin', 'deleteEntitlement', { params: { entitlement: found.id } }));
+        expectSuccess(await lab.server.request('admin', 'deleteEntitlement', { params: { entitlement: found.id } }));
       },
     ],
   };
@@ -35,9 +41,9 @@ describe('what is granted to a device, and ends before it is answered', () => {
       async () => {
         const keys = [SigningKey.generate().publicKey.toString()];
         const before = (await lab.server.request('admin', 'getPublishers', { params: { name: LEASED } })).json();
-        must(await lab.server.request('admin', 'setPublishers', { params: { name: LEASED }, body: { keys } }));
+        expectSuccess(await lab.server.request('admin', 'setPublishers', { params: { name: LEASED }, body: { keys } }));
         onTestFinished(async () => {
-          must(await lab.server.request('admin', 'setPublishers', { params: { name: LEASED }, body: before }));
+          expectSuccess(await lab.server.request('admin', 'setPublishers', { params: { name: LEASED }, body: before }));
         });
       },
     ],
@@ -46,7 +52,7 @@ describe('what is granted to a device, and ends before it is answered', () => {
       '409 NOT_RELEASED',
       async () => {
         const [found] = (await lab.server.request('admin', 'listVersions', { query: { name: LEASED, limit: 1 } })).json().items;
-        must(
+        expectSuccess(
           await lab.server.request('validator', 'revokeVersion', { params: { name: LEASED, version: found.version }, body: {} }),
         );
         onTestFinished(async () => {
@@ -75,7 +81,7 @@ describe('what is granted to a device, and ends before it is answered', () => {
     // The checkpoint that goes with a lease is made anew, in a transaction: after that of the seat.
     lab.server.clock.advance(10);
     beforeTransaction(2, () => end(actor, device));
-    expect(said(await ask(actor, 'takeLease', asking))).toBe(status);
+    expect(outcomeOf(await ask(actor, 'takeLease', asking))).toBe(status);
     const active = await lab.server.context.db
       .selectFrom('leases')
       .selectAll()
@@ -93,10 +99,10 @@ describe('what is granted to a device, and ends before it is answered', () => {
     lab.server.clock.advance(10);
     beforeTransaction(2, () => end(actor, device));
     const answer = await ask(actor, 'unlockArchive', asking);
-    expect(said(answer)).toBe(status);
+    expect(outcomeOf(answer)).toBe(status);
     expect(answer.body).not.toContain('fragment');
     const query = { resource: `archive:${name}`, action: 'archives.unlock' } as const;
-    const [newest] = (await lab.server.request('apiAdmin', 'auditEvents', { query })).json().items;
+    const [newest] = await auditEvents(lab.server, query);
     expect(newest).toMatchObject({ outcome: 'denied' });
   });
 
@@ -108,11 +114,11 @@ describe('what is granted to a device, and ends before it is answered', () => {
     const newest = keys.newest.bind(keys);
     // When the seat is taken, and the lease is about to be signed.
     const spy = vi.spyOn(keys, 'newest').mockImplementationOnce(async (connection) => {
-      must(await ask(actor, 'takeLease', second));
+      expectSuccess(await ask(actor, 'takeLease', second));
       return await newest(connection);
     });
     onTestFinished(() => spy.mockRestore());
-    expect(said(await ask(actor, 'takeLease', first))).toBe('201');
+    expect(outcomeOf(await ask(actor, 'takeLease', first))).toBe('201');
   });
 });
 
@@ -130,7 +136,11 @@ describe('an export of the audit log', () => {
       address: '',
       request: 'r',
     };
-    const lines = exportLines(lab.server.context, caller, (task) => task());
+    const lines = exportLines(
+      lab.server.context,
+      () => readRights(lab.server.context.db, caller),
+      (task) => task(),
+    );
     expect((await lines.next()).done).toBe(false);
     await ENDS.demoted.end(actor);
     await expect(lines.next()).rejects.toMatchObject({ code: 'NOT_AUTHORISED' });

@@ -1,4 +1,4 @@
-/** Which passwords are taken, and how they are kept. */
+/** Rules for passwords, and their hashes. If these fail, weak passwords are accepted. */
 import { describe, expect, it } from 'vitest';
 import { checkPassword, hashPassword, passwordHolds } from '../../src/accounts/passwords.js';
 
@@ -28,7 +28,7 @@ describe('hashes', () => {
   it('are argon2id of at least 19 MiB and two passes', async () => {
     expect(await hashPassword('seven wet umbrellas')).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
   });
-  it('hold for the password in either normal form, for no other, and for nobody', async () => {
+  it('hold for the password in either normal form, and for no other or missing hash', async () => {
     const stored = await hashPassword('caf\u00e9 au lait \u00e0 la carte');
     expect(await passwordHolds(stored, 'cafe\u0301 au lait a\u0300 la carte')).toBe(true);
     expect(await passwordHolds(stored, 'cafe au lait a la carte')).toBe(false);

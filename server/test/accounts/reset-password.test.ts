@@ -1,14 +1,17 @@
-/** Passwords that the holder of the server's machine, or an administrator, gives. If these fail, an administrator who is locked out stays out, or an account that was reset keeps its old log-ins. */
+/**
+ * New passwords that the operator of the machine, or an administrator, sets. If these fail, an administrator who is locked out
+ * stays out, or an account that was reset keeps its old log-ins.
+ */
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROLES, type Role } from '@org/model-guard/server-kit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { resetPassword } from '../../src/accounts/reset-password.js';
-import { configure } from '../../src/config.js';
-import { maintain } from '../../src/maintenance.js';
+import { configure } from '../../src/start/config.js';
+import { maintain } from '../../src/start/maintenance.js';
 import { onPostgres } from '../support/database.js';
-import { PASSWORD, startTestServer, type TestServer } from '../support/server.js';
+import { auditEvents, login, PASSWORD, startTestServer, type TestServer } from '../support/server.js';
 
 const EMAIL = 'apiAdmin@example.com';
 const NEXT = 'an entirely other phrase';
@@ -19,21 +22,20 @@ beforeEach(async () => {
 });
 afterEach(() => server.close());
 
-const login = async (password: string) =>
-  (await server.request(undefined, 'token', { body: { email: EMAIL, password } })).statusCode;
+const loginStatus = async (password: string) => (await login(server, EMAIL, password)).statusCode;
 const reset = (email: string, password: string) => maintain(server.config, (context) => resetPassword(context, email, password));
 
 describe('a reset beside the running server', () => {
   it('lets a locked and disabled administrator in, and ends the tokens', async () => {
     const authorization = `Bearer ${await server.token('apiAdmin')}`;
-    for (let attempt = 0; attempt < 5; attempt++) expect(await login('wrong')).toBe(401);
-    expect(await login(PASSWORD)).toBe(429);
+    for (let attempt = 0; attempt < 5; attempt++) expect(await loginStatus('wrong')).toBe(401);
+    expect(await loginStatus(PASSWORD)).toBe(429);
     const { id } = server.accounts.apiAdmin;
     await server.context.db.updateTable('users').set({ disabled: 1 }).where('id', '=', id).execute();
     server.secrets.text('the new password', NEXT);
     await reset(EMAIL, NEXT);
-    expect(await login(NEXT)).toBe(200);
-    expect(await login(PASSWORD)).toBe(401);
+    expect(await loginStatus(NEXT)).toBe(200);
+    expect(await loginStatus(PASSWORD)).toBe(401);
     const old = await server.request(undefined, 'account', { headers: { authorization } });
     expect(old.statusCode).toBe(401);
     const events = await server.request('apiAdmin', 'auditEvents', { query: { action: 'users.reset-password' } });
@@ -44,11 +46,11 @@ describe('a reset beside the running server', () => {
 
   it('changes nothing for a weak password or an unknown address, and names the administrators', async () => {
     await expect(reset(EMAIL, 'short')).rejects.toMatchObject({ code: 'PASSWORD_WEAK' });
-    await expect(reset('nobody@example.com', NEXT)).rejects.toMatchObject({
+    await expect(reset('unknown@example.com', NEXT)).rejects.toMatchObject({
       code: 'NOT_FOUND',
       message: expect.stringContaining(EMAIL),
     });
-    expect(await login(PASSWORD)).toBe(200);
+    expect(await loginStatus(PASSWORD)).toBe(200);
   });
 });
 
@@ -59,10 +61,8 @@ describe('a reset by an administrator', () => {
     server.secrets.text('the one-time password', password);
     return server.request(as, 'resetUserPassword', { params: { account }, body: { password } });
   };
-  const token = async (password: string) =>
-    (await server.request(undefined, 'token', { body: { email: owner().email, password } })).json();
-  const events = async () =>
-    (await server.request('apiAdmin', 'auditEvents', { query: { action: 'users.reset-password' } })).json().items;
+  const token = async (password: string) => (await login(server, owner().email, password)).json();
+  const events = async () => await auditEvents(server, { action: 'users.reset-password' });
 
   it('gives a password that must be changed first, and ends the tokens and the lock-out', async () => {
     const before = { authorization: `Bearer ${(await token(PASSWORD)).token}` };

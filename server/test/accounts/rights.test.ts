@@ -1,13 +1,17 @@
-/** Rights may end while a request is on its way: what they allowed is not done any more. If these fail, a stolen or dismissed account outlives its end. */
+/**
+ * Rights that end while a request runs: the request changes nothing any more. If these fail, a stolen or dismissed account
+ * outlives its end.
+ */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SigningKey } from '@org/model-guard';
 import { type AuditAction, encode, type Role, type RouteName } from '@org/model-guard/server-kit';
 import { describe, expect, it, vi } from 'vitest';
 import { definitions } from '../../src/http/shapes.js';
-import { type Actor, type Asking, must, rightsLab } from '../support/rights-lab.js';
-import { PASSWORD } from '../support/server.js';
-import { freshName, Machine, type Made, said } from '../support/story.js';
+import { outcomeOf } from '../support/outcomes.js';
+import { type Actor, expectSuccess, type GrantableRequest, rightsLab } from '../support/rights-lab.js';
+import { auditEvents, PASSWORD } from '../support/server.js';
+import { freshName, Machine, type TestContainer } from '../support/story.js';
 
 const lab = rightsLab();
 const { ENDS, actorOf, change, ask, beforeTransaction, machineOf, enrolment, archive, archived, lease, unlock } = lab;
@@ -15,24 +19,26 @@ const { ENDS, actorOf, change, ask, beforeTransaction, machineOf, enrolment, arc
 type End = keyof typeof ENDS;
 /** For every route; the other ones are seen by the same reading. */
 const OF_ALL: readonly End[] = ['disabled', 'demoted', 'erased'];
-const version = ({ name, version }: Made) => ({ params: { name, version } });
-const upload = async (made: Made): Promise<Made> => {
-  must(await lab.publisher.upload(made));
+const version = ({ name, version }: TestContainer) => ({ params: { name, version } });
+const upload = async (made: TestContainer): Promise<TestContainer> => {
+  expectSuccess(await lab.publisher.upload(made));
   return made;
 };
 let versions = 0;
 const make = () => lab.publisher.make({ version: `rights-${versions++}`, size: 5000 });
 
 /** A version of an operator's that waits for a decision. */
-async function pending(): Promise<Made> {
+async function pending(): Promise<TestContainer> {
   const made = await upload(await make());
-  must(await lab.publisher.commit(made, {}, 'operator'));
+  expectSuccess(await lab.publisher.commit(made, {}, 'operator'));
   return made;
 }
 /** Every route that changes something, with the role that asks and a request that is right. By hand: the test's own list. */
-const CHANGES: Readonly<Record<string, readonly [Role, (actor: Actor) => Promise<Asking> | Asking]>> = {
+const CHANGES: Readonly<Record<string, readonly [Role, (actor: Actor) => Promise<GrantableRequest> | GrantableRequest]>> = {
   changePassword: ['operator', () => ({ body: { current: PASSWORD, next: `${PASSWORD} 3` } })],
   createUser: ['apiAdmin', () => ({ body: { email: `${freshName()}@example.com`, password: PASSWORD, role: 'apiAdmin' } })],
+  // It changes nothing, but its answer tells whether an account exists.
+  findUser: ['admin', () => ({ body: { email: 'admin@localhost' } })],
   resetUserPassword: [
     'apiAdmin',
     async () => ({ params: { account: (await actorOf('none')).id }, body: { password: 'a phrase for one time' } }),
@@ -45,7 +51,7 @@ const CHANGES: Readonly<Record<string, readonly [Role, (actor: Actor) => Promise
     'admin',
     async () => {
       const machine = new Machine(lab.server);
-      must(await machine.enrol());
+      expectSuccess(await machine.enrol());
       return { params: { device: machine.id }, body: { fingerprint: machine.fingerprint } };
     },
   ],
@@ -55,7 +61,7 @@ const CHANGES: Readonly<Record<string, readonly [Role, (actor: Actor) => Promise
     'admin',
     async () => {
       const body = { name: 'defects', account: lab.server.accounts.companion.id };
-      const made = must(await lab.server.request('admin', 'createEntitlement', { body }));
+      const made = expectSuccess(await lab.server.request('admin', 'createEntitlement', { body }));
       return { params: { entitlement: made.json().id } };
     },
   ],
@@ -105,7 +111,7 @@ const CHANGES: Readonly<Record<string, readonly [Role, (actor: Actor) => Promise
     'admin',
     async () => {
       const actor = await actorOf('operator');
-      const { lease: statement } = must(await ask(actor, 'takeLease', await lease(actor))).json();
+      const { lease: statement } = expectSuccess(await ask(actor, 'takeLease', await lease(actor))).json();
       expect(statement).toBeDefined();
       const { id } = await lab.server.context.db
         .selectFrom('leases')
@@ -126,6 +132,7 @@ const CHANGES: Readonly<Record<string, readonly [Role, (actor: Actor) => Promise
 const NAMES = Object.keys(CHANGES) as RouteName[];
 /** They change nothing in a transaction: challenges are rows by themselves, and the parts of this server are no bucket's. */
 const WITHOUT_TRANSACTION: readonly RouteName[] = [
+  'findUser',
   'challengeDevice',
   'challengeLease',
   'uploadUrls',
@@ -134,7 +141,7 @@ const WITHOUT_TRANSACTION: readonly RouteName[] = [
   'putPart',
 ];
 
-/** Whatever a change could have left, but for what the log says of it. */
+/** Every row that a change could have written, apart from the log. */
 async function everything(): Promise<Record<string, unknown>> {
   const { db } = lab.server.context;
   const tables = ['users', 'devices', 'publishers', 'versions', 'entitlements', 'leases', 'archives', 'uploads'] as const;
@@ -163,7 +170,7 @@ describe('a change whose account loses its rights', () => {
       await ENDS[how].end(actor);
       before = await everything();
     });
-    expect(`${how}: ${said(answer)}`).toBe(`${how}: ${ENDS[how].status}`);
+    expect(`${how}: ${outcomeOf(answer)}`).toBe(`${how}: ${ENDS[how].status}`);
     expect(await everything(), how).toEqual(before);
   };
   // Without a body, nothing is on its way after the headers.
@@ -178,7 +185,7 @@ describe('a change whose account loses its rights', () => {
     async (name) => {
       const [role, prepare] = CHANGES[name] as (typeof CHANGES)[string];
       for (const how of OF_ALL) {
-        // Everybody may do that.
+        // Every role may do that.
         if (name === 'changePassword' && how === 'demoted') continue;
         const { end, status } = ENDS[how];
         const actor = await actorOf(role);
@@ -189,7 +196,7 @@ describe('a change whose account loses its rights', () => {
           before = await everything();
         });
         const answer = await ask(actor, name, asking);
-        expect(`${how}: ${said(answer)}`).toBe(`${how}: ${status}`);
+        expect(`${how}: ${outcomeOf(answer)}`).toBe(`${how}: ${status}`);
         expect(before, how).toBeDefined();
         const after = await everything();
         // A new key's file is made before its row.
@@ -215,7 +222,7 @@ describe('a change whose account loses its rights', () => {
       const params = { name: made.name, version: made.version, part: made.bigName };
       const answer = await ask(actor, 'putPart', { params, body: made.big });
       spy.mockRestore();
-      expect(`${how}: ${said(answer)}`).toBe(`${how}: ${status}`);
+      expect(`${how}: ${outcomeOf(answer)}`).toBe(`${how}: ${status}`);
       expect(await lab.server.context.parts.find(made.bigName)).toBeUndefined();
     }
   });
@@ -224,8 +231,7 @@ describe('a change whose account loses its rights', () => {
     const actor = await actorOf('apiAdmin');
     const body = { email: 'never@example.com', password: PASSWORD, role: 'apiAdmin' };
     await ask(actor, 'createUser', { body }, () => ENDS.disabled.end(actor));
-    const events = async (action: AuditAction) =>
-      (await lab.server.request('apiAdmin', 'auditEvents', { query: { action, account: actor.id } })).json().items;
+    const events = async (action: AuditAction) => await auditEvents(lab.server, { action, account: actor.id });
     expect(await events('authz.denied')).toMatchObject([{ outcome: 'denied', resource: 'route:createUser' }]);
     expect(await events('users.create')).toEqual([]);
   });
@@ -238,20 +244,20 @@ describe('a validator who is an operator by the time of the commit', () => {
     const actor = await actorOf('validator');
     const made = await upload(await make());
     beforeTransaction(1, () => demoted(actor));
-    const answer = must(await ask(actor, 'publishVersion', { ...version(made), body: { small: encode(made.small) } }));
+    const answer = expectSuccess(await ask(actor, 'publishVersion', { ...version(made), body: { small: encode(made.small) } }));
     expect(answer.json().state).toBe('pending');
     const query = { resource: `model:defects@${made.version}` };
-    const events = (await lab.server.request('apiAdmin', 'auditEvents', { query })).json().items;
+    const events = await auditEvents(lab.server, query);
     expect(events.map(({ action }: { action: string }) => action)).toEqual(['models.publish']);
   });
 
   it('does not replace what was released', async () => {
     const actor = await actorOf('validator');
     const made = await lab.publisher.make({ version: 'released-before', size: 5000 });
-    for (const answer of [await lab.publisher.upload(made), await lab.publisher.commit(made)]) must(answer);
+    for (const answer of [await lab.publisher.upload(made), await lab.publisher.commit(made)]) expectSuccess(answer);
     const other = await upload(await lab.publisher.make({ version: 'released-before', size: 5000 }));
     beforeTransaction(1, () => demoted(actor));
     const body = { small: encode(other.small), overwrite: true };
-    expect(said(await ask(actor, 'publishVersion', { ...version(other), body }))).toBe('403 NOT_AUTHORISED');
+    expect(outcomeOf(await ask(actor, 'publishVersion', { ...version(other), body }))).toBe('403 NOT_AUTHORISED');
   });
 });

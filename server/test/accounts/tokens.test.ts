@@ -1,4 +1,4 @@
-/** Which tokens are taken. If these fail, somebody else's token opens this server. */
+/** Tokens: signing, verification, keys. If these fail, a forged token opens this server. */
 import { createHmac, createPublicKey } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -25,7 +25,7 @@ const otherProcess = (): Promise<Tokens> => makeTokens(server.context);
 const jwks = async () => (await server.request(undefined, 'jwks')).json();
 
 describe('a token', () => {
-  it('says who, for whom and for how long, and verifies by the published keys', async () => {
+  it('names issuer, audience, account and lifetime, and verifies by the published keys', async () => {
     const token = await server.token('operator');
     const { keys } = await jwks();
     const { payload, protectedHeader } = await jwtVerify(
@@ -266,7 +266,7 @@ describe('HS256', () => {
   });
 
   it.each([{ host: '0.0.0.0' }, { behindProxy: true }])(
-    'are not signed with what everybody knows where others reach: %o',
+    'are not signed with a published secret where other machines reach the server: %o',
     async (where) => {
       await expect(startTestServer({ config: { tokens: 'hs256', ...where } })).rejects.toThrow(/development secret/);
     },

@@ -1,9 +1,9 @@
-/** Accounts. If these fail, personal data lies open, or nobody can manage accounts any more. */
+/** Accounts. If these fail, personal data is readable, or no account can manage accounts any more. */
 import type { AuditAction } from '@org/model-guard/server-kit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { filesOfDatabase } from '../support/database.js';
 import { filesIn } from '../support/needles.js';
-import { PASSWORD, startTestServer, type TestServer } from '../support/server.js';
+import { auditEvents, login, PASSWORD, startTestServer, type TestServer } from '../support/server.js';
 
 let server: TestServer;
 beforeEach(async () => {
@@ -51,7 +51,7 @@ describe('accounts', () => {
     expect(emails).toContain('jane@example.com');
   });
 
-  it('have their password changed first, where whoever set it asks for that', async () => {
+  it('must change their password first where it was set so', async () => {
     const asked = async (email: string) =>
       (await server.request(undefined, 'token', { body: { email, password: PASSWORD } })).json().mustChangePassword;
     await create('jane@example.com');
@@ -61,6 +61,16 @@ describe('accounts', () => {
     expect(await asked('john@example.com')).toBe(true);
     await update(id, { password: PASSWORD, mustChange: false });
     expect(await asked('john@example.com')).toBe(false);
+  });
+
+  it('are found by their e-mail addresses, in whatever case, by administrators', async () => {
+    const { id } = (await create('Jane@example.com')).json();
+    const find = (role: 'admin' | 'operator', email: string) => server.request(role, 'findUser', { body: { email } });
+    expect((await find('admin', 'jane@EXAMPLE.com')).json()).toEqual({ account: id });
+    expect((await find('admin', 'eve@example.com')).json()).toMatchObject({ error: { code: 'NOT_FOUND' } });
+    expect((await find('operator', 'jane@example.com')).json()).toMatchObject({ error: { code: 'NOT_AUTHORISED' } });
+    const { items } = (await server.request('apiAdmin', 'auditEvents', { query: { action: 'users.find' } })).json();
+    expect(items).toMatchObject([{ outcome: 'denied' }, { outcome: 'success', resource: `account:${id}` }]);
   });
 
   it('keep what is personal out of the files of the database', async () => {
@@ -128,9 +138,8 @@ describe('changing the own password', () => {
     const [token, other] = [await server.token('operator'), await server.token('operator')];
     expect((await change(PASSWORD, 'a new and longer phrase', token)).statusCode).toBe(204);
     expect((await server.request(undefined, 'account', { headers: { authorization: `Bearer ${other}` } })).statusCode).toBe(401);
-    const login = (password: string) => server.request(undefined, 'token', { body: { email: 'operator@example.com', password } });
-    expect((await login(PASSWORD)).statusCode).toBe(401);
-    expect((await login('a new and longer phrase')).statusCode).toBe(200);
+    expect((await login(server, 'operator@example.com', PASSWORD)).statusCode).toBe(401);
+    expect((await login(server, 'operator@example.com', 'a new and longer phrase')).statusCode).toBe(200);
   });
 
   it('is no way to guess the password with a stolen token', async () => {
@@ -148,20 +157,21 @@ describe('changing the own password', () => {
 });
 
 describe('what administrators are refused', () => {
-  const events = async (action: AuditAction): Promise<{ outcome: string; resource?: string; detail?: string | undefined }[]> => {
-    const page = await server.request('apiAdmin', 'auditEvents', { query: { action } });
-    const items: { outcome: string; resource?: string; personal?: { detail?: string } }[] = page.json().items;
-    return items.map(({ outcome, resource, personal }) => ({ outcome, ...(resource && { resource }), detail: personal?.detail }));
-  };
+  const events = async (action: AuditAction) =>
+    (await auditEvents(server, { action })).map(({ outcome, resource, personal }) => ({
+      outcome,
+      ...(resource && { resource }),
+      detail: personal?.detail,
+    }));
 
   it('is in the audit log', async () => {
-    const nobody = '0'.repeat(32);
+    const missing = '0'.repeat(32);
     await create('operator@example.com');
     expect(await events('users.create')).toContainEqual({ outcome: 'failure', detail: 'ALREADY_EXISTS' });
-    await update(nobody, { disabled: true });
-    expect(await events('users.update')).toEqual([{ outcome: 'denied', resource: `account:${nobody}`, detail: 'NOT_FOUND' }]);
-    await server.request('apiAdmin', 'getUser', { params: { account: nobody } });
-    expect(await events('users.read')).toEqual([{ outcome: 'denied', resource: `account:${nobody}`, detail: 'NOT_FOUND' }]);
+    await update(missing, { disabled: true });
+    expect(await events('users.update')).toEqual([{ outcome: 'denied', resource: `account:${missing}`, detail: 'NOT_FOUND' }]);
+    await server.request('apiAdmin', 'getUser', { params: { account: missing } });
+    expect(await events('users.read')).toEqual([{ outcome: 'denied', resource: `account:${missing}`, detail: 'NOT_FOUND' }]);
     await server.request('operator', 'changePassword', { body: { current: PASSWORD, next: '111111111111' } });
     const own = { resource: `account:${server.accounts.operator.id}`, detail: 'PASSWORD_WEAK' };
     expect(await events('account.password')).toEqual([{ outcome: 'failure', ...own }]);

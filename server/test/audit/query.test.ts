@@ -1,7 +1,7 @@
-/** Administrators find in the log what they look for: by action, outcome, account, resource and time, in pages. */
+/** Queries of the log by action, outcome, account, resource and time, in pages. */
 import type { AuditAction, AuditActionFilter } from '@org/model-guard/server-kit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { AuditEvent } from '../../src/audit/reading.js';
+import type { AuditEvent } from '../../src/audit/open-events.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 
 let server: TestServer;
@@ -25,7 +25,7 @@ const record = (action: AuditAction, change: object = {}) =>
   server.context.audit.record({ action, outcome: 'success', caller: caller('operator'), ...change });
 
 describe('a query', () => {
-  it('shows who did what to what, when and from where', async () => {
+  it('shows account, action, resource, time and address', async () => {
     await record('leases.take', { resource: 'model:defects@3', detail: 'two of five seats' });
     const { id, email, subject } = server.accounts.operator;
     const [event] = (await ask({ action: 'leases.take' })).items;
@@ -41,7 +41,7 @@ describe('a query', () => {
     });
   });
 
-  it('finds an action, and all actions of a concern, and no others', async () => {
+  it('finds an action, or all actions of a concern, and nothing else', async () => {
     for (const action of ['keys.rotate', 'keys.rotate-signing', 'keys.remove', 'keys.rotated', 'leases.list'] as const)
       await record(action);
     const actions = async (action: AuditActionFilter) => (await ask({ action })).items.map((event) => event.action);
@@ -50,7 +50,7 @@ describe('a query', () => {
     expect(await actions('parts')).toEqual([]);
   });
 
-  it('for an action that there is not is refused with those that there are', async () => {
+  it('for an unknown action is refused with the known ones', async () => {
     for (const action of ['leases.taken', 'lease', 'leases.', '.take', 'Leases.take', 'constructor']) {
       const answer = await server.request('admin', 'auditEvents', { query: { action } as never });
       expect([answer.statusCode, answer.json().error.code], action).toEqual([400, 'INVALID_ARGUMENT']);
@@ -77,7 +77,7 @@ describe('a query', () => {
     expect(await found({ resource: "model:b@1' OR 1=1 --" })).toEqual([]);
   });
 
-  it('finds what an account did, also to others, and what was done to it', async () => {
+  it('finds actions of an account, also on other accounts, and actions on it', async () => {
     const { companion } = server.accounts;
     const of = async () =>
       (await ask({ account: companion.id, action: 'archives' })).items.map(({ action }) => action.split('.')[1]);
@@ -127,7 +127,7 @@ describe('a query', () => {
     expect(event?.personal?.account).toBe(server.accounts.admin.id);
   });
 
-  it('shows the others when one box is damaged', async () => {
+  it('shows the other events when one box is damaged', async () => {
     await record('publishers.set');
     await record('publishers.set');
     const { seq, bytes } = await server.context.db

@@ -1,9 +1,9 @@
 /** A server that begins a rotation and is killed in the middle of it. Arguments: the data folder; the share of the work, in percent. */
 import { setImmediate } from 'node:timers/promises';
-import { configure } from '../../src/config.js';
 import { beginRotation, findRotation } from '../../src/keys/rotation.js';
-import { RotationWorker } from '../../src/keys/worker.js';
-import { openServer } from '../../src/server.js';
+import { RotationWorker } from '../../src/keys/rotation-worker.js';
+import { configure } from '../../src/start/config.js';
+import { openServer } from '../../src/start/server.js';
 
 const [folder = '', percent = ''] = process.argv.slice(2);
 const { context } = await openServer(configure({ data: folder, port: 0, logLevel: 'silent' }, {}));

@@ -1,4 +1,4 @@
-/** The clock that the server goes by. If these fail, a replica with a wrong clock ends and deletes things too early. */
+/** The server's clock. If these fail, a replica with a wrong clock ends and deletes things too early. */
 import { expect, it } from 'vitest';
 import { type ClockSource, DatabaseClock } from '../../src/database/clock.js';
 

@@ -1,6 +1,6 @@
 /**
- * Every list with every combination of its filters, as SQLite plans it: no table is read from end to end. If these
- * fail, one question costs as much as there are rows.
+ * Every list with every combination of its filters, as SQLite plans it: no table is read from end to end. If these fail, one
+ * query costs as much as there are rows.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { onPostgres } from '../support/database.js';

@@ -1,4 +1,4 @@
-/** One server for a data folder with SQLite. If these fail, two servers each count on being the only one. */
+/** One server for a data folder with SQLite. If these fail, two servers each assume to be the only one. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { configure } from '../../src/config.js';
 import { openDatabase } from '../../src/database/open.js';
-import { openServer } from '../../src/server.js';
+import { configure } from '../../src/start/config.js';
+import { openServer } from '../../src/start/server.js';
 import { onPostgres, postgresDatabase } from '../support/database.js';
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
@@ -45,7 +45,7 @@ describe('a data folder with SQLite', () => {
   });
 
   it('is left by a process that is killed, and refused to another one with what to do', async () => {
-    const words = ['--import', TSX, here('../../src/main.ts'), '--data', folder, '--port', '0'];
+    const words = ['--import', TSX, here('../../src/start/main.ts'), '--data', folder, '--port', '0'];
     const options = {
       env: { ...process.env, NODE_ENV: 'test', TSX_TSCONFIG_PATH: here('../../tsconfig.json') },
       stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'],

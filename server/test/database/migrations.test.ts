@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Kysely, Migrator, sql } from 'kysely';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { Database } from '../../src/context.js';
+import type { Database } from '../../src/database/connection.js';
+import { POSTGRES_TABLES, SQLITE_TABLES } from '../../src/database/dialect.js';
 import { firstTables } from '../../src/database/migrations/0001-first.js';
 import { openDatabase } from '../../src/database/open.js';
 import { openPostgres } from '../../src/database/postgres/driver.js';
 import { openSqlite } from '../../src/database/sqlite/file.js';
-import { POSTGRES_WORDS, SQLITE_WORDS } from '../../src/database/words.js';
 import { onPostgres, postgresDatabase } from '../support/database.js';
 
 let folder: string;
@@ -31,7 +31,7 @@ const id = (digit: string): string => digit.repeat(32);
 async function first(task: (db: Database) => Promise<unknown>): Promise<void> {
   const db = url === undefined ? await openSqlite(folder) : openPostgres(url);
   const up = async (trx: Kysely<unknown>): Promise<void> => {
-    for (const statement of firstTables(onPostgres ? POSTGRES_WORDS : SQLITE_WORDS)) await sql.raw(statement).execute(trx);
+    for (const statement of firstTables(onPostgres ? POSTGRES_TABLES : SQLITE_TABLES)) await sql.raw(statement).execute(trx);
   };
   const { error } = await new Migrator({
     db,
@@ -84,7 +84,7 @@ it('one of the first version, with rows, is brought up to date', async () => {
       { version: '1', big_name: 'on-disk' },
       { version: '2', big_name: 'in-bucket' },
     ]);
-    // Parts of the disk count for the account that published them; those of the bucket have a row already.
+    // Parts of the disk count for the account that published them; parts of the bucket have a row already.
     expect(await db.selectFrom('disk_parts').selectAll().execute()).toEqual([
       { part: 'on-disk', account: id('b'), size: 700, created: 5, checked_small: null, checked_mark: null },
     ]);

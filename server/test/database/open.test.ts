@@ -1,10 +1,13 @@
-/** What holds of both databases. If these fail, replicas start with half of the tables, or values are kept that no code should write. */
+/**
+ * Opening either database. If these fail, replicas start with half of the tables, or the database takes values that no code
+ * should write.
+ */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Database } from '../../src/context.js';
+import type { Database } from '../../src/database/connection.js';
 import { type DatabasePlace, openDatabase } from '../../src/database/open.js';
 import { onPostgres, postgresDatabase, type TestDatabase } from '../support/database.js';
 
@@ -29,7 +32,7 @@ afterEach(async () => {
 const hex = (): string => randomBytes(16).toString('hex');
 
 describe('the database', () => {
-  it('is made by whoever comes first, also by three at once, and opens again', async () => {
+  it('is made by the first opener, also by one of three at once, and opens again', async () => {
     const all = await Promise.all([open(), open(), open()]);
     for (const db of [...all, await open()]) expect(await db.selectFrom('users').selectAll().execute()).toEqual([]);
   });

@@ -1,4 +1,4 @@
-/** Making connections. If these fail, no pooler can stand between the server and PostgreSQL. */
+/** Connecting to PostgreSQL. If these fail, no pooler can stand between the server and PostgreSQL. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect, it } from 'vitest';
@@ -9,7 +9,7 @@ it('begins a connection with the words that every pooler knows', async () => {
   await once(listener, 'listening');
   const pool = makePool(`postgres://guard:x@127.0.0.1:${(listener.address() as AddressInfo).port}/guard`);
   const connection = await pool.connect();
-  const refused = expect(connection.query('select 1', [])).rejects.toMatchObject({ name: 'DatabaseAway', undone: true });
+  const refused = expect(connection.query('select 1', [])).rejects.toMatchObject({ name: 'DatabaseUnavailable', undone: true });
   const [socket]: [Socket] = (await once(listener, 'connection')) as [Socket];
   const [first]: [Buffer] = (await once(socket, 'data')) as [Buffer];
   // Length, version of the protocol, then names and values.

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Database } from '../../src/context.js';
-import { DatabaseAway } from '../../src/database/away.js';
+import type { Database } from '../../src/database/connection.js';
 import { openDatabase } from '../../src/database/open.js';
+import { DatabaseUnavailable } from '../../src/database/unavailable.js';
 import { asSuperuser, onPostgres, postgresDatabase } from '../support/database.js';
 import { startTestServer } from '../support/server.js';
 
@@ -59,7 +59,7 @@ describe.skipIf(!onPostgres)('PostgreSQL (only where tests run on it)', () => {
     (await db.selectFrom('meta').select('value').where('key', '=', 'count').executeTakeFirst())?.value;
 
   describe('transactions', () => {
-    it('of several replicas run one after the other, and each sees what those before it wrote', async () => {
+    it('of several replicas run one after the other, and each sees all earlier writes', async () => {
       await Promise.all(Array.from({ length: 40 }, (_, at) => add(at % 2 === 0 ? db : other)));
       expect(await count()).toBe('40');
     });
@@ -85,7 +85,7 @@ describe.skipIf(!onPostgres)('PostgreSQL (only where tests run on it)', () => {
       expect(await count()).toBe('1');
     });
 
-    it('that wait keep nobody waiting who only reads', async () => {
+    it('that wait delay no read', async () => {
       let waiting: Promise<void>[] = [];
       await db.transaction().execute(async (trx) => {
         await trx.insertInto('meta').values({ key: 'a', value: 'b' }).execute();
@@ -105,13 +105,13 @@ describe.skipIf(!onPostgres)('PostgreSQL (only where tests run on it)', () => {
       expect(await db.selectFrom('meta').selectAll().execute()).toEqual([]);
     });
 
-    it('of a replica that hangs are ended, and the others go on', async () => {
+    it('of a replica that hangs are ended, and other replicas go on', async () => {
       const hung = db.transaction().execute(async (trx) => {
         await trx.insertInto('meta').values({ key: 'a', value: 'b' }).execute();
         // It does nothing while the other one waits for it.
         await add(other);
       });
-      await expect(hung).rejects.toBeInstanceOf(DatabaseAway);
+      await expect(hung).rejects.toBeInstanceOf(DatabaseUnavailable);
       expect(await db.selectFrom('meta').select('key').execute()).toEqual([{ key: 'count' }]);
     });
 
@@ -120,7 +120,7 @@ describe.skipIf(!onPostgres)('PostgreSQL (only where tests run on it)', () => {
         await sql`set local statement_timeout = 50`.execute(trx);
         await sql`select pg_sleep(60)`.execute(trx);
       });
-      await expect(slow).rejects.toMatchObject({ name: 'DatabaseAway', undone: false });
+      await expect(slow).rejects.toMatchObject({ name: 'DatabaseUnavailable', undone: false });
       await add(db);
       expect(await count()).toBe('1');
     });
@@ -134,7 +134,7 @@ describe.skipIf(!onPostgres)('PostgreSQL (only where tests run on it)', () => {
   });
 
   describe('a connection that is lost', () => {
-    it('while nobody uses it is replaced', async () => {
+    it('while idle is replaced', async () => {
       await cutOff();
       expect(await count()).toBeUndefined();
       await add(db);
@@ -147,7 +147,7 @@ describe.skipIf(!onPostgres)('PostgreSQL (only where tests run on it)', () => {
         await cutOff();
         await trx.selectFrom('meta').selectAll().execute();
       });
-      await expect(failing).rejects.toMatchObject({ name: 'DatabaseAway', undone: true });
+      await expect(failing).rejects.toMatchObject({ name: 'DatabaseUnavailable', undone: true });
       await add(db);
       expect(await db.selectFrom('meta').select('key').execute()).toEqual([{ key: 'count' }]);
     });
@@ -157,20 +157,20 @@ describe.skipIf(!onPostgres)('PostgreSQL (only where tests run on it)', () => {
         await trx.insertInto('meta').values({ key: 'a', value: 'b' }).execute();
         await cutOff();
       });
-      await expect(failing).rejects.toMatchObject({ name: 'DatabaseAway', undone: false });
+      await expect(failing).rejects.toMatchObject({ name: 'DatabaseUnavailable', undone: false });
     });
 
     it('while something is written outside of a transaction leaves open what became of it, and not while something is read', async () => {
       const ended = sql<string>`pg_terminate_backend(pg_backend_pid())::text`;
       const writing = sql`insert into meta (key, value) values ('a', ${ended})`.execute(db);
-      await expect(writing).rejects.toMatchObject({ name: 'DatabaseAway', undone: false });
-      await expect(sql`select ${ended}`.execute(db)).rejects.toMatchObject({ name: 'DatabaseAway', undone: true });
+      await expect(writing).rejects.toMatchObject({ name: 'DatabaseUnavailable', undone: false });
+      await expect(sql`select ${ended}`.execute(db)).rejects.toMatchObject({ name: 'DatabaseUnavailable', undone: true });
     });
 
     it('while it waits for its turn fails that request alone', async () => {
       await db.transaction().execute(async () => {
         const turn = add(other);
-        const failed = expect(turn).rejects.toMatchObject({ name: 'DatabaseAway', undone: true });
+        const failed = expect(turn).rejects.toMatchObject({ name: 'DatabaseUnavailable', undone: true });
         await waiting(1);
         await cutOff("wait_event_type = 'Lock'");
         await failed;

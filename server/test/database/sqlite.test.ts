@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Database } from '../../src/context.js';
+import type { Database } from '../../src/database/connection.js';
 import { openDatabase } from '../../src/database/open.js';
 import { databaseFile } from '../../src/database/sqlite/file.js';
 
@@ -34,7 +34,7 @@ describe('the SQLite database', () => {
     expect(await pragma('busy_timeout')).toBe(5000);
   });
 
-  it('compiles a query once, and forgets those that were not asked for long', async () => {
+  it('compiles a query once, and evicts the least recently used', async () => {
     const prepared = vi.spyOn(Sqlite.prototype, 'prepare');
     const ask = (count: number) => sql.raw(`select ${count}`).execute(db);
     await ask(0);
@@ -48,7 +48,7 @@ describe('the SQLite database', () => {
     prepared.mockRestore();
   });
 
-  it('is closed to others again where a copy of it was open', async () => {
+  it('is closed to other users again where a copy of it was open', async () => {
     await db.destroy();
     await chmod(databaseFile(folder), 0o644);
     db = await openDatabase({ dataFolder: folder });
@@ -63,7 +63,7 @@ describe('the SQLite database', () => {
         await trx.selectFrom('meta').selectAll().execute();
         const write = other.insertInto('meta').values({ key: 'a', value: 'b' }).execute();
         await expect(write).rejects.toMatchObject({
-          name: 'DatabaseAway',
+          name: 'DatabaseUnavailable',
           message: expect.stringMatching(/Another process holds.*SQLITE_BUSY/),
         });
       });
@@ -98,7 +98,7 @@ describe('a full disk', () => {
   it('is named as the reason, within a transaction too: rolling back does not take its place', async () => {
     await fill();
     const full = {
-      name: 'DatabaseAway',
+      name: 'DatabaseUnavailable',
       undone: false,
       message: expect.stringMatching(/The disk of the database is full.*SQLITE_FULL/),
     };

@@ -1,12 +1,12 @@
-/** Which database it is. If these fail, a server starts on an empty database, or an override that was mounted is passed over. */
+/** The choice of the database. If these fail, a server starts on an empty database, or ignores an override that was mounted. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { configure } from '../../src/config.js';
 import { findDatabaseUrl } from '../../src/database/open.js';
-import { makeLog } from '../../src/log.js';
+import { configure } from '../../src/start/config.js';
+import { makeLog } from '../../src/start/log.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -75,7 +75,7 @@ describe('the URL of the database', () => {
     await expect(found(closed[0] ?? '')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
-  it('stays out of the log, should anybody log the configuration', () => {
+  it('stays out of the log where the configuration is logged', () => {
     const lines: string[] = [];
     const given = config({ DATABASE_URL: 'postgres://guard:hidden-5871@db/guard' });
     makeLog(given, { write: (line) => void lines.push(line) }).info({ config: given }, 'starting');

@@ -1,6 +1,6 @@
 /** One record a request. If these fail, logs hold secrets or whole addresses, or cannot be read by machines. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { addressOf, anonymised } from '../../src/http/addresses.js';
+import { addressOf, anonymised } from '../../src/base/addresses.js';
 import { PASSWORD, startTestServer, type TestServer } from '../support/server.js';
 
 let server: TestServer;

@@ -1,9 +1,9 @@
-/** One place decides who may do what. If these fail, a route can be added that nobody guards. */
+/** Authorisation of routes. If these fail, a route can be added without any check of rights. */
 import type { AuditAction } from '@org/model-guard/server-kit';
 import Fastify from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { demandContract } from '../../src/http/authorise.js';
-import { startTestServer, type TestServer } from '../support/server.js';
+import { auditEvents, startTestServer, type TestServer } from '../support/server.js';
 
 describe('a route that is not in the contract', () => {
   it.each(['/undeclared', '/documents', '/docsx'])('does not start: %s', (url) => {
@@ -28,7 +28,7 @@ describe('authorisation', () => {
   afterAll(() => server.close());
 
   const events = async (action: AuditAction) =>
-    (await server.request('apiAdmin', 'auditEvents', { query: { action } })).json().items as {
+    (await auditEvents(server, { action })) as {
       outcome: string;
       resource: string;
       personal?: { detail?: string };

@@ -8,7 +8,7 @@ import { startTestServer, type TestServer } from '../support/server.js';
 
 /** Costly to normalise: marks that must be put in order. */
 const FILL = `${'\u0300'.repeat(5)}\u0316`;
-/** Almost what the server takes as one body, in UTF-8. */
+/** Slightly less than the longest body of the server, in UTF-8. */
 const LONG = FILL.repeat(5000);
 /** Twice the longest text of any route but a small part, in UTF-16 units. */
 const MOST = 2 * 8192;

@@ -1,11 +1,11 @@
-/** What is refused, and how it is said. If these fail, hostile bodies reach the rooms, or answers tell too much. */
+/** Refusals and their answers. If these fail, hostile bodies reach the rooms, or answers tell too much. */
 import { request as plainRequest } from 'node:http';
 import { ERROR_CODES, ModelGuardError, type ModelGuardErrorCode, shapes } from '@org/model-guard/server-kit';
 import Fastify, { type LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Answer } from '../../../src/http/answer.js';
+import type { HttpResponse } from '../../../src/http/response.js';
 import { failureOf, isAnswer } from '../../../src/remote/http/failures.js';
-import { outcomeOf } from '../../src/audit/refused.js';
+import { outcomeOf } from '../../src/audit/record-refusals.js';
 import { registerErrors } from '../../src/http/errors.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 
@@ -186,9 +186,9 @@ describe('a code', () => {
       expect([code, answer.statusCode]).toEqual([code, status]);
       expect(answer.json().error.code).toBe(status < 500 ? code : 'SERVER_FAILED');
       expect(answer.body.includes('the inside of the server')).toBe(status < 500);
-      // What clients do not know as the server's word counts as the page of a proxy.
+      // Codes that clients do not know as the server's count as the page of a proxy.
       const bytes = async () => Buffer.from(answer.body);
-      const told = await failureOf({ status: answer.statusCode, headers: answer.headers as Answer['headers'], bytes }, 0);
+      const told = await failureOf({ status: answer.statusCode, headers: answer.headers as HttpResponse['headers'], bytes }, 0);
       if (status < 500 && status !== 429) expect([told.code, isAnswer(told)]).toEqual([code, true]);
     }
     await app.close();

@@ -1,5 +1,4 @@
 /** Headers, other sites, limits, metrics and documentation. */
-
 import { afterEach, describe, expect, it } from 'vitest';
 import { definitions } from '../../src/http/shapes.js';
 import { PASSWORD, startTestServer, type TestServer } from '../support/server.js';
@@ -114,7 +113,7 @@ describe('limits', () => {
   it('are stricter at log-in, by both of its names', async () => {
     const server = await start({ config: { loginLimit: 2 } });
     const login = async (name: 'token' | 'login', number: number) =>
-      (await server.request(undefined, name, { body: { email: `nobody${number}@example.com`, password: 'x' } })).statusCode;
+      (await server.request(undefined, name, { body: { email: `unknown${number}@example.com`, password: 'x' } })).statusCode;
     expect([await login('token', 1), await login('login', 2), await login('token', 3), await login('login', 4)]).toEqual([
       401, 401, 429, 429,
     ]);
@@ -131,7 +130,7 @@ describe('limits', () => {
 });
 
 describe('metrics', () => {
-  it('count by route, and name nobody', async () => {
+  it('count by route, and hold nothing personal', async () => {
     const server = await start();
     await server.request(undefined, 'token', { body: { email: 'operator@example.com', password: PASSWORD } });
     await server.request(undefined, 'token', { body: { email: 'operator@example.com', password: 'wrong' } });
@@ -164,7 +163,7 @@ describe('the documentation', () => {
     ]);
   });
 
-  it('shows a page that runs no script of others', async () => {
+  it('shows a page that runs no foreign script', async () => {
     const server = await start();
     const page = await server.app.inject({ url: '/docs/' });
     const landing = page.statusCode === 200 ? page : await server.app.inject({ url: String(page.headers.location) });

@@ -1,4 +1,4 @@
-/** What a balancer is told. If these fail, it sends requests to replicas that can do nothing, or takes away those that can. */
+/** Readiness for balancers. If these fail, a balancer sends requests to replicas that cannot serve, or removes those that can. */
 import Sqlite from 'better-sqlite3';
 import { sql } from 'kysely';
 import { expect, it } from 'vitest';
@@ -16,7 +16,7 @@ async function withServer(task: (server: TestServer, database: string) => Promis
     await server.close();
   }
 }
-/** Runs `task` while nobody else reads or writes the table. */
+/** Runs `task` while no other connection reads or writes the table. */
 const whileLocked = (table: string, database: string, task: () => Promise<void>): Promise<void> =>
   asSuperuser(async (client) => {
     await client.query('BEGIN');

@@ -91,7 +91,7 @@ function hold(method: string, path: string, length: number, { account, from, typ
 const publish = (account: string) => hold('PUT', '/models/m/versions/1', LARGEST, { account });
 
 describe('bodies that are on their way', () => {
-  it('of one account: sixty of 24 MiB take its share and no more; the others are to come back in five seconds', async () => {
+  it('of one account: sixty of 24 MiB take its share and no more; the rest get RATE_LIMITED for five seconds', async () => {
     const sent = Array.from({ length: 60 }, () => publish('a'));
     await until(() => count.arrived === 60);
     await settled();

@@ -27,7 +27,7 @@ describe('a log-in', () => {
     ['of an account', 'operator@example.com', PASSWORD],
     ['with a wrong password', 'operator@example.com', 'wrong'],
     ['of a disabled account', 'companion@example.com', PASSWORD],
-    ['of nobody', 'nobody@example.com', PASSWORD],
+    ['of no account', 'unknown@example.com', PASSWORD],
   ])('%s verifies one hash of the same cost', async (_what, email, password) => {
     await server.request(undefined, 'token', { body: { email, password } });
     expect(hash).not.toHaveBeenCalled();

@@ -3,11 +3,11 @@ import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { configure, type Settings } from '../../src/config.js';
 import { openDatabase } from '../../src/database/open.js';
-import { matchDatabase } from '../../src/keys/database-marker.js';
+import { checkDatabaseMarker } from '../../src/keys/database-marker.js';
 import { ServerKeyring } from '../../src/keys/keyring.js';
-import { type OpenServer, openServer } from '../../src/server.js';
+import { configure, type Settings } from '../../src/start/config.js';
+import { type OpenServer, openServer } from '../../src/start/server.js';
 import { onPostgres, postgresDatabase, type TestDatabase } from '../support/database.js';
 
 let folder: string;
@@ -129,7 +129,7 @@ describe('a first start', () => {
     for (const step of steps) {
       const config = configured();
       const db = await openDatabase(config);
-      if (step !== 'database') await matchDatabase(config, db);
+      if (step !== 'database') await checkDatabaseMarker(config, db);
       if (step === 'keys') await ServerKeyring.open(config, db, () => 1_800_000_000);
       await db.destroy();
       if (step === 'all but its end') {
@@ -145,7 +145,7 @@ describe('a first start', () => {
   it('whose database went with it while it was under way begins anew: no client has seen it', async () => {
     const config = configured();
     const db = await openDatabase(config);
-    await matchDatabase(config, db);
+    await checkDatabaseMarker(config, db);
     await ServerKeyring.open(config, db, () => 1_800_000_000);
     await db.destroy();
     await removeDatabase();

@@ -79,7 +79,7 @@ describe('the keyring', () => {
     };
     const refused = { code: 'PERMISSION_DENIED', message: expect.stringContaining('chmod 600') };
 
-    it('takes no key file that others can read or write', async () => {
+    it('takes no key file that other users can read or write', async () => {
       await open();
       for (const name of await keyFiles()) {
         await chmod(join(keysFolder(), name), 0o640);

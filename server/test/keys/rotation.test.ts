@@ -14,15 +14,16 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { handleOf } from '../../../src/keys/key.js';
 import type { KeyHandle } from '../../../src/native/binding.js';
 import { call } from '../../../src/native/index.js';
-import type { AuditEvent } from '../../src/audit/reading.js';
+import type { AuditEvent } from '../../src/audit/open-events.js';
 import { encryptionKeyFile } from '../../src/keys/files.js';
-import { rewrapAll } from '../../src/keys/rewrapping.js';
+import { rewrapAll } from '../../src/keys/rewrap.js';
 import { beginRotation } from '../../src/keys/rotation.js';
-import { RotationWorker } from '../../src/keys/worker.js';
-import { openServer } from '../../src/server.js';
+import { RotationWorker } from '../../src/keys/rotation-worker.js';
+import { openServer } from '../../src/start/server.js';
 import { onPostgres } from '../support/database.js';
+import { outcomeOf } from '../support/outcomes.js';
 import type { TestServer } from '../support/server.js';
-import { entitle, Machine, type Publisher, said, startPublisher } from '../support/story.js';
+import { entitle, Machine, type Publisher, startPublisher } from '../support/story.js';
 
 type Rotation = RouteAnswer<'rotateKeys'>;
 let server: TestServer;
@@ -66,7 +67,7 @@ async function register(name: string, to: DeviceKey): Promise<void> {
   const fragment = handleOf(MasterKey.generate()) as KeyHandle;
   const sealed = call((native) => native.sealFragment(fragment, x25519, unhex(server.context.serverId), name));
   const body = { name, format: 'container', sha256: '0'.repeat(64), size: 1, fragment: encode(sealed) } as const;
-  expect(said(await server.request('admin', 'registerArchive', { body }))).toBe('201');
+  expect(outcomeOf(await server.request('admin', 'registerArchive', { body }))).toBe('201');
 }
 
 describe('a rotation', () => {
@@ -87,19 +88,19 @@ describe('a rotation', () => {
     expect(encryptionKeyOf(server.context.keys.current())).toBe(done.to);
 
     const lease = await machine.take({ name: 'defects' });
-    expect(said(lease)).toBe('201');
+    expect(outcomeOf(lease)).toBe('201');
     expect(await machine.open(server, lease.json(), made.big, publisher.key)).toEqual(made.plain);
-    expect(said(await machine.unlock('library'))).toBe('200');
+    expect(outcomeOf(await machine.unlock('library'))).toBe('200');
     expect((await server.context.db.selectFrom('versions').select('big_name').executeTakeFirstOrThrow()).big_name).toBe(big_name);
   });
 
   it('is answered at once, refuses a second one while it runs, and is audited at both ends', async () => {
     await publisher.publish();
     const caller = { address: '', request: 'r', account: server.accounts.apiAdmin };
-    // Begun, and nobody works on it.
+    // Begun, and no worker runs.
     const rotation = await beginRotation(server.context, caller, 60);
     expect(rotation).toMatchObject({ state: 'running', total: 1, done: 0 });
-    expect(said(await rotate())).toBe('409 ALREADY_EXISTS');
+    expect(outcomeOf(await rotate())).toBe('409 ALREADY_EXISTS');
     expect((await server.context.db.selectFrom('encryption_keys').select('key').execute()).length).toBe(2);
     const refusals = await server.request('admin', 'auditEvents', { query: { action: 'keys.rotate', outcome: 'failure' } });
     expect(refusals.json().items.map(({ personal }: AuditEvent) => personal?.detail)).toEqual(['ALREADY_EXISTS']);
@@ -107,7 +108,7 @@ describe('a rotation', () => {
     worker.wake();
     await worker.idle();
     expect(await progress(rotation)).toMatchObject({ state: 'done', done: 1 });
-    expect(said(await rotate())).toBe('202');
+    expect(outcomeOf(await rotate())).toBe('202');
     const { items } = (await server.request('admin', 'auditEvents', { query: { resource: `rotation:${rotation.id}` } })).json();
     const actions = items.map(({ action, outcome }: { action: string; outcome: string }) => `${action} ${outcome}`);
     expect(actions).toContain('keys.rotate success');
@@ -135,12 +136,12 @@ describe('a rotation', () => {
       { key: old, state: 'retiring', until: server.clock.now + 600 },
     ]);
     await publisher.upload(inFlight);
-    expect(said(await publisher.commit(inFlight))).toBe('201');
+    expect(outcomeOf(await publisher.commit(inFlight))).toBe('201');
     expect(await wrappedTo()).toEqual([done.to]);
     server.clock.advance(601);
     expect((await statement()).keys).toEqual([{ key: done.to, state: 'current' }]);
     await publisher.upload(late);
-    expect(said(await publisher.commit(late))).toBe('409 NO_MATCHING_IDENTITY');
+    expect(outcomeOf(await publisher.commit(late))).toBe('409 NO_MATCHING_IDENTITY');
   });
 
   it('drops the old key for good once its date is past, not before, and not while something is wrapped to it', async () => {
@@ -192,7 +193,7 @@ describe('a rotation', () => {
     const rotation = await beginRotation(server.context, caller, 60);
     const published = await publisher.make({ version: '1' });
     let overwritten = false;
-    // Between reading and writing of the re-wrapping, somebody replaces the version.
+    // Between reading and writing of the re-wrapping, the version is replaced.
     const { db } = server.context;
     const meddling = new Proxy(db, {
       get(target, name) {
@@ -201,7 +202,7 @@ describe('a rotation', () => {
             execute: async (task: Parameters<ReturnType<typeof db.transaction>['execute']>[0]) => {
               overwritten = true;
               await publisher.upload(published);
-              expect(said(await publisher.commit(published, { overwrite: true }))).toBe('201');
+              expect(outcomeOf(await publisher.commit(published, { overwrite: true }))).toBe('201');
               return db.transaction().execute(task);
             },
           });
@@ -242,13 +243,13 @@ describe('a rotation', () => {
     };
     try {
       await rotation();
-      expect(said(await machine.take({ name: 'defects' }))).toBe('201');
+      expect(outcomeOf(await machine.take({ name: 'defects' }))).toBe('201');
       await rotation();
-      expect(said(await machine.unlock('library'))).toBe('200');
+      expect(outcomeOf(await machine.unlock('library'))).toBe('200');
       await rotation();
       const next = await publisher.make({ version: 'next' });
       await publisher.upload(next);
-      expect(said(await publisher.commit(next))).toBe('201');
+      expect(outcomeOf(await publisher.commit(next))).toBe('201');
     } finally {
       await other.close();
     }
@@ -280,7 +281,9 @@ describe('a rotation', () => {
   });
 
   it('is found by its id alone', async () => {
-    expect(said(await server.request('admin', 'getRotation', { params: { rotation: '0'.repeat(32) } }))).toBe('404 NOT_FOUND');
+    expect(outcomeOf(await server.request('admin', 'getRotation', { params: { rotation: '0'.repeat(32) } }))).toBe(
+      '404 NOT_FOUND',
+    );
   });
 });
 

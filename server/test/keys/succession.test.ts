@@ -1,4 +1,7 @@
-/** The signing key is replaced: who trusted any of them goes on, nobody else gets in, and a crash leaves the old one or the new one. */
+/**
+ * Replacing the signing key. If these fail, clients that trust an earlier key are lost, another key is accepted, or a crash
+ * leaves neither key.
+ */
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
@@ -10,18 +13,19 @@ import {
   readStatement,
   type SigningKey as ServerSigningKey,
   type Statement,
-  sayAs,
+  signAs,
 } from '@org/model-guard/server-kit';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { failureOf } from '../../../test/support/failures.js';
-import type { Member } from '../../src/context.js';
+import { codeOf } from '../../../test/support/failures.js';
+import type { Member } from '../../src/base/caller.js';
 import { signingKeyFile } from '../../src/keys/files.js';
 import { replaceSigningKey } from '../../src/keys/succession.js';
-import { openServer } from '../../src/server.js';
+import { openServer } from '../../src/start/server.js';
 import { clientOf, readyDevice } from '../support/clients.js';
 import { onPostgres } from '../support/database.js';
+import { outcomeOf } from '../support/outcomes.js';
 import { startTestServer, type TestServer } from '../support/server.js';
-import { entitle, granted, Machine, Publisher, said, termsOf } from '../support/story.js';
+import { entitle, Machine, Publisher, takeLease, termsOf } from '../support/story.js';
 
 let server: TestServer;
 /** The first signing key. */
@@ -35,20 +39,34 @@ afterEach(async () => {
   await server.close();
 });
 
-type Replaced = RouteAnswer<'rotateSigningKey'>;
+type Replacement = RouteAnswer<'rotateSigningKey'>;
 const current = (): string => server.context.keys.signing.publicKey.toString();
 const fileOf = (key: string): string => signingKeyFile(server.config.keysFolder, key);
 const signingFiles = async (): Promise<string[]> =>
   (await readdir(server.config.keysFolder)).filter((name) => name.startsWith('signing'));
 const replace = () => server.request('apiAdmin', 'rotateSigningKey', { body: {} });
-async function replaced(): Promise<Replaced> {
+async function replaced(): Promise<Replacement> {
   const answer = await replace();
   expect(answer.statusCode, answer.body).toBe(200);
   return answer.json();
 }
 const facts = async (): Promise<RouteAnswer<'server'>> => (await server.request('operator', 'server')).json();
 const caller = (): Member => ({ address: '', request: 'r', account: server.accounts.apiAdmin });
-const codeOf = async (task: () => Promise<unknown>): Promise<string> => (await failureOf(task)).code;
+
+/** Two replacements at once: neither goes on before both have read the key in use, so that the second cannot begin after the first. */
+async function replaceTwiceAtOnce() {
+  const { keys } = server.context;
+  const make = keys.makeSigning.bind(keys);
+  const waiting: (() => void)[] = [];
+  vi.spyOn(keys, 'makeSigning').mockImplementation(async () => {
+    await new Promise<void>((resolve) => {
+      waiting.push(resolve);
+      if (waiting.length === 2) for (const go of waiting) go();
+    });
+    return make();
+  });
+  return Promise.allSettled([replaceSigningKey(server.context, caller()), replaceSigningKey(server.context, caller())]);
+}
 
 describe('a succession', () => {
   it('is a chain that leads from the first key to the one that signs now, over restarts', async () => {
@@ -124,20 +142,20 @@ describe('a succession', () => {
     await entitle(server, 'operator');
     const machine = await Machine.ready(server);
     await replaced();
-    const grant = await granted(machine);
+    const grant = await takeLease(machine);
     expect(grant.lease.key).toBe(current());
     expect(termsOf(server, grant).device).toBe(machine.id);
     expect(await machine.open(server, grant, made.big, publisher.key)).toEqual(made.plain);
   });
 
-  it('is written down with the key that is new, or that somebody tried', async () => {
+  it('is recorded with the new key, or with the refused one', async () => {
     const { key } = await replaced();
     const events = async () =>
       (await server.request('admin', 'auditEvents', { query: { action: 'keys.rotate-signing' } })).json();
     expect((await events()).items).toMatchObject([
       { outcome: 'success', resource: `key:${key}`, personal: { detail: `in the place of ${first}` } },
     ]);
-    await Promise.allSettled([replaceSigningKey(server.context, caller()), replaceSigningKey(server.context, caller())]);
+    await replaceTwiceAtOnce();
     expect((await events()).items.map(({ outcome }: { outcome: string }) => outcome).sort()).toEqual([
       'failure',
       'success',
@@ -158,7 +176,7 @@ describe('nothing by halves', () => {
 
   it('where the audit event cannot be written, the old key stays', async () => {
     vi.spyOn(server.context.audit, 'append').mockRejectedValueOnce(new Error('the disk is full'));
-    expect(said(await replace())).toBe('500 SERVER_FAILED');
+    expect(outcomeOf(await replace())).toBe('500 SERVER_FAILED');
     expect(current()).toBe(first);
     server = await server.restart();
     expect(current()).toBe(first);
@@ -167,17 +185,14 @@ describe('nothing by halves', () => {
 
   it('killed after the commit, the new key signs', async () => {
     vi.spyOn(server.context.keys, 'reload').mockRejectedValueOnce(new Error('killed'));
-    expect(said(await replace())).toBe('500 SERVER_FAILED');
+    expect(outcomeOf(await replace())).toBe('500 SERVER_FAILED');
     server = await server.restart();
     expect(current()).not.toBe(first);
     expect((await facts()).succession).toHaveLength(1);
   });
 
   it('two at once are one: a key never names two successors, and the other file is gone', async () => {
-    const both = await Promise.allSettled([
-      replaceSigningKey(server.context, caller()),
-      replaceSigningKey(server.context, caller()),
-    ]);
+    const both = await replaceTwiceAtOnce();
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
     expect(both.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'ALREADY_EXISTS' } });
     expect((await facts()).succession).toHaveLength(1);
@@ -252,7 +267,7 @@ describe('an older copy of the database, in its place while the server runs', ()
     await failOver();
     expect(await ready()).toBe(500);
     for (const name of ['server', 'jwks'] as const)
-      expect(said(await server.request('operator', name))).toBe('500 SERVER_FAILED');
+      expect(outcomeOf(await server.request('operator', name))).toBe('500 SERVER_FAILED');
     expect(
       server.logged.some(({ err }) => JSON.stringify(err)?.includes(`The signing key ${first}, which the database names`)),
     ).toBe(true);
@@ -301,12 +316,12 @@ describe('clients', () => {
     await entitle(server, 'operator', { name: 'net', seats: 100 });
   });
 
-  it('that pinned any key of the chain load, those that were just there and those that come for the first time', async () => {
+  it('that pinned any key of the chain load, known clients and new ones', async () => {
     const device = DeviceKey.generate();
     const { guard } = await readyDevice(server, { device, publishers });
     await opens(guard);
     const { key: second } = await replaced();
-    // Within the minutes for which it takes what it was told for current.
+    // Within the minutes for which a cached statement counts as current.
     await opens(guard);
     const { key: third } = await clientOf(server, { role: 'apiAdmin' }).keys.rotateSigning();
     await opens(guard);
@@ -325,7 +340,7 @@ describe('clients', () => {
     await replaced();
     const away = clientOf(server, { device, publishers, serverKey: first, url: 'http://127.0.0.1:1' });
     await opens(away);
-    // It hears of the new key, and still keeps what the old one signed.
+    // It learns of the new key, and still accepts statements of the old one.
     await guard.server();
     await opens(clientOf(server, { device, publishers, serverKey: first, url: 'http://127.0.0.1:1' }));
     server.clock.advance(kept.offlineUntil - server.clock.now);
@@ -345,7 +360,7 @@ describe('clients', () => {
   it.each<[string, (link: Statement, stranger: ServerSigningKey) => Statement]>([
     ['by a stranger', (_, stranger) => link(stranger)],
     ["by a stranger, under the old key's name", (true_, stranger) => ({ ...link(stranger), key: true_.key })],
-    ['that names somebody else', ({ signature, key }, stranger) => ({ payload: link(stranger).payload, signature, key })],
+    ['that names another key', ({ signature, key }, stranger) => ({ payload: link(stranger).payload, signature, key })],
   ])('refuse a link of the chain %s', async (_, forge) => {
     await replaced();
     const stranger = SigningKey.generate();
@@ -358,5 +373,5 @@ describe('clients', () => {
   });
   /** As a stranger would say it. */
   const link = (by: ServerSigningKey): Statement =>
-    sayAs(by, { kind: 'succession', server: server.context.serverId, time: server.clock.now, next: by.publicKey.toString() });
+    signAs(by, { kind: 'succession', server: server.context.serverId, time: server.clock.now, next: by.publicKey.toString() });
 });

@@ -5,9 +5,9 @@ import path from 'node:path';
 import { GetBucketPolicyCommand, PutBucketPolicyCommand } from '@aws-sdk/client-s3';
 import { DeviceKey, load, MasterKey, protect, SigningKey, s3Store } from '@org/model-guard';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { httpStoreIn } from '../../../src/stores/http.js';
+import { httpStoreWithHooks } from '../../../src/stores/http.js';
 import { bigPartOf } from '../../../src/stores/parts.js';
-import { s3StoreIn } from '../../../src/stores/s3/store.js';
+import { s3StoreWithHooks } from '../../../src/stores/s3/store.js';
 import { type FaultProxy, startFaultProxy } from '../../../test/support/fault-proxy.js';
 import { CONNECTIONS, FaultyLoads, type Lane, type Tally, table, type Way } from '../../../test/support/faulty-loads.js';
 import { JumpingTime } from '../../../test/support/jumping-time.js';
@@ -103,13 +103,13 @@ async function inBucket(name: string, file: string, signer: SigningKey): Promise
       ...way,
       name: 's3Store',
       load: (surroundings) =>
-        load(ref, { ...opening, from: s3StoreIn({ ...options, ...patience, endpoint: proxy.url }, surroundings) }),
+        load(ref, { ...opening, from: s3StoreWithHooks({ ...options, ...patience, endpoint: proxy.url }, surroundings) }),
     },
     {
       ...way,
       name: 'httpStore',
       load: (surroundings) =>
-        load(ref, { ...opening, from: httpStoreIn(`${proxy.url}/${bucket}/${name}`, patience, surroundings) }),
+        load(ref, { ...opening, from: httpStoreWithHooks(`${proxy.url}/${bucket}/${name}`, patience, surroundings) }),
     },
   ];
 }

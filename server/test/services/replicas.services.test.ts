@@ -1,6 +1,6 @@
 /**
  * Three servers on one database, with one folder of keys. If these fail, replicas do not agree: on their keys, on who is logged in, on
- * how often somebody asked, or on who finishes a rotation.
+ * the counts of requests, or on the process that finishes a rotation.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,13 +22,13 @@ import type { KeyHandle } from '../../../src/native/binding.js';
 import { call } from '../../../src/native/index.js';
 import { scaled } from '../../../test/support/sample.js';
 import { seeded } from '../../../test/support/seed.js';
-import { ask, makeReplicas, type Replica, type Replicas, told } from '../support/replicas.js';
+import { ask, demand, makeReplicas, type Replica, type Replicas } from '../support/replicas.js';
 import type { TestServer } from '../support/server.js';
 import { builtCommand } from '../support/server-process.js';
 import { type Grant, Machine, make, signRequest } from '../support/story.js';
 
 const ADMIN = 'admin@localhost';
-const PASSWORD = 'a long phrase nobody guesses';
+const PASSWORD = 'a long phrase, never guessed';
 const STARTS = scaled(10, 3);
 const FRAGMENTS = scaled(2000, 400);
 const LOADERS = 8;
@@ -59,13 +59,13 @@ afterAll(async () => {
 });
 
 const login = async (replica: Replica, email: string, password: string): Promise<string> =>
-  (await told(replica, undefined, 'token', { body: { email, password } })).token;
+  (await demand(replica, undefined, 'token', { body: { email, password } })).token;
 
 async function firstToken({ all, firstPassword }: Replicas): Promise<string> {
   const [replica] = all as [Replica];
   const old = firstPassword();
   const body = { current: old, next: PASSWORD };
-  await told(replica, await login(replica, ADMIN, old), 'changePassword', { body });
+  await demand(replica, await login(replica, ADMIN, old), 'changePassword', { body });
   return login(replica, ADMIN, PASSWORD);
 }
 
@@ -79,9 +79,9 @@ async function rows(database: string, query: string): Promise<Record<string, unk
   }
 }
 
-/** What a route tells of the signing key. */
+/** The statement of a route about the signing key. */
 const signedBy = async (replica: Replica): Promise<{ chain: string[]; key: string }> => {
-  const { server, succession } = await told(replica, token, 'server');
+  const { server, succession } = await demand(replica, token, 'server');
   readStatement('server', server, { trusted: [server.key], server: serverId });
   return { chain: succession.map(({ key }) => key), key: server.key };
 };
@@ -114,9 +114,9 @@ describe('three that start at once on nothing', () => {
 
 describe('a token', () => {
   const account = async (email: string) => {
-    const made = await told(a, token, 'createUser', { body: { email, password: PASSWORD, role: 'operator' } });
+    const made = await demand(a, token, 'createUser', { body: { email, password: PASSWORD, role: 'operator' } });
     const body = { current: PASSWORD, next: `${PASSWORD}, twice` };
-    await told(b, await login(b, email, PASSWORD), 'changePassword', { body });
+    await demand(b, await login(b, email, PASSWORD), 'changePassword', { body });
     return {
       id: made.id,
       password: body.next,
@@ -132,19 +132,19 @@ describe('a token', () => {
   it('of any is one of all, and a new password at one ends them everywhere', async () => {
     const { tokens, password } = await account('one@example.com');
     expect(await statuses(tokens)).toEqual(nine(200));
-    await told(b, tokens[0], 'changePassword', { body: { current: password, next: `${PASSWORD}, again` } });
+    await demand(b, tokens[0], 'changePassword', { body: { current: password, next: `${PASSWORD}, again` } });
     expect(await statuses(tokens)).toEqual(nine(401));
   });
 
   it('ends everywhere when the account is disabled at one', async () => {
     const { id, tokens } = await account('two@example.com');
-    await told(c, token, 'updateUser', { params: { account: id }, body: { disabled: true } });
+    await demand(c, token, 'updateUser', { params: { account: id }, body: { disabled: true } });
     expect(await statuses(tokens)).toEqual(nine(401));
   });
 
   it('names a key that every one publishes', async () => {
     const kids = await Promise.all(
-      replicas.all.map(async (one) => (await told(one, undefined, 'jwks')).keys.map(({ kid }) => kid)),
+      replicas.all.map(async (one) => (await demand(one, undefined, 'jwks')).keys.map(({ kid }) => kid)),
     );
     expect(kids[0]?.length).toBeGreaterThanOrEqual(3);
     expect(kids[1]).toEqual(kids[0]);
@@ -155,7 +155,7 @@ describe('a token', () => {
 describe('guesses of a password', () => {
   it('are counted together: six at three servers lock, and the right one is not told then', async () => {
     const body = { email: 'three@example.com', password: PASSWORD };
-    await told(a, token, 'createUser', { body: { ...body, role: 'operator' } });
+    await demand(a, token, 'createUser', { body: { ...body, role: 'operator' } });
     const wrong = replicas.all.flatMap((one) =>
       [one, one].map((at) => ask(at, undefined, 'token', { body: { ...body, password: 'x' } })),
     );
@@ -202,27 +202,27 @@ describe('a signing key', () => {
 
   beforeAll(async () => {
     const params = { name: 'net', version: '1' };
-    await told(a, token, 'setPublishers', { params, body: { keys: [publisher.publicKey.toString()] } });
-    const { keys } = readStatement('server', (await told(b, token, 'server')).server, { trusted: [first], server: serverId });
+    await demand(a, token, 'setPublishers', { params, body: { keys: [publisher.publicKey.toString()] } });
+    const { keys } = readStatement('server', (await demand(b, token, 'server')).server, { trusted: [first], server: serverId });
     const made = await make({} as TestServer, { ...params, signer: publisher, recipient: keys[0]?.key ?? '' });
     ({ big, plain } = made);
-    await told(b, token, 'putPart', { params: { ...params, part: made.bigName }, body: made.big });
-    await told(c, token, 'publishVersion', { params, body: { small: encode(made.small) } });
-    const { id: account } = await told(a, token, 'account');
-    await told(a, token, 'createEntitlement', { body: { name: 'net', account, seats: 1 } });
-    const challenge = await told(a, token, 'challengeDevice', { body: { publicKey: devicePublic } });
+    await demand(b, token, 'putPart', { params: { ...params, part: made.bigName }, body: made.big });
+    await demand(c, token, 'publishVersion', { params, body: { small: encode(made.small) } });
+    const { id: account } = await demand(a, token, 'account');
+    await demand(a, token, 'createEntitlement', { body: { name: 'net', account, seats: 1 } });
+    const challenge = await demand(a, token, 'challengeDevice', { body: { publicKey: devicePublic } });
     const body = { name: 'a bench', publicKey: devicePublic, challenge: challenge.challenge };
     const machine = Object.assign(Object.create(Machine.prototype) as Machine, { key: device, id });
-    await told(b, token, 'enrollDevice', { body, headers: { [PROOF_HEADER]: machine.signEnrolment(challenge, body) } });
-    await told(c, token, 'approveDevice', { params: { device: id }, body: { fingerprint: fingerprintOf(devicePublic) } });
+    await demand(b, token, 'enrollDevice', { body, headers: { [PROOF_HEADER]: machine.signEnrolment(challenge, body) } });
+    await demand(c, token, 'approveDevice', { params: { device: id }, body: { fingerprint: fingerprintOf(devicePublic) } });
   });
 
   /** The challenge of one is good at another. */
   async function lease(from: Replica, at: Replica): Promise<Grant> {
-    const { challenge } = await told(from, token, 'challengeLease', { body: {} });
+    const { challenge } = await demand(from, token, 'challengeLease', { body: {} });
     const body = { device: id, challenge, name: 'net' };
     const proof = signRequest({ context: { serverId } } as TestServer, device, body);
-    return await told(at, token, 'takeLease', { body, headers: { [PROOF_HEADER]: proof } });
+    return await demand(at, token, 'takeLease', { body, headers: { [PROOF_HEADER]: proof } });
   }
 
   it('that was replaced at one signs nothing more anywhere, from the answer on', async () => {
@@ -240,14 +240,14 @@ describe('a signing key', () => {
     const loaders = Promise.all(Array.from({ length: LOADERS }, (_, n) => loader(n)));
     try {
       for (const at of [a, b, c, a]) {
-        const { key, previous } = await told(at, token, 'rotateSigningKey', { body: {} });
+        const { key, previous } = await demand(at, token, 'rotateSigningKey', { body: {} });
         expect(previous).toBe(chain.at(-1));
         const before = [...chain];
         chain.push(key);
         for (const replica of replicas.all) {
           expect(await signedBy(replica)).toEqual({ key, chain: before });
-          expect((await told(replica, undefined, 'jwks')).statement?.key).toBe(key);
-          expect((await told(replica, token, 'latestVersion', { params: { name: 'net' } })).key).toBe(key);
+          expect((await demand(replica, undefined, 'jwks')).statement?.key).toBe(key);
+          expect((await demand(replica, token, 'latestVersion', { params: { name: 'net' } })).key).toBe(key);
           expect((await lease(a, replica)).lease.key).toBe(key);
         }
       }
@@ -269,21 +269,21 @@ describe('a signing key', () => {
 
   it('of encryption is offered and used by every one as soon as one has made it', async () => {
     for (const at of replicas.all) {
-      const { id: rotation, to } = await told(at, token, 'rotateKeys', { body: { acceptSeconds: 600 } });
+      const { id: rotation, to } = await demand(at, token, 'rotateKeys', { body: { acceptSeconds: 600 } });
       for (const replica of replicas.all) {
-        const { keys } = await told(replica, token, 'keys');
+        const { keys } = await demand(replica, token, 'keys');
         expect(keys.at(0)).toMatchObject({ key: to, state: 'current' });
         expect((await lease(replica, replica)).lease.key).toBeDefined();
       }
       for (const replica of replicas.all)
-        while ((await told(replica, token, 'getRotation', { params: { rotation } })).state === 'running');
+        while ((await demand(replica, token, 'getRotation', { params: { rotation } })).state === 'running');
     }
   });
 });
 
 describe('a rotation', () => {
   it('whose worker is killed is finished by another, once', async () => {
-    const key = (await told(a, token, 'keys')).keys[0]?.key ?? '';
+    const key = (await demand(a, token, 'keys')).keys[0]?.key ?? '';
     const secret = handleOf(MasterKey.generate()) as KeyHandle;
     const names = Array.from({ length: FRAGMENTS }, (_, n) => `archive-${n}`);
     const seal = (name: string): Uint8Array =>
@@ -297,12 +297,12 @@ describe('a rotation', () => {
       [names, names.map((name) => Buffer.from(seal(name))), key],
     );
     await client.end();
-    const { id: rotation, to } = await told(a, token, 'rotateKeys', { body: { acceptSeconds: 600 } });
+    const { id: rotation, to } = await demand(a, token, 'rotateKeys', { body: { acceptSeconds: 600 } });
     await a.process.kill();
-    let state = await told(b, token, 'getRotation', { params: { rotation } });
+    let state = await demand(b, token, 'getRotation', { params: { rotation } });
     expect(state.state).toBe('running');
     for (let n = 0; state.state === 'running'; n++)
-      state = await told(n % 2 === 0 ? b : c, token, 'getRotation', { params: { rotation } });
+      state = await demand(n % 2 === 0 ? b : c, token, 'getRotation', { params: { rotation } });
     expect(state).toMatchObject({ total: FRAGMENTS + 1, done: FRAGMENTS + 1 });
     const [counted] = await rows(
       replicas.database,

@@ -1,4 +1,4 @@
-/** Who may do what with the bucket: clients hold no keys, and each URL and each pair of keys is good for one thing. */
+/** Rights at the bucket: clients hold no keys, and each URL and each pair of keys allows one thing. */
 import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
@@ -15,12 +15,12 @@ import type { RouteAnswer } from '@org/model-guard/server-kit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forms } from '../../../test/support/needles.js';
 import { type KeyPair, s3Client } from '../../../test/support/services.js';
-import { S3Parts } from '../../src/models/s3/s3-parts.js';
-import type { BucketConfig } from '../../src/storage-config.js';
+import type { BucketConfig } from '../../src/base/config.js';
+import { S3Parts } from '../../src/parts/s3/s3-parts.js';
 import {
   type BucketLab,
   begin,
-  begun,
+  beginPieces,
   complete,
   numbersOf,
   PIECE,
@@ -33,7 +33,7 @@ import {
 } from '../support/bucket-lab.js';
 import { readyDevice } from '../support/clients.js';
 import { type Edge, startEdge } from '../support/edge.js';
-import { entitle, type Grant, granted, Machine, type Made } from '../support/story.js';
+import { entitle, type Grant, Machine, type TestContainer, takeLease } from '../support/story.js';
 
 const CDN_KEY = 'what this server and the edges know';
 
@@ -72,18 +72,18 @@ const changed = (url: string, from: string, to: string): string => {
 };
 
 describe('a client', () => {
-  let made: Made;
+  let made: TestContainer;
   let grant: Grant;
   beforeAll(async () => {
     const { publisher, server } = lab;
     made = await publisher.make({ size: THREE_PIECES });
-    const { upload } = await begun(publisher, made);
+    const { upload } = await beginPieces(publisher, made);
     for (const number of [1, 2, 3]) expect(await put(await pieceUrl(upload, number), pieceOf(made, number))).toBe(200);
-    await begun(publisher, made);
+    await beginPieces(publisher, made);
     await complete(publisher, upload);
     await publisher.commit(made);
     await entitle(server, 'operator', { seats: 9 });
-    grant = await granted(await Machine.ready(server));
+    grant = await takeLease(await Machine.ready(server));
   });
 
   it('is told no secret, from the first piece of a publication to the last byte of a load', async () => {
@@ -123,7 +123,7 @@ describe('a client', () => {
 
   it('has a URL for each piece, and for nothing else', async () => {
     const other = await lab.publisher.make({ version: 'pieces', size: THREE_PIECES });
-    const { upload } = await begun(lab.publisher, other);
+    const { upload } = await beginPieces(lab.publisher, other);
     const url = await pieceUrl(upload, 1);
     const bytes = pieceOf(other, 1);
     expect(bytes.length).toBe(PIECE);
@@ -140,17 +140,17 @@ describe('a client', () => {
     const over = await pieceUrl(upload, 1);
     server.clock.now = now;
     expect(await put(over, bytes)).toBe(403);
-    expect((await begun(lab.publisher, other)).present).toEqual([]);
+    expect((await beginPieces(lab.publisher, other)).present).toEqual([]);
     expect(await put(url, bytes)).toBe(200);
-    expect((await begun(lab.publisher, other)).present).toEqual([{ number: 1, size: PIECE }]);
+    expect((await beginPieces(lab.publisher, other)).present).toEqual([{ number: 1, size: PIECE }]);
   });
 });
 
 describe('of the two pairs of keys', () => {
-  let made: Made;
+  let made: TestContainer;
   beforeAll(async () => {
     made = await lab.publisher.make({ version: 'rights' });
-    await send(lab.publisher, (await begun(lab.publisher, made)).upload, made, [1]);
+    await send(lab.publisher, (await beginPieces(lab.publisher, made)).upload, made, [1]);
   });
   const rights = async (keys: KeyPair, task: (client: S3Client) => Promise<unknown>): Promise<unknown> => {
     const client = s3Client(lab.bucket, keys);
@@ -193,7 +193,7 @@ describe('a bucket that refuses to read', () => {
   it('loses no part: what is stored stays stored, and the server is not ready', async () => {
     const { publisher, server, bucket } = lab;
     const made = await publisher.make({ version: 'refused', size: THREE_PIECES });
-    const { upload: id } = await begun(publisher, made);
+    const { upload: id } = await beginPieces(publisher, made);
     await send(publisher, id, made, numbersOf(made));
     expect((await complete(publisher, id)).statusCode).toBe(200);
 
@@ -255,7 +255,7 @@ describe('with a CDN', () => {
     expect(Buffer.compare(model.bytes, made.plain)).toBe(0);
     expect(edge.answered).toContain(206);
 
-    const { big } = await granted(await Machine.ready(server));
+    const { big } = await takeLease(await Machine.ready(server));
     const status = async (url: string): Promise<number> => (await fetch(url)).status;
     expect(big.url.startsWith(`${edge.url}/big/${made.bigName}?`)).toBe(true);
     expect(await status(big.url)).toBe(200);

@@ -1,4 +1,6 @@
-/** Big parts in a bucket: sent there in pieces, gone on with after a crash, checked, leased, and removed once nobody names them. */
+/**
+ * Big parts in a bucket: uploaded in pieces, continued after a crash, checked, leased, and removed once no version names them.
+ */
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,14 +8,14 @@ import { ListMultipartUploadsCommand, ListObjectsV2Command, type S3Client } from
 import { load, protect } from '@org/model-guard';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { s3Client } from '../../../test/support/services.js';
-import { collectParts } from '../../src/models/collecting.js';
-import { partUrls } from '../../src/models/part-url.js';
-import { Bucket } from '../../src/models/s3/bucket.js';
+import { collectParts } from '../../src/parts/collect.js';
+import { partUrls } from '../../src/parts/part-url.js';
+import { Bucket } from '../../src/parts/s3/bucket.js';
 import {
   abort,
   type BucketLab,
   begin,
-  begun,
+  beginPieces,
   complete,
   numbersOf,
   PIECE,
@@ -25,15 +27,16 @@ import {
   urlsOf,
 } from '../support/bucket-lab.js';
 import { clientOf, readyDevice } from '../support/clients.js';
+import { outcomeOf } from '../support/outcomes.js';
 import { startTestServer, type TestServer } from '../support/server.js';
-import { entitle, granted, Machine, type Made, type Publisher, said } from '../support/story.js';
+import { entitle, Machine, type Publisher, type TestContainer, takeLease } from '../support/story.js';
 
 const HOUR = 3600;
 let lab: BucketLab;
 let server: TestServer;
 let admin: Publisher;
 let owner: S3Client;
-let made: Made;
+let made: TestContainer;
 let count = 0;
 beforeAll(async () => {
   lab = await startBucketLab({ s3Prefix: 'models' });
@@ -49,7 +52,7 @@ afterAll(async () => {
   await lab.close();
 });
 
-/** What lies in the bucket. */
+/** The objects of the bucket. */
 async function objects(): Promise<string[]> {
   const { Contents = [] } = await owner.send(new ListObjectsV2Command({ Bucket: lab.bucket.bucket }));
   return Contents.map(({ Key = '' }) => Key);
@@ -59,10 +62,10 @@ async function uploads(): Promise<string[]> {
   const { Uploads = [] } = await owner.send(new ListMultipartUploadsCommand({ Bucket: lab.bucket.bucket }));
   return Uploads.map(({ Key = '' }) => Key);
 }
-const keyOf = ({ bigName }: Made): string => `models/big/${bigName}`;
+const keyOf = ({ bigName }: TestContainer): string => `models/big/${bigName}`;
 const row = (bigName: string) =>
   server.context.db.selectFrom('uploads').selectAll().where('part', '=', bigName).executeTakeFirst();
-/** What a crash left in the row. */
+/** Sets the row to the state that a crash leaves. */
 const change = (bigName: string, values: { state?: 'open' | 'removing'; storage_id?: string }) =>
   server.context.db.updateTable('uploads').set(values).where('part', '=', bigName).execute();
 
@@ -72,18 +75,18 @@ describe('an upload', () => {
   });
 
   it('goes in pieces, and what is published is what a lease leads to', async () => {
-    const { upload: id, pieceBytes, present } = await begun(admin, made);
+    const { upload: id, pieceBytes, present } = await beginPieces(admin, made);
     expect({ pieceBytes, present }).toEqual({ pieceBytes: PIECE, present: [] });
     await send(admin, id, made, numbersOf(made));
     expect((await complete(admin, id)).json()).toEqual({ name: made.bigName, size: made.big.length });
     expect((await complete(admin, id)).json()).toEqual({ name: made.bigName, size: made.big.length });
     expect((await begin(admin, made)).json()).toEqual({ kind: 'stored' });
-    expect(said(await admin.commit(made))).toBe('201');
+    expect(outcomeOf(await admin.commit(made))).toBe('201');
     expect(await uploads()).toEqual([]);
 
     await entitle(server, 'operator', { seats: 9 });
     const machine = await Machine.ready(server);
-    const grant = await granted(machine);
+    const grant = await takeLease(machine);
     const [part, tree] = await Promise.all([fetch(grant.big.url), fetch(grant.big.treeUrl ?? '')]);
     expect(part.headers.get('cache-control')).toContain('immutable');
     const big = new Uint8Array(await part.arrayBuffer());
@@ -93,91 +96,93 @@ describe('an upload', () => {
   });
 
   it('goes on where it was broken off, and is not complete before', async () => {
-    const { upload: id } = await begun(admin, made);
+    const { upload: id } = await beginPieces(admin, made);
     await send(admin, id, made, [2]);
-    expect(await begun(admin, made)).toMatchObject({ upload: id, present: [{ number: 2, size: PIECE }] });
+    expect(await beginPieces(admin, made)).toMatchObject({ upload: id, present: [{ number: 2, size: PIECE }] });
     const early = await complete(admin, id);
-    expect(said(early)).toBe('400 INVALID_ARGUMENT');
+    expect(outcomeOf(early)).toBe('400 INVALID_ARGUMENT');
     expect(early.json().error.message).toContain('2 of 3');
     await send(admin, id, made, [1, 3]);
-    expect(said(await complete(admin, id))).toBe('200');
+    expect(outcomeOf(await complete(admin, id))).toBe('200');
   });
 
   it('has no pieces but its own', async () => {
-    const { upload: id } = await begun(admin, made);
-    expect(said(await urlsOf(admin, id, [1, 4]))).toBe('400 INVALID_ARGUMENT');
-    expect(said(await urlsOf(admin, id, [0]))).toBe('400 INVALID_ARGUMENT');
-    expect(said(await urlsOf(admin, '0'.repeat(32), [1]))).toBe('404 NOT_FOUND');
+    const { upload: id } = await beginPieces(admin, made);
+    expect(outcomeOf(await urlsOf(admin, id, [1, 4]))).toBe('400 INVALID_ARGUMENT');
+    expect(outcomeOf(await urlsOf(admin, id, [0]))).toBe('400 INVALID_ARGUMENT');
+    expect(outcomeOf(await urlsOf(admin, '0'.repeat(32), [1]))).toBe('404 NOT_FOUND');
   });
 
   it('is one, however often it is begun at the same time', async () => {
-    const ids = (await Promise.all([begun(admin, made), begun(admin, made), begun(admin, made)])).map(({ upload }) => upload);
+    const ids = (await Promise.all([beginPieces(admin, made), beginPieces(admin, made), beginPieces(admin, made)])).map(
+      ({ upload }) => upload,
+    );
     expect(new Set(ids).size).toBe(1);
     expect((await uploads()).filter((key) => key === keyOf(made))).toHaveLength(1);
   });
 
   it('stands for one size', async () => {
-    await begun(admin, made);
-    expect(said(await begin(admin, made, made.big.length - 1))).toBe('409 ALREADY_EXISTS');
+    await beginPieces(admin, made);
+    expect(outcomeOf(await begin(admin, made, made.big.length - 1))).toBe('409 ALREADY_EXISTS');
     await upload(admin, made);
-    expect(said(await begin(admin, made, made.big.length - 1))).toBe('409 ALREADY_EXISTS');
+    expect(outcomeOf(await begin(admin, made, made.big.length - 1))).toBe('409 ALREADY_EXISTS');
   });
 
   it("is its publisher's and of those who decide about versions", async () => {
     const [operator, uploader, validator] = [lab.as('operator'), lab.as('resourceUploader'), lab.as('validator')];
-    const { upload: id } = await begun(operator, made);
+    const { upload: id } = await beginPieces(operator, made);
     for (const refused of [
       await begin(uploader, made),
       await urlsOf(uploader, id, [1]),
       await complete(uploader, id),
       await abort(uploader, id),
     ])
-      expect(said(refused)).toBe('403 NOT_AUTHORISED');
-    expect((await begun(validator, made)).upload).toBe(id);
-    expect(said(await abort(validator, id))).toBe('204');
+      expect(outcomeOf(refused)).toBe('403 NOT_AUTHORISED');
+    expect((await beginPieces(validator, made)).upload).toBe(id);
+    expect(outcomeOf(await abort(validator, id))).toBe('204');
   });
 
   it('leaves nothing when it is given up', async () => {
-    const { upload: id } = await begun(admin, made);
+    const { upload: id } = await beginPieces(admin, made);
     await send(admin, id, made, [1]);
     const [late] = (await urlsOf(admin, id, [2])).json().urls;
-    expect(said(await abort(admin, id))).toBe('204');
+    expect(outcomeOf(await abort(admin, id))).toBe('204');
     expect(await uploads()).not.toContain(keyOf(made));
     expect(await row(made.bigName)).toBeUndefined();
     for (const gone of [await complete(admin, id), await urlsOf(admin, id, [1]), await abort(admin, id)])
-      expect(said(gone)).toBe('404 NOT_FOUND');
+      expect(outcomeOf(gone)).toBe('404 NOT_FOUND');
     expect((await fetch(late.url, { method: 'PUT', body: Buffer.alloc(PIECE) })).status).toBe(404);
     const again = await upload(admin, made);
     expect(again).not.toBe(id);
-    expect(said(await abort(admin, again))).toBe('400 INVALID_ARGUMENT');
+    expect(outcomeOf(await abort(admin, again))).toBe('400 INVALID_ARGUMENT');
   });
 
   it('is begun anew where the bucket lost it', async () => {
-    const { upload: id } = await begun(admin, made);
+    const { upload: id } = await beginPieces(admin, made);
     await send(admin, id, made, [1]);
     const before = (await row(made.bigName))?.storage_id;
     await server.context.parts.abort({ account: server.accounts.admin } as never, id, async () => undefined);
     await server.context.db.deleteFrom('uploads').where('part', '=', made.bigName).execute();
-    const { upload: lost } = await begun(admin, made);
+    const { upload: lost } = await beginPieces(admin, made);
     await change(made.bigName, { storage_id: before ?? '' });
-    expect(said(await complete(admin, lost))).toBe('404 NOT_FOUND');
-    expect(await begun(admin, made)).toMatchObject({ upload: lost, present: [] });
+    expect(outcomeOf(await complete(admin, lost))).toBe('404 NOT_FOUND');
+    expect(await beginPieces(admin, made)).toMatchObject({ upload: lost, present: [] });
     await upload(admin, made);
   });
 
   it('that was put together, but not written down as such by a server that crashed, is stored', async () => {
     const id = await upload(admin, made);
     await change(made.bigName, { state: 'open' });
-    expect(said(await complete(admin, id))).toBe('200');
+    expect(outcomeOf(await complete(admin, id))).toBe('200');
     await change(made.bigName, { state: 'open' });
     expect((await begin(admin, made)).json()).toEqual({ kind: 'stored' });
-    expect(said(await admin.commit(made))).toBe('201');
+    expect(outcomeOf(await admin.commit(made))).toBe('201');
   });
 
   it('that the bucket knows and no row is cleaned up a day later', async () => {
-    await begun(admin, made);
+    await beginPieces(admin, made);
     await change(made.bigName, { storage_id: '' });
-    const { upload: id } = await begun(admin, made);
+    const { upload: id } = await beginPieces(admin, made);
     expect((await uploads()).filter((key) => key === keyOf(made))).toHaveLength(2);
     server.clock.advance(25 * HOUR);
     await urlsOf(admin, id, [1]);
@@ -199,20 +204,20 @@ describe('an upload', () => {
   });
 
   it('is not over before that is written down', async () => {
-    const { upload: id } = await begun(admin, made);
+    const { upload: id } = await beginPieces(admin, made);
     await send(admin, id, made, numbersOf(made));
     const removed = vi.spyOn(Bucket.prototype, 'remove');
     const append = vi.spyOn(server.context.audit, 'append').mockRejectedValue(new Error('no room'));
     try {
-      expect(said(await abort(admin, id))).toMatch(/^500 /);
+      expect(outcomeOf(await abort(admin, id))).toMatch(/^500 /);
       expect(removed).not.toHaveBeenCalled();
-      expect(said(await complete(admin, id))).toMatch(/^500 /);
+      expect(outcomeOf(await complete(admin, id))).toMatch(/^500 /);
       expect((await row(made.bigName))?.state).toBe('open');
     } finally {
       append.mockRestore();
       removed.mockRestore();
     }
-    expect(said(await complete(admin, id))).toBe('200');
+    expect(outcomeOf(await complete(admin, id))).toBe('200');
     const events = server.context.db.selectFrom('audit').select('outcome').where('resource', '=', `part:${made.bigName}`);
     expect(await events.execute()).toHaveLength(2);
   });
@@ -228,28 +233,28 @@ describe('a part', () => {
     expect((await begin(admin, empty)).json()).toEqual({ kind: 'stored' });
     expect((await begin(admin, empty)).json()).toEqual({ kind: 'stored' });
     expect(await objects()).toContain(keyOf(empty));
-    expect(said(await begin(admin, empty, 1))).toBe('409 ALREADY_EXISTS');
+    expect(outcomeOf(await begin(admin, empty, 1))).toBe('409 ALREADY_EXISTS');
   });
 
   it('with other bytes than the small part says is not published', async () => {
     const big = made.big.slice();
     big[70_000] = (big[70_000] ?? 0) ^ 1;
     await upload(admin, { ...made, big });
-    expect(said(await admin.commit(made))).toMatch(/^409 /);
+    expect(outcomeOf(await admin.commit(made))).toMatch(/^409 /);
     expect(await objects()).not.toContain(`${keyOf(made)}.tree`);
   });
 
   it('is not published before it is complete', async () => {
-    const { upload: id } = await begun(admin, made);
+    const { upload: id } = await beginPieces(admin, made);
     await send(admin, id, made, [1]);
-    expect(said(await admin.commit(made))).toBe('404 NOT_FOUND');
+    expect(outcomeOf(await admin.commit(made))).toBe('404 NOT_FOUND');
   });
 
   it('goes to the bucket and comes from there, not through this server', async () => {
-    expect(said(await admin.upload(made))).toBe('400 INVALID_ARGUMENT');
+    expect(outcomeOf(await admin.upload(made))).toBe('400 INVALID_ARGUMENT');
     const { url } = await partUrls(server.context).sign(made.bigName);
     const answer = await server.app.inject({ url: url.slice(server.config.publicUrl.length) });
-    expect(said(answer)).toBe('404 NOT_FOUND');
+    expect(outcomeOf(answer)).toBe('404 NOT_FOUND');
     expect(answer.json().error.message).toContain('bucket');
   });
 });
@@ -259,14 +264,14 @@ describe('collecting', () => {
     const kept = await publish(admin, { version: 'kept' });
     const replaced = await publish(admin, { version: 'replaced' });
     const abandoned = await admin.make({ version: 'abandoned', size: THREE_PIECES });
-    const { upload: open } = await begun(admin, abandoned);
+    const { upload: open } = await beginPieces(admin, abandoned);
     await send(admin, open, abandoned, [1]);
     server.clock.advance(23 * HOUR);
     const next = await admin.make({ version: 'replaced' });
     await upload(admin, next);
-    expect(said(await admin.commit(next, { overwrite: true }))).toBe('201');
+    expect(outcomeOf(await admin.commit(next, { overwrite: true }))).toBe('201');
     server.clock.advance(2 * HOUR);
-    // Somebody published in its place two hours ago: leases of what was replaced go on.
+    // The version was replaced two hours ago: leases of the old one go on.
     expect(await collectParts(server.context)).not.toContain(`big/${replaced.bigName}`);
     expect(await uploads()).not.toContain(keyOf(abandoned));
     server.clock.advance(23 * HOUR);
@@ -280,20 +285,20 @@ describe('collecting', () => {
     for (const gone of [replaced, abandoned]) expect(await row(gone.bigName)).toBeUndefined();
   });
 
-  it('ends what a crash broke off, and lets nobody use it meanwhile', async () => {
+  it('ends a removal that a crash broke off, and refuses uses meanwhile', async () => {
     const part = await admin.make({ version: 'half-removed' });
     const id = await upload(admin, part);
     await change(part.bigName, { state: 'removing' });
-    expect(said(await begin(admin, part))).toBe('409 ALREADY_EXISTS');
-    expect(said(await complete(admin, id))).toBe('404 NOT_FOUND');
-    expect(said(await admin.commit(part))).toBe('404 NOT_FOUND');
-    // Whoever began it may be alive for an hour.
+    expect(outcomeOf(await begin(admin, part))).toBe('409 ALREADY_EXISTS');
+    expect(outcomeOf(await complete(admin, id))).toBe('404 NOT_FOUND');
+    expect(outcomeOf(await admin.commit(part))).toBe('404 NOT_FOUND');
+    // The process that began it may be alive for an hour.
     server.clock.advance(HOUR + 1);
     await collectParts(server.context);
     server.clock.now = start;
     expect(await objects()).not.toContain(keyOf(part));
     await upload(admin, part);
-    expect(said(await admin.commit(part))).toBe('201');
+    expect(outcomeOf(await admin.commit(part))).toBe('201');
   });
 });
 
@@ -318,7 +323,7 @@ it('says that the storage is away, and to the log without any key or address', a
   });
   const params = { name: 'defects', version: '1', part: `${'0'.repeat(32)}-56` };
   const answer = await away.request('admin', 'beginUpload', { params, body: { size: 5 } });
-  expect(said(answer)).toBe('503 SERVER_FAILED');
+  expect(outcomeOf(answer)).toBe('503 SERVER_FAILED');
   const log = away.lines.join('');
   expect(log).toContain('HeadObject');
   for (const secret of [lab.bucket.read.id, lab.bucket.write.id, 'X-Amz-Signature', 'AWS4-HMAC'])

@@ -1,15 +1,14 @@
-/** What replicas share through PostgreSQL: counts of requests, and work that one of them does. */
+/** State that replicas share through PostgreSQL: counts of requests, and tasks that one of them does. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { configure } from '../../src/config.js';
 import { SharedCounts } from '../../src/http/shared-counts.js';
-import { Claim } from '../../src/keys/claim.js';
-import { makeLog } from '../../src/log.js';
-import { type OpenServer, openServer } from '../../src/server.js';
-import { forget } from '../../src/upkeep.js';
+import { TaskLease } from '../../src/keys/task-lease.js';
+import { configure } from '../../src/start/config.js';
+import { makeLog } from '../../src/start/log.js';
+import { type OpenServer, openServer } from '../../src/start/server.js';
 import { postgresDatabase } from '../support/database.js';
 
 let folder: string;
@@ -33,7 +32,7 @@ afterEach(async () => {
 });
 
 describe('a count', () => {
-  it('is one for all who count, of one thing and one address, and begins anew when its window is over', async () => {
+  it('is shared by all processes, for one limit and one address, and restarts with each window', async () => {
     const [one, other] = [new SharedCounts(server.context, 60), new SharedCounts(server.context, 60)];
     expect(await one.add('login', '192.0.2.1')).toEqual({ count: 1, seconds: 60 });
     expect(await other.add('login', '192.0.2.1')).toMatchObject({ count: 2 });
@@ -43,7 +42,7 @@ describe('a count', () => {
     expect(await one.add('login', '192.0.2.1')).toEqual({ count: 1, seconds: 60 });
   });
 
-  it('of many at once misses nobody, and takes few statements', async () => {
+  it('of many at once misses none, and takes few statements', async () => {
     let statements = 0;
     const db = server.context.db.withPlugin({
       transformQuery: ({ node }) => {
@@ -60,7 +59,7 @@ describe('a count', () => {
     expect(statements).toBeLessThanOrEqual(2);
   });
 
-  it('waits for nobody who writes', async () => {
+  it('waits for no writer', async () => {
     const counts = new SharedCounts(server.context, 60);
     const counted = await server.context.db.transaction().execute(() => counts.add('login', 'x'));
     expect(counted).toMatchObject({ count: 1 });
@@ -69,14 +68,14 @@ describe('a count', () => {
   it('is forgotten by the next counts, once in a window', async () => {
     const counts = new SharedCounts(server.context, 0);
     for (const who of ['a', 'b', 'c']) await counts.add('login', who);
-    // After the last of these, its turn in the line is over, and with it what the one before forgot.
+    // Statements run in order, so after the last of these the deletion before it is done, too.
     await counts.add('login', 'd');
     await counts.add('login', 'e');
     const { length } = await server.context.db.selectFrom('rate_counts').select('key').execute();
     expect(length).toBeLessThanOrEqual(2);
   });
 
-  it('is forgotten by the upkeep when its window is over, not before', async () => {
+  it('is deleted by the cleanup when its window is over, not before', async () => {
     const counts = new SharedCounts(server.context, 60);
     await counts.add('login', 'old');
     await server.context.db.updateTable('rate_counts').set({ window_end: 1 }).execute();
@@ -84,7 +83,7 @@ describe('a count', () => {
     // More than are forgotten by one statement.
     const many = sql`insert into rate_counts select n::text, 1, 1 from generate_series(1, 10001) as n`;
     await many.execute(server.context.db);
-    await forget(server.context);
+    await server.context.cleanup.run();
     expect(await server.context.db.selectFrom('rate_counts').select('count').execute()).toHaveLength(1);
   });
 
@@ -101,10 +100,10 @@ describe('a count', () => {
 
 describe('work', () => {
   it('is one process’s until it is released, or half a minute after that was heard of last', async () => {
-    const [one, other] = [new Claim(server.context, 'rotation:1'), new Claim(server.context, 'rotation:1')];
+    const [one, other] = [new TaskLease(server.context, 'rotation:1'), new TaskLease(server.context, 'rotation:1')];
     expect(await one.hold()).toBe(true);
     expect(await other.hold()).toBe(false);
-    expect(await new Claim(server.context, 'rotation:2').hold()).toBe(true);
+    expect(await new TaskLease(server.context, 'rotation:2').hold()).toBe(true);
     await one.release();
     expect(await other.hold()).toBe(true);
     clock.now += 29;
@@ -118,9 +117,9 @@ describe('work', () => {
   });
 
   it('that was claimed by a process that is gone is forgotten', async () => {
-    await new Claim(server.context, 'rotation:1').hold();
+    await new TaskLease(server.context, 'rotation:1').hold();
     clock.now += 31;
-    await forget(server.context);
+    await server.context.cleanup.run();
     expect(await server.context.db.selectFrom('claims').select('task').execute()).toEqual([]);
   });
 });

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { print } from '../../../test/support/print.js';
 import { scaled } from '../../../test/support/sample.js';
 import { type Random, seeded } from '../../../test/support/seed.js';
-import { broken, fitting, type Pool, wrongText } from '../support/generated.js';
-import { type Documented, OpenApi } from '../support/openapi.js';
+import { invalidText, invalidValue, type Pool, validValue } from '../support/generated-requests.js';
+import { type DocumentedOperation, OpenApi } from '../support/openapi.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 
 const REQUESTS = scaled(10_000, 1000);
@@ -57,7 +57,7 @@ describe('generated requests', () => {
       if (answer.statusCode < 300) pool.set(key, [...(pool.get(key) ?? []), answer.json().id]);
     };
     const make = async (id: RouteName, key: string) => {
-      const body = fitting(document.operation(id).requestBody?.content?.['application/json']?.schema ?? {}, '', random, pool);
+      const body = validValue(document.operation(id).requestBody?.content?.['application/json']?.schema ?? {}, '', random, pool);
       keep(key, await server.request('apiAdmin', id, { body } as never));
     };
     for (let i = 0; i < 8; i += 1) await make('createUser', 'account');
@@ -65,26 +65,26 @@ describe('generated requests', () => {
     return pool;
   }
 
-  async function send(operation: Documented, role: Role, random: Random, pool: Pool): Promise<LightMyRequestResponse> {
+  async function send(operation: DocumentedOperation, role: Role, random: Random, pool: Pool): Promise<LightMyRequestResponse> {
     const wrong = random.integer(100) < BROKEN_PERCENT;
     const schema = operation.requestBody?.content?.['application/json']?.schema;
     const spoilt = wrong ? random.pick(['body', 'path', 'query', 'type', 'length'] as const) : undefined;
     const parameter = (place: string) => (operation.parameters ?? []).filter((one) => one.in === place);
     let url = operation.path;
     for (const { name, schema: of } of parameter('path')) {
-      const value = spoilt === 'path' ? wrongText(random) : String(fitting(of, name, random, pool));
+      const value = spoilt === 'path' ? invalidText(random) : String(validValue(of, name, random, pool));
       url = url.replace(`{${name}}`, encodeURIComponent(wellFormed(value)));
     }
     const query: Record<string, string> = {};
     for (const { name, schema: of, required } of parameter('query')) {
       if (name === 'cursor' || (!required && random.integer(3) > 0)) continue;
-      query[name] = spoilt === 'query' ? wellFormed(wrongText(random)) : String(fitting(of, name, random, pool));
+      query[name] = spoilt === 'query' ? wellFormed(invalidText(random)) : String(validValue(of, name, random, pool));
     }
     if (spoilt === 'query') query.unknown = '1';
     const headers: Record<string, string> = { authorization: `Bearer ${tokens.get(role)}` };
-    for (const { name, schema: of } of parameter('header')) headers[name] = String(fitting(of, name, random, pool));
-    const fits = schema && fitting(schema, '', random, pool);
-    const body = spoilt === 'body' && fits !== undefined ? broken(fits, random) : fits;
+    for (const { name, schema: of } of parameter('header')) headers[name] = String(validValue(of, name, random, pool));
+    const fits = schema && validValue(schema, '', random, pool);
+    const body = spoilt === 'body' && fits !== undefined ? invalidValue(fits, random) : fits;
     if (routes[operation.operationId as RouteName].access === 'open') delete headers.authorization;
     const octets = (routes[operation.operationId as RouteName] as { readonly body?: unknown }).body === 'octets';
     const payload = octets
@@ -113,9 +113,9 @@ describe('generated requests', () => {
     const statuses = new Map<number, number>();
     const faults: string[] = [];
     for (let i = 0; i < REQUESTS; i += 1) {
-      const operation = document.operations[i % document.operations.length] as Documented;
+      const operation = document.operations[i % document.operations.length] as DocumentedOperation;
       const { access } = routes[operation.operationId as RouteName];
-      // Those who may ask twice as often as others, so that most requests get past the permission table.
+      // Roles with more rights come twice as often, so that most requests get past the permission table.
       const role = random.integer(4) === 0 || access === 'open' ? random.pick(ROLES) : 'apiAdmin';
       const answer = await send(operation, role, random, pool);
       statuses.set(answer.statusCode, (statuses.get(answer.statusCode) ?? 0) + 1);

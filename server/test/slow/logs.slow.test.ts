@@ -58,7 +58,9 @@ describe('a log at level trace has no secret', () => {
     const { email } = server.accounts.operator;
     expect((await post('/auth/token', { email, password: PASSWORD })).status).toBe(200);
     expect((await post('/login', { email, password: planted('a wrong password') })).status).toBe(401);
-    expect((await post('/login', { email: 'nobody@example.com', password: planted('a password of nobody') })).status).toBe(401);
+    expect((await post('/login', { email: 'unknown@example.com', password: planted('a password of no account') })).status).toBe(
+      401,
+    );
     const malformed: [string, string][] = [
       ['JSON that ends early', `{"email":"${email}","password":"${planted('an early end')}"`],
       ['JSON with a stray letter', `{"password":"${planted('a stray letter')}"x}`],

@@ -125,7 +125,7 @@ describe.skipIf(!installed)('behind nginx', () => {
     await expect(shake(ports.tls, { ca, servername: 'evil.example' })).rejects.toThrow(/unrecognized name/);
   });
 
-  it('carries a model up and down again, and tells the server who asked', async () => {
+  it('carries a model up and down again, and passes the client address on', async () => {
     const model = new Random(7).bytes(9 * 1024 * 1024 + 5);
     const source = join(folder, 'model.bin');
     await writeFile(source, model);
@@ -156,7 +156,7 @@ describe.skipIf(!installed)('behind nginx', () => {
     for (const one of [admin, machine]) one.close();
   });
 
-  it('refuses a certificate that nobody vouches for', async () => {
+  it('refuses a certificate of no known authority', async () => {
     const stranger = guardServer({
       url: `https://localhost:${ports.tls}`,
       serverKey: server.context.keys.signing.publicKey.toString(),

@@ -11,8 +11,9 @@ import { scaled } from '../../../test/support/sample.js';
 import { seeded } from '../../../test/support/seed.js';
 import { projectRoot } from '../../../test/support/shared.js';
 import { filesIn } from '../support/needles.js';
+import { outcomeOf } from '../support/outcomes.js';
 import { startTestServer, type TestServer } from '../support/server.js';
-import { entitle, Machine, type Made, Publisher, said } from '../support/story.js';
+import { entitle, Machine, Publisher, type TestContainer } from '../support/story.js';
 
 const MODELS = scaled(1000, 100);
 const NAMES = 10;
@@ -23,7 +24,7 @@ const random = seeded('rotation');
 type Rotation = RouteAnswer<'rotateKeys'>;
 let server: TestServer;
 let publisher: Publisher;
-const made: Made[] = [];
+const made: TestContainer[] = [];
 let big: Map<string, string>;
 
 /** From one byte on, as many small ones as large ones. */
@@ -42,7 +43,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-/** What a touch would change: content, inode, times. */
+/** The properties that a touch would change: content, inode, times. */
 function bigParts(): Map<string, string> {
   const folder = path.join(server.folder, 'parts', 'big');
   const parts = [...filesIn(folder).keys()].map((file) => {
@@ -63,7 +64,7 @@ async function loadUntilDone(): Promise<number> {
     while (running) {
       const model = random.pick(made);
       const answer = await machine.take({ name: model.name, version: model.version });
-      expect(said(answer)).toBe('201');
+      expect(outcomeOf(answer)).toBe('201');
       const plain = await machine.open(server, answer.json(), model.big, publisher.key);
       expect(Buffer.from(plain).equals(model.plain)).toBe(true);
       loads++;
@@ -107,7 +108,7 @@ describe(`a rotation of ${MODELS} models`, () => {
   it('does it all again at once, with the same models in use', async () => {
     const started = Date.now();
     const answer = await server.request('apiAdmin', 'rotateKeys', { body: {} });
-    expect(said(answer)).toBe('202');
+    expect(outcomeOf(answer)).toBe('202');
     const loads = await loadUntilDone();
     const done = await newest();
     expect(done).toMatchObject({ id: answer.json().id, state: 'done', total: MODELS, done: MODELS });
@@ -120,7 +121,7 @@ describe(`a rotation of ${MODELS} models`, () => {
     const machine = await Machine.ready(server);
     for (const model of made) {
       const answer = await machine.take({ name: model.name, version: model.version });
-      expect(said(answer)).toBe('201');
+      expect(outcomeOf(answer)).toBe('201');
       const plain = await machine.open(server, answer.json(), model.big, publisher.key);
       expect(Buffer.from(plain).equals(model.plain)).toBe(true);
     }

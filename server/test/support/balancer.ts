@@ -1,11 +1,11 @@
-/** Sends each connection to one of several servers, by chance among those that are there. */
+/** Sends each connection to one of several servers at random, among those that run. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { Random } from '../../../test/support/seed.js';
 
 export interface Balancer {
   readonly url: string;
-  /** Nobody is sent there any more; connections that are open stay. */
+  /** Sends no new connection there; open connections stay. */
   leave(server: string): void;
   /** It is back. */
   enter(server: string): void;

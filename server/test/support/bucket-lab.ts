@@ -1,16 +1,16 @@
-/** A server whose big parts are in a bucket of its own, and publishers who send them there. */
+/** A server with a bucket of its own for big parts, and publishers that upload to it. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RouteAnswer } from '@org/model-guard/server-kit';
 import { FakeS3 } from '../../../test/support/fake-s3.js';
 import { type Bucket, makeBucket } from '../../../test/support/services.js';
-import type { Settings } from '../../src/config.js';
+import type { Settings } from '../../src/start/config.js';
 import { startTestServer, type TestServer } from './server.js';
-import { type Made, Publisher } from './story.js';
+import { Publisher, type TestContainer } from './story.js';
 
-export type Begun = RouteAnswer<'beginUpload'>;
-export type Pieces = Extract<Begun, { kind: 'pieces' }>;
+export type UploadPlan = RouteAnswer<'beginUpload'>;
+export type Pieces = Extract<UploadPlan, { kind: 'pieces' }>;
 
 /** Pieces are as short as S3 takes them. */
 export const PIECE = 5 * 1024 * 1024;
@@ -90,12 +90,12 @@ export async function startFakeBucketLab(hook: (s3: FakeS3) => FakeS3['hook'] = 
   };
 }
 
-export const begin = ({ server, role }: Publisher, { name, version, bigName, big }: Made, size = big.length) =>
+export const begin = ({ server, role }: Publisher, { name, version, bigName, big }: TestContainer, size = big.length) =>
   server.request(role, 'beginUpload', { params: { name, version, part: bigName }, body: { size } });
 
 /** An upload that must begin, or go on, in pieces. */
-export async function begun(publisher: Publisher, made: Made): Promise<Pieces> {
-  const answer = (await begin(publisher, made)).json() as Begun;
+export async function beginPieces(publisher: Publisher, made: TestContainer): Promise<Pieces> {
+  const answer = (await begin(publisher, made)).json() as UploadPlan;
   if (answer.kind !== 'pieces') throw new Error(JSON.stringify(answer));
   return answer;
 }
@@ -108,10 +108,10 @@ export const complete = ({ server, role }: Publisher, upload: string) =>
 
 export const abort = ({ server, role }: Publisher, upload: string) => server.request(role, 'abortUpload', { params: { upload } });
 
-export const pieceOf = ({ big }: Made, number: number): Uint8Array => big.subarray((number - 1) * PIECE, number * PIECE);
+export const pieceOf = ({ big }: TestContainer, number: number): Uint8Array => big.subarray((number - 1) * PIECE, number * PIECE);
 
 /** Sends pieces to where the server says. */
-export async function send(publisher: Publisher, upload: string, made: Made, numbers: number[]): Promise<void> {
+export async function send(publisher: Publisher, upload: string, made: TestContainer, numbers: number[]): Promise<void> {
   const { urls } = (await urlsOf(publisher, upload, numbers)).json() as RouteAnswer<'uploadUrls'>;
   for (const { number, url } of urls) {
     const { status } = await fetch(url, { method: 'PUT', body: Buffer.from(pieceOf(made, number)) });
@@ -119,12 +119,12 @@ export async function send(publisher: Publisher, upload: string, made: Made, num
   }
 }
 
-export const numbersOf = ({ big }: Made): number[] =>
+export const numbersOf = ({ big }: TestContainer): number[] =>
   Array.from({ length: Math.ceil(big.length / PIECE) }, (_, index) => index + 1);
 
 /** The whole part, for an upload that must succeed. */
-export async function upload(publisher: Publisher, made: Made): Promise<string> {
-  const { upload: id } = await begun(publisher, made);
+export async function upload(publisher: Publisher, made: TestContainer): Promise<string> {
+  const { upload: id } = await beginPieces(publisher, made);
   await send(publisher, id, made, numbersOf(made));
   const answer = await complete(publisher, id);
   if (answer.statusCode !== 200) throw new Error(answer.body);
@@ -132,7 +132,7 @@ export async function upload(publisher: Publisher, made: Made): Promise<string> 
 }
 
 /** Everything, for a version that must be accepted. */
-export async function publish(publisher: Publisher, what: Parameters<Publisher['make']>[0] = {}): Promise<Made> {
+export async function publish(publisher: Publisher, what: Parameters<Publisher['make']>[0] = {}): Promise<TestContainer> {
   const made = await publisher.make(what);
   await upload(publisher, made);
   const answer = await publisher.commit(made);

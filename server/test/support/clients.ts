@@ -2,11 +2,11 @@
 import { join } from 'node:path';
 import { DeviceKey, type GuardServer, type GuardServerOptions } from '@org/model-guard';
 import type { Role } from '@org/model-guard/server-kit';
-import { guardServerIn } from '../../../src/remote/guard-server.js';
-import type { Surroundings } from '../../../src/remote/setup.js';
+import { guardServerWithHooks } from '../../../src/remote/guard-server.js';
+import type { TestHooks } from '../../../src/remote/setup.js';
 import type { TestServer } from './server.js';
 
-/** The clocks of one machine: they show what the server's shows, and what a test adds to it. */
+/** The clocks of one machine: the server's time, and an offset that a test sets. */
 export class MachineClock {
   /** Added to the wall clock alone. */
   offset = 0;
@@ -32,7 +32,7 @@ export class MachineClock {
 export interface ClientOptions extends Partial<GuardServerOptions> {
   readonly role?: Role;
   readonly clock?: MachineClock;
-  readonly surroundings?: Surroundings;
+  readonly surroundings?: TestHooks;
 }
 
 /** A client under the account of a role. The server listens. */
@@ -41,7 +41,7 @@ export function clientOf(
   { role = 'operator', clock = new MachineClock(server), surroundings, ...options }: ClientOptions = {},
 ): GuardServer {
   const { email, password } = server.accounts[role];
-  return guardServerIn(
+  return guardServerWithHooks(
     {
       url: server.url,
       serverKey: server.context.keys.signing.publicKey,

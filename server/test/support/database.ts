@@ -1,4 +1,6 @@
-/** Which database tests run on: SQLite, or PostgreSQL with MG_TEST_DATABASE=postgres and a superuser's URL in MG_TEST_POSTGRES. */
+/**
+ * Makes the database of a test: SQLite, or PostgreSQL with MG_TEST_DATABASE=postgres and a superuser's URL in MG_TEST_POSTGRES.
+ */
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -34,7 +36,7 @@ export async function postgresDatabase(migrated: boolean): Promise<TestDatabase 
   };
 }
 
-/** What the database of a URL has in its files, after everything was written to them. */
+/** The files of the database of a URL, after everything was written to them. */
 export async function filesOfDatabase(url: string): Promise<Map<string, Buffer>> {
   const files = new Map<string, Buffer>();
   await asSuperuser(async (client) => {
@@ -73,7 +75,7 @@ interface Owner {
   readonly password: string;
 }
 let made: Promise<Owner> | undefined;
-/** Nobody special, as a server of the real world has it; one for all databases of this worker. */
+/** A role without special rights, as in production; one for all databases of this worker. */
 const owner = (): Promise<Owner> => {
   made ??= asSuperuser(async (client) => {
     const who = { role: `guard_${randomBytes(8).toString('hex')}`, password: randomBytes(16).toString('hex') };

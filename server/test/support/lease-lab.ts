@@ -1,4 +1,4 @@
-/** Where leases are tried: a server, benches with clocks of their own, and time that passes when a test says so. */
+/** A server and devices with clocks of their own, whose time passes when a test moves it. */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,7 +30,7 @@ export const publishers = signer.publicKey;
 export const counts = { refused: 0, opened: 0 };
 const codes = new Map<string, number>();
 
-/** What every test finds anew. */
+/** Made anew for every test. */
 export const lab = {} as {
   folder: string;
   /** Listens, and has net@1, which the operator may load. */
@@ -40,7 +40,7 @@ export const lab = {} as {
 };
 const others: TestServer[] = [];
 
-/** For the tests of a file; what they opened and what was refused is printed at their end. */
+/** Sets the lab up for the tests of a file, and prints the counts of loads and refusals at their end. */
 export function useLeaseLab(what: string): void {
   beforeEach(async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
@@ -78,19 +78,19 @@ export const publish = (to: TestServer, version: string) =>
   protect(join(lab.folder, 'net.onnx'), { name: 'net', version, signer, to: clientOf(to, { role: 'admin' }) });
 export const admin = (): GuardServer => clientOf(lab.server, { role: 'admin' });
 
-/** Time for everybody: the server and the clocks of devices. */
-export function passes(seconds: number): void {
+/** The time of the server and of the devices. */
+export function advanceTime(seconds: number): void {
   lab.server.clock.advance(seconds);
   vi.setSystemTime(lab.server.clock.now * 1000);
 }
-/** What the clock of a device shows, beside the right time. */
-export function shows(bench: Bench, offset: number): void {
+/** Sets the clock of a device, as an offset from the right time. */
+export function setDeviceClock(bench: LabDevice, offset: number): void {
   bench.clock.offset = offset;
   vi.setSystemTime((lab.server.clock.now + offset) * 1000);
 }
 
 /** A device with a clock and a state folder of its own, and a client of it that reaches no server. */
-export class Bench {
+export class LabDevice {
   readonly key = DeviceKey.generate();
   readonly id = deviceIdOf(this.key.publicKey.toString());
   readonly clock: MachineClock;
@@ -113,20 +113,20 @@ export class Bench {
   get stateFolder(): string {
     return join(this.state, this.id);
   }
-  static async ready(owner?: 'admin'): Promise<Bench> {
-    const bench = new Bench(owner);
+  static async ready(owner?: 'admin'): Promise<LabDevice> {
+    const bench = new LabDevice(owner);
     const { key: device, role, state, clock } = bench;
     await readyDevice(lab.server, { device, role, state, clock, publishers });
     return bench;
   }
 }
 
-export async function refused(code: ModelGuardErrorCode, task: () => Promise<unknown>): Promise<void> {
+export async function expectRefusal(code: ModelGuardErrorCode, task: () => Promise<unknown>): Promise<void> {
   expect((await failureOf(task)).code).toBe(code);
   counts.refused++;
   codes.set(code, (codes.get(code) ?? 0) + 1);
 }
-export async function opens(from: GuardServer | Parameters<typeof load>[1]['from'], ref = 'net@1'): Promise<void> {
+export async function expectLoads(from: GuardServer | Parameters<typeof load>[1]['from'], ref = 'net@1'): Promise<void> {
   using model = await load(ref, { from });
   expect(Buffer.compare(model.bytes, plain)).toBe(0);
   counts.opened++;
@@ -151,10 +151,10 @@ async function holding(small: Uint8Array, seen: number): Promise<PartStore> {
   // The native code goes by the system's clock, which no test moves, and by a later time that was seen. That it was renewed is a lie.
   return Object.assign(store, { defaults: { lease: { seen, renewed: true } } });
 }
-/** Opens a small part that somebody copied, with everything else in hand. */
+/** Opens a copied small part with every other key at hand. */
 export async function openCopied(
   small: Uint8Array,
-  by: Bench,
+  by: LabDevice,
   big: PartStore,
   leaseKeys = lab.server.context.keys.signing.publicKey,
   seen = lab.server.clock.now,

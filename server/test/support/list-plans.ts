@@ -1,8 +1,8 @@
-/** Every list with every combination of its filters: the statements that it is answered by, and how the database plans them. */
+/** Every list with every combination of its filters: its statements, and the database's plans for them. */
 import { type RouteName, routes } from '@org/model-guard/server-kit';
 import { CompiledQuery, DefaultQueryExecutor, sql } from 'kysely';
 import { expect, vi } from 'vitest';
-import type { Database } from '../../src/context.js';
+import type { Database } from '../../src/database/connection.js';
 import type { TestServer } from './server.js';
 
 const ID = 'ab'.repeat(16);

@@ -2,7 +2,9 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** UTF-8, UTF-16 of both orders, hex, and base64 at each of the three offsets, with what its neighbours would change cut off. */
+/**
+ * UTF-8, UTF-16 of both orders, hex, and base64 at each of the three offsets, without the characters that depend on neighbours.
+ */
 export function formsOf(text: string): Map<string, Buffer> {
   const utf8 = Buffer.from(text);
   const forms = new Map([

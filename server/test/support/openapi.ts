@@ -1,4 +1,4 @@
-/** The OpenAPI document that a server serves, as a judge of requests and answers. */
+/** Validates requests and answers against the OpenAPI document that a server serves. */
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import type { LightMyRequestResponse } from 'fastify';
@@ -37,15 +37,15 @@ export interface Operation {
   readonly responses: Readonly<Record<string, Content>>;
   readonly security?: readonly unknown[];
 }
-export interface Documented extends Operation {
+export interface DocumentedOperation extends Operation {
   readonly method: string;
   /** `{name}` stands for a parameter. */
   readonly path: string;
 }
 
-/** Strict: what the document does not name is refused. */
+/** Strict: members that the document does not name are refused. */
 export class OpenApi {
-  readonly operations: readonly Documented[];
+  readonly operations: readonly DocumentedOperation[];
   readonly #ajv = formats.default(new Ajv2020({ strict: false, allErrors: true }));
   readonly #compiled = new Map<string, ValidateFunction>();
 
@@ -59,19 +59,19 @@ export class OpenApi {
     return new OpenApi((await server.app.inject({ url: '/docs/json' })).json());
   }
 
-  operation(id: string): Documented {
+  operation(id: string): DocumentedOperation {
     const found = this.operations.find(({ operationId }) => operationId === id);
     if (!found) throw new Error(`the document has no operation ${id}`);
     return found;
   }
 
-  /** What is wrong with a JSON request body; undefined where the document agrees. */
+  /** The errors of a JSON request body; undefined where it matches the document. */
   bodyFault(id: string, body: unknown): string | undefined {
     const schema = this.operation(id).requestBody?.content?.['application/json']?.schema;
     return schema && this.#fault(`${id} body`, schema, body);
   }
 
-  /** What is wrong with an answer; undefined where the document agrees. */
+  /** The errors of an answer; undefined where it matches the document. */
   answerFault(id: string, answer: LightMyRequestResponse): string | undefined {
     const documented = this.operation(id).responses[String(answer.statusCode)];
     if (!documented) return `status ${answer.statusCode} is not documented`;

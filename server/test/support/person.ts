@@ -1,4 +1,4 @@
-/** Somebody whose traces are looked for: an account with everything that one can have. */
+/** An account with every kind of personal data, whose traces a test looks for. */
 import { randomBytes } from 'node:crypto';
 import { DeviceKey } from '@org/model-guard';
 import { unhex } from '@org/model-guard/server-kit';
@@ -21,8 +21,8 @@ interface Erasable {
   readonly authorization: string;
 }
 
-/** Somebody with everything that an account can have. */
-export async function lifeOf(server: TestServer, who: typeof person): Promise<Erasable> {
+/** An account with everything that an account can have. */
+export async function makePersonalData(server: TestServer, who: typeof person): Promise<Erasable> {
   const { context, app } = server;
   const { email, name, address } = who;
   const created = await server.request('apiAdmin', 'createUser', {

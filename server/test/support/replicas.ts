@@ -24,13 +24,15 @@ export interface Replicas {
   readonly all: readonly Replica[];
   /** Starts all of them at once. */
   start(): Promise<readonly Listening[]>;
-  /** What the first start wrote down. */
+  /** The first password, as the first start wrote it. */
   firstPassword(): string;
-  /** Kills whoever is left, and removes database and folder. */
+  /** Kills the processes that are left, and removes database and folder. */
   remove(): Promise<void>;
 }
 
-/** None is started yet. `settings` are flags without their dashes, beside limits that nobody reaches. */
+/**
+ * Makes replicas, none of which is started yet. `settings` are flags without their dashes, beside limits that are never reached.
+ */
 export async function makeReplicas(
   command: string,
   random: Random,
@@ -62,7 +64,7 @@ export async function makeReplicas(
   };
 }
 
-interface Given {
+interface RequestParts {
   readonly params?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, unknown>>;
   readonly body?: object;
@@ -80,7 +82,7 @@ export async function ask<Name extends RouteName>(
   { url }: Pick<Replica, 'url'>,
   token: string | undefined,
   name: Name,
-  { params = {}, query = {}, body, headers = {} }: Given = {},
+  { params = {}, query = {}, body, headers = {} }: RequestParts = {},
 ): Promise<Answer<RouteAnswer<Name>>> {
   const { method, path } = routes[name];
   const at = new URL(
@@ -102,7 +104,7 @@ export async function ask<Name extends RouteName>(
 }
 
 /** The same for an answer that must be good. */
-export async function told<Name extends RouteName>(...asked: Parameters<typeof ask<Name>>): Promise<RouteAnswer<Name>> {
+export async function demand<Name extends RouteName>(...asked: Parameters<typeof ask<Name>>): Promise<RouteAnswer<Name>> {
   const { status, body } = await ask(...asked);
   if (status >= 300) throw new Error(`${asked[2]}: ${status} ${JSON.stringify(body)}`);
   return body;

@@ -11,7 +11,7 @@ import { call } from '../../../src/native/index.js';
 import { hashPassword } from '../../src/accounts/passwords.js';
 import { insertUser } from '../../src/accounts/users.js';
 import { definitions } from '../../src/http/shapes.js';
-import { type Loose, PASSWORD, startTestServer, type TestServer } from './server.js';
+import { PASSWORD, type RequestOptions, startTestServer, type TestServer } from './server.js';
 import { freshName, Machine, Publisher, signRequest } from './story.js';
 
 /** A model that is released. */
@@ -26,13 +26,13 @@ export interface Actor {
 }
 
 /** A request that would be granted. */
-export interface Asking {
+export interface GrantableRequest {
   readonly params?: Readonly<Record<string, string>>;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export const must = (answer: LightMyRequestResponse): LightMyRequestResponse => {
+export const expectSuccess = (answer: LightMyRequestResponse): LightMyRequestResponse => {
   if (answer.statusCode >= 300) throw new Error(answer.body);
   return answer;
 };
@@ -49,7 +49,7 @@ export function rightsLab() {
     await publisher.register();
     const other = new Publisher(server);
     await other.register(LEASED);
-    must(
+    expectSuccess(
       await server.request('admin', 'setPublishers', {
         params: { name: LEASED },
         body: { keys: [other.key.publicKey.toString()] },
@@ -68,13 +68,13 @@ export function rightsLab() {
     return { id, role, authorization: `Bearer ${token}` };
   }
 
-  /** How rights end, and what is said then. */
+  /** Ways in which rights end, and the code of a refusal afterwards. */
   const ENDS = {
     disabled: { status: '401 NOT_AUTHENTICATED', end: ({ id }: Actor) => change(id, { disabled: true }) },
     demoted: { status: '403 NOT_AUTHORISED', end: ({ id }: Actor) => change(id, { role: 'none' }) },
     erased: {
       status: '401 NOT_AUTHENTICATED',
-      end: async ({ id }: Actor) => must(await server.request('apiAdmin', 'eraseUser', { params: { account: id } })),
+      end: async ({ id }: Actor) => expectSuccess(await server.request('apiAdmin', 'eraseUser', { params: { account: id } })),
     },
     'given another password': {
       status: '401 NOT_AUTHENTICATED',
@@ -82,15 +82,15 @@ export function rightsLab() {
     },
     'told to change the password': { status: '403 NOT_AUTHORISED', end: ({ id }: Actor) => change(id, { mustChange: true }) },
   } as const;
-  const change = async (account: string, body: NonNullable<Loose<'updateUser'>['body']>) => {
-    must(await server.request('apiAdmin', 'updateUser', { params: { account }, body }));
+  const change = async (account: string, body: NonNullable<RequestOptions<'updateUser'>['body']>) => {
+    expectSuccess(await server.request('apiAdmin', 'updateUser', { params: { account }, body }));
   };
 
   /** Asks as the account; `before` runs when the request was let in, and its body is being read. */
   function ask(
     { authorization }: Actor,
     name: RouteName,
-    { params = {}, body, headers = {} }: Asking,
+    { params = {}, body, headers = {} }: GrantableRequest,
     before?: () => Promise<unknown>,
   ): Promise<LightMyRequestResponse> {
     const { method, path } = definitions[name];
@@ -131,18 +131,18 @@ export function rightsLab() {
   }
 
   const machineOf = (actor: Actor): Machine => Object.assign(new Machine(server, actor.role), { as: actor });
-  async function enrolment(actor: Actor): Promise<{ machine: Machine; asking: Asking }> {
+  async function enrolment(actor: Actor): Promise<{ machine: Machine; asking: GrantableRequest }> {
     const machine = machineOf(actor);
-    const challenge = must(await ask(actor, 'challengeDevice', { body: { publicKey: machine.publicKey } })).json();
+    const challenge = expectSuccess(await ask(actor, 'challengeDevice', { body: { publicKey: machine.publicKey } })).json();
     const body = { name: 'a bench', publicKey: machine.publicKey, challenge: challenge.challenge };
     return { machine, asking: { body, headers: { [PROOF_HEADER]: machine.signEnrolment(challenge, body) } } };
   }
   /** An approved device of the account, with an entitlement. */
   async function ready(actor: Actor, kind: 'model' | 'archive', name: string): Promise<Machine> {
     const { machine, asking } = await enrolment(actor);
-    must(await ask(actor, 'enrollDevice', asking));
-    must(await machine.approve());
-    must(await server.request('admin', 'createEntitlement', { body: { kind, name, account: actor.id } }));
+    expectSuccess(await ask(actor, 'enrollDevice', asking));
+    expectSuccess(await machine.approve());
+    expectSuccess(await server.request('admin', 'createEntitlement', { body: { kind, name, account: actor.id } }));
     return machine;
   }
   const fragmentFor = (name: string): string => {
@@ -156,16 +156,16 @@ export function rightsLab() {
     ({ name, format: 'container', sha256: 'ab'.repeat(32), size: 10, fragment: fragmentFor(name) }) as const;
   async function archived(): Promise<string> {
     const name = freshName('archive');
-    must(await server.request('admin', 'registerArchive', { body: archive(name) }));
+    expectSuccess(await server.request('admin', 'registerArchive', { body: archive(name) }));
     return name;
   }
-  async function proven(actor: Actor, machine: Machine, name: string): Promise<Asking> {
-    const { challenge } = must(await ask(actor, 'challengeLease', { body: {} })).json();
+  async function proven(actor: Actor, machine: Machine, name: string): Promise<GrantableRequest> {
+    const { challenge } = expectSuccess(await ask(actor, 'challengeLease', { body: {} })).json();
     const body = { device: machine.id, challenge, name };
     return { params: { name }, body, headers: { [PROOF_HEADER]: signRequest(server, machine.key, body) } };
   }
-  const lease = async (actor: Actor): Promise<Asking> => proven(actor, await ready(actor, 'model', LEASED), LEASED);
-  async function unlock(actor: Actor): Promise<Asking> {
+  const lease = async (actor: Actor): Promise<GrantableRequest> => proven(actor, await ready(actor, 'model', LEASED), LEASED);
+  async function unlock(actor: Actor): Promise<GrantableRequest> {
     const name = await archived();
     return await proven(actor, await ready(actor, 'archive', name), name);
   }

@@ -1,4 +1,4 @@
-/** Whether a log holds any secret that a test knows, in whatever form it could be written. */
+/** Searches a log for every secret that a test knows, in every form in which it could be written. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { forms, Needles, WINDOW } from '../../../test/support/needles.js';
@@ -8,10 +8,10 @@ const SHORTEST = 8;
 /** The beginning of a payload is looked for byte by byte, the rest at samples. */
 const BEGINNING = 64;
 const SAMPLES = 16;
-/** What repeats a few bytes stands in many places and is no secret. */
+/** Repeated short patterns stand in many places and are no secret. */
 const FEWEST_DIFFERENT = 6;
 const isTelling = (bytes: Uint8Array): boolean => new Set(bytes).size >= FEWEST_DIFFERENT;
-/** Any token, whoever made it: a header and a payload that are JSON objects, then a signature. */
+/** Any token, of any signer: a header and a payload that are JSON objects, then a signature. */
 const TOKEN = /eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}/;
 
 /** As pino and util.inspect write bytes. */
@@ -93,7 +93,7 @@ export class KnownSecrets {
     return this;
   }
 
-  /** What of these stands in `log`, by label. */
+  /** Labels of the secrets that stand in `log`. */
   foundIn(log: string | Uint8Array): string[] {
     const bytes = typeof log === 'string' ? Buffer.from(log) : Buffer.from(log.buffer, log.byteOffset, log.byteLength);
     const found = new Set<string>();
@@ -117,7 +117,7 @@ export class KnownSecrets {
   }
 }
 
-/** @throws Error naming what was found, and in which lines */
+/** @throws Error with the labels of the secrets and their lines */
 export function expectNoSecrets(secrets: KnownSecrets, lines: readonly string[]): void {
   const found = secrets.foundIn(lines.join('\n'));
   if (found.length === 0) return;

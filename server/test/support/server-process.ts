@@ -25,7 +25,7 @@ export async function builtCommand(): Promise<{ readonly command: string; remove
   await build({
     config: false,
     silent: true,
-    entry: { main: join(projectRoot, 'server/src/main.ts') },
+    entry: { main: join(projectRoot, 'server/src/start/main.ts') },
     tsconfig: join(projectRoot, 'server/tsconfig.json'),
     outDir: join(folder, 'bin'),
     format: ['esm'],
@@ -39,7 +39,7 @@ export async function builtCommand(): Promise<{ readonly command: string; remove
   return { command: join(folder, 'bin/main.js'), remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
-/** A port that is free now, and that nobody is given by chance afterwards. */
+/** A port that is free now, and that the system gives to no program by chance afterwards. */
 export async function freePort(random: Random): Promise<number> {
   for (;;) {
     const port = PORTS.from + random.integer(PORTS.count);
@@ -50,7 +50,7 @@ export async function freePort(random: Random): Promise<number> {
   }
 }
 
-/** What a server says when it listens. */
+/** The facts that a server logs when it listens. */
 export interface Listening {
   readonly url: string;
   readonly server_id: string;

@@ -2,21 +2,22 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ROLES, type Role, type RouteName, type RouteRequest, routes } from '@org/model-guard/server-kit';
+import { ROLES, type Role, type RouteAnswer, type RouteName, type RouteRequest, routes } from '@org/model-guard/server-kit';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { hashPassword } from '../../src/accounts/passwords.js';
 import type { TokenHolder } from '../../src/accounts/tokens.js';
 import { insertUser } from '../../src/accounts/users.js';
-import { type Config, configure, type Settings } from '../../src/config.js';
-import type { Context } from '../../src/context.js';
-import { makeLog } from '../../src/log.js';
-import { openServer } from '../../src/server.js';
+import type { Config } from '../../src/base/config.js';
+import type { PartsContext } from '../../src/parts/parts.js';
+import { configure, type Settings } from '../../src/start/config.js';
+import { makeLog } from '../../src/start/log.js';
+import { openServer } from '../../src/start/server.js';
 import { makeDatabase, postgresDatabase, type TestDatabase } from './database.js';
-import { overhear } from './overheard.js';
 import { expectNoSecrets, KnownSecrets } from './secrets-in-logs.js';
+import { collectSecrets } from './traffic-secrets.js';
 
 /** Of every account. */
-export const PASSWORD = 'a long phrase nobody guesses';
+export const PASSWORD = 'a long phrase, never guessed';
 /** The hash takes a while, and is the same for all. */
 let hashed: Promise<string> | undefined;
 
@@ -38,7 +39,7 @@ export class TestClock {
 }
 export interface TestServer {
   readonly app: FastifyInstance;
-  readonly context: Context;
+  readonly context: PartsContext;
   readonly config: Config;
   readonly clock: TestClock;
   readonly folder: string;
@@ -54,8 +55,12 @@ export interface TestServer {
   token(role: Role): Promise<string>;
   /** A token for an account that a test has made. */
   issue(holder: TokenHolder): Promise<string>;
-  /** Asks a route of the contract, as that role or as nobody. */
-  request<Name extends RouteName>(role: Role | undefined, name: Name, ...given: Asked<Name>): Promise<LightMyRequestResponse>;
+  /** Sends a request to a route of the contract, as that role or without a token. */
+  request<Name extends RouteName>(
+    role: Role | undefined,
+    name: Name,
+    ...given: RequestArguments<Name>
+  ): Promise<LightMyRequestResponse>;
   /** Stops, and leaves the folder: {@link restart} starts again there. */
   stop(): Promise<void>;
   /** Stops, and starts again on the same folder. */
@@ -68,13 +73,14 @@ export interface TestServer {
   close(): Promise<void>;
 }
 type Query<Name extends RouteName> = RouteRequest<Name>['query'];
-export type Loose<Name extends RouteName> = Omit<RouteRequest<Name>, 'body' | 'query'> &
+export type RequestOptions<Name extends RouteName> = Omit<RouteRequest<Name>, 'body' | 'query'> &
   // Where everything has a default, nothing need be said.
   (Partial<Query<Name>> extends Query<Name> ? { readonly query?: Query<Name> } : { readonly query: Query<Name> }) & {
     readonly body?: RouteRequest<Name>['body'] | Uint8Array;
     readonly headers?: Readonly<Record<string, string>>;
   };
-type Asked<Name extends RouteName> = Partial<Loose<Name>> extends Loose<Name> ? [given?: Loose<Name>] : [given: Loose<Name>];
+type RequestArguments<Name extends RouteName> =
+  Partial<RequestOptions<Name>> extends RequestOptions<Name> ? [given?: RequestOptions<Name>] : [given: RequestOptions<Name>];
 
 /** Starts one; `config` changes settings. */
 export async function startTestServer({
@@ -94,19 +100,19 @@ export async function startTestServer({
   return open({ folder, database }, settings, clock, { secrets, lines: [] });
 }
 
-/** The whole log, over restarts, and what must not stand in it. */
-interface Heard {
+/** The whole log, over restarts, and the secrets that must not stand in it. */
+interface ServerLog {
   readonly secrets: KnownSecrets;
   readonly lines: string[];
 }
 
-/** What stays over restarts. */
-interface Place {
+/** The state that survives restarts. */
+interface ServerState {
   readonly folder: string;
   readonly database: TestDatabase;
 }
 
-async function open(place: Place, settings: Partial<Settings>, clock: TestClock, heard: Heard): Promise<TestServer> {
+async function open(place: ServerState, settings: Partial<Settings>, clock: TestClock, heard: ServerLog): Promise<TestServer> {
   const { folder, database } = place;
   const limits = { addressLimit: 1e9, accountLimit: 1e9, loginLimit: 1e9 };
   const places = { data: folder, databaseUrl: database.url, secretsFolder: join(folder, 'secrets'), port: 0 };
@@ -117,7 +123,7 @@ async function open(place: Place, settings: Partial<Settings>, clock: TestClock,
     logged.push(JSON.parse(line));
   };
   const server = await openServer(config, { log: makeLog(config, { write }), now: () => clock.now });
-  overhear(server, heard.secrets);
+  collectSecrets(server, heard.secrets);
   const knowKeys = (): KnownSecrets => heard.secrets.keyFiles(config.keysFolder).keyFiles(config.secretsFolder);
   knowKeys();
   const { app, context, tokens } = server;
@@ -147,7 +153,7 @@ async function open(place: Place, settings: Partial<Settings>, clock: TestClock,
     issue: async (holder) => (await tokens.issue(holder)).token,
     async request(role, name, ...[given]) {
       const headers = { ...(role && { authorization: `Bearer ${await token(role)}` }), ...given?.headers };
-      return app.inject(injected(name, { ...given, headers } as Sent));
+      return app.inject(injected(name, { ...given, headers } as InjectedRequest));
     },
     stop: () => server.close(),
     async restart() {
@@ -169,13 +175,13 @@ async function open(place: Place, settings: Partial<Settings>, clock: TestClock,
   return self;
 }
 
-interface Sent {
+interface InjectedRequest {
   readonly params?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, unknown>>;
   readonly body?: unknown;
   readonly headers: Readonly<Record<string, string>>;
 }
-function injected(name: RouteName, { params = {}, query = {}, body, headers }: Sent): InjectOptions {
+function injected(name: RouteName, { params = {}, query = {}, body, headers }: InjectedRequest): InjectOptions {
   const { method, path } = routes[name];
   const binary = body instanceof Uint8Array;
   const type = body === undefined ? {} : { 'content-type': binary ? 'application/octet-stream' : 'application/json' };
@@ -189,7 +195,7 @@ function injected(name: RouteName, { params = {}, query = {}, body, headers }: S
 }
 
 /** One of each role, `<role>@example.com`. */
-async function makeAccounts(context: Context): Promise<Readonly<Record<Role, TestAccount>>> {
+async function makeAccounts(context: PartsContext): Promise<Readonly<Record<Role, TestAccount>>> {
   hashed ??= hashPassword(PASSWORD);
   const password = await hashed;
   const accounts: Partial<Record<Role, TestAccount>> = {};
@@ -204,3 +210,13 @@ async function makeAccounts(context: Context): Promise<Readonly<Record<Role, Tes
   }
   return accounts as Record<Role, TestAccount>;
 }
+
+/** Requests a token by password. */
+export const login = (server: TestServer, email: string, password: string): Promise<LightMyRequestResponse> =>
+  server.request(undefined, 'token', { body: { email, password } });
+
+/** Events of the audit log, newest first, as an administrator of accounts reads them. */
+export const auditEvents = async (
+  server: TestServer,
+  query: Query<'auditEvents'>,
+): Promise<RouteAnswer<'auditEvents'>['items']> => (await server.request('apiAdmin', 'auditEvents', { query })).json().items;

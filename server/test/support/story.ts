@@ -1,4 +1,4 @@
-/** Machines that enrol and prove, and containers that are published: the two ends of every story about the server. */
+/** Machines that enrol and prove, and containers that are published, for tests of whole stories. */
 import { randomBytes } from 'node:crypto';
 import { decrypt, encrypt, merge, SigningKey, split } from '@org/model-guard';
 import {
@@ -14,7 +14,7 @@ import {
   type Role,
   type RouteAnswer,
   readStatement,
-  type Said,
+  type StatementBody,
   unhex,
 } from '@org/model-guard/server-kit';
 import type { LightMyRequestResponse } from 'fastify';
@@ -28,18 +28,18 @@ const keyOf = (key: DeviceKey): KeyHandle => handleOf(key) as KeyHandle;
 export const bytesOf = (body: unknown): Buffer => Buffer.from(JSON.stringify(body));
 export const flipped = (text: string): string => `${text.startsWith('A') ? 'B' : 'A'}${text.slice(1)}`;
 
-/** What a test may lie about; the rest is the truth. */
-export interface Lies {
+/** Wrong values for a proof; every other value is the true one. */
+export interface ProofOverrides {
   readonly serverId?: string;
   readonly challenge?: string;
   readonly deviceId?: string;
-  /** Signed instead of what is sent. */
+  /** Signed in place of the body that is sent. */
   readonly body?: unknown;
   readonly key?: DeviceKey;
 }
 
 /** The signature of a lease request or an unlock. */
-export function signRequest(server: TestServer, key: DeviceKey, body: { challenge: string }, lies: Lies = {}): string {
+export function signRequest(server: TestServer, key: DeviceKey, body: { challenge: string }, lies: ProofOverrides = {}): string {
   const message = proofMessage({
     serverId: lies.serverId ?? server.context.serverId,
     challenge: lies.challenge ?? body.challenge,
@@ -68,7 +68,11 @@ export class Machine {
     return answer.json();
   }
 
-  signEnrolment({ challenge, nonce, serverId }: RouteAnswer<'challengeDevice'>, body: unknown, lies: Lies = {}): string {
+  signEnrolment(
+    { challenge, nonce, serverId }: RouteAnswer<'challengeDevice'>,
+    body: unknown,
+    lies: ProofOverrides = {},
+  ): string {
     const message = proofMessage({
       serverId: lies.serverId ?? serverId,
       challenge: lies.challenge ?? challenge,
@@ -118,14 +122,14 @@ export class Machine {
       atLeast?: number;
       checkpoint?: { seq: number; head: string };
     },
-    lies: Lies = {},
+    lies: ProofOverrides = {},
   ): Promise<LightMyRequestResponse> {
     const body = { device: this.id, challenge: await this.begin(), ...asked };
     const headers = { [PROOF_HEADER]: signRequest(this.server, this.key, body, lies) };
     return this.server.request(this.role, 'takeLease', { body, headers });
   }
 
-  async unlock(name: string, lies: Lies = {}, challenge?: string): Promise<LightMyRequestResponse> {
+  async unlock(name: string, lies: ProofOverrides = {}, challenge?: string): Promise<LightMyRequestResponse> {
     const body = { device: this.id, challenge: challenge ?? (await this.begin()), name };
     const headers = { [PROOF_HEADER]: signRequest(this.server, this.key, body, lies) };
     return this.server.request(this.role, 'unlockArchive', { params: { name }, body, headers });
@@ -145,7 +149,7 @@ export class Machine {
   }
 }
 
-export interface Made {
+export interface TestContainer {
   readonly name: string;
   readonly version: string;
   readonly plain: Uint8Array;
@@ -166,7 +170,7 @@ export async function make(
     recipient = encryptionKeyOf(server.context.keys.current()),
     size = 100_000,
   }: { name?: string; version?: string; signer?: SigningKey; recipient?: string; size?: number },
-): Promise<Made> {
+): Promise<TestContainer> {
   const plain = new Uint8Array(randomBytes(size));
   const container = await encrypt(plain, { name, version, recipients: [recipient], ...(signer && { signer }) });
   const { small, big, tree } = await split(container);
@@ -174,7 +178,7 @@ export async function make(
   return { name, version, plain, small, big, tree, bigName, payloadId };
 }
 
-/** What a publisher does, and on whose behalf. */
+/** A publisher with its key, acting as a role. */
 export class Publisher {
   readonly key = SigningKey.generate();
 
@@ -188,20 +192,24 @@ export class Publisher {
     return this.server.request('admin', 'setPublishers', { params: { name }, body: { keys } });
   }
 
-  make(what: { name?: string; version?: string; size?: number; recipient?: string } = {}): Promise<Made> {
+  make(what: { name?: string; version?: string; size?: number; recipient?: string } = {}): Promise<TestContainer> {
     return make(this.server, { ...what, signer: this.key });
   }
 
-  upload({ name, version, bigName, big }: Made): Promise<LightMyRequestResponse> {
+  upload({ name, version, bigName, big }: TestContainer): Promise<LightMyRequestResponse> {
     return this.server.request(this.role, 'putPart', { params: { name, version, part: bigName }, body: big });
   }
 
-  commit({ name, version, small }: Made, more: { overwrite?: boolean } = {}, role = this.role): Promise<LightMyRequestResponse> {
+  commit(
+    { name, version, small }: TestContainer,
+    more: { overwrite?: boolean } = {},
+    role = this.role,
+  ): Promise<LightMyRequestResponse> {
     return this.server.request(role, 'publishVersion', { params: { name, version }, body: { small: encode(small), ...more } });
   }
 
   /** Everything, for a version that must be accepted. */
-  async publish(what: { name?: string; version?: string; size?: number } = {}): Promise<Made> {
+  async publish(what: { name?: string; version?: string; size?: number } = {}): Promise<TestContainer> {
     const made = await this.make(what);
     for (const answer of [await this.upload(made), await this.commit(made)])
       if (answer.statusCode >= 300) throw new Error(answer.body);
@@ -221,19 +229,15 @@ export async function entitle(
   return answer.json();
 }
 
-/** Status and code of an answer, for refusals. */
-export const said = (answer: LightMyRequestResponse): string =>
-  answer.statusCode < 300 ? String(answer.statusCode) : `${answer.statusCode} ${answer.json().error.code}`;
-
 /** A lease that must be granted. */
-export async function granted(machine: Machine, asked: { version?: string; seconds?: number } = {}): Promise<Grant> {
+export async function takeLease(machine: Machine, asked: { version?: string; seconds?: number } = {}): Promise<Grant> {
   const answer = await machine.take({ name: 'defects', ...asked });
   if (answer.statusCode !== 201) throw new Error(answer.body);
   return answer.json();
 }
 
-/** What the server signed about a lease. */
-export const termsOf = ({ context }: TestServer, { lease }: Grant): Said<'lease'> =>
+/** The signed terms of a lease. */
+export const termsOf = ({ context }: TestServer, { lease }: Grant): StatementBody<'lease'> =>
   readStatement('lease', lease, { trusted: [context.keys.signing.publicKey.toString()], server: context.serverId });
 
 /** Leases as an administrator sees them. */

@@ -1,12 +1,11 @@
 import type { Command } from 'commander';
-import { exportMachine } from '../../export-machine.js';
-import { fingerprint } from '../../fingerprint.js';
-import type { HardwareFingerprint } from '../../types.js';
+import { exportMachine, fingerprint, type HardwareFingerprint } from '../../index.js';
+
 import type { Context } from '../context.js';
-import { example, usage, withForce, withJson } from '../flags.js';
-import { machinePolicyOf, type PolicyFlags, withMachinePolicy } from '../machine-flags.js';
+import { example, usage, withForce, withJson } from '../flags/common.js';
+import { machinePolicyOf, type PolicyFlags, withMachinePolicy } from '../flags/machine.js';
 import { saltsText, strengthText, termsText } from '../machine-text.js';
-import { columns } from '../output.js';
+import { columns } from '../text.js';
 
 interface Flags extends PolicyFlags {
   readonly out?: string;
@@ -19,7 +18,7 @@ interface Flags extends PolicyFlags {
 export function registerFingerprint(program: Command, context: Context): void {
   const command = program
     .command('fingerprint')
-    .description('show what this machine can be told by, and how good each part is; with --out, export it for publishers')
+    .description('show the factors that identify this machine, and the strength of each; with --out, export them for publishers')
     .option('--show-values', 'show what was read, too: the value that counts, and how people call it')
     .option('--ask-tpm', 'ask the TPM for its endorsement key, which can take seconds')
     .option('--out <FILE>', 'write a machine file, to which a publisher can encrypt (--machine FILE)');
@@ -32,7 +31,7 @@ export function registerFingerprint(program: Command, context: Context): void {
   command.action(async (flags: Flags) => {
     const { out, force: overwrite = false, showValues: values = false, json } = flags;
     const policy = machinePolicyOf(flags);
-    if (policy && out === undefined) throw usage('What a machine must show is asked for where it is exported: give --out');
+    if (policy && out === undefined) throw usage('The policy of a machine belongs to its export: give --out');
     const terms = out === undefined ? undefined : await exportMachine(out, { ...policy, overwrite });
     const tpm = flags.askTpm || terms?.factors.some(({ name }) => name === 'tpm');
     const found = await fingerprint({ values, tpm });

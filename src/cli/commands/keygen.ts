@@ -1,11 +1,10 @@
 import { type Command, Option } from 'commander';
-import { DeviceKey, MasterKey, SigningKey } from '../../keys/secret.js';
-import { call } from '../../native/index.js';
-import { filePath, parse } from '../../options.js';
+import { DeviceKey, MasterKey, SigningKey } from '../../index.js';
 import type { Context } from '../context.js';
-import { example, usage, withJson } from '../flags.js';
-import { machinePolicyOf, type PolicyFlags, withMachinePolicy } from '../machine-flags.js';
+import { example, usage, withJson } from '../flags/common.js';
+import { machinePolicyOf, type PolicyFlags, withMachinePolicy } from '../flags/machine.js';
 import { termsText } from '../machine-text.js';
+import { writeSaltsFile } from '../sdk.js';
 
 const KINDS = { master: MasterKey, device: DeviceKey, signing: SigningKey } as const;
 
@@ -19,7 +18,7 @@ interface Flags extends PolicyFlags {
 export function registerKeygen(program: Command, context: Context): void {
   const command = program
     .command('keygen')
-    .description('make a key file (0600; an existing one is never replaced) and print its public part, if it has one')
+    .description('make a key file (mode 0600; never replaces a file) and print its public part, if it has one')
     .addOption(
       new Option('--type <TYPE>', 'what the key is for; salts: of an own build (MODEL_GUARD_SALTS)')
         .choices([...Object.keys(KINDS), 'salts'])
@@ -36,11 +35,10 @@ export function registerKeygen(program: Command, context: Context): void {
   command.action(async (flags: Flags) => {
     const { type, out, sealed, json } = flags;
     const policy = machinePolicyOf(flags);
-    if (policy && !sealed) throw usage('What a machine must show is asked for where a key is sealed to it: give --sealed');
+    if (policy && !sealed) throw usage('The policy of a machine belongs to a sealed key: give --sealed');
     if (sealed && type !== 'device') throw usage('--sealed is for device keys: give --type device');
     if (type === 'salts') {
-      const path = parse(filePath, out, '--out');
-      await call((native) => native.writeSaltsFile(path));
+      await writeSaltsFile(out);
       return context.print(json, { type, file: out }, `${out}: salts of an organisation; build with MODEL_GUARD_SALTS=${out}`);
     }
     const key = sealed ? await DeviceKey.generate({ ...policy, path: out }) : KINDS[type].generate();

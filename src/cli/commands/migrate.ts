@@ -1,26 +1,14 @@
 import { type Command, Option } from 'commander';
-import { LegacyKey } from '../../legacy/key.js';
-import type { DerivationOptions, LegacyText } from '../../legacy/types.js';
-import { migrate } from '../../migrate.js';
-import type { PartFiles } from '../../types.js';
+import { migrate, type PartFiles } from '../../index.js';
+import { type DerivationOptions, LegacyKey, type LegacyText } from '../../legacy/index.js';
+import { versionOf } from '../../remote/api/models.js';
+
 import type { Context, RunFlags } from '../context.js';
-import {
-  example,
-  type RecipientFlags,
-  recipientsOf,
-  signingKey,
-  splitOf,
-  usage,
-  withForce,
-  withJson,
-  withPassphrase,
-  withRecipients,
-  withSplitRule,
-  withThreads,
-} from '../flags.js';
-import { type StoreFlags, storesOf, withTarget } from '../store-flags.js';
-import { written } from './encrypt.js';
-import { published, UNSIGNED_NOTE } from './protect.js';
+import { example, splitOf, usage, withForce, withJson, withSplitRule, withThreads } from '../flags/common.js';
+import { type RecipientFlags, recipientsOf, signingKey, withPassphrase, withRecipients } from '../flags/keys.js';
+import { refuseFormerFlags } from '../flags/reference.js';
+import { type StoreFlags, storesOf, withTarget } from '../flags/store.js';
+import { publishedText, sealedText, UNSIGNED_NOTE } from '../sealed-text.js';
 
 interface KeyFlags {
   readonly keyFile?: string;
@@ -37,8 +25,7 @@ interface KeyFlags {
 interface Flags extends KeyFlags, RecipientFlags, StoreFlags, RunFlags {
   readonly small?: string;
   readonly big?: string;
-  readonly name: string;
-  readonly modelVersion: string;
+  readonly ref: string;
   readonly fileName?: string;
   readonly format?: string;
   readonly out?: string;
@@ -62,17 +49,17 @@ export function registerMigrate(program: Command, context: Context): void {
     .option('--big <FILE>', 'big part of the artifact');
   withKey(command)
     .option('--sha256 <HEX>', 'SHA-256 of the plaintext; refuses any other')
-    .requiredOption('--name <N>', 'name of the model, [a-z0-9][a-z0-9._-]{0,127}')
-    .requiredOption('--model-version <V>', 'its version, same grammar')
+    .requiredOption('--ref <NAME@VERSION>', 'name and version of the model, each [a-z0-9][a-z0-9._-]{0,127}')
     .option('--file-name <F>', 'what the file is called in the container (default: model)')
     .option('--format <F>', "what the model is (default: from the file name's extension)")
     .option('--sign <FILE>', "the publisher's signing key file")
     .option('--out <FILE>', 'container to write, instead of a store');
+  refuseFormerFlags(command, 'migrate ARTIFACT --ref NAME@VERSION');
   withForce(withPassphrase(withRecipients(command), 'recipient'));
   withThreads(withJson(withSplitRule(withTarget(command))));
   example(
     command,
-    'model-guard migrate defects.enc --key-file defects.keystring --sha256 9f86d0… --name defects --model-version 3 \\',
+    'model-guard migrate defects.enc --key-file defects.keystring --sha256 9f86d0… --ref defects@3 \\',
     '  --file-name defects.onnx --recipient mgd1:… --sign publisher.key --store /srv/models',
   );
   command.action(async (artifact: string | undefined, flags: Flags) => {
@@ -82,8 +69,7 @@ export function registerMigrate(program: Command, context: Context): void {
     if (out !== undefined) refuseStores(flags, command);
     const options = {
       key: await keyOf(flags),
-      name: flags.name,
-      version: flags.modelVersion,
+      ...versionOf(flags.ref),
       recipients: await recipientsOf(flags),
       overwrite: flags.force ?? false,
       ...(flags.fileName !== undefined && { fileName: flags.fileName }),
@@ -95,12 +81,12 @@ export function registerMigrate(program: Command, context: Context): void {
     if (to) {
       const result = await migrate(source, { ...options, to, split: splitOf(flags) });
       remark(flags);
-      context.print(flags.json, result, published(result));
+      context.print(flags.json, result, publishedText(result));
     } else {
       const file = out as string;
       const result = await migrate(source, { ...options, out: file });
       remark(flags);
-      context.print(flags.json, { ...result, file }, written(file, result));
+      context.print(flags.json, { ...result, file }, sealedText(file, result));
     }
   });
 
@@ -157,7 +143,7 @@ async function downloadKeyOf({ email, password, hardwareHash }: KeyFlags, deriva
   });
 }
 
-/** Never the text itself: other users see command lines. The message does not repeat it, in case somebody tried. */
+/** Never the text itself: other users see command lines. The message does not repeat it: it may be a secret. */
 function textOf(flag: string, from: string): LegacyText {
   if (from.startsWith('file:')) return { file: from.slice('file:'.length) };
   if (from.startsWith('env:')) return { env: from.slice('env:'.length) };

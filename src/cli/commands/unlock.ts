@@ -1,10 +1,10 @@
-/** `unlock`: a decrypted archive in a pipe, and nowhere else. */
 import type { Command } from 'commander';
-import type { UnlockState } from '../../remote/types.js';
-import { feedCommand } from '../consumer.js';
+import type { UnlockState } from '../../index.js';
 import type { Context } from '../context.js';
-import { example, type OriginFlags, originOf, usage, withOrigin } from '../flags.js';
-import { deviceServerOf, type ServerFlags, VARIABLES, withDevice, withServer } from '../server-flags.js';
+import { feedCommand } from '../feed-command.js';
+import { example, usage } from '../flags/common.js';
+import { type OriginFlags, originOf, withOrigin } from '../flags/keys.js';
+import { deviceServerOf, type ServerFlags, VARIABLES, withDevice, withServer } from '../flags/server.js';
 
 interface Flags extends ServerFlags, OriginFlags {
   readonly name?: string;
@@ -13,10 +13,10 @@ interface Flags extends ServerFlags, OriginFlags {
 export function registerUnlock(program: Command, context: Context): void {
   const command = program
     .command('unlock')
-    .description("decrypt an archive that lies here with a key from the guard server, into a command's standard input")
+    .description("decrypt a local archive with a key from the guard server, into a command's standard input")
     .argument('<ARCHIVE>', 'the encrypted archive')
     .argument('[CMD...]', 'after --: the command to start; without one, standard output')
-    .option('--name <N>', 'what it is registered as (default: the file name)');
+    .option('--name <N>', 'its registered name (default: the file name)');
   withOrigin(withDevice(withServer(command)));
   example(command, 'model-guard unlock images.tar.mguard --signer mgs1:… -- tar -x -C /srv/images');
   command.addHelpText(
@@ -52,7 +52,7 @@ const STATES: Readonly<Record<UnlockState, string>> = {
   failed: 'failed',
 };
 
-/** The command gets the archive, and no way to get another. */
+/** The command gets the archive, and no credentials to get another one. */
 const withoutCredentials = (): NodeJS.ProcessEnv => ({
   ...process.env,
   ...Object.fromEntries(Object.values(VARIABLES).map((name) => [name, undefined])),

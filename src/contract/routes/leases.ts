@@ -1,6 +1,5 @@
-/** Leases, and the parts that they give access to. */
+/** Leases: taken by devices, listed and revoked by administrators. */
 import { z } from 'zod';
-import { matching } from '../../bounded.js';
 import * as s from '../shapes.js';
 import { challenged, nothing, proven } from './common.js';
 import { MAX_PAGE_ANSWER, route } from './route.js';
@@ -58,25 +57,5 @@ export const leases = {
     summary: 'Revoke a lease and free its seat',
     params: z.strictObject({ lease: s.id }),
     status: 204,
-  }),
-  readPart: route({
-    method: 'GET',
-    path: '/parts/:part',
-    access: 'signed-url',
-    summary: 'A big part, whole or a range',
-    params: z.strictObject({ part: s.partName }),
-    query: z.strictObject({ expires: matching(12, /^[0-9]{1,12}$/, 'a time'), signature: s.base64url(48) }),
-    status: 200,
-    response: 'octets',
-  }),
-  readTree: route({
-    method: 'GET',
-    path: '/parts/:part/tree',
-    access: 'signed-url',
-    summary: 'The tree of a big part',
-    params: z.strictObject({ part: s.partName }),
-    query: z.strictObject({ expires: matching(12, /^[0-9]{1,12}$/, 'a time'), signature: s.base64url(48) }),
-    status: 200,
-    response: 'octets',
   }),
 } as const;

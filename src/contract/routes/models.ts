@@ -1,6 +1,6 @@
 /** Versions of models, and who decides about them. */
 import { z } from 'zod';
-import { list } from '../../bounded.js';
+import { list } from '../../base/schemas.js';
 import * as s from '../shapes.js';
 import { ofModel } from './common.js';
 import { MAX_PAGE_ANSWER, route } from './route.js';

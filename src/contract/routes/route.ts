@@ -1,11 +1,11 @@
-/** What a route is. */
+/** The type of a route. */
 import type { z } from 'zod';
 import type { Permission } from '../roles.js';
 
-/** Who may use a route: anyone, the holder of a signed URL, or those with a permission. */
+/** Access to a route: open, by a signed URL, or by a permission. */
 export type Access = 'open' | 'signed-url' | Permission;
 
-/** What a route takes and gives. */
+/** The input and the output of a route. */
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** `:name` stands for a parameter. */

@@ -1,7 +1,7 @@
 /** Big parts on their way in: through the server, or in pieces straight to the storage, by addresses that the server signs. */
 import { z } from 'zod';
-import { list } from '../../bounded.js';
-import { MAX_PIECES } from '../../limits.js';
+import { MAX_PIECES } from '../../base/limits.js';
+import { list } from '../../base/schemas.js';
 import * as s from '../shapes.js';
 import { nothing } from './common.js';
 import { route } from './route.js';

@@ -1,6 +1,7 @@
 /** A device introduces itself (docs/server-protocol.md, section 3). */
-import type { AbortSignalLike } from '../../abort.js';
-import { decode, encode, fingerprintOf, unhex } from '../../contract/index.js';
+import type { AbortSignalLike } from '../../base/abort.js';
+import { decode, encode, unhex } from '../../base/bytes.js';
+import { fingerprintOf } from '../../contract/index.js';
 import { hasCode, ModelGuardError } from '../../errors.js';
 import { call } from '../../native/index.js';
 import type { Connection } from '../connection.js';

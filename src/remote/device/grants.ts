@@ -1,11 +1,11 @@
-/** Whether what a server handed out is what was asked for, and says the same everywhere. */
-import { readStatement, type Said } from '../../contract/index.js';
+/** Checks that a grant of a server is the one that was asked for, and that its parts agree. */
+import { readStatement, type StatementBody } from '../../contract/index.js';
 import { ModelGuardError } from '../../errors.js';
 import { call } from '../../native/index.js';
 import { bigPartOf, checkSmallSize } from '../../stores/parts.js';
 import type { Grant } from './state.js';
 
-/** What a lease must be of. */
+/** The model that a lease must be for. */
 export interface Wanted {
   readonly name: string;
   readonly version?: string | undefined;
@@ -14,7 +14,7 @@ export interface Wanted {
 }
 
 /** SERVER_UNTRUSTED, RESPONSE_INVALID, LIMIT_EXCEEDED; what is malformed as a small part says how. */
-export function checkGrant(grant: Grant, said: Said<'lease'>, wanted: Wanted): void {
+export function checkGrant(grant: Grant, said: StatementBody<'lease'>, wanted: Wanted): void {
   if (said.device !== wanted.device) throw other('is for another device');
   if (said.name !== wanted.name || (wanted.version !== undefined && said.version !== wanted.version))
     throw other(`is for ${said.name}@${said.version}`);
@@ -41,7 +41,7 @@ const other = (what: string): ModelGuardError =>
   new ModelGuardError('RESPONSE_INVALID', `The lease that the server gives ${what}`);
 
 /** The statement of a lease that was kept, checked again. SERVER_UNTRUSTED, RESPONSE_INVALID */
-export function readKept(grant: Grant, wanted: Wanted, trusted: readonly string[], server: string): Said<'lease'> {
+export function readKept(grant: Grant, wanted: Wanted, trusted: readonly string[], server: string): StatementBody<'lease'> {
   const said = readStatement('lease', grant.lease, { trusted, server });
   checkGrant(grant, said, wanted);
   return said;

@@ -1,7 +1,8 @@
 /** The lease that a device keeps of a model: whether it serves while the server is away, and if not, why. */
-import { decode, type Said } from '../../contract/index.js';
+import { decode } from '../../base/bytes.js';
+import type { StatementBody } from '../../contract/index.js';
 import { hasCode, ModelGuardError } from '../../errors.js';
-import { hinted, hintOf } from '../../http/hints.js';
+import { retryHintOf, withRetryHint } from '../../http/retry-hints.js';
 import { label } from '../../stores/parts.js';
 import type { ModelRef } from '../../stores/store.js';
 import type { Trust } from '../trust.js';
@@ -12,7 +13,7 @@ import type { Grant } from './state.js';
 /** A lease that was checked again. */
 export interface Kept {
   readonly grant: Grant;
-  readonly said: Said<'lease'>;
+  readonly said: StatementBody<'lease'>;
 }
 
 /** Exactly one is there. `unserved` makes the error of a load that finds the server away. */
@@ -36,7 +37,7 @@ export function keptLease({ state, moment }: Before, { name, version }: Wanted, 
   const ref = { name, version: versionOf(grant) };
   if (version !== undefined && version !== ref.version)
     return none(`this device keeps one lease of each model, the last one, and that is of ${label(ref)}`);
-  let said: Said<'lease'>;
+  let said: StatementBody<'lease'>;
   try {
     said = readKept(grant, { ...ref, device }, trust.trusted, trust.server);
   } catch (error) {
@@ -59,8 +60,8 @@ export function versionOf({ lease }: Grant): string {
 /** Both reasons in one message: why no kept lease serves, then why the server gives none. */
 function unserved(wanted: string, why: string, away: ModelGuardError): ModelGuardError {
   const error = new ModelGuardError(away.code, `No kept lease opens ${wanted}: ${why}`, { cause: away, advice: away.message });
-  const hint = hintOf(away);
-  return hint ? hinted(error, hint) : error;
+  const hint = retryHintOf(away);
+  return hint ? withRetryHint(error, hint) : error;
 }
 
 const expired = (ref: ModelRef, offlineUntil: number, away: ModelGuardError): ModelGuardError =>

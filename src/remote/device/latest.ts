@@ -1,11 +1,12 @@
 /** The newest released version, by the server's signed word (docs/server-protocol.md, section 4). */
-import type { AbortSignalLike } from '../../abort.js';
+import type { AbortSignalLike } from '../../base/abort.js';
+import { name as nameSchema } from '../../base/names.js';
+import { parse } from '../../base/validate.js';
 import { ModelGuardError } from '../../errors.js';
-import { name as nameSchema, parse } from '../../options.js';
 import type { ModelRef } from '../../stores/store.js';
 import type { Connection } from '../connection.js';
 import type { OwnDevice } from '../setup.js';
-import { isAway, shortly } from './away.js';
+import { isUnavailable, shortly } from './unavailable.js';
 
 /** Without the server it is the version of the lease that was kept. NOT_FOUND, ROLLBACK_REFUSED */
 export async function latestOf(
@@ -25,7 +26,7 @@ export async function latestOf(
   try {
     return found?.kept ? await shortly(connection, signal, (limited) => ask(limited, true)) : await ask(signal);
   } catch (error) {
-    if (!found || !isAway(error)) throw error;
+    if (!found || !isUnavailable(error)) throw error;
     if (found.unserved) throw found.unserved(error);
     device?.leases.noteAway(error, (await connection.clock()).wall);
     return { name, version: found.kept.said.version };

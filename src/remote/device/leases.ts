@@ -1,18 +1,18 @@
 /** Leases: taken from the server, or, where it cannot be reached, the one that was kept. */
-import type { AbortSignalLike } from '../../abort.js';
-import { decode } from '../../contract/index.js';
+import type { AbortSignalLike } from '../../base/abort.js';
+import { decode } from '../../base/bytes.js';
 import { isModelGuardError, type ModelGuardError, type ModelGuardErrorCode } from '../../errors.js';
 import type { ModelRef } from '../../stores/store.js';
 import type { Connection } from '../connection.js';
 import type { CallOptions } from '../http/client.js';
 import { isAnswer } from '../http/failures.js';
 import { checkCheckpoint } from '../trust.js';
-import { isAway, SHORT_MS, shortly, warnIfUntrusted } from './away.js';
 import { checkGrant } from './grants.js';
 import { type Kept, type KeptLease, keptLease, versionOf } from './kept.js';
 import { type Before, type Memory, namingLog } from './memory.js';
 import { proveLease, type Signer } from './proof.js';
 import type { Grant } from './state.js';
+import { isUnavailable, SHORT_MS, shortly, warnIfUntrusted } from './unavailable.js';
 
 interface LeaseOptions {
   readonly connection: Connection;
@@ -29,7 +29,7 @@ export interface Held extends Kept {
   readonly seen: number;
 }
 
-/** What ends a kept lease at once. */
+/** Codes that end a kept lease at once. */
 const ENDING: ReadonlySet<ModelGuardErrorCode> = new Set([
   'DEVICE_REVOKED',
   'DEVICE_NOT_APPROVED',
@@ -74,7 +74,7 @@ export class Leases {
         const all = ENDING_ALL.has(error.code);
         await memory.forget(trust.server, (name, grant) => all || (name === ref.name && versionOf(grant) === ref.version));
       }
-      if (!isAway(error)) throw error;
+      if (!isUnavailable(error)) throw error;
       if (unserved) throw unserved(error);
       memory.refuseOlder(before.state, kept.said, error);
       warnIfUntrusted(error);

@@ -1,14 +1,14 @@
-/** What this device remembers of its server, and what that forbids. */
-import { type AbortSignalLike, throwIfAborted } from '../../abort.js';
+/** The device's memory of its server, and the checks that follow from it. */
 import { checkProgress, lostPosition } from '../../audit/progress.js';
-import type { Checkpoint, Said, Statement } from '../../contract/index.js';
+import { type AbortSignalLike, throwIfAborted } from '../../base/abort.js';
+import type { Checkpoint, Statement, StatementBody } from '../../contract/index.js';
 import { hasCode, ModelGuardError } from '../../errors.js';
 import { clockSetBack, isSetBack, type Moment, type Seen, seenAfter } from '../clock.js';
 import type { Connection } from '../connection.js';
 import { isAnswer } from '../http/failures.js';
-import { shortly } from './away.js';
 import { type Grant, NOTHING, type State } from './state.js';
 import type { StateFolder } from './state-folder.js';
+import { shortly } from './unavailable.js';
 
 interface MemoryOptions {
   readonly folder: StateFolder;
@@ -42,7 +42,7 @@ export async function namingLog<T>({ state: { checkpoint: kept } }: Before, ask:
   }
 }
 
-/** What was known, and what time it was, when something was asked. */
+/** The state and the time before a request. */
 export interface Before {
   readonly state: State;
   readonly moment: Moment;
@@ -102,7 +102,7 @@ export class Memory {
    * Remembers what the server just said. AUDIT_LOG_ROLLED_BACK, ROLLBACK_REFUSED: compared with what was known when it was asked,
    * since answers to several processes may overtake each other. Returns the latest time seen, seconds since 1970.
    */
-  async learn(before: Before, said: Said<'lease'>, grant: Grant, shown: ShownLog): Promise<number> {
+  async learn(before: Before, said: StatementBody<'lease'>, grant: Grant, shown: ShownLog): Promise<number> {
     const { folder, connection } = this.#options;
     const { trust, clock } = connection;
     const { checkpoint } = shown;
@@ -140,7 +140,7 @@ export class Memory {
   }
 
   /** The server's log was restored: what was kept of the lost one gives way. AUDIT_LOG_ROLLED_BACK */
-  async acceptRestored({ server, time, logId, lost, checkpoint }: Said<'restored'>): Promise<void> {
+  async acceptRestored({ server, time, logId, lost, checkpoint }: StatementBody<'restored'>): Promise<void> {
     const { folder } = this.#options;
     await folder.update(server, (now) => {
       const { checkpoint: kept } = now;
@@ -201,7 +201,7 @@ const timeOf = ({ clock }: State): number => clock?.time ?? 0;
 const from = (pinned: string, keys: readonly string[]): readonly string[] => keys.slice(keys.indexOf(pinned));
 
 /** Kept of this log, before the statement was made, and not newer than what it gives up. */
-const givesWay = (kept: Checkpoint, { time, logId, lost }: Pick<Said<'restored'>, 'time' | 'logId' | 'lost'>): boolean =>
+const givesWay = (kept: Checkpoint, { time, logId, lost }: Pick<StatementBody<'restored'>, 'time' | 'logId' | 'lost'>): boolean =>
   kept.logId === logId && kept.time <= time && kept.seq <= lost.seq && (kept.seq < lost.seq || kept.head === lost.head);
 
 /** AUDIT_LOG_ROLLED_BACK where two processes that asked at the same time were shown two histories. */

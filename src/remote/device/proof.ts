@@ -1,5 +1,6 @@
 /** Requests that the device signs (docs/server-protocol.md, section 2). */
-import { decode, encode, PROOF_HEADER, proofMessage, unhex } from '../../contract/index.js';
+import { decode, encode, unhex } from '../../base/bytes.js';
+import { PROOF_HEADER, proofMessage } from '../../contract/index.js';
 import type { KeyHandle } from '../../native/binding.js';
 import { call } from '../../native/index.js';
 

@@ -1,17 +1,17 @@
 /**
  * The sealed files of a device, `<device id>/<server id>.<generation>`. A change is a new generation, which one process alone can
- * create: no lock, and never half a file. A crash leaves at most a sealed temporary, which nobody reads.
+ * create: no lock, and never half a file. A crash leaves at most a sealed temporary file, which is never read.
  */
 import { randomInt } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { unhex } from '../../contract/index.js';
+import { unhex } from '../../base/bytes.js';
 import { hasCode, ModelGuardError } from '../../errors.js';
-import { attempt, readBounded, removeQuietly, writeAll, writeWhole } from '../../files.js';
+import { readBounded, removeQuietly, withFileErrors, writeAll, writeWhole } from '../../files/files.js';
+import { makePrivateFolder } from '../../files/private-folder.js';
+import { userFolder } from '../../files/user-folder.js';
 import type { KeyHandle } from '../../native/binding.js';
 import { call } from '../../native/index.js';
-import { makePrivateFolder } from '../../private-folder.js';
-import { userFolder } from '../../user-folder.js';
 import { NOTHING, readState, type State, writeState } from './state.js';
 
 const FILE = /^([0-9a-f]{32})\.([0-9]{1,15})$/;
@@ -32,7 +32,7 @@ export function defaultFolder(): string {
   });
 }
 
-interface Found {
+interface StoredState {
   readonly state: State;
   readonly generation: number;
 }
@@ -47,7 +47,7 @@ export class StateFolder {
     this.#key = key;
   }
 
-  /** What is remembered of the server that had this signing key, and which server that is. */
+  /** The server that had this signing key, and its state. */
   async find(key: string): Promise<{ readonly server: string; readonly state: State } | undefined> {
     for (const server of new Set((await this.#entries()).map((entry) => entry.server))) {
       const state = await this.read(server);
@@ -61,7 +61,7 @@ export class StateFolder {
   }
 
   /**
-   * Applies `change` to what is there, whoever else changes it at the same time. It may be applied twice: it says what is to be, not
+   * Applies `change` to what is there, also when another process changes it at the same time. It may be applied twice: it says what is to be, not
    * what is to be added.
    */
   update(server: string, change: (state: State) => State): Promise<State> {
@@ -80,7 +80,7 @@ export class StateFolder {
     throw new ModelGuardError('IO_FAILED', `Other processes keep changing ${this.#path(server, 'N')}`);
   }
 
-  /** False if somebody else was faster. */
+  /** False if another process was faster. */
   async #write(server: string, generation: number, state: State): Promise<boolean> {
     const plain = writeState(state);
     const sealed = call((native) => native.sealState(this.#key, unhex(server), plain));
@@ -115,7 +115,7 @@ export class StateFolder {
     }
   }
 
-  async #newest(server: string): Promise<Found> {
+  async #newest(server: string): Promise<StoredState> {
     for (;;) {
       const generations = (await this.#entries()).filter((entry) => entry.server === server).map((entry) => entry.generation);
       if (generations.length === 0) return { state: NOTHING, generation: 0 };
@@ -150,7 +150,7 @@ export class StateFolder {
   async #entries(): Promise<{ readonly server: string; readonly generation: number }[]> {
     let names: string[];
     try {
-      names = await attempt('Cannot list', this.#folder, () => readdir(this.#folder));
+      names = await withFileErrors('Cannot list', this.#folder, () => readdir(this.#folder));
     } catch (error) {
       if (hasCode(error, 'NOT_FOUND')) return [];
       throw error;

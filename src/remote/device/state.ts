@@ -1,7 +1,8 @@
-/** What a device remembers of a server (docs/server-protocol.md, section 4), as values. */
+/** The state that a device keeps of a server (docs/server-protocol.md, section 4), as values. */
 import { z } from 'zod';
-import { list, text } from '../../bounded.js';
-import { type Checkpoint, decode, encode, type Statement, shapes } from '../../contract/index.js';
+import { decode, encode } from '../../base/bytes.js';
+import { list, text } from '../../base/schemas.js';
+import { type Checkpoint, type Statement, shapes } from '../../contract/index.js';
 import { ModelGuardError } from '../../errors.js';
 import type { Seen } from '../clock.js';
 
@@ -15,7 +16,7 @@ export interface BigFacts {
   readonly expires: number;
 }
 
-/** What the server handed out for one model. */
+/** The server's grant for one model. */
 export interface Grant {
   readonly small: Uint8Array;
   readonly lease: Statement;

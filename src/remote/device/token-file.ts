@@ -6,12 +6,13 @@ import { randomInt } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { text } from '../../bounded.js';
-import { shapes, unhex } from '../../contract/index.js';
-import { readBounded, writeAll, writeWhole } from '../../files.js';
+import { unhex } from '../../base/bytes.js';
+import { text } from '../../base/schemas.js';
+import { shapes } from '../../contract/index.js';
+import { readBounded, writeAll, writeWhole } from '../../files/files.js';
+import { makePrivateFolder } from '../../files/private-folder.js';
 import type { KeyHandle } from '../../native/binding.js';
 import { call } from '../../native/index.js';
-import { makePrivateFolder } from '../../private-folder.js';
 import { isUsable, type LogIn, type Token } from '../session.js';
 import type { Trust } from '../trust.js';
 

@@ -1,6 +1,6 @@
 /** Where a guard server is, and which addresses may be asked on its behalf. */
 import { ModelGuardError } from '../../errors.js';
-import { isThisMachine, parseAddress, safeAddress } from '../../http/address.js';
+import { isLoopback, parseAddress, safeAddress } from '../../http/address.js';
 
 /** https everywhere, http to this machine alone. INVALID_ARGUMENT */
 export const serverAddress = (text: string): URL => safeAddress(text, 'options.url');
@@ -23,7 +23,7 @@ export function routeAddress(
 export function partAddress(base: URL, text: string): URL {
   const url = parseAddress(text, base);
   const allowed = url && (url.protocol === 'https:' || (url.protocol === 'http:' && base.protocol === 'http:'));
-  if (!url || !allowed || url.username || url.password || (url.protocol === 'http:' && !isThisMachine(url)))
+  if (!url || !allowed || url.username || url.password || (url.protocol === 'http:' && !isLoopback(url.hostname)))
     throw new ModelGuardError('RESPONSE_INVALID', 'The server names an address of a part that is not one to ask');
   return url;
 }

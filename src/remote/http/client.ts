@@ -1,26 +1,27 @@
 /** Routes of the contract, called: what is asked and what is answered are both checked. */
 import type { z } from 'zod';
-import type { AbortSignalLike } from '../../abort.js';
+import type { AbortSignalLike } from '../../base/abort.js';
+import { ErrorFact } from '../../base/error-fact.js';
+import { parse } from '../../base/validate.js';
 import { type Route, type RouteAnswer, type RouteName, type RouteRequest, routes } from '../../contract/index.js';
 import { hasCode, isError, isModelGuardError, ModelGuardError } from '../../errors.js';
-import type { Answer } from '../../http/answer.js';
-import { hinted, hintOf } from '../../http/hints.js';
-import { PATIENCE_MS, type Pace, pace, retried } from '../../http/pace.js';
+import type { HttpResponse } from '../../http/response.js';
+import { PATIENCE_MS, type Pace, pace, withRetries } from '../../http/retry.js';
+import { retryHintOf, withRetryHint } from '../../http/retry-hints.js';
 import type { HttpRequest, Transport, Upload } from '../../http/transport.js';
-import { parse } from '../../options.js';
 import { routeAddress } from './address.js';
 import { failureOf, isAnswer, isJson } from './failures.js';
 import { fromServer } from './intermediary.js';
 
-/** Errors of requests that may change something, may have arrived, and got no answer of the server's own. */
-const unanswered = new WeakSet<Error>();
+/** The request may change something, may have arrived, and got no answer of the server's own. */
+const unanswered = new ErrorFact<true>('unanswered');
 
-/** Whether what was asked for may have been done although the request failed with `error`. */
-export const mayBeDone = (error: unknown): error is ModelGuardError => isModelGuardError(error) && unanswered.has(error);
+/** The change may have been made although the request failed with `error`. */
+export const mayBeDone = (error: unknown): error is ModelGuardError => isModelGuardError(error) && unanswered.get(error) === true;
 
 /** The server, or a proxy before it, did nothing. */
 const isRefusal = (error: unknown): boolean =>
-  isAnswer(error) || hasCode(error, 'LIMIT_EXCEEDED') || hintOf(error)?.effect === 'undone';
+  isAnswer(error) || hasCode(error, 'LIMIT_EXCEEDED') || retryHintOf(error)?.effect === 'undone';
 
 /** Where a route says nothing else. */
 const MAX_ANSWER = 64 * 1024;
@@ -81,7 +82,7 @@ export class Client {
     const bytes = options.signed ?? (body === undefined ? undefined : Buffer.from(JSON.stringify(body)));
     const { signal, attempts } = options;
     const patience = attempts === 1 ? 0 : this.patienceMs;
-    return await retried({ pace: this.pace, repeatable: route.method === 'GET', signal, attempts, patience }, async () => {
+    return await withRetries({ pace: this.pace, repeatable: route.method === 'GET', signal, attempts, patience }, async () => {
       const json = bytes && { 'content-type': 'application/json' };
       let sent = false;
       const onSent = (): void => {
@@ -91,14 +92,18 @@ export class Client {
         const answer = await this.#send(route, url, options, { body: bytes, headers: { ...json }, onSent });
         return (await this.#read(route, answer)) as RouteAnswer<Name>;
       } catch (error) {
-        if (sent && route.method !== 'GET' && !isRefusal(error)) unanswered.add(error as Error);
+        if (sent && route.method !== 'GET' && !isRefusal(error)) unanswered.set(error as Error, true);
         throw error;
       }
     });
   }
 
   /** A route that answers with a stream, which the caller reads to its end or discards. Not asked again. */
-  async open<Name extends StreamRoute>(name: Name, request: RouteRequest<Name>, options: CallOptions = {}): Promise<Answer> {
+  async open<Name extends StreamRoute>(
+    name: Name,
+    request: RouteRequest<Name>,
+    options: CallOptions = {},
+  ): Promise<HttpResponse> {
     const route: Route = routes[name];
     const { url } = this.#prepared(route, request);
     const answer = await this.#send(route, url, options, { long: true });
@@ -118,7 +123,7 @@ export class Client {
     const headers = { 'content-type': 'application/octet-stream' };
     const { signal } = options;
     const bounds = again ? { patience: this.patienceMs } : { attempts: 1 };
-    await retried({ pace: this.pace, repeatable: again, signal, ...bounds }, async (attempt) => {
+    await withRetries({ pace: this.pace, repeatable: again, signal, ...bounds }, async (attempt) => {
       const answer = await this.#send(route, url, options, {
         headers,
         body: { size, pieces: pieces() },
@@ -149,7 +154,7 @@ export class Client {
     url: URL,
     { signal, token, headers, timeoutMs }: CallOptions,
     more: Partial<HttpRequest>,
-  ): Promise<Answer> {
+  ): Promise<HttpResponse> {
     if (route.secretBody || (token !== undefined && !this.#proved)) await this.#demandProof(signal);
     const request = {
       method: route.method,
@@ -172,14 +177,14 @@ export class Client {
     try {
       await this.#prove({ signal, attempts: 1 });
     } catch (error) {
-      const hint = hintOf(error);
+      const hint = retryHintOf(error);
       // The request itself was not sent.
-      throw isError(error) && hint ? hinted(error, { ...hint, effect: 'undone' }) : error;
+      throw isError(error) && hint ? withRetryHint(error, { ...hint, effect: 'undone' }) : error;
     }
     this.#proved = true;
   }
 
-  async #expect(route: Route, answer: Answer): Promise<void> {
+  async #expect(route: Route, answer: HttpResponse): Promise<void> {
     if (answer.status === route.status) return;
     if (answer.status < 300) {
       answer.discard();
@@ -188,7 +193,7 @@ export class Client {
     throw await failureOf(answer, this.#now());
   }
 
-  #read(route: Route, answer: Answer): Promise<unknown> {
+  #read(route: Route, answer: HttpResponse): Promise<unknown> {
     return fromServer(async () => {
       await this.#expect(route, answer);
       const bytes = await answer.bytes(route.maxAnswer ?? MAX_ANSWER);
@@ -204,7 +209,7 @@ function checked(shape: z.ZodType, bytes: Uint8Array): unknown {
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
-    // What was read stays out of the error: it may hold what is secret.
+    // The text stays out of the error: it may hold secrets.
     throw invalid('something that is not JSON');
   }
   const result = shape.safeParse(value);

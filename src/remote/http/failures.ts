@@ -1,71 +1,30 @@
-/** What a server says went wrong, as errors of ours. */
-import { shapes } from '../../contract/index.js';
-import { ERROR_CODES, hasCode, isError, ModelGuardError, type ModelGuardErrorCode } from '../../errors.js';
-import type { Answer } from '../../http/answer.js';
-import { hinted } from '../../http/hints.js';
-import { retryAfter } from '../../http/pace.js';
-import { byIntermediary } from './intermediary.js';
+/** Maps a server's error answers to this library's errors. */
+import { ErrorFact } from '../../base/error-fact.js';
+import { codesOf, shapes } from '../../contract/index.js';
+import { ERROR_CODES, hasCode, ModelGuardError, type ModelGuardErrorCode, optionError } from '../../errors.js';
+import type { HttpResponse } from '../../http/response.js';
+import { retryAfter } from '../../http/retry.js';
+import { withRetryHint } from '../../http/retry-hints.js';
+import { answeredBy, byIntermediary } from './intermediary.js';
 
 const MAX_FAILURE = 64 * 1024;
 const MAX_TEXT = 500;
 
-/**
- * The codes that a status may carry: a server is not to say what only this side can know (TIMED_OUT, ABORT_ERR, …). An unknown code becomes
- * the first one, and does not count as the server's answer.
- */
-const CODES: Readonly<Record<number, readonly ModelGuardErrorCode[]>> = {
-  400: [
-    'INVALID_ARGUMENT',
-    'NAME_INVALID',
-    'PASSWORD_WEAK',
-    'KEY_INVALID',
-    'KEY_TYPE_WRONG',
-    'NOT_A_CONTAINER',
-    'CONTAINER_TRUNCATED',
-    'CONTAINER_MALFORMED',
-    'VERSION_UNSUPPORTED',
-    'CRITICAL_UNSUPPORTED',
-    'MANIFEST_INVALID',
-    'LIMIT_EXCEEDED',
-  ],
-  401: ['NOT_AUTHENTICATED'],
-  403: ['NOT_AUTHORISED', 'DEVICE_NOT_APPROVED', 'DEVICE_REVOKED', 'PROOF_INVALID'],
-  404: ['NOT_FOUND'],
-  409: [
-    'ALREADY_EXISTS',
-    'SEATS_TAKEN',
-    'NOT_RELEASED',
-    'ROLLBACK_REFUSED',
-    'AUDIT_LOG_ROLLED_BACK',
-    'REVIEW_OUTDATED',
-    'REFERENCE_MISMATCH',
-    'PARTS_MISMATCH',
-    'SIGNATURE_MISSING',
-    'SIGNATURE_INVALID',
-    'DIGEST_MISMATCH',
-    'INTEGRITY_FAILED',
-    'NO_MATCHING_IDENTITY',
-  ],
-  413: ['LIMIT_EXCEEDED'],
-  414: ['LIMIT_EXCEEDED'],
-  429: ['RATE_LIMITED'],
-};
 /** Proxies have limits too. Asking again does not shorten the request. */
 const TOO_LONG = new Set([413, 414]);
 /** The server, or what stands before it, is not there at the moment. */
 const AWAY = new Set([502, 503, 504]);
 
-const answers = new WeakSet<object>();
-const permanent = new WeakSet<object>();
+const missingPermission = new ErrorFact<true>('missing permission');
 
-/** Whether the server refuses the account and not the token: another log-in changes nothing. */
-export const isMissingPermission = (error: unknown): boolean => isError(error) && permanent.has(error);
+/** The server refuses the account and not the token: another log-in changes nothing. */
+export const isMissingPermission = (error: unknown): boolean => missingPermission.get(error) === true;
 
 /**
- * Whether the server said so, in the contract's shape and with a code of it. Proxies answer with the same statuses, and files and callbacks of
- * this machine fail with some of the same codes.
+ * The error is the server's own answer, in the contract's shape and with a code of it. Proxies answer with the same statuses, and files and
+ * callbacks of this machine fail with some of the same codes.
  */
-export const isAnswer = (error: unknown): boolean => isError(error) && answers.has(error);
+export const isAnswer = (error: unknown): boolean => answeredBy.get(error) === 'server';
 
 /** A refusal of an account whose password must be changed before anything else: another role would not help. */
 export function passwordFirst(refusal: ModelGuardError): ModelGuardError {
@@ -77,33 +36,33 @@ export function passwordFirst(refusal: ModelGuardError): ModelGuardError {
       advice: 'Change it: `model-guard password --current FILE --new FILE`.',
     },
   );
-  answers.add(error);
-  return error;
+  return answeredBy.set(error, 'server');
 }
 
 /** The error of an answer that is not a success. Reads its body. */
-export async function failureOf(answer: Pick<Answer, 'status' | 'headers' | 'bytes'>, now: number): Promise<ModelGuardError> {
+export async function failureOf(
+  answer: Pick<HttpResponse, 'status' | 'headers' | 'bytes'>,
+  now: number,
+): Promise<ModelGuardError> {
   const { status, headers } = answer;
   const after = retryAfter(headers['retry-after'], now);
   const said = await detailsOf(answer);
-  if (status === 429) return hinted(tooMany(after), { effect: 'undone', after });
+  if (status === 429) return withRetryHint(tooMany(after), { effect: 'undone', after });
   if (status >= 500) {
     const error = new ModelGuardError('SERVER_FAILED', `The server failed with status ${status}${requestOf(said)}`);
-    if (said && status === 503 && after !== undefined) return hinted(error, { effect: 'undone', after });
-    return AWAY.has(status) || !said ? hinted(error, { effect: 'unknown', after }) : error;
+    if (said && status === 503 && after !== undefined) return withRetryHint(error, { effect: 'undone', after });
+    return AWAY.has(status) || !said ? withRetryHint(error, { effect: 'unknown', after }) : error;
   }
-  const codes = CODES[status];
-  if (!said || !codes?.[0]) return withoutReason(status);
+  const codes = codesOf(status);
+  if (!said || !codes[0]) return withoutReason(status);
+  // A server is not to say what only the client can know (TIMED_OUT, ABORT_ERR, …), so that an unknown code is not the server's answer.
   const known = codes.find((code) => code === said.code);
   const code = known ?? codes[0];
-  const advice =
-    status === 413 ? 'Send less, or have the administrator of the server raise its limits (docs/deployment.md).' : undefined;
-  const error = new ModelGuardError(code, `${textOf(said, code)}${requestOf(said)}`, { advice });
+  const error = refusalOf(said, code, status === 413 ? TOO_MUCH : undefined);
   if (!known) return byIntermediary(error);
-  answers.add(error);
   // RFC 6750, section 3.1.
-  if (status === 403 && headers['www-authenticate']?.includes('error="insufficient_scope"')) permanent.add(error);
-  return error;
+  if (status === 403 && headers['www-authenticate']?.includes('error="insufficient_scope"')) missingPermission.set(error, true);
+  return answeredBy.set(error, 'server');
 }
 
 function withoutReason(status: number): ModelGuardError {
@@ -114,7 +73,7 @@ function withoutReason(status: number): ModelGuardError {
   );
 }
 
-interface Said {
+interface FailureBody {
   readonly code: string;
   readonly message: string;
   readonly path?: string | undefined;
@@ -122,7 +81,7 @@ interface Said {
 }
 
 /** Undefined where the answer has another shape than the server's. */
-async function detailsOf(answer: Pick<Answer, 'headers' | 'bytes'>): Promise<Said | undefined> {
+async function detailsOf(answer: Pick<HttpResponse, 'headers' | 'bytes'>): Promise<FailureBody | undefined> {
   let body: Uint8Array;
   try {
     body = await answer.bytes(MAX_FAILURE);
@@ -139,16 +98,38 @@ async function detailsOf(answer: Pick<Answer, 'headers' | 'bytes'>): Promise<Sai
   }
 }
 
-export const isJson = ({ headers }: Pick<Answer, 'headers'>): boolean =>
+export const isJson = ({ headers }: Pick<HttpResponse, 'headers'>): boolean =>
   /^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '');
 
-/** One line without control characters: it ends on terminals. The advice is ours to give. */
-function textOf({ message, path }: Said, code: ModelGuardErrorCode): string {
+const TOO_MUCH = 'Send less, or have the administrator of the server raise its limits (docs/deployment.md).';
+
+/**
+ * The server's refusal, as an error. The sentences of its message after the first are its own advice, which is more specific than the
+ * general one of the code and replaces it. A message without any has the advice `otherwise`, or else the general one.
+ */
+function refusalOf(said: FailureBody, code: ModelGuardErrorCode, otherwise: string | undefined): ModelGuardError {
+  const text = textOf(said.message, code);
+  const [, first = text, own] = /^(.+?)\. (\p{Lu}.*)$/u.exec(text) ?? [];
+  const advice = own === undefined ? otherwise : `${own}.`;
+  const path = said.path === undefined ? '' : cleaned(said.path);
+  // The server's sentence begins with the field too.
+  const what = `${first.startsWith(`${path} `) ? first.slice(path.length + 1) : first}${requestOf(said)}`;
+  return path === '' ? new ModelGuardError(code, what, { advice }) : optionError(code, path, what, { advice });
+}
+
+/** Without the general advice of `code`, which is ours to give. */
+function textOf(message: string, code: ModelGuardErrorCode): string {
   const { advice } = ERROR_CODES[code];
   const own = message.endsWith(advice) ? message.slice(0, -advice.length) : message;
-  const line = `${path === undefined ? '' : `${path}: `}${own}`.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
-  return line.slice(0, MAX_TEXT).replace(/[.\s]+$/, '') || 'The server refuses the request';
+  return cleaned(own).replace(/[.\s]+$/, '') || 'The server refuses the request';
 }
+
+/** One short line without control characters: it ends on terminals. */
+const cleaned = (text: string): string =>
+  text
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
+    .trim()
+    .slice(0, MAX_TEXT);
 
 const tooMany = (after: number | undefined): ModelGuardError =>
   new ModelGuardError(
@@ -156,5 +137,5 @@ const tooMany = (after: number | undefined): ModelGuardError =>
     after === undefined ? 'The server wants fewer requests' : `The server wants a pause of ${Math.ceil(after / 1000)} s`,
   );
 
-const requestOf = (said: Said | undefined): string =>
+const requestOf = (said: FailureBody | undefined): string =>
   said && /^[\w-]{1,64}$/.test(said.request) ? ` (request ${said.request})` : '';

@@ -1,5 +1,5 @@
 /** Lists that come in pages, as one iteration. */
-import { type AbortSignalLike, throwIfAborted } from '../../abort.js';
+import { type AbortSignalLike, throwIfAborted } from '../../base/abort.js';
 import { ModelGuardError } from '../../errors.js';
 import { PageMarkers } from '../../http/page-markers.js';
 

@@ -2,12 +2,12 @@
 import { Readable } from 'node:stream';
 import { isUint8Array } from 'node:util/types';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
-import type { AbortSignalLike } from '../../abort.js';
+import type { AbortSignalLike } from '../../base/abort.js';
 import { hasCode, ModelGuardError } from '../../errors.js';
-import type { Answer } from '../../http/answer.js';
-import { hinted } from '../../http/hints.js';
-import { retryAfter } from '../../http/pace.js';
 import { isPage } from '../../http/pages.js';
+import type { HttpResponse } from '../../http/response.js';
+import { retryAfter } from '../../http/retry.js';
+import { withRetryHint } from '../../http/retry-hints.js';
 import { slices } from '../../http/slices.js';
 import type { Transport, Upload } from '../../http/transport.js';
 
@@ -63,9 +63,9 @@ export const requestHandler = (transport: Transport): RequestHandler => ({
 });
 
 /** Answers of S3 servers have a request id, or are XML. */
-function notStorage(answer: Answer): ModelGuardError {
+function notStorage(answer: HttpResponse): ModelGuardError {
   answer.discard();
-  return hinted(
+  return withRetryHint(
     new ModelGuardError('SERVER_FAILED', `Something else than the storage answers, with status ${answer.status}`, {
       advice: 'Check the endpoint, and what stands before the storage: a proxy, a gateway, the log-in page of a network.',
     }),
@@ -94,7 +94,7 @@ function bodyOf(body: unknown): Upload | undefined {
 }
 
 /** The SDK reads what it gets to an end only where it wants something of it. */
-async function readable({ method, query }: SdkRequest, answer: Answer): Promise<Readable> {
+async function readable({ method, query }: SdkRequest, answer: HttpResponse): Promise<Readable> {
   if (method === 'HEAD') {
     for await (const _ of answer.pieces());
     return Readable.from([]);
@@ -112,7 +112,7 @@ async function readable({ method, query }: SdkRequest, answer: Answer): Promise<
   return body;
 }
 
-async function failureText(answer: Answer): Promise<Uint8Array> {
+async function failureText(answer: HttpResponse): Promise<Uint8Array> {
   try {
     return await answer.bytes(MAX_FAILURE);
   } catch (error) {
@@ -121,7 +121,7 @@ async function failureText(answer: Answer): Promise<Uint8Array> {
   }
 }
 
-const headersOf = ({ headers }: Answer): Record<string, string> =>
+const headersOf = ({ headers }: HttpResponse): Record<string, string> =>
   Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)] as const])),
   );

@@ -18,17 +18,34 @@ export const TIMEOUT_MS = 30_000;
 /** What other servers than AWS's are called, where they want a region at all. */
 const ANY_REGION = 'us-east-1';
 
+type ConnectionOptions = 'endpoint' | 'region' | 'forcePathStyle' | 'credentials' | 'tls' | 'proxy' | 'timeoutMs';
+
+export interface S3ClientSettings extends Pick<S3StoreOptions, ConnectionOptions> {
+  /** Ignores the endpoints and modes that the machine's environment and files set for AWS; `region` and `credentials` are given. */
+  readonly isolated?: boolean | undefined;
+  /** Milliseconds in which a new connection must stand. Default: `timeoutMs`. */
+  readonly connectMs?: number | undefined;
+  readonly timers?: Timers | undefined;
+}
+
+const ISOLATED = {
+  ignoreConfiguredEndpointUrls: true,
+  useFipsEndpoint: false,
+  useDualstackEndpoint: false,
+  retryMode: 'standard',
+} as const;
+
 /** One client for each pair of keys, made when it is needed. */
-export class Clients {
-  readonly #options: S3StoreOptions;
+export class S3Clients {
+  readonly #settings: S3ClientSettings;
   readonly #transport: Transport;
   readonly #made = new Map<Use, Promise<Connected>>();
 
-  constructor(options: S3StoreOptions, timers?: Timers) {
-    this.#options = options;
-    const { endpoint, tls, proxy, timeoutMs = TIMEOUT_MS } = options;
+  constructor(settings: S3ClientSettings) {
+    this.#settings = settings;
+    const { endpoint, tls, proxy, timeoutMs = TIMEOUT_MS, connectMs, timers } = settings;
     const origin = endpoint === undefined ? '' : new URL(endpoint).origin;
-    this.#transport = new Transport({ origin, tls, proxy, timeoutMs, timers });
+    this.#transport = new Transport({ origin, tls, proxy, timeoutMs, connectMs, timers });
   }
 
   /** INVALID_ARGUMENT without the SDK, PERMISSION_DENIED without keys for this use. */
@@ -44,10 +61,11 @@ export class Clients {
   }
 
   async #make(use: Use): Promise<Connected> {
-    const { endpoint, region, forcePathStyle, credentials } = this.#options;
+    const { endpoint, region, forcePathStyle, credentials, isolated = false } = this.#settings;
     const keys = keysFor(credentials, use);
     const sdk = await loadSdk();
     const config = {
+      ...(isolated && ISOLATED),
       ...(keys !== undefined && { credentials: keys }),
       ...(endpoint !== undefined && { endpoint, region: ANY_REGION }),
       ...(region !== undefined && { region }),
@@ -61,6 +79,11 @@ export class Clients {
       requestHandler: requestHandler(this.#transport),
     };
     return { sdk, client: new sdk.S3Client(config) };
+  }
+
+  /** Closes kept connections. */
+  close(): void {
+    this.#transport.close();
   }
 }
 

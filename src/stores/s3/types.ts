@@ -1,4 +1,4 @@
-/** What an S3 store is given. `options.ts` checks the same shapes at run time; test/types.test.ts keeps them equal. */
+/** The options of an S3 store. `options.ts` checks the same shapes at run time; test/types.test.ts keeps them equal. */
 import type { TlsSource } from '../../http/tls.js';
 
 /** A pair of keys of an S3 server. */

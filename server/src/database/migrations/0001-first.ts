@@ -1,9 +1,9 @@
-/** The first tables. What a value may be is said here too, so that a fault of the code does not become a fault of the data. */
+/** The first tables. Constraints bound the values, so that a fault of the code does not become a fault of the data. */
 import { ROLES } from '@org/model-guard/server-kit';
-import type { Words } from '../words.js';
+import type { TableDialect } from '../dialect.js';
 
-/** The statements in a database's own words. */
-export function firstTables({ number, bytes, text, table, keyed, passing, isHex }: Words): readonly string[] {
+/** The statements in a database's dialect. */
+export function firstTables({ number, bytes, text, table, keyed, passing, isHex }: TableDialect): readonly string[] {
   const hexId = (column: string): string => `CHECK (length(${column}) = 32 AND ${isHex(column)})`;
   const id = (column: string): string => `${column} ${text} NOT NULL ${hexId(column)}`;
   const flag = (column: string): string => `${column} ${number} NOT NULL DEFAULT 0 CHECK (${column} IN (0, 1))`;

@@ -1,8 +1,8 @@
-/** Networks that an account has logged in from, and the line in which all other networks wait while an account is being guessed at. */
-import type { Words } from '../words.js';
+/** Networks that an account has logged in from, and the queue of all other networks while an account is being guessed at. */
+import type { TableDialect } from '../dialect.js';
 
-/** The statements in a database's own words. Networks are HMACs, as in `login_failures`. */
-export const knownNetworks = ({ number, bytes, table }: Words): readonly string[] => {
+/** The statements in a database's dialect. Networks are HMACs, as in `login_failures`. */
+export const knownNetworks = ({ number, bytes, table }: TableDialect): readonly string[] => {
   const hmac = (column: string): string => `${column} ${bytes} NOT NULL CHECK (length(${column}) = 32)`;
   const time = (column: string): string => `${column} ${number} NOT NULL CHECK (${column} >= 0)`;
   return [
@@ -14,7 +14,7 @@ export const knownNetworks = ({ number, bytes, table }: Words): readonly string[
     ) ${table}`,
     'CREATE INDEX known_networks_last_used ON known_networks (last_used)',
 
-    // An empty site: where the line of the address ends.
+    // An empty site: the row of the queue's end.
     `CREATE TABLE login_turns (
       ${hmac('email_index')},
       site ${bytes} NOT NULL CHECK (length(site) IN (0, 32)),
@@ -24,7 +24,7 @@ export const knownNetworks = ({ number, bytes, table }: Words): readonly string[
     ) ${table}`,
     'CREATE INDEX login_turns_turn ON login_turns (turn)',
 
-    // Failures from everywhere were counted here; the line counts them now.
+    // Failures of all networks were counted here; the queue counts them now.
     'DELETE FROM login_failures WHERE length(network) = 0',
   ];
 };

@@ -1,8 +1,8 @@
-/** Parts on the server's own disk get rows, so that what an account has uploaded can be counted. */
-import type { Words } from '../words.js';
+/** Rows for parts on the server's own disk, so that the parts of an account can be counted. */
+import type { TableDialect } from '../dialect.js';
 
-/** The statements in a database's own words. Parts of versions that are there already count for the account that published them. */
-export const diskParts = ({ number, text, table, isHex }: Words): readonly string[] => [
+/** The statements in a database's dialect. Parts of existing versions count for the account that published them. */
+export const diskParts = ({ number, text, table, isHex }: TableDialect): readonly string[] => [
   `CREATE TABLE disk_parts (
     part ${text} PRIMARY KEY NOT NULL,
     account ${text} NOT NULL CHECK (length(account) = 32 AND ${isHex('account')}),

@@ -1,8 +1,8 @@
-/** Parts that were checked need no second reading; an account's leases are exported in pages. */
-import type { Words } from '../words.js';
+/** Columns for checked parts, which need no second reading, and an index for pages of an account's leases. */
+import type { TableDialect } from '../dialect.js';
 
-/** The statements in a database's own words. */
-export const checkedParts = ({ text }: Words): readonly string[] => [
+/** The statements in a database's dialect. */
+export const checkedParts = ({ text }: TableDialect): readonly string[] => [
   ...['disk_parts', 'uploads'].flatMap((table) => [
     `ALTER TABLE ${table} ADD COLUMN checked_small ${text}`,
     `ALTER TABLE ${table} ADD COLUMN checked_mark ${text}`,

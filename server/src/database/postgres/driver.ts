@@ -1,12 +1,12 @@
-/** How PostgreSQL is talked to: one transaction at a time, as SQLite has it (docs/decisions/0013-one-writer-at-a-time.md). */
+/** Runs transactions at PostgreSQL one at a time, as SQLite does (docs/decisions/0013-one-writer-at-a-time.md). */
 import { CompiledQuery, type DatabaseConnection, Kysely, PostgresDialect, PostgresDriver, type PostgresPool } from 'kysely';
-import type { Database } from '../../context.js';
+import type { Database } from '../connection.js';
 import type { Schema } from '../schema.js';
 import { makePool } from './pool.js';
 
-/** Of all replicas at this database; any number that nobody else there uses. */
+/** Advisory lock of all replicas at this database. Any number that no other program there uses. */
 export const WRITER = '5279129103147025921';
-/** After the lock every statement sees what the writers before have committed, whatever the database's default is. */
+/** After the lock every statement sees all earlier commits, whatever isolation is the database's default. */
 const BEGIN = `begin isolation level read committed; select pg_advisory_xact_lock(${WRITER})`;
 
 class OneWriterDriver extends PostgresDriver {
@@ -14,13 +14,13 @@ class OneWriterDriver extends PostgresDriver {
     try {
       await connection.executeQuery(CompiledQuery.raw(BEGIN));
     } catch (error) {
-      // It has begun where the lock alone failed.
+      // The transaction has begun even where only the lock failed.
       await this.rollbackTransaction(connection);
       throw error;
     }
   }
 
-  /** Fails only with the connection, and that has failed with a better reason before. */
+  /** It fails only with the connection, whose first error is the better reason. */
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
     await super.rollbackTransaction(connection).catch(() => undefined);
   }
@@ -37,5 +37,5 @@ class OneWriterDialect extends PostgresDialect {
   }
 }
 
-/** Opens nothing yet. INVALID_ARGUMENT for a URL that is none of PostgreSQL */
+/** Opens no connection yet. INVALID_ARGUMENT for a URL that is not one of PostgreSQL */
 export const openPostgres = (url: string): Database => new Kysely<Schema>({ dialect: new OneWriterDialect(makePool(url)) });

@@ -1,25 +1,28 @@
-/** What went wrong at PostgreSQL, told without what was in the query: a refused row may hold anything, and errors are logged. */
+/** Errors of PostgreSQL without the values of the query: a refused row may hold anything, and errors are logged. */
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import { DatabaseError } from 'pg';
-import { DatabaseAway } from '../away.js';
+import { DatabaseUnavailable } from '../unavailable.js';
 
 /** Classes of SQLSTATE: connection, resources, operator's intervention, system. */
 const AWAY_CLASSES: ReadonlySet<string> = new Set(['08', '53', '57', '58']);
-/** Serialisation, deadlock, no lock in time, too long in a transaction; a server that only reads, since another one took its place. */
+/**
+ * SQLSTATE of serialisation failure, deadlock, lock time-out, idle transaction time-out, and of a read-only server after a
+ * failover.
+ */
 const AWAY: ReadonlySet<string> = new Set(['40001', '40P01', '55P03', '25P03', '25006']);
-/** The query took longer than a query may. */
+/** SQLSTATE of a query that took too long. */
 const TOO_LONG = '57014';
-/** Text with U+0000, which PostgreSQL does not keep. */
+/** SQLSTATE of a text with U+0000, which PostgreSQL cannot store. */
 const NOT_TEXT = '22021';
 
-/** A query that the database refused: a fault of the code. */
+/** The error of a query that the database refused: a fault of the code. */
 class QueryRefused extends Error {
   override readonly name = 'QueryRefused';
   readonly code: string | undefined;
   readonly table: string | undefined;
   readonly constraint: string | undefined;
 
-  /** `detail` and `where` would show the row. */
+  /** Without `detail` and `where`, which would show the row. */
   constructor({ message, code, table, constraint }: DatabaseError) {
     super(message);
     this.code = code;
@@ -28,25 +31,25 @@ class QueryRefused extends Error {
   }
 }
 
-/** Whether the connection is of no use any more. */
+/** Whether the connection cannot be used any more. */
 export const endsConnection = (error: unknown): boolean =>
   !(error instanceof DatabaseError) || error.severity === 'FATAL' || error.severity === 'PANIC';
 
 /** No connection could be made. */
-export const notConnected = (error: unknown): DatabaseAway =>
-  new DatabaseAway(`The database cannot be reached: ${reason(error)}`, true);
+export const notConnected = (error: unknown): DatabaseUnavailable =>
+  new DatabaseUnavailable(`The database cannot be reached: ${reason(error)}`, true);
 
-/** What is thrown in the place of an error of the driver; `committing`: the query was to commit, alone or what came before it. */
+/** The error to throw in place of the driver's. `committing`: the query was to commit itself or the transaction. */
 export function failureOf(error: unknown, committing: boolean): Error {
   const code = error instanceof DatabaseError ? (error.code ?? '') : '';
   if (code === NOT_TEXT) return new ModelGuardError('INVALID_ARGUMENT', 'A text holds U+0000, which no text may');
-  if (code === TOO_LONG) return new DatabaseAway(`The database takes too long: ${reason(error)}`, false);
+  if (code === TOO_LONG) return new DatabaseUnavailable(`The database takes too long: ${reason(error)}`, false);
   if (endsConnection(error) || AWAY.has(code) || AWAY_CLASSES.has(code.slice(0, 2)))
-    return new DatabaseAway(`The database does not answer: ${reason(error)}`, !(committing && endsConnection(error)));
+    return new DatabaseUnavailable(`The database does not answer: ${reason(error)}`, !(committing && endsConnection(error)));
   return new QueryRefused(error as DatabaseError);
 }
 
-/** The code, and what belongs to it; never more than the driver says in a line. */
+/** The code and its line; never more than one line of the driver's message. */
 function reason(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return code === undefined ? message : `${message} (${code})`;

@@ -2,25 +2,25 @@
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import type { PostgresPool } from 'kysely';
 import pg from 'pg';
-import { borrowed, type Pools } from './borrowed.js';
+import { borrowed, type Pools } from './pooled-connection.js';
 
-/** More than one, so that the next one waits at the lock already, and one whose connection hangs does not stop the others. */
+/** More than one, so that the next transaction waits at the lock already, and a connection that hangs does not stop the rest. */
 const MOST_TRANSACTIONS = 3;
 const MOST_QUERIES = 7;
-/** A replica that hangs or is cut off within a transaction loses it after this: the others wait for its lock. */
+/** A replica that hangs within a transaction loses it after this time: other replicas wait for its lock. */
 const IDLE_IN_TRANSACTION_MS = 5000;
-/** Longer, so that whoever waits survives the one that hangs. */
+/** Longer than that, so that waiting transactions survive one that hangs. */
 const LOCK_MS = 10_000;
 const STATEMENT_MS = 15_000;
-/** Longer than the database itself takes to give up: then it is the network. */
+/** Longer than the database takes to give up: after this the network is the cause. */
 const ANSWER_MS = 20_000;
 /** For a connection, also a free one of the pool. */
 const CONNECT_MS = 10_000;
 const KEEP_ALIVE_MS = 10_000;
 
 /**
- * What every connection is opened with.
- * @throws INVALID_ARGUMENT for a URL that is none of PostgreSQL; it is not in the message, since it holds a password
+ * The options of every connection.
+ * @throws INVALID_ARGUMENT for a URL that is not one of PostgreSQL; the message does not hold it, since it holds a password
  */
 export function connectionTo(url: string): pg.ClientConfig {
   if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url))
@@ -38,14 +38,14 @@ export function connectionTo(url: string): pg.ClientConfig {
 }
 
 const SETTINGS = {
-  // An answer that was sent is on the disk, whatever the database's default is.
+  // An acknowledged commit is on the disk, whatever the database's default is.
   synchronous_commit: 'on',
   idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
   lock_timeout: LOCK_MS,
   statement_timeout: STATEMENT_MS,
 };
 
-/** Settings of a connection that was made: as words of its beginning, poolers would refuse them. */
+/** Applies settings after connecting: poolers refuse them in the connection's options. */
 export async function set(client: pg.ClientBase, settings: Readonly<Record<string, string | number>>): Promise<void> {
   await client.query(
     Object.entries(settings)
@@ -54,7 +54,7 @@ export async function set(client: pg.ClientBase, settings: Readonly<Record<strin
   );
 }
 
-/** A pool that fails with errors of `failures.ts`. */
+/** A pool whose errors are those of `failures.ts`. */
 export function makePool(url: string): PostgresPool {
   const pools: Pools = { transactions: poolOf(url, MOST_TRANSACTIONS), queries: poolOf(url, MOST_QUERIES) };
   return {
@@ -73,7 +73,7 @@ function poolOf(url: string, max: number): pg.Pool {
     // The pool waits for it.
     onConnect: (client) => set(client, SETTINGS),
   });
-  // A connection that ends while nobody uses it is replaced; while somebody does, the query says so.
+  // An idle connection that ends is replaced; one in use reports the end through its query.
   pool.on('error', ignore);
   pool.on('connect', (client) => client.on('error', ignore));
   return pool;

@@ -1,4 +1,4 @@
-/** How SQLite is talked to: what is asked again and again is compiled once, and transactions hold from their beginning. */
+/** Runs queries at SQLite: compiles repeated statements once, and takes the write lock at the begin of a transaction. */
 import type Sqlite from 'better-sqlite3';
 import {
   CompiledQuery,
@@ -12,10 +12,10 @@ import {
 } from 'kysely';
 import { failureOf } from './failures.js';
 
-/** The queries of every route are fewer; those with lists of many lengths must not pile up. */
+/** The queries of all routes are fewer; lists of many lengths must not accumulate. */
 const KEPT_STATEMENTS = 256;
 
-/** Keeps what was compiled, the newest in use last. */
+/** Caches compiled statements, the most recently used last. */
 class CompiledOnce implements SqliteDatabase {
   readonly #database: Sqlite.Database;
   readonly #statements = new Map<string, SqliteStatement>();
@@ -41,7 +41,7 @@ class CompiledOnce implements SqliteDatabase {
   }
 }
 
-/** Fails with errors of `failures.ts`. */
+/** Throws the errors of `failures.ts`. */
 class ExplainingConnection implements DatabaseConnection {
   readonly #connection: DatabaseConnection;
 
@@ -62,7 +62,7 @@ class ExplainingConnection implements DatabaseConnection {
   }
 }
 
-/** Transactions take the write lock when they begin: what they read is still so when they write, in other processes too. */
+/** Transactions take the write lock when they begin, so that their reads are still true when they write, across processes too. */
 class ImmediateDriver extends SqliteDriver {
   readonly #file: Sqlite.Database;
   #explaining: DatabaseConnection | undefined;
@@ -78,7 +78,7 @@ class ImmediateDriver extends SqliteDriver {
     return this.#explaining;
   }
 
-  /** SQLite itself has rolled back where the disk is full or fails. The first error is the reason, and is not replaced by one of this. */
+  /** SQLite has rolled back by itself where the disk is full or fails. The first error is the reason, and is kept. */
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
     if (this.#file.inTransaction) await super.rollbackTransaction(connection).catch(() => undefined);
   }
@@ -88,7 +88,7 @@ class ImmediateDriver extends SqliteDriver {
   }
 }
 
-/** SQLite rolls back table definitions like anything else; Kysely does not count on it. */
+/** SQLite rolls back table definitions too, which Kysely does not assume. */
 class TransactionalAdapter extends SqliteAdapter {
   override get supportsTransactionalDdl(): boolean {
     return true;

@@ -1,10 +1,10 @@
-/** The database as one SQLite file, durable at every commit. */
+/** Opens the database as one SQLite file, durable at every commit. */
 import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { Kysely } from 'kysely';
-import type { Database } from '../../context.js';
-import { makeStateFolder } from '../../state-folder.js';
+import { makeStateFolder } from '../../base/state-folder.js';
+import type { Database } from '../connection.js';
 import type { Schema } from '../schema.js';
 import { DurableDialect } from './driver.js';
 
@@ -20,7 +20,7 @@ export async function openSqlite(dataFolder: string): Promise<Database> {
   return new Kysely<Schema>({ dialect: new DurableDialect(openFile(databaseFile(dataFolder))) });
 }
 
-/** A database that was copied or restored may be open to others. */
+/** Closes files to other users: a copied or restored database may be open to them. */
 async function tighten(file: string): Promise<void> {
   for (const path of [file, `${file}-wal`, `${file}-shm`]) {
     const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
@@ -36,10 +36,10 @@ function openFile(path: string): Sqlite.Database {
   try {
     const file = new Sqlite(path, { timeout: BUSY_MS });
     file.pragma('journal_mode = WAL');
-    // An answer that was sent is on the disk.
+    // An acknowledged commit is on the disk.
     file.pragma('synchronous = FULL');
     file.pragma('foreign_keys = ON');
-    // What is deleted is overwritten: erased keys must not linger in free pages.
+    // Deleted bytes are overwritten: erased keys must not stay in free pages.
     file.pragma('secure_delete = ON');
     file.pragma('trusted_schema = OFF');
     return file;

@@ -1,14 +1,14 @@
-/** One server at a time for a data folder with SQLite: claims, leases of work and the reserve of the disk count on it. */
+/** Locks a data folder with SQLite for one server: task leases and the disk reserve assume a single process. */
 import { join } from 'node:path';
 import { lockFile, ModelGuardError } from '@org/model-guard/server-kit';
-import { makeStateFolder } from '../../state-folder.js';
+import { makeStateFolder } from '../../base/state-folder.js';
 
-/** The lock of a data folder. The file stays there; the lock ends with the process, however that ends. */
+/** The lock file of a data folder. The file stays; the lock ends with the process. */
 export const folderLockFile = (dataFolder: string): string => join(dataFolder, 'guard.lock');
 
 /**
- * Holds the data folder for a server until `release`; makes it if it is missing, for this user alone. Commands that change the database in one
- * transaction of their own need no lock.
+ * Holds the data folder for a server until `release`; makes it if it is missing, for this user alone. Commands that change the
+ * database in one transaction need no lock.
  * @throws IN_USE while another server holds it
  */
 export async function lockDataFolder(dataFolder: string): Promise<{ release(): void }> {

@@ -1,4 +1,4 @@
-/** Work passes while the server is there, and waits while it is not. */
+/** Lets work pass while the server runs, and holds it back while it does not. */
 export class Gate {
   #opened = Promise.resolve();
   #open: (() => void) | undefined;

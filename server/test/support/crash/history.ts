@@ -1,4 +1,4 @@
-/** Who sat where at every moment, told anew from the audit log: its order is the order in which seats were taken. */
+/** Rebuilds from the audit log which device held which seat at every moment: its order is the order in which seats were taken. */
 import type { AuditEvent, GuardServer } from '@org/model-guard';
 
 /** A row of the table of leases. */
@@ -13,7 +13,7 @@ export interface LeaseRow {
   readonly created: number;
 }
 
-/** What was looked at. */
+/** The counts of the check. */
 export interface History {
   readonly granted: number;
   readonly ended: number;
@@ -47,7 +47,7 @@ export async function replay(
   const returned = await givenBack(guard);
 
   const byId = new Map(rows.map((row) => [row.id, row]));
-  /** Leases that nobody has ended or taken the place of. */
+  /** Leases that were neither ended nor replaced. */
   const standing = new Map<string, LeaseRow>();
   const faults: string[] = [];
   let [granted, ended, most] = [0, 0, 0];

@@ -1,4 +1,4 @@
-/** What the server has acknowledged, written down by those whom it told. */
+/** Keeps the changes that the server has acknowledged, as its clients record them. */
 import { createHash } from 'node:crypto';
 import { isModelGuardError, type ModelGuardErrorCode } from '../../../../src/errors.js';
 import type { Gate } from './gate.js';
@@ -26,11 +26,11 @@ export const later = (one: Progress, other: Progress): boolean => ORDER.indexOf(
 
 export const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** A version as far as anybody outside the server can know. */
+/** A version, as far as its clients can know. */
 export interface VersionRecord {
   readonly name: string;
   readonly version: string;
-  /** What it may hold: one digest, unless an answer was lost. */
+  /** Its possible digests: one, unless an answer was lost. */
   contents: readonly string[];
   /** At least so far: acknowledged. */
   least: Progress;
@@ -48,7 +48,7 @@ export interface LeaseRecord {
   state: 'active' | 'ending' | 'ended';
 }
 
-/** What a client is told when the server goes away under it. */
+/** The codes that a client gets when the server is killed. */
 const INTERRUPTED: ReadonlySet<string> = new Set(['SERVER_UNREACHABLE', 'TIMED_OUT']);
 
 export class Journal {
@@ -62,12 +62,12 @@ export class Journal {
   readonly events = new Map<string, number>();
   readonly acknowledged = new Map<Kind, number>();
   readonly refusals = new Map<string, number>();
-  /** Actions whose answer was lost, and what turned out. */
+  /** Actions whose answer was lost, and their result. */
   readonly lost = { all: 0, done: 0, undone: 0 };
-  /** Leases that whole loads were given, whose ids nobody saw. */
+  /** Leases that whole loads were given, whose ids no client saw. */
   leasesToldByLoads = 0;
   readonly faults: string[] = [];
-  /** Changed since somebody looked last. */
+  /** Changed since the last check. */
   readonly touched = new Set<string>();
   readonly #gate: Gate;
   readonly #begun = new Map<Kind, () => void>();
@@ -95,16 +95,16 @@ export class Journal {
     this.#over = true;
     for (const resolve of this.#acted.splice(0)) resolve();
   }
-  /** What such an action has taken lately, in milliseconds. */
+  /** Recent durations of such an action, in milliseconds. */
   usual(kind: Kind): number {
     return this.#durations.get(kind) ?? 100;
   }
 
-  /** Asks for something. What is neither done, nor refused as expected, nor cut off by a kill, is a fault. */
+  /** Runs a request. A result that is neither success, nor an expected refusal, nor cut off by a kill, is a fault. */
   async attempt<T>(kind: Kind, task: () => Promise<T>, expected: readonly ModelGuardErrorCode[] = []): Promise<Outcome<T>> {
     this.#begun.get(kind)?.();
     this.#begun.delete(kind);
-    // What begins while the gate is shut may still meet the server that is being killed.
+    // A request that begins while the gate is shut may still reach the server that is being killed.
     const closings = this.#gate.isShut ? -1 : this.#gate.closings;
     const start = performance.now();
     try {
@@ -132,7 +132,7 @@ export class Journal {
     this.events.set(key, (this.events.get(key) ?? 0) + 1);
   }
 
-  /** Devices that hold a lease of a model, by what they were told. */
+  /** Devices that hold a lease of a model, by the answers that they got. */
   holders(name: string): number {
     const active = [...this.leases.values()].filter((lease) => lease.name === name && lease.state === 'active');
     return new Set(active.map(({ device }) => device)).size;

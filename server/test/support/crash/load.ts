@@ -1,4 +1,4 @@
-/** Several clients at once: each does what it does again and again, and writes down what it was told. */
+/** Runs several clients at once, each of which repeats one kind of work and records the answers. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DeviceKey, type GuardServer, type LeaseFacts, load, ModelGuardError, protect } from '@org/model-guard';
@@ -11,10 +11,10 @@ const USUAL = 200_000;
 const LARGE = 3_000_000;
 /** Acknowledgements between two rotations, so that everything else happens too. */
 const BETWEEN_ROTATIONS = 12;
-/** More benches than seats; and what was the newest version may be revoked just now. */
+/** More devices than seats, and a newest version that may just have been revoked. */
 const REFUSALS = ['SEATS_TAKEN', 'NOT_RELEASED'] as const;
 
-/** From the server. Without it a device may go on with what it kept, which is not what is looked at here. */
+/** From the server. Without it a device may go on with its kept state, which is not tested here. */
 async function leaseOf(guard: GuardServer, name: string): Promise<LeaseFacts> {
   const lease = await guard.lease(name);
   if (lease.source === 'kept') throw new ModelGuardError('SERVER_UNREACHABLE', 'The lease is the one that was kept');
@@ -26,7 +26,7 @@ interface Pipeline {
   readonly uploader: GuardServer;
   readonly decider: GuardServer;
 }
-/** A device and somebody who may end its leases. */
+/** A device, and an account that may end its leases. */
 interface Bench {
   readonly id: string;
   readonly guard: GuardServer;
@@ -120,7 +120,7 @@ export class Load {
     if (acknowledged) record.contents = [content];
   }
 
-  /** True if it was acknowledged. Where the answer was lost, the server is asked what came of it. */
+  /** True if it was acknowledged. Where the answer was lost, the state of the server decides. */
   async #decide(
     decider: GuardServer,
     kind: Kind,

@@ -1,4 +1,4 @@
-/** Servers that are killed again and again, and those who work with them all the while. */
+/** Servers that are killed again and again, and the clients that use them meanwhile. */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import {
   MasterKey,
   SigningKey,
 } from '@org/model-guard';
-import { guardServerIn } from '../../../../src/remote/guard-server.js';
+import { guardServerWithHooks } from '../../../../src/remote/guard-server.js';
 import type { Random } from '../../../../test/support/seed.js';
 import type { KnownSecrets } from '../secrets-in-logs.js';
 import { freePort, ServerProcess } from '../server-process.js';
@@ -45,14 +45,14 @@ export interface World {
   readonly signer: SigningKey;
   /** Devices of the lab. */
   readonly benches: readonly Bench[];
-  /** Root rotates, the uploader publishes, the decider is an admin, the auditor looks when nobody else does anything. */
+  /** Root rotates, the uploader publishes, the decider is an admin, the auditor reads while no other client runs. */
   readonly accounts: Readonly<Record<'root' | 'uploader' | 'decider' | 'lab' | 'auditor', Account>>;
   /** The auditor's device and client. */
   readonly auditor: { readonly id: string; readonly guard: GuardServer };
   readonly archive: { readonly file: string; readonly plain: Uint8Array; readonly key: MasterKey };
   readonly checkpoints: AuditCheckpoint[];
   readonly auditKey: string;
-  /** Of a worker, who waits while the server is away. */
+  /** The client of a worker, which waits while the server is away. */
   client(worker: string, account: Account, options?: Partial<GuardServerOptions>): GuardServer;
 }
 
@@ -72,7 +72,7 @@ export async function makeWorld(
   return { ...world, process };
 }
 
-/** What {@link populate} makes a world of. */
+/** The inputs of {@link populate}. */
 export interface Place extends Pick<World, 'url' | 'folder' | 'random' | 'secrets' | 'seats'> {
   readonly serverKey: string;
   /** Of the lab. */
@@ -89,7 +89,7 @@ export async function populate({ url, serverKey, folder, random, secrets, device
   const clientOf = (account: Omit<Account, 'id'>, sleep: () => Promise<void>, more: Partial<GuardServerOptions>): GuardServer => {
     const { email, password } = account;
     const options = { url, serverKey, credentials: () => ({ email, password }), state, ...more };
-    return guardServerIn(options, { pace: { random: () => 0, sleep } });
+    return guardServerWithHooks(options, { pace: { random: () => 0, sleep } });
   };
   const atOnce = (account: Omit<Account, 'id'>, more: Partial<GuardServerOptions> = {}): GuardServer =>
     clientOf(account, async () => undefined, more);

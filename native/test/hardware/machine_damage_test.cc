@@ -1,0 +1,168 @@
+// No tree makes the reader crash, hang, or look outside its root. Files that it may not read are absent.
+#include "hardware/machine_support.h"
+
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <random>
+
+using namespace machine_test;
+namespace fs = std::filesystem;
+
+TEST_CASE("links are taken from the tree's own root") {
+  const MachineFolder outside;
+  std::ofstream(outside / "serial") << "OUTSIDE-1234\n";
+  std::ofstream(outside / "mountinfo") << "28 1 259:2 / / rw - ext4 /dev/nvme0n1p2 rw\n";
+  fs::create_directory(outside / "block");
+  const std::string file = outside / "serial", serial = kBareNvme0 + "/serial";
+  std::string up = "..";
+  for (int i = 0; i < 40; i++) up += "/..";
+  MachineTree tree(kBare);
+  tree.remove("/run/udev");
+  for (const std::string& target : {file, up + file, "/proc/" + up + file}) {
+    CAPTURE(target);
+    CHECK(!factor(tree.link(serial, target), Kind::drive).present());
+  }
+  CHECK(!factor(MachineTree(kBare).link("/sys/block", outside / "block"), Kind::drive).present());
+  CHECK(value(MachineTree(kBare).link("/proc/self", outside.path()), Kind::drive) == kBareSmallest);  // the root file system is unknown
+  // The same places inside the tree are found.
+  tree.set(file, "INSIDE-1234\n");
+  for (const std::string& target : {file, up + file, "/proc/" + up + file})
+    CHECK(value(tree.link(serial, target), Kind::drive) == "INSIDE-1234");
+  MachineTree self(kBare);
+  self.set("/proc/4321/mountinfo", self.content(kMountinfo)).link("/proc/self", "4321");
+  CHECK(value(self, Kind::drive) == kBareRoot);
+  const MachineFolder folder = MachineTree(kBare).write();
+  CHECK(values(read(folder.path() + "//")) == values(read(folder)));
+}
+
+TEST_CASE("loops, pipes, folders, empty and endless files are absent, not waited for") {
+  const std::string serial = kBareNvme0 + "/serial";
+  const auto with = [&](const std::function<void(const std::string& place)>& make) {
+    MachineTree tree(kBare);
+    tree.remove("/run/udev").remove(serial).remove(kCpuinfo).remove(kMeminfo).remove(kMountinfo);
+    const MachineFolder folder = tree.write();
+    for (const std::string& path : {serial, std::string(kCpuinfo), std::string(kMeminfo), std::string(kMountinfo),
+                                    std::string("/proc/1/cgroup")}) {
+      fs::create_directories(fs::path(folder.path() + path).parent_path());
+      make(folder.path() + path);
+    }
+    const Machine machine = read(folder);
+    check_sound(machine);
+    CHECK(!machine.factor(Kind::cpu).present());
+    CHECK(!machine.factor(Kind::memory).present());
+    CHECK(value(machine, Kind::drive) == kBareSmallest);  // the root file system is unknown then
+    CHECK(machine.factor(Kind::uuid).present());
+  };
+  with([](const std::string& place) { REQUIRE(mkfifo(place.c_str(), 0644) == 0); });
+  with([](const std::string& place) { fs::create_directory(place); });
+  with([](const std::string& place) { fs::create_symlink(fs::path(place).filename(), place); });  // to itself
+  with([](const std::string& place) { fs::create_symlink("../nowhere", place); });
+  with([](const std::string& place) { fs::create_symlink(std::string(4000, 'a') + "/b", place); });
+  with([](const std::string& place) { std::ofstream empty(place); });
+  with([](const std::string& place) {
+    std::ofstream(place) << "x";
+    fs::resize_file(place, uint64_t(1) << 40);  // sparse
+  });
+}
+
+TEST_CASE("links that double, stacks that lie on themselves, folders without end") {
+  MachineTree doubling(kBare);  // 2^40 steps, if each link were followed
+  for (int i = 0; i < 40; i++) {
+    const std::string next = "x" + std::to_string(i + 1);
+    doubling.link("/sys/x" + std::to_string(i), next + "/../" + next);
+  }
+  CHECK(!factor(doubling.folder("/sys/x40").link("/sys/block", "x0"), Kind::drive).present());
+
+  MachineTree stack(kSata);
+  stack.link("/sys/devices/virtual/block/md127/slaves/dm-0", "../../dm-0");
+  stack.link("/sys/devices/virtual/block/dm-0/slaves/dm-0", "../../dm-0");
+  CHECK(value(stack, Kind::drive) == "naa.500a07513f1a2b01");
+  for (int i = 10; i < 40; i++) {  // each on every other: 30! ways down
+    const std::string device = "/sys/devices/virtual/block/dm-" + std::to_string(i);
+    stack.link("/sys/class/block/dm-" + std::to_string(i), "../../devices/virtual/block/dm-" + std::to_string(i));
+    for (int below = 10; below < 40; below++) stack.link(device + "/slaves/dm-" + std::to_string(below), "../..");
+    stack.link("/sys/devices/virtual/block/dm-0/slaves/dm-" + std::to_string(i), "../..");
+  }
+  CHECK(value(stack, Kind::drive) == "naa.500a07513f1a2b01");
+
+  MachineTree crowd(kBare);  // more names than are listed: only the drive of the root file system is still known
+  for (int i = 0; i < 16'400; i++) crowd.link("/sys/block/x" + std::to_string(i), "nothing");
+  CHECK(value(crowd, Kind::drive) == kBareRoot);
+  CHECK(!factor(crowd.set(kMountinfo, ""), Kind::drive).present());
+}
+
+TEST_CASE("without root: the UUID is absent with its reason, all else is the same") {
+  const MachineFolder folder = MachineTree(kBare).write();
+  Values expected = values(read(folder));
+  const bool root = geteuid() == 0;
+  if (root) setfsuid(65534);  // this thread's file accesses alone, without root's rights
+  else REQUIRE(chmod((folder.path() + kDmi + "/product_uuid").c_str(), 0) == 0);
+  auto machine = read_machine({folder.path(), false});
+  if (root) setfsuid(0);
+  REQUIRE(machine.ok());
+  check_sound(*machine);
+  const Factor& uuid = machine->factor(Kind::uuid);
+  CHECK(uuid.quality == kAbsent);
+  CHECK(uuid.why == "readable by root alone");
+  CHECK(uuid.needs_root);
+  expected["uuid"] = "";
+  CHECK(values(*machine) == expected);
+}
+
+TEST_CASE("nothing to read: every factor is absent with a reason") {
+  const MachineFolder empty;
+  for (const std::string& root : {empty.path(), empty / "absent", std::string("/dev/null")}) {
+    const Machine machine = read(root);
+    check_sound(machine);
+    for (const Factor& factor : machine.factors) CHECK(!factor.present());
+    CHECK(!machine.container);
+    CHECK(machine.factor(Kind::drive).why == "no /sys/block");
+  }
+}
+
+TEST_CASE("random damage never crashes the reader, hangs it, or makes an unsound reading") {
+  std::mt19937_64 random(test::test_seed());
+  const auto pick = [&](const std::vector<std::string>& from) { return from[random() % from.size()]; };
+  const auto write_noise = [&](std::ostream& out, size_t bytes) {
+    while (bytes--) out.put(char(random()));
+  };
+  const char* scale = std::getenv("MG_SCALE");
+  const int rounds = std::max(2, int(20 * (scale ? std::atof(scale) : 1)));
+  for (const std::string& name : MachineTree::names()) {
+    const std::vector<std::string> paths = MachineTree(name).paths();
+    for (int round = 0; round < rounds; round++) {
+      const MachineFolder folder = MachineTree(name).write();
+      for (int step = 0; step < 20; step++) {
+        const std::string path = pick(paths), place = folder.path() + path;
+        std::error_code ignored;  // what it falls on may be gone already
+        const bool file = fs::symlink_status(place, ignored).type() == fs::file_type::regular;
+        const auto damage = random() % 8;
+        if (damage < 3) {
+          if (!file) continue;
+          const size_t at = random() % (fs::file_size(place) + 1);
+          if (damage == 0) fs::resize_file(place, at, ignored);
+          std::fstream out(place, std::ios::in | std::ios::out | std::ios::binary);
+          out.seekp(std::streamoff(at));
+          if (damage > 0) write_noise(out, damage == 1 ? 1 : random() % 300);
+          continue;
+        }
+        fs::remove_all(place, ignored);
+        const std::string other = pick(paths);
+        if (damage == 4) fs::create_directory(place, ignored);
+        if (damage == 5) fs::create_symlink(other, place, ignored);
+        if (damage == 6) fs::create_symlink(fs::path(other).lexically_relative(fs::path(path).parent_path()), place, ignored);
+        if (damage == 7) mkfifo(place.c_str(), 0644);
+      }
+      CAPTURE(name);
+      CAPTURE(round);
+      check_sound(read(folder));
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import { AbortError, hasCode, isError, isModelGuardError } from '../errors.js';
+
+/** The part of an `AbortSignal` that is used: any signal of any runtime fits. */
+export interface AbortSignalLike {
+  /** Whether it has been aborted. */
+  readonly aborted: boolean;
+  /** Becomes the `cause` of the AbortError. */
+  readonly reason?: unknown;
+  /** Has `listener` called once when the signal is aborted. */
+  addEventListener(type: 'abort', listener: () => void): void;
+  /** Takes a listener back. */
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
+export function throwIfAborted(signal: AbortSignalLike | undefined): void {
+  if (signal?.aborted) throw new AbortError(signal.reason);
+}
+
+/**
+ * Runs `task`; whatever shape a cancellation takes on its way (native code, a DOMException of a store, the reason itself),
+ * the caller sees one AbortError with the signal's reason.
+ */
+export async function abortable<T>(signal: AbortSignalLike | undefined, task: () => Promise<T>): Promise<T> {
+  throwIfAborted(signal);
+  try {
+    return await task();
+  } catch (error) {
+    if (signal?.aborted && isAbort(error, signal) && !isOwn(error, signal)) throw new AbortError(signal.reason);
+    throw error;
+  }
+}
+
+/** It is the AbortError of `signal` already, which may say more. */
+const isOwn = (error: unknown, signal: AbortSignalLike): boolean => hasCode(error, 'ABORT_ERR') && error.cause === signal.reason;
+
+interface Waiting<T> {
+  /** Milliseconds after the abort in which `promise` may still settle: what writes needs time to clean up. Default: 0. */
+  readonly grace?: number | undefined;
+  /** Given a result that comes after the caller has left, such as a handle that must be closed. */
+  readonly late?: ((value: T) => unknown) | undefined;
+}
+
+/**
+ * Waits for a promise of code that is not ours, and that may ignore `signal`, no longer than until it is aborted.
+ * @throws ABORT_ERR, and what the promise rejects with
+ */
+export async function untilAborted<T>(
+  signal: AbortSignalLike | undefined,
+  promise: PromiseLike<T>,
+  { grace = 0, late }: Waiting<T> = {},
+): Promise<T> {
+  if (!signal) return await promise;
+  let stop = (): void => {};
+  let timer: NodeJS.Timeout | undefined;
+  let left = false;
+  const aborted = new Promise<never>((_, reject) => {
+    const leave = (): void => {
+      left = true;
+      reject(new AbortError(signal.reason));
+    };
+    stop = () => {
+      if (grace === 0) leave();
+      else timer = setTimeout(leave, grace);
+    };
+  });
+  signal.addEventListener('abort', stop);
+  if (signal.aborted) stop();
+  promise.then(
+    (value) => left && late?.(value),
+    () => undefined,
+  );
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+    clearTimeout(timer);
+  }
+}
+
+/** The same pieces, until `signal` is aborted; a source that does not heed it is left where it is. */
+export async function* stoppable<T>(pieces: AsyncIterable<T>, signal: AbortSignalLike | undefined): AsyncGenerator<T> {
+  const iterator = pieces[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      throwIfAborted(signal);
+      const { done, value } = await untilAborted(signal, iterator.next());
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    const ended = Promise.resolve(iterator.return?.());
+    if (signal?.aborted) ended.catch(() => undefined);
+    else await ended;
+  }
+}
+
+/** Whether an error is the abort that `signal` asked for. */
+export function isAbort(error: unknown, signal: AbortSignalLike): boolean {
+  if (error === signal.reason) return true;
+  if (isModelGuardError(error)) return error.code === 'ABORT_ERR';
+  return isError(error) && error.name === 'AbortError';
+}

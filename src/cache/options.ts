@@ -1,0 +1,13 @@
+/** Options of the cache. */
+import { z } from 'zod';
+import { filePath } from '../base/validate.js';
+
+export const cacheOptions = z.strictObject({ folder: filePath.optional(), maxBytes: z.int().min(0).optional() });
+
+/** The cache of big parts on this machine. */
+export interface CacheOptions {
+  /** Default: `~/.cache/model-guard`, or below XDG_CACHE_HOME where that is set. */
+  readonly folder?: string | undefined;
+  /** Bytes. Above this size the least recently used entries are evicted. Default: 32 GiB. */
+  readonly maxBytes?: number | undefined;
+}

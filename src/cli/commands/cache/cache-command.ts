@@ -1,0 +1,50 @@
+/** Adds commands that act on the cache of big parts. */
+import type { Command } from 'commander';
+import { parse } from '../../../base/validate.js';
+import type { Context } from '../../context.js';
+import { type CacheFlags, withCacheFolder } from '../../flags/cache.js';
+import { numberOf, usage, withJson } from '../../flags/common.js';
+import { type CacheEntry, type CiphertextCache, cacheOptions, openCache } from '../../sdk.js';
+import type { Result } from '../../server-command.js';
+import { formatBytes } from '../../text.js';
+
+interface Flags extends CacheFlags {
+  readonly maxBytes?: string;
+  readonly json?: boolean;
+}
+
+/** Adds `name`, which shows the result of `act` on the cache that the flags name. */
+export function addCacheCommand(
+  cache: Command,
+  context: Context,
+  name: string,
+  description: string,
+  act: (cache: CiphertextCache) => Promise<Result>,
+): Command {
+  const command = withJson(withCacheFolder(cache.command(name).description(description)));
+  return command.action(async (flags: Flags) => {
+    const { value, text } = await act(cacheFrom(flags));
+    context.print(flags.json, value, text);
+  });
+}
+
+function cacheFrom({ cacheFolder: folder, maxBytes }: Flags): CiphertextCache {
+  const given = { ...(folder !== undefined && { folder }), ...(maxBytes !== undefined && { maxBytes: numberOf(maxBytes) }) };
+  const cache = openCache(parse(cacheOptions, given));
+  if (cache) return cache;
+  throw usage('There is no home folder to keep big parts in: give --cache-folder, or set XDG_CACHE_HOME');
+}
+
+/** An entry as JSON shows it; `used` in seconds since 1970. */
+export const entryOf = ({ digest, offset, size, used }: CacheEntry) => ({
+  digest,
+  offset,
+  size,
+  used: Math.floor(used / 1000),
+});
+
+export const removed = ({ folder }: CiphertextCache, entries: readonly CacheEntry[]): Result => {
+  const bytes = entries.reduce((sum, { size }) => sum + size, 0);
+  const count = entries.length === 1 ? '1 big part' : `${entries.length} big parts`;
+  return { value: entries.map(entryOf), text: `${folder}: ${count} removed, ${formatBytes(bytes)}` };
+};

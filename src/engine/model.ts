@@ -1,0 +1,205 @@
+/** A decrypted model in guarded native memory. */
+import { z } from 'zod';
+import { parse } from '../base/validate.js';
+import { ModelGuardError } from '../errors.js';
+import type { NativeModel, NativeWork } from '../native/binding.js';
+import { call } from '../native/index.js';
+import { type RunOptions, work } from '../native/work.js';
+
+export const modelReader = z.custom<object>((value) => typeof value === 'function', 'wants a function');
+
+/** A read within a file of `size` bytes. */
+export const range = (size: number) =>
+  z
+    .strictObject({ offset: z.int().min(0), length: z.int().min(0) })
+    .refine(({ offset, length }) => offset + length <= size, `reaches beyond the file's ${size} bytes`);
+
+/** The facts about a model. */
+export interface ModelMetadata {
+  readonly name: string;
+  readonly version: string;
+  /** `onnx`, `gguf`, `folder`, … */
+  readonly format: string;
+  /** When it was sealed, `YYYY-MM-DDThh:mm:ssZ`. */
+  readonly created: string;
+  /** 32 hex digits. */
+  readonly payloadId: string;
+  /** 64 hex digits. */
+  readonly digest: string;
+}
+
+/** How the memory of a loaded model is protected: what was achieved, nothing more. */
+export interface Protection {
+  /** Kept out of swap. */
+  readonly locked: boolean;
+  /** Kept out of core dumps. */
+  readonly dontdump: boolean;
+  readonly hugePages: boolean;
+  readonly memfd: boolean;
+}
+
+/** Contexts of Node 20 lack both symbols, as in the vm pools of vitest: compiled `using` looks for these then. */
+const DISPOSE: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose');
+const ASYNC_DISPOSE: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
+
+/** Decrypts into guarded memory. An abort that comes too late to stop the work still discards the model. */
+export async function intoMemory(
+  total: number,
+  run: RunOptions,
+  load: (running: NativeWork) => Promise<NativeModel>,
+): Promise<NativeModel> {
+  let model: NativeModel | undefined;
+  try {
+    return await work('decrypt', total, run, async (running) => {
+      model = await call(() => load(running));
+      if (run.signal?.aborted) throw run.signal.reason;
+      return model;
+    });
+  } catch (error) {
+    model?.dispose();
+    throw error;
+  }
+}
+
+/** One file of a loaded model. */
+export class GuardedFile {
+  readonly #model: NativeModel;
+  readonly #index: number;
+  /** Relative path within the model, segments separated by `/`. */
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+
+  /** @internal */
+  constructor(model: NativeModel, index: number, { path, size }: { readonly path: string; readonly size: number }) {
+    this.#model = model;
+    this.#index = index;
+    this.name = path;
+    this.size = size;
+  }
+
+  /**
+   * The file's bytes, without a copy; the same array every time, zeros after `dispose()`. Its buffer holds no other file. What reads
+   * them after the current turn, such as a job of zlib, belongs into {@link use}.
+   * @throws LIMIT_EXCEEDED above 4 GiB (use {@link read}), DISPOSED
+   */
+  get bytes(): Uint8Array {
+    return call(() => this.#model.bytes(this.#index));
+  }
+
+  /**
+   * Gives `reader` the bytes and keeps them until its promise settles: a `dispose()` meanwhile wipes them afterwards, and
+   * `Symbol.asyncDispose` waits for it. The reader itself must not wait for that.
+   * @param reader Given {@link bytes}; must not keep them.
+   * @returns What the reader returns.
+   * @throws LIMIT_EXCEEDED above 4 GiB, DISPOSED; what the reader throws
+   * @example
+   * const packed = await file.use((bytes) => promisify(zlib.gzip)(bytes));
+   */
+  async use<Result>(reader: (bytes: Uint8Array) => Result | PromiseLike<Result>): Promise<Result> {
+    parse(modelReader, reader, 'reader');
+    const { bytes } = this;
+    call(() => this.#model.enter());
+    try {
+      return await reader(bytes);
+    } finally {
+      call(() => this.#model.leave());
+    }
+  }
+
+  /**
+   * A copy of a range, in guarded memory that is wiped with the model.
+   * @param offset First byte, 0 to `size`.
+   * @param length Bytes, at most `size - offset`.
+   * @throws INVALID_ARGUMENT, DISPOSED, OUT_OF_MEMORY
+   */
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    parse(range(this.size), { offset, length }, 'range');
+    return call(() => this.#model.read(this.#index, offset, length));
+  }
+}
+
+/** Facts about a loaded model. */
+export interface LoadedMetadata extends ModelMetadata {
+  /** `verified`: a pinned publisher signed it. `accepted`: the caller accepted an unknown origin. */
+  readonly origin: 'verified' | 'accepted';
+}
+
+/**
+ * A model in guarded memory: kept out of core dumps, wiped on `dispose()`. Runtimes make copies of their own, which are beyond
+ * its reach.
+ * @example
+ * using model = await load('defects@3', options);
+ * const session = await InferenceSession.create(model.bytes);
+ */
+export class GuardedModel<Metadata = LoadedMetadata> {
+  readonly #native: NativeModel;
+  /** Its files by name, in byte order of name. */
+  readonly files: ReadonlyMap<string, GuardedFile>;
+  /** Facts about the model; those of a container come from its authenticated header. */
+  readonly metadata: Metadata;
+
+  /** @internal `load`, `decrypt` and `decryptFile` make models. */
+  constructor(native: NativeModel, metadata: Metadata) {
+    this.#native = native;
+    this.metadata = metadata;
+    this.files = new Map(native.files.map((file, index) => [file.path, new GuardedFile(native, index, file)]));
+  }
+
+  #only(): GuardedFile {
+    const [file] = this.files.values();
+    if (file && this.files.size === 1) return file;
+    throw new ModelGuardError('INVALID_ARGUMENT', `This model has ${this.files.size} files`, {
+      advice: 'Choose one: model.files.get(name).',
+    });
+  }
+
+  /**
+   * The bytes of the only file, without a copy (see {@link GuardedFile.bytes}).
+   * @throws INVALID_ARGUMENT if there are several files, LIMIT_EXCEEDED above 4 GiB, DISPOSED
+   */
+  get bytes(): Uint8Array {
+    return this.#only().bytes;
+  }
+
+  /**
+   * Gives a reader the bytes of the only file and keeps them until it is done (see {@link GuardedFile.use}).
+   * @throws INVALID_ARGUMENT if there are several files, LIMIT_EXCEEDED above 4 GiB, DISPOSED; what the reader throws
+   */
+  async use<Result>(reader: (bytes: Uint8Array) => Result | PromiseLike<Result>): Promise<Result> {
+    return this.#only().use(reader);
+  }
+
+  /**
+   * A range of the only file (see {@link GuardedFile.read}).
+   * @throws INVALID_ARGUMENT if there are several files or the range is not in it, DISPOSED
+   */
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    return this.#only().read(offset, length);
+  }
+
+  /** How this model's memory is protected, as achieved. */
+  get protection(): Protection {
+    return call(() => this.#native.protection());
+  }
+
+  /**
+   * Wipes the memory and returns it: every array given out shows zeros from now on. Idempotent, never throws. Reads in flight reject
+   * with DISPOSED; their memory, and that of readers in `use`, is wiped when the last one ends. Native code that reads the bytes without
+   * `use` reads zeros, too.
+   */
+  dispose(): void {
+    this.#native.dispose();
+  }
+
+  /** The same as {@link dispose}. */
+  [DISPOSE](): void {
+    this.dispose();
+  }
+
+  /** {@link dispose}, then waits until no read and no reader in `use` is left. */
+  async [ASYNC_DISPOSE](): Promise<void> {
+    this.dispose();
+    await this.#native.settled();
+  }
+}

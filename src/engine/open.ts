@@ -1,0 +1,200 @@
+/** Shared by `load`, `decrypt` and `rekey`: trust, opening, and loading into guarded memory. */
+import { setMaxListeners } from 'node:events';
+import { type AbortSignalLike, throwIfAborted, untilAborted } from '../base/abort.js';
+import type { CiphertextCache } from '../cache/cache.js';
+import { type BigParts, cachedLoad } from '../cache/cached-load.js';
+import { ModelGuardError, optionError } from '../errors.js';
+import { within } from '../http/watch.js';
+import { resolveVerifiers } from '../keys/verifiers.js';
+import type { NativeHeaderInfo, NativeModel, NativeOpened, NativeSource, NativeTrust } from '../native/binding.js';
+import { call } from '../native/index.js';
+import { controlled, type RunOptions } from '../native/work.js';
+import { machineKeys } from '../recipients/hardware.js';
+import { withKeyIds } from '../recipients/key-ids.js';
+import { type Identities, resolveIdentities } from '../recipients/resolve.js';
+import { bigPartOf, getSmall, label, splitStores, withStoreErrors } from '../stores/parts.js';
+import type { ModelRef, OpenBigPart, StoreDefaults, Stores } from '../stores/store.js';
+import { intoMemory, type LoadedMetadata } from './model.js';
+import type { DerivationOptions, OriginOptions } from './options.js';
+
+/** Milliseconds. After this long a part is loaded without its tree. */
+const TREE_MS = 15_000;
+const CLOSING_MS = 5_000;
+
+export interface Opening extends Identities {
+  readonly trust: NativeTrust;
+  readonly maxDerivations: number | undefined;
+}
+
+interface OpeningOptions extends OriginOptions, DerivationOptions {
+  readonly identities?: readonly unknown[] | undefined;
+}
+
+/** Identities and verifier: the caller's, else the store's. VERIFIER_REQUIRED where neither gives a verifier. */
+export function resolveOpening(
+  { identities, maxDerivations, verifier, unsigned, leaseKeys }: OpeningOptions,
+  ref: { readonly name?: string | undefined; readonly version?: string | undefined },
+  defaults: StoreDefaults = {},
+): Opening {
+  const keys = identities ?? defaults.identities;
+  if (!keys?.length)
+    throw optionError('INVALID_ARGUMENT', 'options.identities', 'is required, because this store has no default identities');
+  const trusted = unsigned ? undefined : (verifier ?? defaults.verifier);
+  if (!unsigned && trusted === undefined)
+    throw new ModelGuardError('VERIFIER_REQUIRED', 'Nothing says whom to trust for the origin of this model');
+  const servers = (): readonly Uint8Array[] => {
+    const those = leaseKeys ?? defaults.leaseKeys;
+    return those === undefined ? [] : resolveVerifiers(those, 'leaseKeys');
+  };
+  // Wrong keys are refused before anything is fetched.
+  servers();
+  return {
+    ...resolveIdentities(keys),
+    maxDerivations,
+    trust: {
+      ...ref,
+      publishers: trusted === undefined ? [] : resolveVerifiers(trusted, 'verifier'),
+      // These are read when the small part is opened: a store learns of them while it fetches.
+      get leaseKeys() {
+        return servers();
+      },
+      get seen() {
+        return defaults.lease?.seen;
+      },
+      get renewed() {
+        return defaults.lease?.renewed;
+      },
+    },
+  };
+}
+
+/** Steps 1 to 7 of docs/format.md section 9. Deriving keys from a passphrase or a machine is what an abort stops here. */
+export function openSmall(small: Uint8Array, opening: Opening, { signal }: Pick<RunOptions, 'signal'>): Promise<NativeOpened> {
+  const { identities, hardware, machineFiles, trust, maxDerivations } = opening;
+  return controlled(signal, async (control) => {
+    const machines = await machineKeys(machineFiles);
+    return await withKeyIds(small, { identities, hardware, machines }, () =>
+      call((native) => native.open({ small, identities, hardware, machines, trust, maxDerivations, control })),
+    );
+  });
+}
+
+/** Step 8: the payload, into guarded memory. */
+export const loadPayload = (opened: NativeOpened, big: NativeSource, run: RunOptions): Promise<NativeModel> =>
+  intoMemory(opened.info.plaintextSize, run, (running) => opened.load(big, running));
+
+/** Fetches, joins and decrypts `ref`; everything that was opened on the way is closed. */
+export async function openStored(
+  from: Stores,
+  ref: ModelRef,
+  opening: Opening,
+  run: RunOptions,
+  cache?: CiphertextCache,
+): Promise<{ model: NativeModel; info: NativeHeaderInfo }> {
+  const { small: smalls, big: bigs } = splitStores(from);
+  const small = await getSmall(smalls, ref, run);
+  const opened = await openSmall(small, opening, run);
+  const load = (big: NativeSource) => loadPayload(opened, big, run);
+  // A tree that comes early tells the first damaged range from the others, instead of the whole payload from the right one.
+  const withTree = opening.trust.publishers.length > 0;
+  const fromStore = (parts: BigParts) => withBigPart(parts, ref, small, run, load, { withTree });
+  if (cache === undefined) return { model: await fromStore(bigs), info: opened.info };
+  const { bigOffset: offset, bigSize: size } = call((native) => native.describeSmall(small));
+  const key = { digest: opened.info.digest, offset, size };
+  const model = await cachedLoad(cache, { key, bigs, fromFile: (file) => load({ file }), fromStore });
+  return { model, info: opened.info };
+}
+
+/** Opens the big part that belongs to `small`; ends reads under way before it is closed again. */
+export async function withBigPart<T>(
+  store: BigParts,
+  ref: ModelRef,
+  small: Uint8Array,
+  { signal }: RunOptions,
+  task: (big: NativeSource) => Promise<T>,
+  { withTree = false }: { readonly withTree?: boolean | undefined } = {},
+): Promise<T> {
+  const expected = bigPartOf(small);
+  const part = await withStoreErrors('could not open the big part', ref, { signal, late: (opened) => closePart(opened) }, () =>
+    store.openBig(ref, expected.name, { signal }),
+  );
+  const reading = new Reading(part, ref, signal);
+  try {
+    if (part.size !== expected.size)
+      throw new ModelGuardError(
+        'PARTS_MISMATCH',
+        `The big part of ${label(ref)} has ${part.size} bytes where its small part says ${expected.size}`,
+      );
+    if (part.file !== undefined) return await task({ file: part.file });
+    const tree = withTree && part.remote ? await reading.tree() : undefined;
+    return await task({ size: part.size, read: (offset, length) => reading.read(offset, length), tree });
+  } finally {
+    await reading.end();
+    await closePart(part, signal);
+  }
+}
+
+/** Never rejects. The bytes are verified or refused by now: a part that does not close, or not in time, changes nothing of that. */
+const closePart = (part: OpenBigPart, signal?: RunOptions['signal']): Promise<void> =>
+  within(CLOSING_MS, signal, (until) => untilAborted(until, part.close())).catch(() => undefined);
+
+/** The engine's reads of a part. All of them end with it, and the caller's signal has one listener. */
+class Reading {
+  readonly #part: OpenBigPart;
+  readonly #ref: ModelRef;
+  readonly #signal: RunOptions['signal'];
+  readonly #ending = new AbortController();
+  readonly #reads = new Set<Promise<unknown>>();
+
+  constructor(part: OpenBigPart, ref: ModelRef, signal: RunOptions['signal']) {
+    this.#part = part;
+    this.#ref = ref;
+    this.#signal = signal;
+    setMaxListeners(0, this.#ending.signal);
+    signal?.addEventListener('abort', this.#abort);
+    if (signal?.aborted) this.#abort();
+  }
+
+  readonly #abort = (): void => this.#ending.abort(this.#signal?.reason);
+
+  read(offset: number, length: number): Promise<Uint8Array | readonly Uint8Array[]> {
+    const { signal } = this.#ending;
+    const reading = withStoreErrors('could not read the big part', this.#ref, { signal }, () =>
+      this.#part.read(offset, length, { signal }),
+    );
+    this.#reads.add(reading);
+    reading.then(
+      (given) => {
+        this.#reads.delete(reading);
+        // The engine copies synchronously when the promise resolves.
+        setImmediate(() => this.#part.recycle?.(given));
+      },
+      () => {
+        this.#reads.delete(reading);
+        // A final failure ends the load, so that the other reads are stopped.
+        this.#ending.abort();
+      },
+    );
+    return reading;
+  }
+
+  /** Undefined where the part has none, or not in time: it only makes a load of damaged bytes fail earlier. */
+  async tree(): Promise<Uint8Array | undefined> {
+    const asking = (until: AbortSignalLike) => untilAborted(until, this.#part.tree());
+    const tree = await within(TREE_MS, this.#ending.signal, asking).catch(() => undefined);
+    throwIfAborted(this.#signal);
+    return tree;
+  }
+
+  async end(): Promise<void> {
+    this.#signal?.removeEventListener('abort', this.#abort);
+    this.#ending.abort();
+    await Promise.allSettled(this.#reads);
+  }
+}
+
+export function metadataOf(info: NativeHeaderInfo, { trust }: Opening): LoadedMetadata {
+  const { name, version, format, created, payloadId, digest } = info;
+  const origin = trust.publishers.length > 0 ? 'verified' : 'accepted';
+  return { name, version, format, created, payloadId, digest, origin };
+}
