@@ -31,7 +31,8 @@ constexpr size_t kLarge = size_t(1) << 20;
 // An array over memory of its own; empty if this runtime has no such arrays.
 Napi::Value external_copy(Napi::Env env, View bytes) {
   std::unique_ptr<void, decltype(&std::free)> copy(std::malloc(bytes.size), std::free);
-  if (!copy) raise(env, Status(Code::OUT_OF_MEMORY, "no memory is left for a result of " + std::to_string(bytes.size) + " bytes"));
+  if (!copy)
+    raise(env, Status(Code::OUT_OF_MEMORY, "no memory is left for a result of " + std::to_string(bytes.size) + " bytes"));
   std::memcpy(copy.get(), bytes.data, bytes.size);
   napi_value buffer;
   const napi_status made = napi_create_external_arraybuffer(
@@ -187,7 +188,9 @@ keys::PublicKey as_public_key(Napi::Value value, const char* what, Status (*chec
 }  // namespace
 
 keys::PublicKey as_x25519(Napi::Value value, const char* what) { return as_public_key(value, what, crypto::check_x25519_public); }
-keys::PublicKey as_ed25519(Napi::Value value, const char* what) { return as_public_key(value, what, crypto::check_ed25519_public); }
+keys::PublicKey as_ed25519(Napi::Value value, const char* what) {
+  return as_public_key(value, what, crypto::check_ed25519_public);
+}
 
 recipients::Identities as_identities(Napi::Object request) {
   recipients::Identities identities;
@@ -227,7 +230,8 @@ container::Trust as_trust(Napi::Value value) {
   for (const auto& key : as_array(object.Get("publishers"), "publishers"))
     trust.publishers.push_back(as_ed25519(key, "a publisher's key"));
   if (present(object, "leaseKeys")) {
-    for (const auto& key : as_array(object.Get("leaseKeys"), "leaseKeys")) trust.lease_keys.push_back(as_ed25519(key, "a lease key"));
+    for (const auto& key : as_array(object.Get("leaseKeys"), "leaseKeys"))
+      trust.lease_keys.push_back(as_ed25519(key, "a lease key"));
   }
   // The system's clock. The caller's `seen` can only make the time later.
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -241,7 +245,8 @@ std::shared_ptr<Work> as_work(Napi::Value value) {
   const Napi::Object object = as_object(value, "work");
   std::shared_ptr<Work> work = present(object, "control") ? as_control(object.Get("control")) : std::make_shared<Work>();
   if (work->in_use) raise_argument(value.Env(), "this control already belongs to a call in flight");
-  if (present(object, "threads")) work->control.threads = unsigned(std::min<uint64_t>(as_integer(object.Get("threads"), "threads"), 1024));
+  if (present(object, "threads"))
+    work->control.threads = unsigned(std::min<uint64_t>(as_integer(object.Get("threads"), "threads"), 1024));
   return work;
 }
 

@@ -45,9 +45,9 @@ struct Environment::Running {
   Job job;
   Napi::Promise::Deferred deferred;
   std::list<std::unique_ptr<Running>>::iterator self;
-  std::unique_ptr<work::Pool> own;  // if it waits for scripts
-  Status status;                       // of compute
-  std::unique_ptr<Callback> finish;    // made before the work begins, so that no lack of memory keeps its end from JavaScript
+  std::unique_ptr<work::Pool> own;   // if it waits for scripts
+  Status status;                     // of compute
+  std::unique_ptr<Callback> finish;  // made before the work begins, so that no lack of memory keeps its end from JavaScript
 };
 
 namespace {

@@ -13,8 +13,8 @@
 #include <thread>
 
 #include "memory/fd.h"
-#include "work/pool.h"
 #include "status.h"
+#include "work/pool.h"
 
 namespace mg::addon {
 
@@ -46,10 +46,10 @@ class Work {
 // One call in flight. Made and destroyed on the JavaScript thread.
 struct Job {
   std::shared_ptr<Work> work;
-  std::function<Status(work::Pool&)> compute;    // on an engine thread; touches no JavaScript
-  std::function<Napi::Value(Napi::Env)> result;     // on the JavaScript thread, after compute succeeded
-  std::function<Napi::Value(Napi::Env)> failure;    // optional, on the JavaScript thread: a better error, or empty
-  std::function<void()> settled;                    // optional, on the JavaScript thread, in every case
+  std::function<Status(work::Pool&)> compute;     // on an engine thread; touches no JavaScript
+  std::function<Napi::Value(Napi::Env)> result;   // on the JavaScript thread, after compute succeeded
+  std::function<Napi::Value(Napi::Env)> failure;  // optional, on the JavaScript thread: a better error, or empty
+  std::function<void()> settled;                  // optional, on the JavaScript thread, in every case
   // The kind of wait in compute. The shared pool is for jobs that compute: one that waits there would hold up computing jobs,
   // among them those that it waits for.
   enum class Waits {
@@ -94,7 +94,7 @@ class Environment {
   const std::thread::id thread_ = std::this_thread::get_id();
   const pid_t process_ = getpid();
   std::unique_ptr<work::Pool> pool_, files_, machine_;  // the last two are made when first needed
-  std::list<std::unique_ptr<Running>> running_;  // JavaScript thread only
+  std::list<std::unique_ptr<Running>> running_;         // JavaScript thread only
 };
 
 }  // namespace mg::addon

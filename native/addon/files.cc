@@ -22,7 +22,9 @@ Napi::Value lock_file(const Napi::CallbackInfo& info) {
     Napi::Object out = Napi::Object::New(env);
     Environment& environment = Environment::of(env);
     const uint64_t id = environment.next_lock++;
-    out.Set("release", new_function(env, [id](const Napi::CallbackInfo& call) { Environment::of(call.Env()).locks.erase(id); }, "release"));
+    out.Set("release",
+            new_function(
+                env, [id](const Napi::CallbackInfo& call) { Environment::of(call.Env()).locks.erase(id); }, "release"));
     // The environment holds it, and not the object: a script that drops that still has the lock.
     environment.locks.emplace(id, std::move(*lock));
     return out;
@@ -33,7 +35,9 @@ Napi::Value lock_file(const Napi::CallbackInfo& info) {
 Napi::Value rename_new(const Napi::CallbackInfo& info) {
   Job job;
   job.waits = Job::Waits::file;
-  job.compute = [from = as_string(info[0], "from"), to = as_string(info[1], "to")](work::Pool&) { return files::rename_new(from, to); };
+  job.compute = [from = as_string(info[0], "from"), to = as_string(info[1], "to")](work::Pool&) {
+    return files::rename_new(from, to);
+  };
   job.result = [](Napi::Env env) { return env.Undefined(); };
   return Environment::of(info.Env()).run(info.Env(), std::move(job));
 }

@@ -1,9 +1,8 @@
 // Fingerprints of this machine, machine files, device keys that are sealed to it, and the salts of the build.
-#include "hardware/binding.h"
-
 #include "convert.h"
 #include "entry.h"
 #include "handles.h"
+#include "hardware/binding.h"
 #include "keys/sealed_key_file.h"
 #include "salts/salts.h"
 
@@ -29,12 +28,14 @@ hardware::Policy as_policy(Napi::Value value) {
   hardware::Policy policy;
   policy.factors = as_kinds(object, "factors");
   if (present(object, "require")) policy.require = as_kinds(object, "require");
-  if (present(object, "atLeast")) policy.at_least = unsigned(std::min<uint64_t>(as_integer(object.Get("atLeast"), "atLeast"), 1000));
+  if (present(object, "atLeast"))
+    policy.at_least = unsigned(std::min<uint64_t>(as_integer(object.Get("atLeast"), "atLeast"), 1000));
   if (present(object, "weights")) {
     const Napi::Object weights = as_object(object.Get("weights"), "weights");
     const Napi::Array names = weights.GetPropertyNames();
     for (uint32_t i = 0; i < names.Length(); i++)
-      policy.weights[as_kind(names.Get(i))] = unsigned(std::min<uint64_t>(as_integer(weights.Get(names.Get(i)), "a weight"), 1000));
+      policy.weights[as_kind(names.Get(i))] =
+          unsigned(std::min<uint64_t>(as_integer(weights.Get(names.Get(i)), "a weight"), 1000));
   }
   const std::string tpm = as_string(object.Get("tpm"), "tpm");
   if (tpm == "when-usable") policy.tpm = hardware::TpmUse::when_usable;
@@ -151,7 +152,8 @@ Napi::Value generate_sealed_key(const Napi::CallbackInfo& info) {
   Job job;
   job.work = std::make_shared<Work>();
   job.waits = Job::Waits::machine;
-  job.compute = [path = as_string(info[0], "path"), policy = as_policy(info[1]), bound, key, work = job.work](work::Pool&) -> Status {
+  job.compute = [path = as_string(info[0], "path"), policy = as_policy(info[1]), bound, key,
+                 work = job.work](work::Pool&) -> Status {
     auto made = bind_here(policy, *work);
     auto generated = keys::Key::generate(keys::Type::device);
     if (!made.ok() || !generated.ok()) return made.ok() ? generated.status() : made.status();

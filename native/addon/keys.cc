@@ -2,8 +2,8 @@
 
 #include "container/manifest.h"
 #include "convert.h"
-#include "entry.h"
 #include "crypto/crypto.h"
+#include "entry.h"
 #include "handles.h"
 
 namespace mg::addon {
@@ -23,8 +23,7 @@ class KeyHandle : public Handle<KeyHandle> {
 
 class ControlHandle : public Handle<ControlHandle> {
  public:
-  explicit ControlHandle(const Napi::CallbackInfo& info)
-      : Handle(info), work(constructed_from<std::shared_ptr<Work>>(info)) {
+  explicit ControlHandle(const Napi::CallbackInfo& info) : Handle(info), work(constructed_from<std::shared_ptr<Work>>(info)) {
     info.This().As<Napi::Object>().TypeTag(&kControlTag);
   }
   void cancel(const Napi::CallbackInfo&) { work->cancel(); }
@@ -45,7 +44,8 @@ Napi::Value generate(const Napi::CallbackInfo& info) {
 }
 
 // Either reader: a key may come through a pipe, and lie on a slow or hanging file system.
-Napi::Value read_file(const Napi::CallbackInfo& info, Result<keys::FromFile> (*read)(const std::string&, const keys::Cancelled*)) {
+Napi::Value read_file(const Napi::CallbackInfo& info,
+                      Result<keys::FromFile> (*read)(const std::string&, const keys::Cancelled*)) {
   auto found = std::make_shared<keys::FromFile>();
   const std::string path = as_string(info[0], "path");
   Job job;
@@ -83,7 +83,9 @@ Napi::Value passphrase_from_bytes(const Napi::CallbackInfo& info) {
 Napi::Value write_key_file(const Napi::CallbackInfo& info) {
   Job job;
   job.waits = Job::Waits::file;
-  job.compute = [key = as_key(info[0]), path = as_string(info[1], "path")](work::Pool&) { return keys::write_key_file(*key, path); };
+  job.compute = [key = as_key(info[0]), path = as_string(info[1], "path")](work::Pool&) {
+    return keys::write_key_file(*key, path);
+  };
   job.result = [](Napi::Env env) { return env.Undefined(); };
   return Environment::of(info.Env()).run(info.Env(), std::move(job));
 }
@@ -121,12 +123,11 @@ std::shared_ptr<const keys::Key> as_key(Napi::Value value) {
   return KeyHandle::Unwrap(value.As<Napi::Object>())->key;
 }
 
-Napi::Value new_key(Napi::Env env, std::shared_ptr<const keys::Key> key) {
-  return construct(env, Environment::of(env).key, key);
-}
+Napi::Value new_key(Napi::Env env, std::shared_ptr<const keys::Key> key) { return construct(env, Environment::of(env).key, key); }
 
 std::shared_ptr<Work> as_control(Napi::Value value) {
-  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kControlTag)) raise_argument(value.Env(), "this is not a control");
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kControlTag))
+    raise_argument(value.Env(), "this is not a control");
   return ControlHandle::Unwrap(value.As<Napi::Object>())->work;
 }
 
@@ -135,10 +136,11 @@ void define_key(Napi::Env env, Environment& environment) {
 }
 
 void define_control(Napi::Env env, Environment& environment) {
-  environment.control = Napi::Persistent(ControlHandle::DefineClass(env, "Control", {
-      ControlHandle::define<&ControlHandle::cancel>("cancel"),
-      ControlHandle::define<&ControlHandle::done>("done"),
-  }));
+  environment.control = Napi::Persistent(ControlHandle::DefineClass(env, "Control",
+                                                                    {
+                                                                        ControlHandle::define<&ControlHandle::cancel>("cancel"),
+                                                                        ControlHandle::define<&ControlHandle::done>("done"),
+                                                                    }));
 }
 
 void export_keys(Napi::Env env, Napi::Object exports) {

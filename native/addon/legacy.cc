@@ -372,10 +372,12 @@ std::shared_ptr<LegacyRequest> as_legacy(Napi::Value artifact, Napi::Value key) 
 }
 
 void define_legacy_reader(Napi::Env env, Environment& environment) {
-  environment.legacy_reader = Napi::Persistent(LegacyReaderHandle::DefineClass(env, "LegacyReader", {
-      LegacyReaderHandle::define<&LegacyReaderHandle::read>("read"),
-      LegacyReaderHandle::define<&LegacyReaderHandle::close>("close"),
-  }));
+  environment.legacy_reader =
+      Napi::Persistent(LegacyReaderHandle::DefineClass(env, "LegacyReader",
+                                                       {
+                                                           LegacyReaderHandle::define<&LegacyReaderHandle::read>("read"),
+                                                           LegacyReaderHandle::define<&LegacyReaderHandle::close>("close"),
+                                                       }));
 }
 
 void export_legacy(Napi::Env env, Napi::Object exports) {

@@ -27,7 +27,8 @@ Napi::ArrayBuffer give(Napi::Env env, uint8_t* data, size_t size, const std::sha
     raise(env, Status(Code::OUT_OF_MEMORY, "this JavaScript runtime cannot show memory of that size without a copy"));
   }
   store.release();
-  napi_add_finalizer(env, array, new std::shared_ptr<void>(keep), [](napi_env, void* object, void*) { drop(object); }, nullptr, nullptr);
+  napi_add_finalizer(
+      env, array, new std::shared_ptr<void>(keep), [](napi_env, void* object, void*) { drop(object); }, nullptr, nullptr);
   return Napi::ArrayBuffer(env, array);
 }
 
@@ -206,15 +207,16 @@ std::shared_ptr<ModelState> as_model(Napi::Value value) {
 }
 
 void define_model(Napi::Env env, Environment& environment) {
-  environment.model = Napi::Persistent(ModelHandle::DefineClass(env, "Model", {
-      ModelHandle::define<&ModelHandle::bytes>("bytes"),
-      ModelHandle::define<&ModelHandle::read>("read"),
-      ModelHandle::define<&ModelHandle::protection>("protection"),
-      ModelHandle::define<&ModelHandle::enter>("enter"),
-      ModelHandle::define<&ModelHandle::leave>("leave"),
-      ModelHandle::define<&ModelHandle::dispose>("dispose"),
-      ModelHandle::define<&ModelHandle::settled>("settled"),
-  }));
+  environment.model = Napi::Persistent(ModelHandle::DefineClass(env, "Model",
+                                                                {
+                                                                    ModelHandle::define<&ModelHandle::bytes>("bytes"),
+                                                                    ModelHandle::define<&ModelHandle::read>("read"),
+                                                                    ModelHandle::define<&ModelHandle::protection>("protection"),
+                                                                    ModelHandle::define<&ModelHandle::enter>("enter"),
+                                                                    ModelHandle::define<&ModelHandle::leave>("leave"),
+                                                                    ModelHandle::define<&ModelHandle::dispose>("dispose"),
+                                                                    ModelHandle::define<&ModelHandle::settled>("settled"),
+                                                                }));
 }
 
 }  // namespace mg::addon

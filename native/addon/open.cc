@@ -1,8 +1,7 @@
 // NativeOpened: opening a container, loading its model, re-wrapping its small part.
-#include "container/opener.h"
-
 #include <algorithm>
 
+#include "container/opener.h"
 #include "convert.h"
 #include "entry.h"
 #include "handles.h"
@@ -31,7 +30,8 @@ std::shared_ptr<OpenRequest> as_open_request(Napi::Value value) {
   request->identities = as_identities(object);
   request->trust = as_trust(object.Get("trust"));
   if (present(object, "maxDerivations"))
-    request->max_derivations = uint32_t(std::min<uint64_t>(as_integer(object.Get("maxDerivations"), "maxDerivations"), UINT32_MAX));
+    request->max_derivations =
+        uint32_t(std::min<uint64_t>(as_integer(object.Get("maxDerivations"), "maxDerivations"), UINT32_MAX));
   if (present(object, "control")) request->work = as_control(object.Get("control"));
   return request;
 }
@@ -126,8 +126,8 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   job.work = request->work;
   if (names_machine(request->identities)) job.waits = Job::Waits::machine;
   job.compute = [request, state](work::Pool&) -> Status {
-    auto opened = container::OpenContainer::open(View(request->small), request->identities, request->trust, &request->work->control.cancelled,
-                                            request->max_derivations);
+    auto opened = container::OpenContainer::open(View(request->small), request->identities, request->trust,
+                                                 &request->work->control.cancelled, request->max_derivations);
     if (!opened.ok()) return opened.status();
     state->head = View(request->small).from((*opened)->header().size()).copy();
     state->opened = std::move(*opened);
@@ -171,7 +171,8 @@ Napi::Value rewrap(const Napi::CallbackInfo& info) {
   Job job;
   job.work = request->work;
   if (names_machine(request->identities)) job.waits = Job::Waits::machine;
-  job.compute = [request, recipients = as_recipients(object.Get("recipients")), lease = std::move(lease), out](work::Pool&) -> Status {
+  job.compute = [request, recipients = as_recipients(object.Get("recipients")), lease = std::move(lease),
+                 out](work::Pool&) -> Status {
     auto small = container::rewrap(View(request->small), request->identities, request->trust, recipients, lease,
                                    &request->work->control.cancelled, request->max_derivations);
     if (!small.ok()) return small.status();
@@ -185,10 +186,11 @@ Napi::Value rewrap(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void define_opened(Napi::Env env, Environment& environment) {
-  environment.opened = Napi::Persistent(OpenedHandle::DefineClass(env, "Opened", {
-      OpenedHandle::define<&OpenedHandle::load>("load"),
-      OpenedHandle::define<&OpenedHandle::reader>("reader"),
-  }));
+  environment.opened = Napi::Persistent(OpenedHandle::DefineClass(env, "Opened",
+                                                                  {
+                                                                      OpenedHandle::define<&OpenedHandle::load>("load"),
+                                                                      OpenedHandle::define<&OpenedHandle::reader>("reader"),
+                                                                  }));
 }
 
 void export_open(Napi::Env env, Napi::Object exports) {

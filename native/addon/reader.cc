@@ -26,7 +26,8 @@ class ReaderHandle : public Handle<ReaderHandle> {
   Napi::Value read(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     if (!reader_) raise(env, Status(Code::DISPOSED, "the reader was closed"));
-    const uint64_t index = as_integer(info[0], "index"), offset = as_integer(info[1], "offset"), length = as_integer(info[2], "length");
+    const uint64_t index = as_integer(info[0], "index"), offset = as_integer(info[1], "offset"),
+                   length = as_integer(info[2], "length");
     auto piece = std::make_shared<std::optional<container::Reader::Piece>>();
     Job job;
     job.work = std::make_shared<Work>();
@@ -54,10 +55,11 @@ Napi::Value new_reader(Napi::Env env, std::shared_ptr<container::Reader> reader)
 }
 
 void define_reader(Napi::Env env, Environment& environment) {
-  environment.reader = Napi::Persistent(ReaderHandle::DefineClass(env, "Reader", {
-      ReaderHandle::define<&ReaderHandle::read>("read"),
-      ReaderHandle::define<&ReaderHandle::close>("close"),
-  }));
+  environment.reader = Napi::Persistent(ReaderHandle::DefineClass(env, "Reader",
+                                                                  {
+                                                                      ReaderHandle::define<&ReaderHandle::read>("read"),
+                                                                      ReaderHandle::define<&ReaderHandle::close>("close"),
+                                                                  }));
 }
 
 }  // namespace mg::addon

@@ -38,13 +38,15 @@ Napi::Value sign(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value verify(const Napi::CallbackInfo& info) {
-  const View key = as_bytes(info[1], "a public key"), message = as_bytes(info[2], "message"), signature = as_bytes(info[3], "signature");
+  const View key = as_bytes(info[1], "a public key"), message = as_bytes(info[2], "message"),
+             signature = as_bytes(info[3], "signature");
   return Napi::Boolean::New(info.Env(), unwrap(info.Env(), remote::verify(as_purpose(info[0]), key, message, signature)));
 }
 
 Napi::Value seal_nonce(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const auto made = unwrap(env, remote::seal_nonce(as_bytes(info[0], "x25519"), as_bytes(info[1], "serverId"), as_bytes(info[2], "challenge")));
+  const auto made =
+      unwrap(env, remote::seal_nonce(as_bytes(info[0], "x25519"), as_bytes(info[1], "serverId"), as_bytes(info[2], "challenge")));
   Napi::Object out = Napi::Object::New(env);
   out.Set("nonce", addon::to_js(env, View(made.nonce)));
   out.Set("sealed", addon::to_js(env, View(made.sealed)));
@@ -52,8 +54,9 @@ Napi::Value seal_nonce(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value prove_enrolment(const Napi::CallbackInfo& info) {
-  return array_to_js(info.Env(), remote::prove_enrolment(*as_key(info[0]), as_bytes(info[1], "serverId"), as_bytes(info[2], "challenge"),
-                                                         as_bytes(info[3], "sealed"), as_bytes(info[4], "message")));
+  return array_to_js(info.Env(),
+                     remote::prove_enrolment(*as_key(info[0]), as_bytes(info[1], "serverId"), as_bytes(info[2], "challenge"),
+                                             as_bytes(info[3], "sealed"), as_bytes(info[4], "message")));
 }
 
 Napi::Value machine_identity(const Napi::CallbackInfo& info) {

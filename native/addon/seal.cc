@@ -1,8 +1,7 @@
 // NativeSealer: making a container.
-#include "container/sealer.h"
-
 #include <utility>
 
+#include "container/sealer.h"
 #include "convert.h"
 #include "entry.h"
 #include "handles.h"
@@ -17,7 +16,7 @@ struct SealerState {
   std::vector<Region> copies;
   std::vector<std::shared_ptr<ModelState>> models;
   std::vector<std::shared_ptr<LegacyRequest>> artifacts;  // until they are opened, one for each input; null for other inputs
-  bool busy = false, closed = false;  // JavaScript thread: one call at a time
+  bool busy = false, closed = false;                      // JavaScript thread: one call at a time
 
   ~SealerState() { release(); }
   void release() {
@@ -42,12 +41,15 @@ class SealerHandle : public Handle<SealerHandle> {
     const uint64_t out_base = as_integer(info[1], "outBase"), file_offset = as_integer(info[2], "fileOffset");
     auto work = as_work(info[3]);
     const mode_t mode = info[4].IsUndefined() ? 0600 : mode_t(as_integer(info[4], "mode"));
-    return run(info, work, [s = state, path, out_base, file_offset, work, mode](work::Pool& pool) -> Status {
-      auto sink = payload::FileSink::create(path, file_offset, mode);
-      if (!sink.ok()) return sink.status();
-      if (auto status = s->sealer->encrypt_to(**sink, out_base, pool, work->control); !status.ok()) return status;
-      return (*sink)->finish();
-    }, [](Napi::Env env) { return env.Undefined(); });
+    return run(
+        info, work,
+        [s = state, path, out_base, file_offset, work, mode](work::Pool& pool) -> Status {
+          auto sink = payload::FileSink::create(path, file_offset, mode);
+          if (!sink.ok()) return sink.status();
+          if (auto status = s->sealer->encrypt_to(**sink, out_base, pool, work->control); !status.ok()) return status;
+          return (*sink)->finish();
+        },
+        [](Napi::Env env) { return env.Undefined(); });
   }
 
   Napi::Value next(const Napi::CallbackInfo& info) {
@@ -56,22 +58,28 @@ class SealerHandle : public Handle<SealerHandle> {
     refuse_while_busy(info.Env());
     work->before = state->sealer->encrypted();
     auto out = std::make_shared<Bytes>();
-    return run(info, work, [s = state, max_bytes, out_base, work, out](work::Pool& pool) -> Status {
-      auto bytes = s->sealer->next(size_t(max_bytes), out_base, pool, work->control);
-      if (!bytes.ok()) return bytes.status();
-      *out = std::move(*bytes);
-      return {};
-    }, [out](Napi::Env env) { return to_js(env, View(*out)); });
+    return run(
+        info, work,
+        [s = state, max_bytes, out_base, work, out](work::Pool& pool) -> Status {
+          auto bytes = s->sealer->next(size_t(max_bytes), out_base, pool, work->control);
+          if (!bytes.ok()) return bytes.status();
+          *out = std::move(*bytes);
+          return {};
+        },
+        [out](Napi::Env env) { return to_js(env, View(*out)); });
   }
 
   Napi::Value finish(const Napi::CallbackInfo& info) {
     auto out = std::make_shared<Bytes>();
-    return run(info, std::make_shared<Work>(), [s = state, out](work::Pool&) -> Status {
-      auto header = s->sealer->finish();
-      if (!header.ok()) return header.status();
-      *out = std::move(*header);
-      return {};
-    }, [out](Napi::Env env) { return to_js(env, View(*out)); });
+    return run(
+        info, std::make_shared<Work>(),
+        [s = state, out](work::Pool&) -> Status {
+          auto header = s->sealer->finish();
+          if (!header.ok()) return header.status();
+          *out = std::move(*header);
+          return {};
+        },
+        [out](Napi::Env env) { return to_js(env, View(*out)); });
   }
 
   // Releases keys and inputs, at once or after the call in flight.
@@ -184,14 +192,16 @@ Napi::Value seal(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void define_sealer(Napi::Env env, Environment& environment) {
-  environment.sealer = Napi::Persistent(SealerHandle::DefineClass(env, "Sealer", {
-      SealerHandle::define<&SealerHandle::encrypt_to_file>("encryptToFile"),
-      SealerHandle::define<&SealerHandle::next>("next"),
-      SealerHandle::define<&SealerHandle::finish>("finish"),
-      SealerHandle::define<&SealerHandle::close>("close"),
-      SealerHandle::define<&SealerHandle::head>("head"),
-      SealerHandle::define<&SealerHandle::tree>("tree"),
-  }));
+  environment.sealer =
+      Napi::Persistent(SealerHandle::DefineClass(env, "Sealer",
+                                                 {
+                                                     SealerHandle::define<&SealerHandle::encrypt_to_file>("encryptToFile"),
+                                                     SealerHandle::define<&SealerHandle::next>("next"),
+                                                     SealerHandle::define<&SealerHandle::finish>("finish"),
+                                                     SealerHandle::define<&SealerHandle::close>("close"),
+                                                     SealerHandle::define<&SealerHandle::head>("head"),
+                                                     SealerHandle::define<&SealerHandle::tree>("tree"),
+                                                 }));
 }
 
 void export_seal(Napi::Env env, Napi::Object exports) { export_function<seal>(env, exports, "seal"); }

@@ -89,7 +89,8 @@ void ScriptSource::ask(Napi::Env env, const std::shared_ptr<Request>& request) {
   }
   const Status failed(Code::IO_FAILED, "the store could not read the big part");
   try {
-    const Napi::Value answer = read_.Call({Napi::Number::New(env, double(request->offset)), Napi::Number::New(env, double(request->out.size))});
+    const Napi::Value answer =
+        read_.Call({Napi::Number::New(env, double(request->offset)), Napi::Number::New(env, double(request->out.size))});
     auto fulfilled = new_function(env, [request](const Napi::CallbackInfo& info) {
       try {
         request->deliver(info[0]);

@@ -2,13 +2,14 @@
 //   payload_bench [threads = all] [MiB = 1024] [folder for the file = /tmp]
 // Rounds are interleaved so that a noisy machine harms all rows alike; medians of 5. "undisturbed" is what the CPU time
 // that was used comes to with every thread on a core of its own: the figure to go by where other work shares the machine.
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "payload/payload.h"
 
@@ -68,9 +69,8 @@ Seconds timed(const std::function<void()>& work) {
 
 Status read_all(Source& source, uint8_t* to, uint64_t size, work::Pool& pool, const work::Control& control) {
   const uint64_t unit = kBatchChunks * kChunk;
-  return pool.parallel((size + unit - 1) / unit, control, [&](uint64_t i) {
-    return source.read(i * unit, Span(to + i * unit, std::min(unit, size - i * unit)));
-  });
+  return pool.parallel((size + unit - 1) / unit, control,
+                       [&](uint64_t i) { return source.read(i * unit, Span(to + i * unit, std::min(unit, size - i * unit))); });
 }
 
 }  // namespace
@@ -110,34 +110,39 @@ int main(int argc, char** argv) {
     return timed([&] {
       target.emplace(size);
       Tree seen(size);
-      need(decrypt_range(keys, size, 0, chunk_count(size), source, *target, with_digest ? &seen : nullptr, View(prefix),
-                         pool, control));
+      need(decrypt_range(keys, size, 0, chunk_count(size), source, *target, with_digest ? &seen : nullptr, View(prefix), pool,
+                         control));
       if (with_digest && seen.root() != digest) std::abort();
     });
   };
   Row rows[] = {
-      {"pread, parallel (the peer)", [&] {
+      {"pread, parallel (the peer)",
+       [&] {
          target.reset();
          return timed([&] {
            target.emplace(size);
            need(read_all(*file_source, target->region.data(), size, pool, control));
          });
-       }, {}, {}},
+       },
+       {},
+       {}},
       {"decrypt file", [&] { return decrypt(*file_source, false); }, {}, {}},
       {"decrypt file, with digest", [&] { return decrypt(*file_source, true); }, {}, {}},
       {"decrypt memory", [&] { return decrypt(sealed_source, false); }, {}, {}},
       {"decrypt memory, with digest", [&] { return decrypt(sealed_source, true); }, {}, {}},
-      {"encrypt memory, with digest", [&] {
-         return timed([&] { encrypt(sealed_sink); });
-       }, {}, {}},
-      {"encrypt to file, with digest", [&] {
+      {"encrypt memory, with digest", [&] { return timed([&] { encrypt(sealed_sink); }); }, {}, {}},
+      {"encrypt to file, with digest",
+       [&] {
          const std::string out = path + "-out";
          std::unique_ptr<FileSink> sink = need(FileSink::create(out));  // removed with it
          return timed([&] { encrypt(*sink); });
-       }, {}, {}},
-      {"digest of a file", [&] {
-         return timed([&] { need(hash_all(View(prefix), size, *file_source, tree, pool, control)); });
-       }, {}, {}},
+       },
+       {},
+       {}},
+      {"digest of a file",
+       [&] { return timed([&] { need(hash_all(View(prefix), size, *file_source, tree, pool, control)); }); },
+       {},
+       {}},
   };
   for (int round = -1; round < kRounds; round++)  // one to warm up
     for (Row& row : rows) {

@@ -9,6 +9,7 @@
 namespace mg {
 
 // One entry per documented code (docs/errors.md); the spelling crosses the boundary, never the number.
+// clang-format off
 #define MG_CODES(X)                                                                              \
   X(OK) X(ABORT_ERR) X(INVALID_ARGUMENT) X(NOT_A_CONTAINER) X(CONTAINER_TRUNCATED)               \
   X(CONTAINER_MALFORMED) X(VERSION_UNSUPPORTED) X(CRITICAL_UNSUPPORTED) X(LIMIT_EXCEEDED)        \
@@ -21,6 +22,7 @@ namespace mg {
   X(NAME_INVALID) X(SOURCE_UNSUPPORTED) X(SOURCE_EMPTY) X(SOURCE_CHANGED) X(NOT_FOUND)           \
   X(ALREADY_EXISTS) X(PERMISSION_DENIED) X(READ_ONLY) X(NO_SPACE) X(IO_FAILED) X(OUT_OF_MEMORY)  \
   X(DISPOSED) X(PROCESS_FORKED) X(INTERNAL)
+// clang-format on
 
 enum class Code : uint8_t {
 #define X(name) name,

@@ -1,6 +1,7 @@
 // A header either is refused or encodes to the very bytes that were parsed; header_length() agrees with parse_header().
 #include <algorithm>
 #include <string>
+
 #include "container/header.h"
 #include "payload/layout.h"
 #include "require.h"

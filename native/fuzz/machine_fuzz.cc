@@ -45,7 +45,8 @@ void check_wrapped(View bytes) {
 void check_blob(View bytes) {
   const Result<tpm::Blob> blob = tpm::parse_blob(bytes);
   require(blob.ok() == tpm::is_blob(bytes), "a blob that is one and is none");
-  if (blob.ok()) require(equal(blob->encode(), bytes) && bytes.size <= tpm::kMaxBlob, "a blob is written differently, or too long");
+  if (blob.ok())
+    require(equal(blob->encode(), bytes) && bytes.size <= tpm::kMaxBlob, "a blob is written differently, or too long");
 }
 
 }  // namespace

@@ -1,10 +1,11 @@
 // Manifests, paths and JSON: refused, or written back as they were. The input is a u64 plaintext size and a text.
 #include <algorithm>
 #include <string>
+
 #include "container/manifest.h"
+#include "require.h"
 #include "text/json.h"
 #include "text/text.h"
-#include "require.h"
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);
 

@@ -12,12 +12,12 @@ using namespace mg::payload;
 
 namespace {
 
-#define MUST(condition)                                            \
-  do {                                                             \
-    if (!(condition)) {                                            \
-      std::fprintf(stderr, "%d: %s\n", __LINE__, #condition);      \
-      std::abort();                                                \
-    }                                                              \
+#define MUST(condition)                                       \
+  do {                                                        \
+    if (!(condition)) {                                       \
+      std::fprintf(stderr, "%d: %s\n", __LINE__, #condition); \
+      std::abort();                                           \
+    }                                                         \
   } while (0)
 
 const uint8_t kKey[32] = {7};
@@ -46,7 +46,8 @@ Bytes encrypt(State& state, View plain, View salt, Tree* noted = nullptr) {
   MemorySink to{Span(out)};
   Tree tree(plain.size);
   MUST(encrypt_range(*keys, View(out).sub(0, kPrefix), plain.size, 0, batch_count(plain.size), from, to, tree, state.pool,
-                     state.control).ok());
+                     state.control)
+           .ok());
   if (noted) *noted = std::move(tree);
   return out;
 }
@@ -76,8 +77,8 @@ bool decrypt(State& state, View sealed, bool trust_commitment, Bytes* plain) {
   MemorySource from(sealed);
   Flat target(size);
   Tree tree(size);
-  Status status = decrypt_range(*keys, size, 0, chunk_count(size), from, target, &tree, sealed.sub(0, kPrefix), state.pool,
-                                state.control);
+  Status status =
+      decrypt_range(*keys, size, 0, chunk_count(size), from, target, &tree, sealed.sub(0, kPrefix), state.pool, state.control);
   Reader reader(*keys, sealed.sub(0, kPrefix), size, from, nullptr);
   Bytes all(size);
   MUST(reader.read(0, Span(all), state.pool, state.control).ok() == status.ok());
@@ -104,8 +105,7 @@ Bytes edit(const Bytes& valid, View edits) {
       case 3: bytes.erase(bytes.begin() + long(at)); break;
       case 4: bytes.insert(bytes.end(), value, uint8_t(at)); break;
       case 5:  // one chunk over another
-        if (std::max(a, b) + kSealedChunk <= bytes.size())
-          std::memmove(bytes.data() + b, bytes.data() + a, kSealedChunk);
+        if (std::max(a, b) + kSealedChunk <= bytes.size()) std::memmove(bytes.data() + b, bytes.data() + a, kSealedChunk);
         break;
       case 6:  // a chunk dropped
         if (a + kSealedChunk <= bytes.size()) bytes.erase(bytes.begin() + long(a), bytes.begin() + long(a + kSealedChunk));

@@ -30,7 +30,8 @@ bool split(std::string_view line, Name* name, std::string_view* value) {
 std::string take(std::string_view line, Values* values) {
   Name name;
   std::string_view value;
-  if (!split(line, &name, &value)) return "does not begin with pepper, legacy-download, legacy-hardware or legacy-resource and a space";
+  if (!split(line, &name, &value))
+    return "does not begin with pepper, legacy-download, legacy-hardware or legacy-resource and a space";
   std::string_view& place = (*values)[size_t(name)];
   if (!place.empty()) return std::string("gives ") + salt_name(name) + " a second time";
   crypto::SecretBuffer<kPepper> pepper;

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <string>
+
 #include "memory/secret.h"
 #include "status.h"
 
@@ -16,7 +17,7 @@ constexpr size_t kPepper = 32, kMaxLegacySalt = 1024;
 Result<Secret> compiled_in(Name name);  // SALTS_INVALID where this build has no such salt
 bool is_default();                      // the public salts: every public build opens the bindings of this one
 using Id = std::array<uint8_t, 8>;
-Id id();                                // of the pepper: SHA-256("model-guard/v1/salts" || pepper), first 8 bytes
+Id id();  // of the pepper: SHA-256("model-guard/v1/salts" || pepper), first 8 bytes
 constexpr Id kDefaultId = {0xe7, 0xf7, 0x67, 0x2b, 0x3c, 0xbf, 0x71, 0x38};  // of the public default pepper
 
 struct FromFile {

@@ -95,6 +95,7 @@ def table():
     assert all(2 * len(nfd(chr(c))) <= 3 * len(chr(c).encode()) for c in POINTS)
     return "\n".join([
         "// Unicode 14.0, made by native/scripts/make-unicode-tables.py. Do not edit.",
+        "// clang-format off",
         "#pragma once",
         "#include <cstdint>",
         "",

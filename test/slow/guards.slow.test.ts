@@ -27,6 +27,7 @@ const CONFIGURED = [
   '.dependency-cruiser.cjs',
   'knip.jsonc',
   'biome.json',
+  '.clang-format',
 ];
 
 /** Runs a tool of the project in the copy. */
@@ -112,5 +113,15 @@ describe('style', () => {
   it('is checked in TypeScript', () => {
     writeFileSync(place('src/base/style.ts'), 'export const a   =  "b"\n');
     expect(run('biome', 'check', '--vcs-enabled=false', 'src/base/style.ts').status).toBe(1);
+  });
+
+  it('is checked in C++', () => {
+    const check = () =>
+      spawnSync(process.execPath, [path.join(projectRoot, 'scripts/format-cpp.mjs'), copy], { encoding: 'utf8' });
+    expect(check()).toMatchObject({ status: 0, stderr: '' });
+    writeFileSync(place('native/core/style.cc'), 'int  a = 1;\n');
+    const { status, stderr } = check();
+    expect(status).toBe(1);
+    expect(stderr).toContain('native/core/style.cc:1');
   });
 });

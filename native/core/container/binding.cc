@@ -13,9 +13,11 @@ Result<payload::Keys> payload_keys(View data_key, View salt, const crypto::Sha38
 Result<std::array<uint8_t, kMac>> header_mac(View data_key, const Header& header) {
   auto key = Secret::allocate(kMac);
   if (!key.ok()) return key.status();
-  if (auto s = crypto::hkdf_expand(crypto::Hash::sha384, data_key, View("model-guard/v1/mac"), key->reveal_mut()); !s.ok()) return s;
+  if (auto s = crypto::hkdf_expand(crypto::Hash::sha384, data_key, View("model-guard/v1/mac"), key->reveal_mut()); !s.ok())
+    return s;
   std::array<uint8_t, kMac> mac{};
-  if (auto s = crypto::hmac(crypto::Hash::sha384, key->reveal(), {View(header.before_mac())}, Span(mac.data(), mac.size())); !s.ok())
+  if (auto s = crypto::hmac(crypto::Hash::sha384, key->reveal(), {View(header.before_mac())}, Span(mac.data(), mac.size()));
+      !s.ok())
     return s;
   return mac;
 }

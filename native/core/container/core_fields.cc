@@ -1,4 +1,5 @@
 #include "container/core_fields.h"
+
 #include "payload/layout.h"
 #include "text/json.h"
 #include "text/text.h"
@@ -33,8 +34,7 @@ bool is_timestamp(std::string_view s) {
 }
 
 // Moves a string member out, or returns the reason why it is refused.
-Status take(json::Value& object, size_t index, bool (*valid)(std::string_view), const char* rule,
-            std::string* out) {
+Status take(json::Value& object, size_t index, bool (*valid)(std::string_view), const char* rule, std::string* out) {
   auto& [name, value] = object.members[index];
   if (value.kind != json::Value::Kind::string || !valid(value.string)) {
     return malformed("the core's member \"" + name + "\" must be " + rule);
@@ -47,8 +47,7 @@ Status take(json::Value& object, size_t index, bool (*valid)(std::string_view), 
 
 Result<Core> parse_core(View json) {
   if (json.size == 0 || json.size > kMaxCore) {
-    return malformed("the core has " + std::to_string(json.size) + " bytes, it must have 1 to " +
-                     std::to_string(kMaxCore));
+    return malformed("the core has " + std::to_string(json.size) + " bytes, it must have 1 to " + std::to_string(kMaxCore));
   }
   Result<json::Value> parsed = json::parse(json.text());
   if (!parsed.ok()) return malformed("the core is refused: " + parsed.status().what);
@@ -58,8 +57,9 @@ Result<Core> parse_core(View json) {
   bool exact = parsed->kind == json::Value::Kind::object && parsed->members.size() == kCount;
   for (size_t i = 0; exact && i < kCount; i++) exact = parsed->members[i].first == kMembers[i];
   if (!exact) {
-    return malformed("the core must be an object with the members created, format, name, payloadId, "
-                     "plaintextSize, version and no other");
+    return malformed(
+        "the core must be an object with the members created, format, name, payloadId, "
+        "plaintextSize, version and no other");
   }
 
   constexpr const char* kName = "1 to 128 characters of a-z 0-9 . _ - that begin with a letter or digit";
@@ -72,8 +72,7 @@ Result<Core> parse_core(View json) {
   if (!s.ok()) return s;
 
   const json::Value& size = parsed->members[4].second;
-  if (size.kind != json::Value::Kind::integer || size.integer < payload::kChunk ||
-      size.integer > payload::kMaxPlaintext) {
+  if (size.kind != json::Value::Kind::integer || size.integer < payload::kChunk || size.integer > payload::kMaxPlaintext) {
     return malformed("the core's member \"plaintextSize\" must be an integer from 16384 to 2^52 - 1");
   }
   core.plaintext_size = size.integer;

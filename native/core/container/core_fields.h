@@ -1,6 +1,7 @@
 // The core: the public facts of a container that everything else binds to (docs/format.md, section 2).
 #pragma once
 #include <string>
+
 #include "bytes.h"
 #include "crypto/crypto.h"
 #include "status.h"

@@ -66,8 +66,8 @@ uint32_t usual_derivations(const Identities& identities) {
   return sum;
 }
 
-Result<FoundKey> find_data_key(const Header& header, const crypto::Sha384& core_hash, const Identities& identities, const Trust& trust,
-                               crypto::Derivations& derivations, const recipients::Cancelled* cancelled) {
+Result<FoundKey> find_data_key(const Header& header, const crypto::Sha384& core_hash, const Identities& identities,
+                               const Trust& trust, crypto::Derivations& derivations, const recipients::Cancelled* cancelled) {
   const bool lease_verified = lease_verifies(header, trust, core_hash);
   const recipients::Search search{header.slots, core_hash, derivations, cancelled};
   std::map<const Kind*, recipients::Unwrap> unwrappers;

@@ -1,5 +1,7 @@
 #include "container/header.h"
+
 #include <algorithm>
+
 #include "payload/layout.h"
 #include "recipients/slots.h"
 
@@ -37,8 +39,7 @@ Result<Lengths> read_fixed(View bytes) {
   if (bytes.size >= 10) {
     uint16_t version = read_be<uint16_t>(bytes.data + 8);
     if (version != kVersion) {
-      return Status(Code::VERSION_UNSUPPORTED,
-                    "the container has version " + str(version) + ", this release reads 1");
+      return Status(Code::VERSION_UNSUPPORTED, "the container has version " + str(version) + ", this release reads 1");
     }
   }
   if (bytes.size < kFixed) {
@@ -155,8 +156,8 @@ Result<Header> parse_header(View bytes) {
   Result<Lengths> lengths = read_fixed(bytes);
   if (!lengths.ok()) return lengths.status();
   if (bytes.size < lengths->header) {
-    return Status(Code::CONTAINER_TRUNCATED, "the container ends after " + str(bytes.size) +
-                                                 " bytes, its header has " + str(lengths->header));
+    return Status(Code::CONTAINER_TRUNCATED,
+                  "the container ends after " + str(bytes.size) + " bytes, its header has " + str(lengths->header));
   }
   Header out;
   View core = bytes.sub(kFixed, lengths->core);
@@ -170,8 +171,7 @@ Result<Header> parse_header(View bytes) {
   out.payload_length = read_be<uint64_t>(p + kDigest);
   uint64_t expected = payload::payload_size(out.core.plaintext_size);
   if (out.payload_length != expected) {
-    return malformed("the payload length is " + str(out.payload_length) + ", the core's plaintextSize makes it " +
-                     str(expected));
+    return malformed("the payload length is " + str(out.payload_length) + ", the core's plaintextSize makes it " + str(expected));
   }
   View slots(p + kDigest + 8, lengths->slots), signatures(slots.end(), lengths->signatures);
   auto parsed_slots = recipients::parse_slots(slots);

@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <vector>
+
 #include "container/core_fields.h"
 #include "recipients/slot.h"
 
@@ -25,10 +26,10 @@ struct Header {
   std::vector<Signature> signatures;
   std::array<uint8_t, kMac> mac{};
 
-  size_t size() const;          // encoded, mac included
+  size_t size() const;  // encoded, mac included
   Bytes slots_bytes() const;
-  Bytes encode() const;         // mac included
-  Bytes before_mac() const;     // what the mac covers
+  Bytes encode() const;      // mac included
+  Bytes before_mac() const;  // what the mac covers
   // The preimage of section 7; empty where hashing failed: then sign and accept nothing.
   Bytes signed_bytes(Role role, const crypto::Sha384& core_hash) const;
   const Signature* signature(Role role) const;

@@ -27,8 +27,7 @@ Result<Listing> read_listing(uint64_t plaintext_size, const ReadChunks& read) {
   listing.chunks = std::move(*all);
 
   const View message(listing.chunks.data(), size_t(area));
-  if (read_be<uint32_t>(message.data) != length)
-    return Status(Code::INTEGRITY_FAILED, "the payload changed while it was read");
+  if (read_be<uint32_t>(message.data) != length) return Status(Code::INTEGRITY_FAILED, "the payload changed while it was read");
   auto manifest = parse_manifest(message.sub(4, size_t(length)), plaintext_size);
   if (!manifest.ok()) return manifest.status();
   if (!all_zero(message.from(size_t(4 + length))))

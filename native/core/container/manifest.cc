@@ -1,5 +1,7 @@
 #include "container/manifest.h"
+
 #include <algorithm>
+
 #include "payload/layout.h"
 #include "text/json.h"
 #include "text/text.h"
@@ -27,23 +29,21 @@ bool is_reserved(std::string_view segment) {
   }
   if (upper.size() < 4 || (upper.compare(0, 3, "COM") != 0 && upper.compare(0, 3, "LPT") != 0)) return false;
   std::string_view port = std::string_view(upper).substr(3);
-  return (port.size() == 1 && port[0] >= '0' && port[0] <= '9') || port == "\xC2\xB9" || port == "\xC2\xB2" ||
-         port == "\xC2\xB3";
+  return (port.size() == 1 && port[0] >= '0' && port[0] <= '9') || port == "\xC2\xB9" || port == "\xC2\xB2" || port == "\xC2\xB3";
 }
 
 Status check_segment(std::string_view path, std::string_view segment) {
   if (segment.empty()) return bad_name("the path " + quoted(path) + " has an empty segment or a / at an end");
   if (segment.size() > kMaxSegment) {
-    return bad_name("the path " + quoted(path) + " has a segment of " + std::to_string(segment.size()) +
-                    " bytes, at most " + std::to_string(kMaxSegment) + " are allowed");
+    return bad_name("the path " + quoted(path) + " has a segment of " + std::to_string(segment.size()) + " bytes, at most " +
+                    std::to_string(kMaxSegment) + " are allowed");
   }
   if (segment == "." || segment == "..") return bad_name("the path " + quoted(path) + " has a segment . or ..");
   if (segment.back() == '.' || segment.back() == ' ') {
     return bad_name("the path " + quoted(path) + " has a segment that ends in a dot or a space");
   }
   if (is_reserved(segment)) {
-    return bad_name("the path " + quoted(path) + " has the segment " + quoted(segment) +
-                    ", which Windows reserves");
+    return bad_name("the path " + quoted(path) + " has the segment " + quoted(segment) + ", which Windows reserves");
   }
   return {};
 }
@@ -101,8 +101,7 @@ uint64_t Manifest::plaintext_size(size_t manifest_length) const {
 
 Status check_path(std::string_view path) {
   if (path.empty() || path.size() > kMaxPath) {
-    return bad_name("a path has " + std::to_string(path.size()) + " bytes, it must have 1 to " +
-                    std::to_string(kMaxPath));
+    return bad_name("a path has " + std::to_string(path.size()) + " bytes, it must have 1 to " + std::to_string(kMaxPath));
   }
   if (!text::is_utf8(path)) return bad_name("a path is not valid UTF-8");
   for (size_t i = 0; i < path.size(); i++) {
@@ -129,8 +128,8 @@ Status check_path(std::string_view path) {
 Result<Manifest> pack(std::vector<File> files) {
   if (files.empty()) return refuse(Code::SOURCE_EMPTY, "there is no file to seal");
   if (files.size() > kMaxFiles) {
-    return refuse(Code::LIMIT_EXCEEDED, "there are " + std::to_string(files.size()) + " files, at most " +
-                                            std::to_string(kMaxFiles) + " are allowed");
+    return refuse(Code::LIMIT_EXCEEDED,
+                  "there are " + std::to_string(files.size()) + " files, at most " + std::to_string(kMaxFiles) + " are allowed");
   }
   for (const File& file : files) {
     if (Status s = check_path(file.path); !s.ok()) return s;
@@ -173,12 +172,9 @@ Bytes write_manifest(const Manifest& manifest) {
 }
 
 Result<Manifest> parse_manifest(View json, uint64_t plaintext_size) {
-  auto invalid = [](const std::string& what) {
-    return Status(Code::MANIFEST_INVALID, "the manifest is refused: " + what);
-  };
+  auto invalid = [](const std::string& what) { return Status(Code::MANIFEST_INVALID, "the manifest is refused: " + what); };
   if (json.size > kMaxManifest) {
-    return invalid("it has " + std::to_string(json.size) + " bytes, at most " + std::to_string(kMaxManifest) +
-                   " are allowed");
+    return invalid("it has " + std::to_string(json.size) + " bytes, at most " + std::to_string(kMaxManifest) + " are allowed");
   }
   Result<json::Value> parsed = json::parse(json.text());
   if (!parsed.ok()) return invalid(parsed.status().what);
@@ -188,8 +184,7 @@ Result<Manifest> parse_manifest(View json, uint64_t plaintext_size) {
   }
   std::vector<json::Value>& list = members[0].second.items;
   if (list.empty() || list.size() > kMaxFiles) {
-    return invalid("it has " + std::to_string(list.size()) + " files, it must have 1 to " +
-                   std::to_string(kMaxFiles));
+    return invalid("it has " + std::to_string(list.size()) + " files, it must have 1 to " + std::to_string(kMaxFiles));
   }
 
   Manifest manifest;

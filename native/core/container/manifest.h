@@ -2,6 +2,7 @@
 #pragma once
 #include <string>
 #include <vector>
+
 #include "bytes.h"
 #include "status.h"
 
@@ -16,7 +17,7 @@ struct File {
 
 struct Manifest {
   std::vector<File> files;
-  uint64_t file_area(size_t manifest_length) const;           // start of the file area in the message
+  uint64_t file_area(size_t manifest_length) const;  // start of the file area in the message
   uint64_t plaintext_size(size_t manifest_length) const;
 };
 

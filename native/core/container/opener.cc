@@ -56,8 +56,9 @@ class CachedStart : public payload::Source {
 
 }  // namespace
 
-Result<std::unique_ptr<OpenContainer>> OpenContainer::open(View small, const recipients::Identities& identities, const Trust& trust, const recipients::Cancelled* cancelled,
-                                             std::optional<uint32_t> max_derivations) {
+Result<std::unique_ptr<OpenContainer>> OpenContainer::open(View small, const recipients::Identities& identities,
+                                                           const Trust& trust, const recipients::Cancelled* cancelled,
+                                                           std::optional<uint32_t> max_derivations) {
   auto header = parse_header(small);
   if (!header.ok()) return header.status();
   std::unique_ptr<OpenContainer> opened(new OpenContainer);
@@ -119,7 +120,7 @@ std::optional<payload::Tree> OpenContainer::publishers_tree(View stored) const {
 }
 
 Result<OpenContainer::Contents> OpenContainer::prepare(payload::Source& payload, work::Pool& pool, const work::Control& control,
-                                         const payload::BatchChecks& checks) const {
+                                                       const payload::BatchChecks& checks) const {
   const uint64_t plaintext = header_.core.plaintext_size;
   auto listing = read_listing(plaintext, [&](uint64_t first, uint64_t count, Region& into) {
     StagingTarget target(into);
@@ -142,7 +143,8 @@ Result<OpenContainer::Contents> OpenContainer::prepare(payload::Source& payload,
 // Whether any of the first chunks that lie wholly in the big part is authentic.
 bool OpenContainer::has_authentic_chunk(payload::Source& payload, uint64_t big_offset, work::Pool& pool) const {
   const uint64_t plaintext = header_.core.plaintext_size, chunks = payload::chunk_count(plaintext);
-  uint64_t k = big_offset <= payload::kPrefix ? 0 : (big_offset - payload::kPrefix + payload::kSealedChunk - 1) / payload::kSealedChunk;
+  uint64_t k =
+      big_offset <= payload::kPrefix ? 0 : (big_offset - payload::kPrefix + payload::kSealedChunk - 1) / payload::kSealedChunk;
   auto scratch = Region::allocate(payload::kChunk);
   if (!scratch.ok() || k >= chunks) return true;
   struct One : payload::Target {
@@ -161,7 +163,8 @@ bool OpenContainer::has_authentic_chunk(payload::Source& payload, uint64_t big_o
 
 Status OpenContainer::check_length(uint64_t size, std::optional<uint64_t> big_offset) const {
   if (size == header_.payload_length) return {};
-  const std::string what = "the payload has " + std::to_string(size) + " bytes, the header says " + std::to_string(header_.payload_length);
+  const std::string what =
+      "the payload has " + std::to_string(size) + " bytes, the header says " + std::to_string(header_.payload_length);
   if (big_offset) return Status(Code::PARTS_MISMATCH, what);
   return Status(size < header_.payload_length ? Code::CONTAINER_TRUNCATED : Code::CONTAINER_MALFORMED, what);
 }
@@ -172,7 +175,8 @@ Status OpenContainer::check_digest(const payload::Tree& tree) const {
   return Status(Code::DIGEST_MISMATCH, "the payload is not the one that its publisher signed");
 }
 
-Status OpenContainer::explain_failure(const Status& failure, payload::Source& payload, std::optional<uint64_t> big_offset, work::Pool& pool) const {
+Status OpenContainer::explain_failure(const Status& failure, payload::Source& payload, std::optional<uint64_t> big_offset,
+                                      work::Pool& pool) const {
   const bool damaged = failure.code == Code::INTEGRITY_FAILED || failure.code == Code::DIGEST_MISMATCH;
   if (damaged && big_offset && !has_authentic_chunk(payload, *big_offset, pool))
     return Status(Code::PARTS_MISMATCH, "the big part does not belong to this small part, or was changed throughout");
@@ -182,14 +186,15 @@ Status OpenContainer::explain_failure(const Status& failure, payload::Source& pa
 // The whole payload in one pass, hashed as it is decrypted. The manifest was acted upon before its leaves were checked, so its
 // bytes must come out the same.
 Status OpenContainer::decrypt_signed(payload::Source& payload, Contents& contents, work::Pool& pool, const work::Control& control,
-                              const payload::BatchChecks& checks) const {
+                                     const payload::BatchChecks& checks) const {
   const uint64_t plaintext = header_.core.plaintext_size;
   const Region& listed = contents.listing.chunks;
   auto staging = Region::allocate(listed.size());
   if (!staging.ok()) return staging.status();
   contents.staging = std::move(*staging);
   payload::Tree tree(plaintext);
-  auto s = payload::decrypt_range(keys_, plaintext, 0, payload::chunk_count(plaintext), payload, contents, &tree, prefix(), pool, control, checks);
+  auto s = payload::decrypt_range(keys_, plaintext, 0, payload::chunk_count(plaintext), payload, contents, &tree, prefix(), pool,
+                                  control, checks);
   if (s.ok()) s = check_digest(tree);
   if (!s.ok()) return s;
   if (!crypto::equal(View(contents.staging.data(), listed.size()), View(listed.data(), listed.size())))
@@ -198,7 +203,7 @@ Status OpenContainer::decrypt_signed(payload::Source& payload, Contents& content
 }
 
 Result<std::vector<LoadedFile>> OpenContainer::load(payload::Source& source, std::optional<uint64_t> big_offset, work::Pool& pool,
-                                             const work::Control& control, View stored_tree) const {
+                                                    const work::Control& control, View stored_tree) const {
   const uint64_t plaintext = header_.core.plaintext_size, chunks = payload::chunk_count(plaintext);
   if (auto s = check_length(source.size(), big_offset); !s.ok()) return s;
   CachedStart payload(source);
@@ -217,7 +222,8 @@ Result<std::vector<LoadedFile>> OpenContainer::load(payload::Source& source, std
     s = decrypt_signed(payload, *contents, pool, control, checks);
   } else {
     const uint64_t first = contents->listing.area_chunk;
-    s = payload::decrypt_range(keys_, plaintext, first, chunks - first, payload, *contents, nullptr, prefix(), pool, control, checks);
+    s = payload::decrypt_range(keys_, plaintext, first, chunks - first, payload, *contents, nullptr, prefix(), pool, control,
+                               checks);
   }
   if (!s.ok()) return failed(s);
   for (const LoadedFile& file : contents->files) {

@@ -1,6 +1,7 @@
 // Opens a container, in the order of docs/format.md, section 9.
 #pragma once
 #include <memory>
+
 #include "container/manifest.h"
 #include "container/trust.h"
 #include "memory/region.h"
@@ -20,8 +21,8 @@ class OpenContainer {
   // `small`: header, prefix and the payload bytes that follow. Steps 1–7. `cancelled` ends the
   // search for a slot that opens, the only long part, and `max_derivations` bounds it (default: usual_derivations()).
   static Result<std::unique_ptr<OpenContainer>> open(View small, const recipients::Identities& identities, const Trust& trust,
-                                              const recipients::Cancelled* cancelled = nullptr,
-                                              std::optional<uint32_t> max_derivations = std::nullopt);
+                                                     const recipients::Cancelled* cancelled = nullptr,
+                                                     std::optional<uint32_t> max_derivations = std::nullopt);
 
   const Header& header() const { return header_; }
   const crypto::Sha384& core_hash() const { return core_hash_; }
@@ -42,13 +43,15 @@ class OpenContainer {
   Status check_digest(const payload::Tree& tree) const;
   Status check_length(uint64_t payload_size, std::optional<uint64_t> big_offset) const;
   // PARTS_MISMATCH if that is the cause of `failure`, otherwise `failure`.
-  Status explain_failure(const Status& failure, payload::Source& payload, std::optional<uint64_t> big_offset, work::Pool& pool) const;
+  Status explain_failure(const Status& failure, payload::Source& payload, std::optional<uint64_t> big_offset,
+                         work::Pool& pool) const;
 
  private:
   struct Contents;
   OpenContainer() = default;
   std::optional<payload::Tree> publishers_tree(View stored) const;
-  Result<Contents> prepare(payload::Source& payload, work::Pool& pool, const work::Control& control, const payload::BatchChecks& checks) const;
+  Result<Contents> prepare(payload::Source& payload, work::Pool& pool, const work::Control& control,
+                           const payload::BatchChecks& checks) const;
   Status decrypt_signed(payload::Source& payload, Contents& contents, work::Pool& pool, const work::Control& control,
                         const payload::BatchChecks& checks) const;
   bool has_authentic_chunk(payload::Source& payload, uint64_t big_offset, work::Pool& pool) const;
@@ -67,8 +70,8 @@ struct LeaseTerms {
   recipients::Policy policy;
   std::shared_ptr<const keys::Key> signer;
 };
-Result<Bytes> rewrap(View small, const recipients::Identities& identities, const Trust& trust, const std::vector<recipients::Recipient>& recipients,
-                     const std::optional<LeaseTerms>& lease = std::nullopt, const recipients::Cancelled* cancelled = nullptr,
-                     std::optional<uint32_t> max_derivations = std::nullopt);
+Result<Bytes> rewrap(View small, const recipients::Identities& identities, const Trust& trust,
+                     const std::vector<recipients::Recipient>& recipients, const std::optional<LeaseTerms>& lease = std::nullopt,
+                     const recipients::Cancelled* cancelled = nullptr, std::optional<uint32_t> max_derivations = std::nullopt);
 
 }  // namespace mg::container

@@ -28,13 +28,15 @@ Result<std::unique_ptr<PackedSource>> PackedSource::create(std::vector<Input> in
   auto manifest = pack(std::move(files));
   if (!manifest.ok()) return manifest.status();
   const Bytes json = write_manifest(*manifest);
-  if (json.size() > kMaxManifest) return Status(Code::LIMIT_EXCEEDED, "the manifest would be larger than 16 MiB: shorten the paths");
+  if (json.size() > kMaxManifest)
+    return Status(Code::LIMIT_EXCEEDED, "the manifest would be larger than 16 MiB: shorten the paths");
 
   std::unique_ptr<PackedSource> source(new PackedSource);
   append_be(source->head_, uint32_t(json.size()));
   append(source->head_, json);
   source->size_ = manifest->plaintext_size(json.size());
-  if (source->size_ > payload::kMaxPlaintext) return Status(Code::LIMIT_EXCEEDED, "the model is larger than a container can hold");
+  if (source->size_ > payload::kMaxPlaintext)
+    return Status(Code::LIMIT_EXCEEDED, "the model is larger than a container can hold");
   const uint64_t area = manifest->file_area(json.size());
   for (const File& file : manifest->files)
     source->items_.push_back(Item{std::move(by_path.find(file.path)->second), area + file.offset});
@@ -48,8 +50,7 @@ Status PackedSource::read(uint64_t offset, Span out) {
     const size_t n = size_t(std::min<uint64_t>(head_.size() - offset, out.size));
     std::memcpy(out.data, head_.data() + offset, n);
   }
-  auto item = std::upper_bound(items_.begin(), items_.end(), offset,
-                               [](uint64_t at, const Item& i) { return at < i.end(); });
+  auto item = std::upper_bound(items_.begin(), items_.end(), offset, [](uint64_t at, const Item& i) { return at < i.end(); });
   for (; item != items_.end() && item->start < end; ++item) {
     const uint64_t from = std::max(offset, item->start), to = std::min(end, item->end());
     if (from >= to) continue;

@@ -12,9 +12,9 @@ namespace mg::container {
 
 // One file of the model to be sealed: a source, a path on disk, or memory that outlives the Sealer.
 struct Input {
-  std::string path;     // in the manifest
-  std::string on_disk;  // where it lies, or empty
-  View memory;          // used when on_disk is empty
+  std::string path;                           // in the manifest
+  std::string on_disk;                        // where it lies, or empty
+  View memory;                                // used when on_disk is empty
   std::shared_ptr<payload::Source> source{};  // used instead of both when set
 };
 
@@ -34,7 +34,7 @@ class PackedSource : public payload::Source {
     uint64_t end() const { return start + source->size(); }
   };
 
-  Bytes head_;  // u32 manifest length || manifest
+  Bytes head_;               // u32 manifest length || manifest
   std::vector<Item> items_;  // in the manifest's order
   uint64_t size_ = 0;
 };

@@ -4,8 +4,9 @@
 
 namespace mg::container {
 
-Result<std::unique_ptr<Reader>> Reader::create(std::shared_ptr<const OpenContainer> opened, std::shared_ptr<payload::Source> payload,
-                                               std::optional<uint64_t> big_offset, work::Pool& pool, const work::Control& control) {
+Result<std::unique_ptr<Reader>> Reader::create(std::shared_ptr<const OpenContainer> opened,
+                                               std::shared_ptr<payload::Source> payload, std::optional<uint64_t> big_offset,
+                                               work::Pool& pool, const work::Control& control) {
   if (auto s = opened->check_length(payload->size(), big_offset); !s.ok()) return s;
   std::unique_ptr<Reader> reader(new Reader(std::move(opened), std::move(payload)));
   if (auto s = reader->with_source_change(reader->prepare(pool, control)); !s.ok())
@@ -42,12 +43,13 @@ Status Reader::with_source_change(const Status& status) const {
   return changed.ok() ? status : changed;
 }
 
-Result<Reader::Piece> Reader::read(uint64_t index, uint64_t offset, uint64_t length, work::Pool& pool, const work::Control& control) {
+Result<Reader::Piece> Reader::read(uint64_t index, uint64_t offset, uint64_t length, work::Pool& pool,
+                                   const work::Control& control) {
   if (index >= files_.size()) return Status(Code::INVALID_ARGUMENT, "the container has no such file");
   const File& file = files_[size_t(index)];
   if (offset > file.size || length > file.size - offset)
-    return Status(Code::INVALID_ARGUMENT, std::to_string(length) + " bytes from " + std::to_string(offset) + " on are not in '" + file.path +
-                                              "', which has " + std::to_string(file.size));
+    return Status(Code::INVALID_ARGUMENT, std::to_string(length) + " bytes from " + std::to_string(offset) + " on are not in '" +
+                                              file.path + "', which has " + std::to_string(file.size));
   if (length > kMaxRead) return Status(Code::LIMIT_EXCEEDED, "a read has at most 64 MiB");
   const uint64_t from = offset / payload::kChunk * payload::kChunk, to = length ? payload::round_up(offset + length) : from;
   auto chunks = Region::allocate(size_t(to - from));

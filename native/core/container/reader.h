@@ -25,8 +25,9 @@ class Reader {
 
   // Checks length, last chunk, then, where publishers are trusted, the digest of all of `payload`, which takes as long as reading it, then
   // the manifest. `payload` and `big_offset` as in OpenContainer::load(). SOURCE_CHANGED.
-  static Result<std::unique_ptr<Reader>> create(std::shared_ptr<const OpenContainer> opened, std::shared_ptr<payload::Source> payload,
-                                                std::optional<uint64_t> big_offset, work::Pool& pool, const work::Control& control);
+  static Result<std::unique_ptr<Reader>> create(std::shared_ptr<const OpenContainer> opened,
+                                                std::shared_ptr<payload::Source> payload, std::optional<uint64_t> big_offset,
+                                                work::Pool& pool, const work::Control& control);
 
   const std::vector<File>& files() const { return files_; }
 

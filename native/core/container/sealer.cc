@@ -44,8 +44,8 @@ Status check_name(const char* field, const std::string& value) {
 }  // namespace
 
 Result<std::unique_ptr<Sealer>> Sealer::begin(SealRequest request) {
-  for (auto& [field, value] : {std::pair("name", &request.name), std::pair("version", &request.version),
-                               std::pair("format", &request.format)}) {
+  for (auto& [field, value] :
+       {std::pair("name", &request.name), std::pair("version", &request.version), std::pair("format", &request.format)}) {
     if (auto s = check_name(field, *value); !s.ok()) return s;
   }
   if (request.signer && request.signer->type() != keys::Type::signing)

@@ -1,6 +1,7 @@
 // Makes a container: begin() fixes core, data key and slots; the payload is encrypted once, in batches; finish() signs.
 #pragma once
 #include <memory>
+
 #include "container/header.h"
 #include "container/packed_source.h"
 #include "payload/payload.h"

@@ -3,16 +3,17 @@
 #include <optional>
 #include <string>
 #include <vector>
+
 #include "container/header.h"
 
 namespace mg::container {
 
 struct Trust {
-  std::optional<std::string> name, version;    // the reference asked for
-  std::vector<keys::PublicKey> publishers;     // empty: origin not checked (the caller has accepted that)
+  std::optional<std::string> name, version;  // the reference asked for
+  std::vector<keys::PublicKey> publishers;   // empty: origin not checked (the caller has accepted that)
   std::vector<keys::PublicKey> lease_keys;
-  uint64_t now = 0;                            // seconds since 1970, for policies
-  bool renewed = false;                        // the server issued this lease for this opening; ignored once the lease is no longer new
+  uint64_t now = 0;      // seconds since 1970, for policies
+  bool renewed = false;  // the server issued this lease for this opening; ignored once the lease is no longer new
 };
 
 // Reference and publisher. `header` must already be parsed.

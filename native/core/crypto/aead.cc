@@ -1,4 +1,5 @@
 #include <algorithm>
+
 #include "crypto/evp.h"
 
 namespace mg::crypto {

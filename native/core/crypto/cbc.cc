@@ -1,4 +1,5 @@
 #include <algorithm>
+
 #include "crypto/evp.h"
 
 namespace mg::crypto {
@@ -30,8 +31,7 @@ Status run(View key, View iv, View in, Span out, bool encrypt) {
   const ErrorMark mark;
   if (key.size != kKey) return fail(out, Code::KEY_INVALID, wrong_size("an AES-256 key", kKey, key.size));
   if (iv.size != kBlock) return fail(out, Code::INTERNAL, wrong_size("a CBC initialisation vector", kBlock, iv.size));
-  if (in.size % kBlock != 0 || out.size != in.size)
-    return fail(out, Code::INTERNAL, "CBC takes whole blocks and gives as many");
+  if (in.size % kBlock != 0 || out.size != in.size) return fail(out, Code::INTERNAL, "CBC takes whole blocks and gives as many");
   if (auto s = check_process(); !s.ok()) return fail(out, s.code, s.what);
   if (!process(key, iv, in, out.data, encrypt)) return fail(out, Code::INTERNAL, "OpenSSL cannot compute AES-256-CBC");
   return {};

@@ -3,6 +3,7 @@
 // Functions return false (or a Status) instead of throwing; outputs are wiped on failure.
 #pragma once
 #include <array>
+
 #include "bytes.h"
 #include "memory/secret.h"
 #include "status.h"
@@ -50,7 +51,7 @@ Status scrypt(View passphrase, View salt, unsigned log_n, unsigned r, unsigned p
 class Gcm {
  public:
   static constexpr size_t kMaxNonce = 128;  // OpenSSL's limit
-  static Result<Gcm> create(View key);  // 16 or 32 bytes
+  static Result<Gcm> create(View key);      // 16 or 32 bytes
   Gcm(Gcm&& other) noexcept;
   Gcm& operator=(Gcm&& other) noexcept;
   ~Gcm();
@@ -78,7 +79,7 @@ Status check_ed25519_public(View key);
 Status x25519_public(View private_key, Span public_key);
 Status x25519(View private_key, View peer_public, Span shared);  // refuses an all-zero shared secret
 Status ed25519_public(View seed, Span public_key);
-Status ed25519_sign(View seed, View message, Span signature);    // signature.size == 64
+Status ed25519_sign(View seed, View message, Span signature);  // signature.size == 64
 // Without cofactor, S below the group's order, R compared as bytes (docs/format.md, section 7). False too for a key that
 // check_ed25519_public() refuses.
 bool ed25519_verify(View public_key, View message, View signature);

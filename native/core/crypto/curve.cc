@@ -17,8 +17,7 @@ Owned<EVP_PKEY> public_of(const char* type, View key) {
 Status derive_public(const char* type, View private_key, Span public_key) {
   const ErrorMark mark;
   const StackWipe stack;
-  if (private_key.size != kKey)
-    return fail(public_key, Code::KEY_INVALID, wrong_size("a private key", kKey, private_key.size));
+  if (private_key.size != kKey) return fail(public_key, Code::KEY_INVALID, wrong_size("a private key", kKey, private_key.size));
   if (public_key.size != kKey)
     return fail(public_key, Code::INTERNAL, wrong_size("room for a public key", kKey, public_key.size));
   const Owned<EVP_PKEY> key = private_of(type, private_key);
@@ -40,8 +39,7 @@ Status x25519(View private_key, View peer_public, Span shared) {
     return fail(shared, Code::KEY_INVALID, wrong_size("an X25519 private key", kKey, private_key.size));
   if (peer_public.size != kKey)
     return fail(shared, Code::KEY_INVALID, wrong_size("an X25519 public key", kKey, peer_public.size));
-  if (shared.size != kKey)
-    return fail(shared, Code::INTERNAL, wrong_size("room for a shared secret", kKey, shared.size));
+  if (shared.size != kKey) return fail(shared, Code::INTERNAL, wrong_size("room for a shared secret", kKey, shared.size));
   if (auto s = check_process(); !s.ok()) return fail(shared, s.code, s.what);
   const Owned<EVP_PKEY> key = private_of("X25519", private_key);
   const Owned<EVP_PKEY> peer = public_of("X25519", peer_public);
@@ -62,8 +60,7 @@ Status x25519(View private_key, View peer_public, Span shared) {
 Status ed25519_sign(View seed, View message, Span signature) {  // RFC 8032, 5.1.6
   const ErrorMark mark;
   const StackWipe stack;
-  if (seed.size != kKey)
-    return fail(signature, Code::KEY_INVALID, wrong_size("an Ed25519 private key", kKey, seed.size));
+  if (seed.size != kKey) return fail(signature, Code::KEY_INVALID, wrong_size("an Ed25519 private key", kKey, seed.size));
   if (signature.size != kSignature)
     return fail(signature, Code::INTERNAL, wrong_size("room for a signature", kSignature, signature.size));
   if (auto s = check_process(); !s.ok()) return fail(signature, s.code, s.what);
@@ -82,8 +79,7 @@ bool ed25519_verify(View public_key, View message, View signature) {  // RFC 803
   if (!check_ed25519_public(public_key).ok() || signature.size != kSignature) return false;
   const Owned<EVP_PKEY> key = public_of("ED25519", public_key);
   const Owned<EVP_MD_CTX> ctx(EVP_MD_CTX_new());
-  return key && ctx &&
-         EVP_DigestVerifyInit_ex(ctx.get(), nullptr, nullptr, nullptr, nullptr, key.get(), nullptr) == 1 &&
+  return key && ctx && EVP_DigestVerifyInit_ex(ctx.get(), nullptr, nullptr, nullptr, nullptr, key.get(), nullptr) == 1 &&
          EVP_DigestVerify(ctx.get(), signature.data, signature.size, not_null(message), message.size) == 1;
 }
 

@@ -13,13 +13,15 @@ constexpr uint32_t derivations_of(unsigned log_n) { return log_n <= kUnitLogN ? 
 
 class Derivations {
  public:
-  explicit Derivations(uint32_t most = UINT32_MAX, const std::atomic<bool>* cancelled = nullptr) : most_(most), cancelled_(cancelled) {}
+  explicit Derivations(uint32_t most = UINT32_MAX, const std::atomic<bool>* cancelled = nullptr)
+      : most_(most), cancelled_(cancelled) {}
 
   // Called before each run. ABORT_ERR, DERIVATIONS_EXCEEDED.
   Status begin(uint32_t units) {
     if (cancelled_ && cancelled_->load()) return Status(Code::ABORT_ERR, "cancelled");
     if (units > most_ - made_)
-      return Status(Code::DERIVATIONS_EXCEEDED, "it did not open within " + std::to_string(most_) + " derivations of keys from passphrases and machines");
+      return Status(Code::DERIVATIONS_EXCEEDED,
+                    "it did not open within " + std::to_string(most_) + " derivations of keys from passphrases and machines");
     made_ += units;
     return {};
   }

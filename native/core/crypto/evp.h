@@ -4,8 +4,9 @@
 #include <openssl/evp.h>
 
 #include <memory>
-#include "crypto/crypto.h"
+
 #include "crypto/cached_algorithm.h"
+#include "crypto/crypto.h"
 #include "memory/secret.h"
 
 namespace mg::crypto {

@@ -11,8 +11,8 @@ Status hkdf_extract(Hash hash, View salt, View ikm, Span prk) { return hmac(hash
 Status hkdf_expand(Hash hash, View prk, View info, Span out) {
   const size_t block = hash_size(hash);
   if (out.size > 255 * block) {
-    return fail(out, Code::INTERNAL, "HKDF gives at most " + std::to_string(255 * block) +
-                                         " bytes with this hash, not " + std::to_string(out.size));
+    return fail(out, Code::INTERNAL,
+                "HKDF gives at most " + std::to_string(255 * block) + " bytes with this hash, not " + std::to_string(out.size));
   }
   uint8_t counter = 0;
   View previous;

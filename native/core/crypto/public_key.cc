@@ -53,7 +53,8 @@ Status not_canonical(const char* curve) {
   return Status(Code::KEY_INVALID, std::string("this ") + curve + " public key is 2^255 - 19 or above: no machine has that key");
 }
 Status small_order(const char* curve) {
-  return Status(Code::KEY_INVALID, std::string("this ") + curve + " public key has small order: it protects nothing, because its private key is no secret");
+  return Status(Code::KEY_INVALID, std::string("this ") + curve +
+                                       " public key has small order: it protects nothing, because its private key is no secret");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
+
 #include "crypto/evp.h"
 
 namespace mg::crypto {
@@ -18,9 +19,7 @@ Status random_bytes(Span out) {
   return {};
 }
 
-bool equal(View a, View b) {
-  return a.size == b.size && CRYPTO_memcmp(not_null(a), not_null(b), a.size) == 0;
-}
+bool equal(View a, View b) { return a.size == b.size && CRYPTO_memcmp(not_null(a), not_null(b), a.size) == 0; }
 
 void wipe(Span bytes) {
   if (bytes.size) OPENSSL_cleanse(bytes.data, bytes.size);

@@ -84,7 +84,8 @@ Result<Secret> random_secret() {
 }
 
 Status cannot_read(const Factor& factor) {
-  return Status(Code::HARDWARE_UNREADABLE, std::string("the ") + kind_name(factor.kind) + " of this machine cannot be read: " + factor.why);
+  return Status(Code::HARDWARE_UNREADABLE,
+                std::string("the ") + kind_name(factor.kind) + " of this machine cannot be read: " + factor.why);
 }
 
 bool holds(const std::vector<Kind>& kinds, Kind kind) { return std::find(kinds.begin(), kinds.end(), kind) != kinds.end(); }
@@ -113,7 +114,8 @@ Result<Helper> plan(const Machine& machine, const Policy& policy) {
     if (weight < 1 || weight > kMaxWeight)
       return Status(Code::INVALID_ARGUMENT, std::string("the weight of ") + kind_name(kind) + " must be 1 to 16");
     if (!helper.counts(kind))
-      return Status(Code::INVALID_ARGUMENT, std::string("a weight is given to ") + kind_name(kind) + ", which does not count here");
+      return Status(Code::INVALID_ARGUMENT,
+                    std::string("a weight is given to ") + kind_name(kind) + ", which does not count here");
   }
   if (helper.factors.empty()) return Status(Code::HARDWARE_UNREADABLE, "no factor of this machine can be read");
   if (policy.at_least > total)
@@ -216,7 +218,8 @@ Result<Secret> open(const Helper& helper, View box, StretchedFactors& stretched,
   if (helper.salts_id != salts::id())
     return Status(Code::SALTS_MISMATCH, std::string("this was bound by a build with other salts; this build has ") +
                                             (salts::is_default() ? "the public default ones" : "an organisation's own"));
-  const auto readable = std::count_if(machine.factors.begin(), machine.factors.end(), [](const Factor& f) { return f.present(); });
+  const auto readable =
+      std::count_if(machine.factors.begin(), machine.factors.end(), [](const Factor& f) { return f.present(); });
   if (readable == 0) return Status(Code::HARDWARE_UNREADABLE, "no factor of this machine can be read");
   std::vector<uint32_t> sets = helper.openings();
   const auto unreadable = [&](uint32_t set) {

@@ -29,8 +29,8 @@ constexpr size_t kBox = 48;
 // A publisher encrypts to a machine with it; it also stands beside a sealed key.
 struct Binding {
   Helper helper;
-  std::array<uint8_t, kBox> box{};         // S under the key that the factors give
-  std::array<uint8_t, 32> public_key{};    // X25519, derived from S
+  std::array<uint8_t, kBox> box{};       // S under the key that the factors give
+  std::array<uint8_t, 32> public_key{};  // X25519, derived from S
 };
 
 struct NewBinding {

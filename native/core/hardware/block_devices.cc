@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <set>
 
-#include "hardware/readers.h"
 #include "hardware/ascii.h"
+#include "hardware/readers.h"
 
 namespace mg::hardware {
 namespace {
@@ -37,7 +37,8 @@ Paths root_devices(const System& system) {
     if (mount.point == "/") root = &mount;  // the last one covers those before it
   }
   if (!root) return {};
-  const bool anonymous = starts_with(root->device, "0:");  // btrfs has no device number of its own, nor has what lies on no device
+  const bool anonymous =
+      starts_with(root->device, "0:");  // btrfs has no device number of its own, nor has what lies on no device
   const std::string device = anonymous ? device_of(tree, root->source) : tree.resolve("/sys/dev/block/" + root->device);
   if (device.empty()) return {};
   if (root->type == "btrfs") {
@@ -66,7 +67,8 @@ std::vector<std::string> controllers(const SystemTree& tree, const std::string& 
   if (!starts_with(base(above), "nvme-subsys")) return {above};
   std::vector<std::string> found;
   for (const std::string& name : tree.list(above)) {
-    if (starts_with(name, "nvme") && all_digits(std::string_view(name).substr(4))) found.push_back(tree.resolve(above + "/" + name));
+    if (starts_with(name, "nvme") && all_digits(std::string_view(name).substr(4)))
+      found.push_back(tree.resolve(above + "/" + name));
   }
   return found;
 }
@@ -74,7 +76,8 @@ std::vector<std::string> controllers(const SystemTree& tree, const std::string& 
 // iSCSI and Fibre Channel, as folders of the path.
 bool on_network(const std::string& device) {
   for (const std::string& part : split(device, '/')) {
-    if (starts_with(part, "rport-") || (starts_with(part, "session") && all_digits(std::string_view(part).substr(7)))) return true;
+    if (starts_with(part, "rport-") || (starts_with(part, "session") && all_digits(std::string_view(part).substr(7))))
+      return true;
   }
   return false;
 }
@@ -94,7 +97,8 @@ bool is_internal(const SystemTree& tree, const std::string& drive) {
     const auto all = controllers(tree, drive);
     return std::any_of(all.begin(), all.end(), [&](const std::string& one) { return is_local_controller(tree, one); });
   }
-  if (starts_with(name, "mmcblk") && !all_digits(std::string_view(name).substr(6))) return false;  // mmcblk0boot0: an area of mmcblk0
+  if (starts_with(name, "mmcblk") && !all_digits(std::string_view(name).substr(6)))
+    return false;  // mmcblk0boot0: an area of mmcblk0
   // Loop devices, RAM disks, zram, network block devices, and stacks whose lower half cannot be seen.
   if (starts_with(drive, "/sys/devices/virtual/") || starts_with(name, "sr")) return false;
   return !on_network(drive) && !is_pluggable(tree, drive);

@@ -96,7 +96,8 @@ Result<Helper> parse_helper(View bytes, size_t* used) {
     factor.weight = in.byte();
     const View factor_salt = in.take(kSalt), shares = in.take(factor.weight * kShare);
     if (in.failed) return malformed("a factor is cut off");
-    if (kind < uint8_t(Kind::cpu) || kind > uint8_t(Kind::tpm)) return malformed("factor kind " + std::to_string(kind) + " is unknown");
+    if (kind < uint8_t(Kind::cpu) || kind > uint8_t(Kind::tpm))
+      return malformed("factor kind " + std::to_string(kind) + " is unknown");
     factor.kind = Kind(kind);
     if (i > 0 && factor.kind <= helper.factors.back().kind) return malformed("the factors are out of order");
     if (flags & ~kRequired) return malformed("a factor has unknown flags");

@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 #include <vector>
+
 #include "hardware/machine.h"
 
 namespace mg::hardware {
@@ -22,9 +23,9 @@ struct BoundFactor {
 struct Helper {
   SaltsId salts_id{};
   std::array<uint8_t, 32> salt{};
-  uint8_t threshold = 0;               // shares that a set of factors needs
-  std::vector<BoundFactor> factors;    // ascending kinds
-  Bytes tpm;                           // a blob of the TPM room, or empty
+  uint8_t threshold = 0;             // shares that a set of factors needs
+  std::vector<BoundFactor> factors;  // ascending kinds
+  Bytes tpm;                         // a blob of the TPM room, or empty
 
   Bytes encode() const;
   bool counts(Kind kind) const;

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "hardware/ascii.h"
 #include "hardware/readers.h"
 #include "hardware/tpm.h"
-#include "hardware/ascii.h"
 #include "text/text.h"
 
 namespace mg::hardware {

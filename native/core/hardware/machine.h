@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <string>
+
 #include "memory/secret.h"
 #include "status.h"
 
@@ -33,15 +34,15 @@ struct Factor {
 struct Machine {
   std::array<Factor, 6> factors;  // in the order of kKinds
   bool container = false;
-  std::string virtual_machine;    // "KVM", "VMware", …; empty on bare metal
-  std::string machine_id;         // shown, never counted; empty where there is none
+  std::string virtual_machine;  // "KVM", "VMware", …; empty on bare metal
+  std::string machine_id;       // shown, never counted; empty where there is none
 
   const Factor& factor(Kind kind) const { return factors[size_t(kind) - 1]; }
 };
 
 struct ReadOptions {
-  std::string root;   // "" is this machine; else a folder that holds /proc, /sys, …
-  bool tpm = false;   // also ask the TPM for its endorsement key's name, which can take seconds
+  std::string root;  // "" is this machine; else a folder that holds /proc, /sys, …
+  bool tpm = false;  // also ask the TPM for its endorsement key's name, which can take seconds
   const std::atomic<bool>* cancelled = nullptr;
 };
 // A factor that cannot be read is absent, with the reason in `why`. Errors: OUT_OF_MEMORY, ABORT_ERR.

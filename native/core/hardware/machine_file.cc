@@ -13,13 +13,16 @@ constexpr uint64_t kVersion = 1;
 constexpr size_t kMaxText = 65536;
 constexpr std::string_view kKeyPrefix = "mgx1:";
 
-Status invalid(const std::string& what) { return Status(Code::MACHINE_FILE_INVALID, "this is no machine file as it was exported: " + what); }
+Status invalid(const std::string& what) {
+  return Status(Code::MACHINE_FILE_INVALID, "this is no machine file as it was exported: " + what);
+}
 
 Result<std::string> checksum(const Binding& binding) {
   crypto::Sha256 hash{};
   const Bytes helper = binding.helper.encode();
-  auto s = crypto::digest(crypto::Hash::sha256, {View("model-guard/v1/machine"), helper, View(binding.box), View(binding.public_key)},
-                          Span(hash.data(), hash.size()));
+  auto s =
+      crypto::digest(crypto::Hash::sha256, {View("model-guard/v1/machine"), helper, View(binding.box), View(binding.public_key)},
+                     Span(hash.data(), hash.size()));
   if (!s.ok()) return s;
   return text::hex(View(hash).sub(0, 8));
 }
@@ -47,7 +50,8 @@ Result<Binding> parse_binding(View bytes) {
   auto helper = parse_helper(bytes, &used);
   if (!helper.ok()) return helper.status();
   const View rest = bytes.from(used);
-  if (rest.size != kBox + binding.public_key.size()) return Status(Code::INVALID_ARGUMENT, "the binding to a machine has a wrong length");
+  if (rest.size != kBox + binding.public_key.size())
+    return Status(Code::INVALID_ARGUMENT, "the binding to a machine has a wrong length");
   if (auto s = crypto::check_x25519_public(rest.from(kBox)); !s.ok()) return s;
   binding.helper = std::move(*helper);
   std::copy_n(rest.data, kBox, binding.box.begin());
@@ -82,7 +86,8 @@ Result<Binding> parse_machine_file(View bytes) {
   const json::Value* version = file->get("version");
   if (!version || version->kind != json::Value::Kind::integer) return invalid("it has no version");
   if (version->integer > kVersion)
-    return Status(Code::VERSION_UNSUPPORTED, "the machine file has version " + std::to_string(version->integer) + ", this release reads version 1");
+    return Status(Code::VERSION_UNSUPPORTED,
+                  "the machine file has version " + std::to_string(version->integer) + ", this release reads version 1");
   if (version->integer != kVersion || file->members.size() != 5) return invalid("it has other members");
 
   Binding binding;

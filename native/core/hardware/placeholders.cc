@@ -2,8 +2,8 @@
 // number that a hypervisor invented at least distinguishes machines until one is cloned.
 #include <algorithm>
 
-#include "hardware/readers.h"
 #include "hardware/ascii.h"
+#include "hardware/readers.h"
 
 namespace mg::hardware {
 namespace {
@@ -13,20 +13,18 @@ constexpr size_t kLeast = 4;
 
 constexpr const char* kWholeSerials[] = {"none", "null", "empty", "default", "serial", "deadbeef"};
 constexpr const char* kSerialParts[] = {
-    "tobefilled", "defaultstring", "notspecified", "notapplicable", "notavailable", "notprovided", "unknown", "invalid",
-    "serialnumber",
-    "harddisk",  // of a virtual drive's name, where no serial follows it
-    "qm000",     // QEMU's IDE and SATA drives, counted from 1
-    "drivescsi", "driveide", "drivevirtio",  // and its SCSI drives, named by place
-    "vmware",    // NVMe drives of VMware
-    "vb123456789",  // and of VirtualBox
+    "tobefilled",  "defaultstring", "notspecified", "notapplicable", "notavailable",
+    "notprovided", "unknown",       "invalid",      "serialnumber",
+    "harddisk",                                     // of a virtual drive's name, where no serial follows it
+    "qm000",                                        // QEMU's IDE and SATA drives, counted from 1
+    "drivescsi",   "driveide",      "drivevirtio",  // and its SCSI drives, named by place
+    "vmware",                                       // NVMe drives of VMware
+    "vb123456789",                                  // and of VirtualBox
 };
 constexpr const char* kUuids[] = {
     "03000200-0400-0500-0006-000700080009",  // an example of a firmware's that stayed in, and its bytes in the other order
-    "00020003-0004-0005-0006-000700080009",
-    "00010203-0405-0607-0809-0a0b0c0d0e0f",
-    "00112233-4455-6677-8899-aabbccddeeff",
-    "12345678-1234-5678-90ab-cddeefaabbcc",
+    "00020003-0004-0005-0006-000700080009", "00010203-0405-0607-0809-0a0b0c0d0e0f",
+    "00112233-4455-6677-8899-aabbccddeeff", "12345678-1234-5678-90ab-cddeefaabbcc",
     "4c4c4544-0000-2010-8020-80c04f202020",  // Dell's, without the service tag that belongs in it
 };
 

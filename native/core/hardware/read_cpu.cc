@@ -1,8 +1,8 @@
 // The processor's model. Its serial number, where one exists, is not for programs to read.
 #include <set>
 
-#include "hardware/readers.h"
 #include "hardware/ascii.h"
+#include "hardware/readers.h"
 
 namespace mg::hardware {
 namespace {

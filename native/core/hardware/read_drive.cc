@@ -1,6 +1,6 @@
 // The serial number of the primary drive (docs/format.md, section 12).
-#include "hardware/readers.h"
 #include "hardware/ascii.h"
+#include "hardware/readers.h"
 
 namespace mg::hardware {
 namespace {

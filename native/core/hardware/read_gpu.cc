@@ -3,8 +3,8 @@
 #include <map>
 #include <set>
 
-#include "hardware/readers.h"
 #include "hardware/ascii.h"
+#include "hardware/readers.h"
 
 namespace mg::hardware {
 namespace {

@@ -1,6 +1,6 @@
 // The size of memory. The kernel keeps some for itself, each version a little more or less: rounded up, it is what was built in.
-#include "hardware/readers.h"
 #include "hardware/ascii.h"
+#include "hardware/readers.h"
 
 namespace mg::hardware {
 namespace {

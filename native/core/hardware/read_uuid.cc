@@ -1,6 +1,6 @@
 // The product UUID that the maker wrote into the DMI tables. The kernel lets root alone read it.
-#include "hardware/readers.h"
 #include "hardware/ascii.h"
+#include "hardware/readers.h"
 
 namespace mg::hardware {
 namespace {

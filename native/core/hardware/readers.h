@@ -52,7 +52,7 @@ bool is_pluggable(const SystemTree& tree, const std::string& device);
 // The block devices that serve as primary drive (docs/format.md, section 12), as names in /sys/block.
 struct PrimaryDrives {
   std::vector<std::string> names;  // ascending
-  bool hold_root = false;         // else all internal drives, because the root file system is unknown
+  bool hold_root = false;          // else all internal drives, because the root file system is unknown
 };
 // --- block_devices.cc
 PrimaryDrives primary_drives(const System& system);

@@ -1,5 +1,5 @@
-#include "hardware/readers.h"
 #include "hardware/ascii.h"
+#include "hardware/readers.h"
 
 namespace mg::hardware {
 

@@ -29,7 +29,8 @@ uint8_t invert(uint8_t a) {  // a^254
 
 Result<Secret> split_secret(View secret, unsigned threshold, unsigned count) {
   if (threshold < 1 || threshold > count || count > 255 || secret.size == 0)
-    return Status(Code::INTERNAL, "no sharing of " + std::to_string(count) + " shares has threshold " + std::to_string(threshold));
+    return Status(Code::INTERNAL,
+                  "no sharing of " + std::to_string(count) + " shares has threshold " + std::to_string(threshold));
   auto shares = Secret::allocate(secret.size * count);
   if (!shares.ok()) return shares.status();
   auto coefficients = Secret::allocate(threshold * secret.size);  // of each degree in turn, the secret first

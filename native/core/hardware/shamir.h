@@ -1,6 +1,7 @@
 // Shamir's secret sharing, byte by byte over GF(2^8) with x^8+x^4+x^3+x+1 (Shamir, "How to share a secret", 1979).
 #pragma once
 #include <vector>
+
 #include "memory/secret.h"
 #include "status.h"
 

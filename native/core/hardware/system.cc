@@ -1,6 +1,6 @@
 // Recognises bare metal, virtual machines and containers, by files alone, so that a recorded machine gives the same result.
-#include "hardware/readers.h"
 #include "hardware/ascii.h"
+#include "hardware/readers.h"
 
 namespace mg::hardware {
 namespace {

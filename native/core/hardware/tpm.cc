@@ -232,7 +232,8 @@ Result<T> attempt(const Work<T>& work, const Cancelled& abandoned) {
   const auto end = std::chrono::steady_clock::now() + kPatience;
   while (!lock.try_lock_for(kPoll)) {
     if (abandoned) return Status(Code::ABORT_ERR, "cancelled");
-    if (std::chrono::steady_clock::now() >= end) return Status(Code::TPM_UNAVAILABLE, "the TPM is still busy with an earlier request");
+    if (std::chrono::steady_clock::now() >= end)
+      return Status(Code::TPM_UNAVAILABLE, "the TPM is still busy with an earlier request");
   }
   for (int left = kAttempts;; left--) {
     auto tpm = Connection::open(abandoned);
@@ -245,7 +246,8 @@ Result<T> attempt(const Work<T>& work, const Cancelled& abandoned) {
 // The code of these threads must stay loaded, even where an environment ends and takes the addon along.
 void keep_loaded() {
   Dl_info self;
-  if (dladdr(reinterpret_cast<void*>(&keep_loaded), &self) && self.dli_fname) dlopen(self.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+  if (dladdr(reinterpret_cast<void*>(&keep_loaded), &self) && self.dli_fname)
+    dlopen(self.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
 // exit() runs what was registered last first. So OpenSSL, which the TPM library uses too, has to register its own clean-up before.
@@ -335,11 +337,13 @@ Result<Sealed> seal(uint32_t pcrs, const Cancelled* cancelled) {
 Result<Secret> unseal(View bytes, const Cancelled* cancelled) {
   auto parsed = parse_blob(bytes);
   if (!parsed.ok()) return parsed.status();
-  return with_tpm<Secret>([blob = std::move(*parsed)](Connection& tpm) -> Result<Secret> {
-    auto parent = find_parent(tpm, blob.parent);
-    if (!parent.ok()) return parent.status();
-    return load_and_unseal(tpm, *parent, blob);
-  }, cancelled);
+  return with_tpm<Secret>(
+      [blob = std::move(*parsed)](Connection& tpm) -> Result<Secret> {
+        auto parent = find_parent(tpm, blob.parent);
+        if (!parent.ok()) return parent.status();
+        return load_and_unseal(tpm, *parent, blob);
+      },
+      cancelled);
 }
 
 Result<Bytes> endorsement_name(const Cancelled* cancelled) {
@@ -354,7 +358,8 @@ bool is_unmeasured(View bytes) {
   if (!blob.ok()) return false;
   const auto pcrs = size_t(__builtin_popcount(blob->pcrs));
   const uint8_t start[kPolicy] = {};
-  const uint8_t command[] = {0, 0, 1, 0x7f, 0, 0, 0, 1, 0, 0x0b, 3, uint8_t(blob->pcrs), uint8_t(blob->pcrs >> 8), uint8_t(blob->pcrs >> 16)};
+  const uint8_t command[] = {
+      0, 0, 1, 0x7f, 0, 0, 0, 1, 0, 0x0b, 3, uint8_t(blob->pcrs), uint8_t(blob->pcrs >> 8), uint8_t(blob->pcrs >> 16)};
   for (const uint8_t fill : {0x00, 0xff}) {
     crypto::Sha256 values, policy;
     const bool computed =

@@ -4,6 +4,7 @@
 #pragma once
 #include <atomic>
 #include <string>
+
 #include "memory/secret.h"
 #include "status.h"
 
@@ -28,8 +29,8 @@ struct Sealed {
 Result<Sealed> seal(uint32_t pcrs, const Cancelled* cancelled = nullptr);
 // TPM_UNAVAILABLE, TPM_LOCKED, TPM_REFUSED (other PCR values), HARDWARE_MISMATCH (another TPM), KEY_INVALID (no such blob).
 Result<Secret> unseal(View blob, const Cancelled* cancelled = nullptr);
-bool is_blob(View blob);         // well-formed; contacts nothing
-bool is_unmeasured(View blob);   // nothing had been measured into its PCRs, so that they do not depend on the boot state
+bool is_blob(View blob);        // well-formed; contacts nothing
+bool is_unmeasured(View blob);  // nothing had been measured into its PCRs, so that they do not depend on the boot state
 
 // Waits at most 5 seconds until calls that were cancelled, or were given up, have left the TPM and their threads have ended.
 void join_cancelled();

@@ -29,14 +29,10 @@ bool is_private_area(View bytes) { return bytes.size > 2 && read_be<uint16_t>(by
 bool is_name(View bytes) {
   if (bytes.size < 2) return false;
   switch (read_be<uint16_t>(bytes.data)) {
-    case 0x000b:
-      return bytes.size == 2 + 32;  // SHA-256
-    case 0x000c:
-      return bytes.size == 2 + 48;  // SHA-384
-    case 0x000d:
-      return bytes.size == 2 + 64;  // SHA-512
-    default:
-      return false;
+    case 0x000b: return bytes.size == 2 + 32;  // SHA-256
+    case 0x000c: return bytes.size == 2 + 48;  // SHA-384
+    case 0x000d: return bytes.size == 2 + 64;  // SHA-512
+    default: return false;
   }
 }
 

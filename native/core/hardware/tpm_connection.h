@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+
 #include "bytes.h"
 #include "hardware/tss2.h"
 
@@ -63,7 +64,8 @@ View view(const tss2::Sized<N>& sized) {
 class TransientHandle {
  public:
   explicit TransientHandle(const Connection& connection) : connection_(&connection) {}
-  TransientHandle(TransientHandle&& other) noexcept : connection_(other.connection_), handle_(std::exchange(other.handle_, tss2::kNone)) {}
+  TransientHandle(TransientHandle&& other) noexcept
+      : connection_(other.connection_), handle_(std::exchange(other.handle_, tss2::kNone)) {}
   TransientHandle& operator=(TransientHandle&&) = delete;
   ~TransientHandle() {
     if (handle_ != tss2::kNone) connection_->tss().flush_context(connection_->esys(), handle_);

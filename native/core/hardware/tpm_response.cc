@@ -28,15 +28,13 @@ ResponseClass format_one(uint32_t error) {
     case 0x08e:  // AUTH_FAIL
     case 0x0a2:  // BAD_AUTH
       return ResponseClass::unauthorized;
-    default:
-      return ResponseClass::unavailable;
+    default: return ResponseClass::unavailable;
   }
 }
 
 ResponseClass format_zero(uint32_t code) {
   switch (code) {
-    case 0x000:
-      return ResponseClass::success;
+    case 0x000: return ResponseClass::success;
     case 0x128:  // PCR_CHANGED
     case 0x908:  // YIELDED
     case 0x909:  // CANCELED
@@ -45,8 +43,7 @@ ResponseClass format_zero(uint32_t code) {
       return ResponseClass::retry;
     case 0x921:  // LOCKOUT
       return ResponseClass::locked;
-    default:
-      return ResponseClass::unavailable;
+    default: return ResponseClass::unavailable;
   }
 }
 
@@ -61,20 +58,15 @@ ResponseClass classify(uint32_t rc) {
 
 Status refusal(uint32_t rc, const std::string& action) {
   switch (classify(rc)) {
-    case ResponseClass::success:
-      break;
-    case ResponseClass::locked:
-      return Status(Code::TPM_LOCKED, "the TPM is locked out and does not " + action);
-    case ResponseClass::refused:
-      return Status(Code::TPM_REFUSED, "the TPM does not " + action + ": the policy does not hold");
+    case ResponseClass::success: break;
+    case ResponseClass::locked: return Status(Code::TPM_LOCKED, "the TPM is locked out and does not " + action);
+    case ResponseClass::refused: return Status(Code::TPM_REFUSED, "the TPM does not " + action + ": the policy does not hold");
     case ResponseClass::foreign:
       return Status(Code::HARDWARE_MISMATCH, "the TPM cannot " + action + ": it is of another TPM, or damaged (" + hex(rc) + ")");
     case ResponseClass::unauthorized:
       return Status(Code::TPM_UNAVAILABLE, "the TPM asks for a password to " + action + " (" + hex(rc) + ")");
-    case ResponseClass::retry:
-      return Status(Code::TPM_UNAVAILABLE, "the TPM is too busy to " + action + " (" + hex(rc) + ")");
-    case ResponseClass::unavailable:
-      return Status(Code::TPM_UNAVAILABLE, "the TPM cannot " + action + " (" + hex(rc) + ")");
+    case ResponseClass::retry: return Status(Code::TPM_UNAVAILABLE, "the TPM is too busy to " + action + " (" + hex(rc) + ")");
+    case ResponseClass::unavailable: return Status(Code::TPM_UNAVAILABLE, "the TPM cannot " + action + " (" + hex(rc) + ")");
   }
   return Status(Code::INTERNAL, "a success was taken for a refusal to " + action);
 }

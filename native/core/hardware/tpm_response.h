@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+
 #include "status.h"
 
 namespace mg::hardware::tpm {

@@ -10,7 +10,6 @@
 
 #include <mutex>
 #include <optional>
-
 #include <string>
 
 namespace mg::hardware::tss2 {

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+
 #include "status.h"
 
 namespace mg::hardware::tss2 {

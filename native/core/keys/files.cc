@@ -11,14 +11,14 @@ constexpr size_t kMaxFile = 16 * 1024, kMaxPassphraseFile = 4096;
 constexpr std::string_view kPrefix = "model-guard-key v1 ";
 
 Result<Type> parse_type(std::string_view line, const std::string& path) {
-  if (line.substr(0, kPrefix.size()) != kPrefix)
-    return Status(Code::KEY_INVALID, "'" + path + "' is not a model-guard key file");
+  if (line.substr(0, kPrefix.size()) != kPrefix) return Status(Code::KEY_INVALID, "'" + path + "' is not a model-guard key file");
   const std::string_view rest = line.substr(kPrefix.size());
   for (Type type : {Type::master, Type::device, Type::signing}) {
     const std::string name = type_name(type);
     if (rest == name + " plain") return type;
     if (rest == name + " sealed")
-      return Status(Code::KEY_INVALID, "the key file '" + path + "' is of type " + name + " sealed, but only device keys are sealed");
+      return Status(Code::KEY_INVALID,
+                    "the key file '" + path + "' is of type " + name + " sealed, but only device keys are sealed");
   }
   return Status(Code::KEY_INVALID, "the key file '" + path + "' is of a type that this version does not know");
 }
@@ -39,7 +39,9 @@ Result<FromFile> read_key_file(const std::string& path, const Cancelled* cancell
   auto content = read_secret_file(path, "key file", Code::KEY_INVALID, kMaxFile, cancelled);
   if (!content.ok()) return content.status();
   const std::string_view text = content->bytes.reveal().text();
-  const auto malformed = [&](const std::string& why) { return Status(Code::KEY_INVALID, "the key file '" + path + "' is damaged: " + why); };
+  const auto malformed = [&](const std::string& why) {
+    return Status(Code::KEY_INVALID, "the key file '" + path + "' is damaged: " + why);
+  };
   if (text.find('\r') != std::string_view::npos) return malformed("it has Windows line ends");
   const size_t first = text.find('\n');
   if (first == std::string_view::npos || text.back() != '\n' || first + 1 >= text.size()) {
@@ -73,7 +75,8 @@ Result<FromFile> read_passphrase_file(const std::string& path, const Cancelled* 
 }
 
 Status write_key_file(const Key& key, const std::string& path) {
-  if (key_size(key.type()) == 0) return Status(Code::KEY_TYPE_WRONG, "a key of type " + std::string(type_name(key.type())) + " has no key file");
+  if (key_size(key.type()) == 0)
+    return Status(Code::KEY_TYPE_WRONG, "a key of type " + std::string(type_name(key.type())) + " has no key file");
   const std::string head = std::string(kPrefix) + type_name(key.type()) + " plain\n";
   const size_t encoded = (key.secret().size() * 4 + 2) / 3;
   auto text = Secret::allocate(head.size() + encoded + 1);

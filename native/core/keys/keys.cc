@@ -56,7 +56,8 @@ KeyId key_id(const PublicKey& key) {
   crypto::Sha256 hash{};
   // SHA-256 of a short public value fails only where OpenSSL itself is broken; zeros then match nothing.
   if (!crypto::digest(crypto::Hash::sha256, {View("model-guard/v1/id"), View(key.data(), key.size())},
-                      Span(hash.data(), hash.size())).ok()) {
+                      Span(hash.data(), hash.size()))
+           .ok()) {
     hash.fill(0);
   }
   KeyId id;
@@ -76,8 +77,8 @@ Result<std::shared_ptr<const Key>> Key::from_bytes(Type type, View bytes, Secret
   if (type == Type::legacy && (bytes.size == 0 || bytes.size > 4096))
     return Status(Code::KEY_INVALID, "a legacy key string has 1 to 4,096 bytes, not " + std::to_string(bytes.size));
   if (type != Type::legacy && bytes.size != key_size(type))
-    return Status(Code::KEY_INVALID, std::string("a ") + type_name(type) + " key has " +
-                                         std::to_string(key_size(type)) + " bytes, not " + std::to_string(bytes.size));
+    return Status(Code::KEY_INVALID, std::string("a ") + type_name(type) + " key has " + std::to_string(key_size(type)) +
+                                         " bytes, not " + std::to_string(bytes.size));
   auto secret = Secret::copy(bytes);
   if (!secret.ok()) return secret.status();
   std::shared_ptr<Key> key(new Key(type, std::move(*secret)));
@@ -111,8 +112,7 @@ Result<std::shared_ptr<const Key>> Key::from_passphrase(View utf8) {
   if (secret.ok()) secret->shrink(encode_utf8(points, secret->reveal_mut().data));
   crypto::wipe(Span(reinterpret_cast<uint8_t*>(points.data()), points.capacity() * sizeof(char32_t)));
   if (!secret.ok()) return secret.status();
-  if (secret->size() > 1024)
-    return Status(Code::PASSPHRASE_INVALID, "the passphrase is longer than 1,024 bytes once normalised");
+  if (secret->size() > 1024) return Status(Code::PASSPHRASE_INVALID, "the passphrase is longer than 1,024 bytes once normalised");
   return std::shared_ptr<const Key>(new Key(Type::passphrase, std::move(*secret)));
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+
 #include "memory/secret.h"
 #include "status.h"
 
@@ -29,10 +30,10 @@ class Key {
   Type type() const { return type_; }
   const Secret& secret() const { return secret_; }
   View machine_secret() const { return machine_secret_.reveal(); }  // empty: not from a sealed file
-  View x25519_private() const;   // device
-  View ed25519_seed() const;     // device, signing
-  const PublicKey& x25519_public() const { return x25519_; }    // device
-  const PublicKey& ed25519_public() const { return ed25519_; }  // device, signing
+  View x25519_private() const;                                      // device
+  View ed25519_seed() const;                                        // device, signing
+  const PublicKey& x25519_public() const { return x25519_; }        // device
+  const PublicKey& ed25519_public() const { return ed25519_; }      // device, signing
 
  private:
   Key(Type type, Secret secret) : type_(type), secret_(std::move(secret)) {}

@@ -28,7 +28,8 @@ Bytes aad_of(View helper, View box) {
 }  // namespace
 
 Result<Bytes> seal_device_key(const Key& key, const hardware::NewBinding& bound) {
-  if (key.type() != Type::device) return Status(Code::KEY_TYPE_WRONG, std::string("a ") + type_name(key.type()) + " key cannot be sealed");
+  if (key.type() != Type::device)
+    return Status(Code::KEY_TYPE_WRONG, std::string("a ") + type_name(key.type()) + " key cannot be sealed");
   Bytes content = bound.binding.helper.encode();
   append(content, View(bound.binding.box));
   const size_t at = content.size();
@@ -47,7 +48,8 @@ Result<std::shared_ptr<const Key>> unseal_device_key(View content, const Cancell
   if (!helper.ok()) return Status(Code::KEY_INVALID, "the sealed key is damaged: " + helper.status().what);
   const size_t size = key_size(Type::device);
   if (content.size - used != hardware::kBox + size + kTag)
-    return Status(Code::KEY_INVALID, "the sealed key is damaged: " + std::to_string(content.size - used) + " bytes follow its helper data");
+    return Status(Code::KEY_INVALID,
+                  "the sealed key is damaged: " + std::to_string(content.size - used) + " bytes follow its helper data");
   const View box = content.sub(used, hardware::kBox), sealed = content.from(used + hardware::kBox);
 
   auto machine = hardware::read_machine({hardware::system_root(), helper->counts(hardware::Kind::tpm), cancelled});

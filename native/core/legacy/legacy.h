@@ -3,6 +3,7 @@
 // is LEGACY_FAILED with the same words.
 #pragma once
 #include <memory>
+
 #include "hardware/machine.h"
 #include "keys/keys.h"
 #include "payload/io.h"

@@ -91,8 +91,9 @@ Result<Region> Region::allocate(size_t size, Pages pages) {
   if (size == 0) return region;
   if (size > SIZE_MAX - 2 * kHugePage) return Status(Code::OUT_OF_MEMORY, "the model is larger than the address space");
   const size_t mapped = round_up(size, size_t(sysconf(_SC_PAGESIZE)));
-  void* data = mapped >= kHugePage && pages == Pages::huge ? map_aligned(mapped)
-                               : mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* data = mapped >= kHugePage && pages == Pages::huge
+                   ? map_aligned(mapped)
+                   : mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (data == nullptr || data == MAP_FAILED)
     return Status(Code::OUT_OF_MEMORY, "no memory is left for " + std::to_string(size) + " bytes of a model", errno);
   region.data_ = static_cast<uint8_t*>(data);

@@ -10,7 +10,7 @@ constexpr size_t kHugePage = size_t(2) << 20;
 // Huge pages are faster where free memory is contiguous. Elsewhere the kernel compacts memory first, in the thread that touches the page.
 enum class Pages : uint8_t { huge, ordinary };
 
-struct Protection {  // what was truly achieved, nothing more
+struct Protection {        // what was truly achieved, nothing more
   bool locked = false;     // no page of it can go to swap
   bool dontdump = false;   // left out of core dumps
   bool hugePages = false;  // every whole 2 MiB of it is one page

@@ -26,9 +26,7 @@ void wipe(volatile uint8_t* p, size_t n) {
 
 }  // namespace
 
-Status forked() {
-  return Status(Code::PROCESS_FORKED, "this process was forked from one that had keys; they were wiped here");
-}
+Status forked() { return Status(Code::PROCESS_FORKED, "this process was forked from one that had keys; they were wiped here"); }
 
 Status check_process() {
   if (living.load() == 0 || maker.load() == getpid()) return {};

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <string>
+
 #include "memory/secret.h"
 
 namespace mg {

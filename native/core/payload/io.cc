@@ -1,11 +1,12 @@
 #include "payload/io.h"
 
-#include <algorithm>
-#include <cerrno>
 #include <fcntl.h>
-#include <limits>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
 
 namespace mg::payload {
 
@@ -19,13 +20,9 @@ Status ended_early(const std::string& path) {
   return Status(Code::CONTAINER_TRUNCATED, "'" + path + "' ends before the bytes that were asked for");
 }
 
-Status not_regular(const std::string& path) {
-  return Status(Code::SOURCE_UNSUPPORTED, "'" + path + "' is not a regular file");
-}
+Status not_regular(const std::string& path) { return Status(Code::SOURCE_UNSUPPORTED, "'" + path + "' is not a regular file"); }
 
-Status changed(const std::string& path) {
-  return Status(Code::SOURCE_CHANGED, "'" + path + "' changed while it was read");
-}
+Status changed(const std::string& path) { return Status(Code::SOURCE_CHANGED, "'" + path + "' changed while it was read"); }
 
 int open_retrying(const std::string& path, int flags, mode_t mode) {
   int fd;
@@ -122,7 +119,8 @@ Result<int> SteadyFile::open_again(Identity* identity) const {
   return fd;
 }
 
-Result<std::unique_ptr<SteadyFile>> SteadyFile::open(const std::string& path, Links links, uint64_t base, ChangeTime change_time) {
+Result<std::unique_ptr<SteadyFile>> SteadyFile::open(const std::string& path, Links links, uint64_t base,
+                                                     ChangeTime change_time) {
   std::unique_ptr<SteadyFile> file(new SteadyFile(path, links, base, change_time));
   Result<int> fd = file->open_again(&file->identity_);
   if (!fd.ok()) return fd.status();

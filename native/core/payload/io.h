@@ -1,8 +1,10 @@
 // Sources and sinks of bytes. Implementations are safe to call from several threads at once.
 #pragma once
 #include <sys/types.h>
+
 #include <memory>
 #include <string>
+
 #include "bytes.h"
 #include "status.h"
 

@@ -6,7 +6,7 @@ namespace mg::payload {
 
 constexpr uint64_t kChunk = 16384, kTag = 16, kSealedChunk = kChunk + kTag;
 constexpr uint64_t kSalt = 24, kCommitment = 32, kPrefix = kSalt + kCommitment;
-constexpr uint64_t kBatchChunks = 64;  // a unit of work: one node of the stored tree, 1 MiB
+constexpr uint64_t kBatchChunks = 64;                        // a unit of work: one node of the stored tree, 1 MiB
 constexpr uint64_t kMaxPlaintext = (uint64_t(1) << 52) - 1;  // so that there are at most 2^38 chunks
 
 constexpr uint64_t chunk_count(uint64_t plaintext) { return plaintext / kChunk + 1; }

@@ -170,8 +170,7 @@ Result<View> fetch(Worker& worker, View prefix, const Run& run, Source& sealed, 
   if (verified != nullptr) {
     Result<Node> node = Tree::hash_batch(batch == 0 ? prefix : View(), bytes);
     if (!node.ok()) return node.status();
-    if (*node != verified->node(batch))
-      return Status(Code::DIGEST_MISMATCH, "chunks of the payload are not those of the digest");
+    if (*node != verified->node(batch)) return Status(Code::DIGEST_MISMATCH, "chunks of the payload are not those of the digest");
   }
   return View(bytes).sub(size_t((run.first - fetched.first) * kSealedChunk), run.sealed_size());
 }
@@ -220,8 +219,8 @@ void chunk_nonce(const uint8_t base_nonce[12], uint64_t chunk, uint8_t nonce[12]
   for (size_t i = 0; i < 8; i++) nonce[kNonce - 1 - i] ^= uint8_t(chunk >> (8 * i));
 }
 
-Status encrypt_range(const Keys& keys, View prefix, uint64_t plaintext_size, uint64_t first_batch, uint64_t count,
-                     Source& plain, Sink& out, Tree& tree, work::Pool& pool, const work::Control& control) {
+Status encrypt_range(const Keys& keys, View prefix, uint64_t plaintext_size, uint64_t first_batch, uint64_t count, Source& plain,
+                     Sink& out, Tree& tree, work::Pool& pool, const work::Control& control) {
   if (prefix.size != kPrefix) return invalid("the payload's prefix has 56 bytes");
   Status status = check_sizes(plaintext_size, first_batch, count, batch_count(plaintext_size));
   if (!status.ok()) return status;
@@ -236,7 +235,8 @@ Status encrypt_range(const Keys& keys, View prefix, uint64_t plaintext_size, uin
   });
 }
 
-Status hash_all(View prefix, uint64_t plaintext_size, Source& sealed, Tree& tree, work::Pool& pool, const work::Control& control) {
+Status hash_all(View prefix, uint64_t plaintext_size, Source& sealed, Tree& tree, work::Pool& pool,
+                const work::Control& control) {
   if (prefix.size != kPrefix) return invalid("the payload's prefix has 56 bytes");
   Status status = check_sizes(plaintext_size, 0, 0, 0);
   if (!status.ok()) return status;
@@ -255,8 +255,8 @@ Status hash_all(View prefix, uint64_t plaintext_size, Source& sealed, Tree& tree
   });
 }
 
-Status decrypt_range(const Keys& keys, uint64_t plaintext_size, uint64_t first, uint64_t count, Source& sealed,
-                     Target& target, Tree* tree, View prefix, work::Pool& pool, const work::Control& control, const BatchChecks& checks) {
+Status decrypt_range(const Keys& keys, uint64_t plaintext_size, uint64_t first, uint64_t count, Source& sealed, Target& target,
+                     Tree* tree, View prefix, work::Pool& pool, const work::Control& control, const BatchChecks& checks) {
   const uint64_t chunks = chunk_count(plaintext_size);
   Status status = check_sizes(plaintext_size, first, count, chunks);
   if (!status.ok() || count == 0) return status;
@@ -264,8 +264,7 @@ Status decrypt_range(const Keys& keys, uint64_t plaintext_size, uint64_t first, 
   if ((tree != nullptr || checks.verified != nullptr) && prefix.size != kPrefix)
     return invalid("the payload's prefix has 56 bytes");
   if (tree != nullptr) {
-    if (first % kBatchChunks != 0 || (end % kBatchChunks != 0 && end != chunks))
-      return invalid("a tree takes whole batches");
+    if (first % kBatchChunks != 0 || (end % kBatchChunks != 0 && end != chunks)) return invalid("a tree takes whole batches");
   }
   Workers workers;
   work::Progress progress(control);
@@ -331,8 +330,7 @@ Status check_end(Worker& worker, const Keys& keys, uint64_t plaintext_size, Sour
 
 Status Reader::read(uint64_t offset, Span out, work::Pool& pool, const work::Control& control) {
   if (plaintext_size_ > kMaxPlaintext) return invalid("a payload's plaintext has fewer than 2^52 bytes");
-  if (offset > plaintext_size_ || out.size > plaintext_size_ - offset)
-    return invalid("the range lies outside the model");
+  if (offset > plaintext_size_ || out.size > plaintext_size_ - offset) return invalid("the range lies outside the model");
   Workers workers;
   Status status;
   if (!end_checked_.load(std::memory_order_acquire)) {

@@ -5,8 +5,8 @@
 #include "memory/region.h"
 #include "payload/io.h"
 #include "payload/layout.h"
-#include "work/pool.h"
 #include "payload/tree.h"
+#include "work/pool.h"
 
 namespace mg::payload {
 
@@ -23,8 +23,8 @@ void chunk_nonce(const uint8_t base_nonce[12], uint64_t chunk, uint8_t nonce[12]
 // `out` at their payload offsets, notes each batch's tree node. `prefix` (salt || commitment, 56 bytes) belongs to leaf 0
 // and is not written.
 // The caller must never encrypt a batch twice under the same keys.
-Status encrypt_range(const Keys& keys, View prefix, uint64_t plaintext_size, uint64_t first_batch, uint64_t count,
-                     Source& plain, Sink& out, Tree& tree, work::Pool& pool, const work::Control& control);
+Status encrypt_range(const Keys& keys, View prefix, uint64_t plaintext_size, uint64_t first_batch, uint64_t count, Source& plain,
+                     Sink& out, Tree& tree, work::Pool& pool, const work::Control& control);
 
 // Notes every node of the tree over the sealed chunks; needs no key. Offsets of `sealed` are payload offsets.
 Status hash_all(View prefix, uint64_t plaintext_size, Source& sealed, Tree& tree, work::Pool& pool, const work::Control& control);
@@ -48,15 +48,15 @@ class RereadBudget {
 };
 
 struct BatchChecks {
-  const Tree* verified = nullptr;  // each batch is compared with it, whole, before any of it is decrypted: DIGEST_MISMATCH
-  RereadBudget* rereads = nullptr;      // a damaged batch is read once more where the source can be renewed
+  const Tree* verified = nullptr;   // each batch is compared with it, whole, before any of it is decrypted: DIGEST_MISMATCH
+  RereadBudget* rereads = nullptr;  // a damaged batch is read once more where the source can be renewed
 };
 
 // Decrypts chunks [first, first + count) from `sealed` (offsets are payload offsets) straight into `target`; with `tree`,
 // also notes the node of every batch, for which the range must start and end on batch boundaries (or the last chunk).
 // A chunk that is not authentic: INTEGRITY_FAILED; its place in the target is wiped. The caller releases nothing on failure.
-Status decrypt_range(const Keys& keys, uint64_t plaintext_size, uint64_t first, uint64_t count, Source& sealed,
-                     Target& target, Tree* tree, View prefix, work::Pool& pool, const work::Control& control, const BatchChecks& care = {});
+Status decrypt_range(const Keys& keys, uint64_t plaintext_size, uint64_t first, uint64_t count, Source& sealed, Target& target,
+                     Tree* tree, View prefix, work::Pool& pool, const work::Control& control, const BatchChecks& care = {});
 
 // Random access to plaintext bytes [offset, offset + out.size): authenticates the last chunk once per Reader first, so a
 // truncated payload is never taken for a whole one. With a verified tree also checks each touched batch against it, before

@@ -3,6 +3,7 @@
 #include <memory>
 #include <mutex>
 #include <vector>
+
 #include "crypto/crypto.h"
 #include "payload/layout.h"
 
@@ -18,8 +19,8 @@ class Tree {
 
   // The node of batch `index` from its sealed chunks; `prefix` (56 bytes) only for batch 0. Thread-safe for different batches.
   static Result<Node> hash_batch(View prefix, View sealed_chunks);
-  void set(uint64_t index, const Node& node);                          // thread-safe
-  const Node& node(uint64_t index) const { return nodes_[index]; }    // of a complete tree
+  void set(uint64_t index, const Node& node);                       // thread-safe
+  const Node& node(uint64_t index) const { return nodes_[index]; }  // of a complete tree
   Node root() const;
   Bytes stored() const;
 

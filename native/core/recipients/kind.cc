@@ -8,7 +8,8 @@ Status Kind::check_public_part(View) const {
 
 Status Kind::check_size(View body, size_t size) {
   if (body.size == size) return {};
-  return Status(Code::CONTAINER_MALFORMED, "has a body of " + std::to_string(body.size) + " bytes, it must have " + std::to_string(size));
+  return Status(Code::CONTAINER_MALFORMED,
+                "has a body of " + std::to_string(body.size) + " bytes, it must have " + std::to_string(size));
 }
 
 Bytes Kind::info(const crypto::Sha384& core_hash) const {

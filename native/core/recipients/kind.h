@@ -50,8 +50,8 @@ class Kind {
   const uint16_t number;
   const char* const name;
 
-  virtual size_t max_slots() const { return kMaxSlots; }     // of one container
-  virtual bool has_key_id() const { return false; }          // otherwise the key id of a slot is zeros
+  virtual size_t max_slots() const { return kMaxSlots; }  // of one container
+  virtual bool has_key_id() const { return false; }       // otherwise the key id of a slot is zeros
   // The type of the key that recipient and identity both hold. Without one, the recipient has a public part.
   virtual std::optional<keys::Type> shared_key() const { return std::nullopt; }
   virtual Status check_public_part(View public_part) const;  // INVALID_ARGUMENT, KEY_INVALID, MACHINE_FILE_INVALID

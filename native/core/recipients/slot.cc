@@ -21,12 +21,12 @@ Result<Policy> parse_policy(const uint8_t* p, const std::string& slot) {
   std::copy_n(p + 40, policy.device_id.size(), policy.device_id.begin());
   if (policy.not_after >= kTimeEnd) return malformed(slot + " has a policy with a time of 2^53 or later");
   if (policy.not_before >= policy.not_after) {
-    return malformed(slot + " has a policy whose not-before, " + str(policy.not_before) +
-                     ", is not before its not-after, " + str(policy.not_after));
+    return malformed(slot + " has a policy whose not-before, " + str(policy.not_before) + ", is not before its not-after, " +
+                     str(policy.not_after));
   }
   if (policy.offline_until > policy.not_after) {
-    return malformed(slot + " has a policy whose offline-until, " + str(policy.offline_until) +
-                     ", is after its not-after, " + str(policy.not_after));
+    return malformed(slot + " has a policy whose offline-until, " + str(policy.offline_until) + ", is after its not-after, " +
+                     str(policy.not_after));
   }
   return policy;
 }

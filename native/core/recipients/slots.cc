@@ -14,7 +14,8 @@ Status check_recipients(const std::vector<Recipient>& recipients) {
   for (const Kind* kind : kinds()) {
     const auto count = std::count_if(recipients.begin(), recipients.end(), [&](const Recipient& r) { return r.kind == kind; });
     if (size_t(count) > kind->max_slots())
-      return Status(Code::INVALID_ARGUMENT, "a container has at most " + str(kind->max_slots()) + " recipient of type " + kind->name);
+      return Status(Code::INVALID_ARGUMENT,
+                    "a container has at most " + str(kind->max_slots()) + " recipient of type " + kind->name);
   }
   return {};
 }
@@ -25,7 +26,8 @@ Status check_slot(const Slot& slot, const std::string& name) {
   const Kind* kind = find_kind(slot.type);
   if (!kind) {
     if ((slot.flags & kCritical) == 0) return {};
-    return {Code::CRITICAL_UNSUPPORTED, named + "has type " + str(slot.type) + ", which this release cannot read, and is marked critical"};
+    return {Code::CRITICAL_UNSUPPORTED,
+            named + "has type " + str(slot.type) + ", which this release cannot read, and is marked critical"};
   }
   if (auto s = kind->check_body(slot.body); !s.ok()) return malformed(named + s.what);
   if (!kind->has_key_id() && slot.key_id != keys::KeyId{}) return malformed(named + "has a key id, which only a public key has");
@@ -73,7 +75,8 @@ Result<std::vector<Slot>> parse_slots(View bytes) {
     const auto count = std::count_if(slots.begin(), slots.end(), [&](const Slot& s) { return s.type == slots.back().type; });
     const Kind* kind = find_kind(slots.back().type);
     if (kind && size_t(count) > kind->max_slots())
-      return malformed(name + " is " + kind->name + " slot " + str(size_t(count)) + ", at most " + str(kind->max_slots()) + " is allowed");
+      return malformed(name + " is " + kind->name + " slot " + str(size_t(count)) + ", at most " + str(kind->max_slots()) +
+                       " is allowed");
   }
   if (slots.empty()) return malformed("there is no slot, a container needs 1 to " + str(kMaxSlots));
   return slots;

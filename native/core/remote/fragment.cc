@@ -17,7 +17,8 @@ std::optional<keys::Type> type_of(View plain) {
 // type || bytes, known to be a fragment
 Result<Secret> open_plain(const keys::Key& key, View sealed, View server_id, std::string_view name, View challenge) {
   auto plain = open_with(key, info_of(server_id, name), challenge, sealed, 2, 1 + kMost);
-  if (plain.ok() && !type_of(plain->reveal())) return Status(Code::INTEGRITY_FAILED, "what was sealed is no fragment of an archive");
+  if (plain.ok() && !type_of(plain->reveal()))
+    return Status(Code::INTEGRITY_FAILED, "what was sealed is no fragment of an archive");
   return plain;
 }
 

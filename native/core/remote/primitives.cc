@@ -19,7 +19,8 @@ Bytes with_label(std::string_view label, std::initializer_list<View> parts) {
 
 Status check_size(const char* what, View bytes, size_t size) {
   if (bytes.size == size) return {};
-  return Status(Code::INVALID_ARGUMENT, std::string(what) + " has " + std::to_string(size) + " bytes, not " + std::to_string(bytes.size));
+  return Status(Code::INVALID_ARGUMENT,
+                std::string(what) + " has " + std::to_string(size) + " bytes, not " + std::to_string(bytes.size));
 }
 
 Status check_type(const keys::Key& key, keys::Type type) {
@@ -38,7 +39,8 @@ Result<Secret> open_with(const keys::Key& key, View info, View aad, View sealed,
   if (auto s = check_type(key, keys::Type::device); !s.ok()) return s;
   constexpr size_t overhead = hpke::kEnc + hpke::kTag;
   if (sealed.size < overhead + least || sealed.size > overhead + most)
-    return Status(Code::INTEGRITY_FAILED, "what was sealed has a length that it cannot have: " + std::to_string(sealed.size) + " bytes");
+    return Status(Code::INTEGRITY_FAILED,
+                  "what was sealed has a length that it cannot have: " + std::to_string(sealed.size) + " bytes");
   const crypto::StackWipe stack;
   return hpke::open(sealed.sub(0, hpke::kEnc), key.x25519_private(), info, aad, sealed.from(hpke::kEnc));
 }

@@ -27,7 +27,8 @@ Result<Region> open_state(const keys::Key& key, View server_id, View sealed) {
   crypto::SecretBuffer<32> derived;
   if (auto s = state_key(key, server_id, derived.span()); !s.ok()) return s;
   if (sealed.size < kGcmOverhead || sealed.size > kGcmOverhead + kMaxState)
-    return Status(Code::INTEGRITY_FAILED, "the state has a length that it cannot have: " + std::to_string(sealed.size) + " bytes");
+    return Status(Code::INTEGRITY_FAILED,
+                  "the state has a length that it cannot have: " + std::to_string(sealed.size) + " bytes");
   auto state = Region::allocate(sealed.size - kGcmOverhead);
   if (!state.ok()) return state;
   if (auto s = open_under(derived.view(), View(), sealed, Span(state->data(), state->size())); !s.ok()) return s;

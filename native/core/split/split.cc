@@ -50,8 +50,7 @@ Result<payload::Tree> check(View small, payload::Source& big, work::Pool& pool, 
     return Status(Code::CONTAINER_MALFORMED, "the payload length does not fit the plaintext size");
   if (big.size() != parts->big_size)
     return Status(Code::PARTS_MISMATCH, "the big part has " + std::to_string(big.size()) +
-                                            " bytes, but the small part belongs to one of " +
-                                            std::to_string(parts->big_size));
+                                            " bytes, but the small part belongs to one of " + std::to_string(parts->big_size));
   const View head = small.from(header.size());
   payload::MemorySource first(head);
   payload::JoinedSource joined(first, big);
@@ -60,8 +59,7 @@ Result<payload::Tree> check(View small, payload::Source& big, work::Pool& pool, 
   if (!status.ok()) return status;
   const payload::Node root = tree.root();
   if (!crypto::equal(View(root.data(), root.size()), View(header.digest.data(), header.digest.size())))
-    return Status(Code::PARTS_MISMATCH,
-                  "the big part has the right size, but the digest in the small part is another one's");
+    return Status(Code::PARTS_MISMATCH, "the big part has the right size, but the digest in the small part is another one's");
   return tree;
 }
 

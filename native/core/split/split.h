@@ -2,8 +2,8 @@
 #pragma once
 #include "container/header.h"
 #include "payload/io.h"
-#include "work/pool.h"
 #include "payload/tree.h"
+#include "work/pool.h"
 
 namespace mg::split {
 

@@ -1,5 +1,6 @@
 // Text that is ASCII by definition: base64url, hex, names.
 #include <algorithm>
+
 #include "text/text.h"
 
 namespace mg::text {
@@ -79,8 +80,7 @@ std::string hex(View bytes) {
 bool is_name(std::string_view s) {
   auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
   if (s.empty() || s.size() > 128 || !alphanumeric(s[0])) return false;
-  return std::all_of(s.begin(), s.end(),
-                     [&](char c) { return alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
+  return std::all_of(s.begin(), s.end(), [&](char c) { return alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
 }
 
 }  // namespace mg::text

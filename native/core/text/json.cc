@@ -1,5 +1,7 @@
 #include "text/json.h"
+
 #include <algorithm>
+
 #include "text/text.h"
 
 namespace mg::json {
@@ -12,8 +14,7 @@ bool utf16_less(std::string_view a, std::string_view b) {
     unsigned byte = uint8_t(c);
     return byte == 0xEE || byte == 0xEF ? byte + 0x10 : byte;
   };
-  return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
-                                      [&](char x, char y) { return rank(x) < rank(y); });
+  return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return rank(x) < rank(y); });
 }
 
 char short_escape(char c) {  // what follows the backslash, 0 where there is no such form
@@ -63,8 +64,7 @@ void write_value(std::string& out, const Value& value) {
     case Value::Kind::object: {
       std::vector<const std::pair<std::string, Value>*> sorted;
       for (const auto& member : value.members) sorted.push_back(&member);
-      std::stable_sort(sorted.begin(), sorted.end(),
-                       [](auto* a, auto* b) { return utf16_less(a->first, b->first); });
+      std::stable_sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return utf16_less(a->first, b->first); });
       out += '{';
       for (size_t i = 0; i < sorted.size(); i++) {
         if (i > 0) out += ',';

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
 #include "status.h"
 
 namespace mg::json {
@@ -19,10 +20,10 @@ constexpr size_t kMaxValues = 65536;
 struct Value {
   enum class Kind { integer, string, array, object } kind = Kind::integer;
   uint64_t integer = 0;
-  std::string string;                                 // valid UTF-8
+  std::string string;  // valid UTF-8
   std::vector<Value> items;
-  std::vector<std::pair<std::string, Value>> members; // in canonical order once parsed or written
-  const Value* get(std::string_view name) const;      // member of an object, or nullptr
+  std::vector<std::pair<std::string, Value>> members;  // in canonical order once parsed or written
+  const Value* get(std::string_view name) const;       // member of an object, or nullptr
 };
 
 Value integer(uint64_t v);

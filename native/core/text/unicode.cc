@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <iterator>
+
 #include "text/text.h"
 #include "text/unicode_tables.h"
 
@@ -68,8 +69,7 @@ bool is_ascii(std::string_view s) {
 
 uint8_t combining_class(char32_t c) {
   if (c < 0x300) return 0;
-  auto it = std::lower_bound(begin(kClasses), end(kClasses), c,
-                             [](const ClassRange& r, char32_t v) { return r.last < v; });
+  auto it = std::lower_bound(begin(kClasses), end(kClasses), c, [](const ClassRange& r, char32_t v) { return r.last < v; });
   return it != end(kClasses) && c >= it->first ? it->value : 0;
 }
 
@@ -161,16 +161,14 @@ void nfd_into(std::string_view utf8, std::u32string& out) {
 }
 
 void put_folded(std::u32string& out, char32_t c) {
-  auto full = std::lower_bound(begin(kFullFolds), end(kFullFolds), c,
-                               [](const FullFold& f, char32_t v) { return f.from < v; });
+  auto full = std::lower_bound(begin(kFullFolds), end(kFullFolds), c, [](const FullFold& f, char32_t v) { return f.from < v; });
   if (full != end(kFullFolds) && full->from == c) {
     for (char32_t to : full->to) {
       if (to != 0) out += to;
     }
     return;
   }
-  auto it = std::lower_bound(begin(kFolds), end(kFolds), c,
-                             [](const FoldRange& r, char32_t v) { return r.last < v; });
+  auto it = std::lower_bound(begin(kFolds), end(kFolds), c, [](const FoldRange& r, char32_t v) { return r.last < v; });
   bool folds = it != end(kFolds) && c >= it->first && (c - it->first) % it->step == 0;
   out += folds ? char32_t(int32_t(c) + it->distance) : c;
 }

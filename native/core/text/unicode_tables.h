@@ -1,4 +1,5 @@
 // Unicode 14.0, made by native/scripts/make-unicode-tables.py. Do not edit.
+// clang-format off
 #pragma once
 #include <cstdint>
 

@@ -1,10 +1,11 @@
 #include "work/pool.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <memory>
-#include <unistd.h>
 #ifdef __linux__
 #include <sched.h>
 #endif
@@ -66,8 +67,7 @@ void limit_v1(const std::string& folder, unsigned& limit) {
   std::string quota_text = read_text(folder + "/cpu.cfs_quota_us"), period_text = read_text(folder + "/cpu.cfs_period_us");
   size_t quota_at = 0, period_at = 0;
   uint64_t quota, period;
-  if (read_number(quota_text, quota_at, &quota) && read_number(period_text, period_at, &period))
-    lower_to(limit, quota, period);
+  if (read_number(quota_text, quota_at, &quota) && read_number(period_text, period_at, &period)) lower_to(limit, quota, period);
 }
 
 // A limit of any ancestor holds too. A container may see the host's path here but only its own folders below the mount:

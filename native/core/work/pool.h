@@ -1,14 +1,16 @@
 // Threads for the engine. One pool per environment; libuv's threads are not used.
 #pragma once
+#include <pthread.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <mutex>
-#include <pthread.h>
 #include <string>
 #include <vector>
+
 #include "status.h"
 
 namespace mg::work {

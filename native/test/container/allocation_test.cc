@@ -79,7 +79,8 @@ TEST_CASE("a lack of memory at any allocation is an error of the call, and the n
   trust.publishers = {signing->ed25519_public()};
 
   CHECK(fail_each("seal", [&]() -> Status {
-          SealRequest request{"model", "1", "onnx", "2026-01-01T00:00:00Z", {{"model", "", View(kText)}}, making.recipients, signing};
+          SealRequest request{"model",           "1",    "onnx", "2026-01-01T00:00:00Z", {{"model", "", View(kText)}},
+                              making.recipients, signing};
           auto sealer = Sealer::begin(std::move(request));
           if (!sealer.ok()) return sealer.status();
           auto bytes = (*sealer)->next(1 << 20, payload::kPrefix, pool, control);
@@ -88,9 +89,7 @@ TEST_CASE("a lack of memory at any allocation is an error of the call, and the n
         }) > 50);
   CHECK(fail_each("open", [&] { return OpenContainer::open(made.small, identities, trust).status(); }) > 20);
   CHECK(fail_each("rewrap", [&] { return rewrap(made.small, identities, trust, making.recipients).status(); }) > 20);
-  CHECK(fail_each("load", [&] {
-          return container_test::open(made.small, made.big, identities, pool, trust).status();
-        }) > 20);
+  CHECK(fail_each("load", [&] { return container_test::open(made.small, made.big, identities, pool, trust).status(); }) > 20);
   CHECK(fail_each("inspect", [&] { return parse_header(made.small).status(); }) > 10);
   CHECK(fail_each("check parts", [&] {
           payload::MemorySource big{View(made.big)};
@@ -107,7 +106,8 @@ TEST_CASE("reporting a lack of memory takes no memory") {
   };
   CHECK(tell(std::bad_alloc()) == Code::OUT_OF_MEMORY);
   CHECK(tell(std::length_error("too long")) == Code::OUT_OF_MEMORY);
-  CHECK(tell(std::runtime_error("something else, of which there is so much to say that it needs an allocation")) == Code::OUT_OF_MEMORY);
+  CHECK(tell(std::runtime_error("something else, of which there is so much to say that it needs an allocation")) ==
+        Code::OUT_OF_MEMORY);
 }
 
 TEST_CASE("jobs that throw for a lack of memory are errors of their pool's callers, on every thread") {

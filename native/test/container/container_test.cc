@@ -16,7 +16,8 @@ struct World {
   std::shared_ptr<const keys::Key> master = new_key(keys::Type::master), machine = new_key(keys::Type::device),
                                    publisher = new_key(keys::Type::signing), lease_signer = new_key(keys::Type::signing);
   Bytes model = noise(200000);
-  ContainerParts made = make({Input{"model.onnx", "", View(model)}}, SealOptions{{shared(master), device(*machine)}, publisher}, pool);
+  ContainerParts made =
+      make({Input{"model.onnx", "", View(model)}}, SealOptions{{shared(master), device(*machine)}, publisher}, pool);
 
   Code code(View small, const Identities& identities, const Trust& trust = {}) {
     auto loaded = open(small, View(made.big), identities, pool, trust);
@@ -38,7 +39,8 @@ TEST_CASE("every kind of recipient opens its containers, and no other key does")
   auto same = keys::Key::from_passphrase(View("cre\xcc\x80me bru\xcc\x82le\xcc\x81\x65"));
   REQUIRE(word.ok());
   REQUIRE(same.ok());
-  const ContainerParts made = make({Input{"model.onnx", "", View(w.model)}}, SealOptions{{shared(w.master), device(*w.machine), shared(*word)}, nullptr}, w.pool);
+  const ContainerParts made = make({Input{"model.onnx", "", View(w.model)}},
+                                   SealOptions{{shared(w.master), device(*w.machine), shared(*word)}, nullptr}, w.pool);
   for (const auto& identity : {w.master, w.machine, *word, *same}) {
     auto loaded = open(View(made.small), View(made.big), {identity}, w.pool);
     REQUIRE_MESSAGE(loaded.ok(), loaded.status().what);
@@ -153,7 +155,8 @@ TEST_CASE("after its offline-until a lease opens only if it was renewed, and its
 
 TEST_CASE("a lease has its times in order and a signing key") {
   World w;
-  const auto code = [&](uint64_t not_before, uint64_t not_after, uint64_t offline_until, const std::shared_ptr<const keys::Key>& signer) {
+  const auto code = [&](uint64_t not_before, uint64_t not_after, uint64_t offline_until,
+                        const std::shared_ptr<const keys::Key>& signer) {
     const LeaseTerms terms{Policy{not_before, not_after, offline_until, {}, {}}, signer};
     auto leased = rewrap(View(w.made.small), {w.master}, Trust(), {device(*w.machine)}, terms);
     if (leased.ok()) CHECK(parse_header(View(*leased)).ok());
@@ -186,7 +189,8 @@ TEST_CASE("re-wrapping leaves the payload and the publisher's signature alone") 
 TEST_CASE("recipients out of bounds are refused before anything is encrypted") {
   World w;
   auto begin = [&](std::vector<Recipient> recipients) {
-    auto sealer = Sealer::begin(SealRequest{"m", "1", "onnx", "2026-01-01T00:00:00Z", {Input{"m", "", View(w.model)}}, std::move(recipients), nullptr});
+    auto sealer = Sealer::begin(
+        SealRequest{"m", "1", "onnx", "2026-01-01T00:00:00Z", {Input{"m", "", View(w.model)}}, std::move(recipients), nullptr});
     return sealer.ok() ? Code::OK : sealer.status().code;
   };
   auto word = keys::Key::from_passphrase(View("a"));
@@ -213,7 +217,8 @@ TEST_CASE("recipients out of bounds are refused before anything is encrypted") {
 TEST_CASE("a payload is encrypted once, ever") {
   World w;
   const work::Control control;
-  auto sealer = Sealer::begin(SealRequest{"m", "1", "onnx", "2026-01-01T00:00:00Z", {Input{"m", "", View(w.model)}}, {shared(w.master)}, nullptr});
+  auto sealer = Sealer::begin(
+      SealRequest{"m", "1", "onnx", "2026-01-01T00:00:00Z", {Input{"m", "", View(w.model)}}, {shared(w.master)}, nullptr});
   REQUIRE(sealer.ok());
   CHECK(!(*sealer)->finish().ok());  // nothing is encrypted yet
   Bytes out(size_t((*sealer)->payload_length() - payload::kPrefix));
@@ -232,7 +237,8 @@ TEST_CASE("a stream gives the same bytes wherever the big part begins") {
   const work::Control control;
   const Bytes model = noise(3 * 1024 * 1024 + 17);
   for (const uint64_t base : {uint64_t(56), uint64_t(3000), uint64_t(56 + 64 * 16400), uint64_t(2000000)}) {
-    auto sealer = Sealer::begin(SealRequest{"m", "1", "onnx", "2026-01-01T00:00:00Z", {Input{"m", "", View(model)}}, {shared(w.master)}, nullptr});
+    auto sealer = Sealer::begin(
+        SealRequest{"m", "1", "onnx", "2026-01-01T00:00:00Z", {Input{"m", "", View(model)}}, {shared(w.master)}, nullptr});
     REQUIRE(sealer.ok());
     Bytes big;
     for (;;) {
@@ -254,11 +260,13 @@ TEST_CASE("many files, empty ones among them, come back in regions of their own"
   World w;
   const Bytes a = noise(16384), b = noise(5), c = noise(40000), none;
   const ContainerParts made = make({Input{"z", "", View(none)}, Input{"b/empty", "", View(none)}, Input{"b/full", "", View(a)},
-                          Input{"c", "", View(b)}, Input{"a", "", View(c)}}, SealOptions{{shared(w.master)}, w.publisher}, w.pool);
+                                    Input{"c", "", View(b)}, Input{"a", "", View(c)}},
+                                   SealOptions{{shared(w.master)}, w.publisher}, w.pool);
   for (const Trust& trust : {Trust(), verified_by(w.publisher)}) {
     auto loaded = open(View(made.small), View(made.big), {w.master}, w.pool, trust);
     REQUIRE_MESSAGE(loaded.ok(), loaded.status().what);
-    const std::vector<std::pair<std::string, View>> expected = {{"a", c}, {"b/empty", none}, {"b/full", a}, {"c", b}, {"z", none}};
+    const std::vector<std::pair<std::string, View>> expected = {
+        {"a", c}, {"b/empty", none}, {"b/full", a}, {"c", b}, {"z", none}};
     REQUIRE(loaded->size() == expected.size());
     for (size_t i = 0; i < expected.size(); i++) {
       CHECK((*loaded)[i].path == expected[i].first);
@@ -270,7 +278,8 @@ TEST_CASE("many files, empty ones among them, come back in regions of their own"
 TEST_CASE("a sealer that failed releases keys and inputs and encrypts nothing more") {
   World w;
   const work::Control control;
-  auto sealer = Sealer::begin(SealRequest{"m", "1", "onnx", "2026-01-01T00:00:00Z", {Input{"m", "", View(w.model)}}, {shared(w.master)}, nullptr});
+  auto sealer = Sealer::begin(
+      SealRequest{"m", "1", "onnx", "2026-01-01T00:00:00Z", {Input{"m", "", View(w.model)}}, {shared(w.master)}, nullptr});
   REQUIRE(sealer.ok());
   struct Full : payload::Sink {
     Status write(uint64_t, View) override { return Status(Code::NO_SPACE, "full"); }

@@ -22,7 +22,8 @@ const MachineTree& here() {
 // The first `n` of five factors, all that a machine without a TPM can show. Each is needed, so that an opening takes `n` derivations.
 hardware::Policy factors(unsigned n) {
   hardware::Policy policy;
-  policy.factors = {hardware::Kind::drive, hardware::Kind::cpu, hardware::Kind::gpu, hardware::Kind::memory, hardware::Kind::uuid};
+  policy.factors = {hardware::Kind::drive, hardware::Kind::cpu, hardware::Kind::gpu, hardware::Kind::memory,
+                    hardware::Kind::uuid};
   policy.factors.resize(n);
   policy.at_least = n;
   return policy;
@@ -46,7 +47,8 @@ Slot foreign(const Slot& slot) {
   Slot other = slot;
   hardware::Helper helper = *find_kind("hardware")->machine(slot);
   const size_t size = helper.encode().size();
-  for (hardware::BoundFactor& factor : helper.factors) REQUIRE(crypto::random_bytes(Span(factor.salt.data(), factor.salt.size())).ok());
+  for (hardware::BoundFactor& factor : helper.factors)
+    REQUIRE(crypto::random_bytes(Span(factor.salt.data(), factor.salt.size())).ok());
   const Bytes encoded = helper.encode();
   std::copy_n(encoded.begin(), size, other.body.begin());
   return other;

@@ -1,9 +1,12 @@
+#include "container/header.h"
+
 #include <doctest/doctest.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
 #include <random>
-#include "container/header.h"
+
 #include "hardware/helper.h"
 #include "payload/layout.h"
 #include "recipients/slot.h"
@@ -249,11 +252,11 @@ TEST_CASE("core: members and their grammar") {
   for (const char* good : {"2000-02-29T00:00:00Z", "2024-02-29T23:59:59Z", "9999-12-31T23:59:59Z"}) {
     CHECK(core([&](Core& c) { c.created = good; }) == Code::OK);
   }
-  for (const char* bad : {"2025-02-29T00:00:00Z", "1900-02-29T00:00:00Z", "2025-00-01T00:00:00Z", "2025-13-01T00:00:00Z",
-                          "2025-01-00T00:00:00Z", "2025-04-31T00:00:00Z", "2025-01-01T24:00:00Z", "2025-01-01T00:60:00Z",
-                          "2025-01-01T00:00:60Z", "2025-01-01t00:00:00Z", "2025-01-01T00:00:00z", "2025-01-01 00:00:00Z",
-                          "2025-01-01T00:00:00+", "2025-1-01T00:00:00Z", "+025-01-01T00:00:00Z", "2025-01-01T00:00:00Z ",
-                          "2025-01-01T00:00:00", ""}) {
+  for (const char* bad :
+       {"2025-02-29T00:00:00Z", "1900-02-29T00:00:00Z", "2025-00-01T00:00:00Z", "2025-13-01T00:00:00Z", "2025-01-00T00:00:00Z",
+        "2025-04-31T00:00:00Z", "2025-01-01T24:00:00Z", "2025-01-01T00:60:00Z", "2025-01-01T00:00:60Z", "2025-01-01t00:00:00Z",
+        "2025-01-01T00:00:00z", "2025-01-01 00:00:00Z", "2025-01-01T00:00:00+", "2025-1-01T00:00:00Z", "+025-01-01T00:00:00Z",
+        "2025-01-01T00:00:00Z ", "2025-01-01T00:00:00", ""}) {
     CAPTURE(bad);
     CHECK(core([&](Core& c) { c.created = bad; }) == kBad);
   }
@@ -261,8 +264,14 @@ TEST_CASE("core: members and their grammar") {
 
 TEST_CASE("slots: frame, types, limits") {
   CHECK(with([](Header& h) { h.slots.clear(); }) == kBad);
-  CHECK(with([](Header& h) { h.slots.resize(32, h.slots[0]); h.slots[1] = h.slots[0]; }) == Code::OK);
-  CHECK(with([](Header& h) { h.slots.resize(33, h.slots[0]); h.slots[1] = h.slots[0]; }) == Code::LIMIT_EXCEEDED);
+  CHECK(with([](Header& h) {
+          h.slots.resize(32, h.slots[0]);
+          h.slots[1] = h.slots[0];
+        }) == Code::OK);
+  CHECK(with([](Header& h) {
+          h.slots.resize(33, h.slots[0]);
+          h.slots[1] = h.slots[0];
+        }) == Code::LIMIT_EXCEEDED);
   CHECK(with([](Header& h) { h.slots.push_back(h.slots[1]); }) == kBad);  // a second passphrase
   CHECK(with([](Header& h) { h.slots[0].flags = 2; }) == kBad);
   CHECK(with([](Header& h) { h.slots[0].flags = 0x8001; }) == kBad);
@@ -287,13 +296,30 @@ TEST_CASE("slots: frame, types, limits") {
   CHECK(with([](Header& h) { h.slots[1].body[16] = 19; }) == kBad);
   CHECK(with([](Header& h) { h.slots[1].key_id[7] = 1; }) == kBad);
   for (uint16_t type : {0, 5, 6, 65535}) {
-    CHECK(with([&](Header& h) { h.slots[0].type = type; h.slots[0].flags = 0; }) == Code::OK);
-    CHECK(with([&](Header& h) { h.slots[0].type = type; h.slots[0].flags = 1; }) == Code::CRITICAL_UNSUPPORTED);
-    CHECK(with([&](Header& h) { h.slots[0].type = type; h.slots[0].flags = 2; }) == kBad);
-    CHECK(with([&](Header& h) { h.slots[0].type = type; h.slots[0].flags = 0; h.slots[0].body.clear(); }) == Code::OK);
+    CHECK(with([&](Header& h) {
+            h.slots[0].type = type;
+            h.slots[0].flags = 0;
+          }) == Code::OK);
+    CHECK(with([&](Header& h) {
+            h.slots[0].type = type;
+            h.slots[0].flags = 1;
+          }) == Code::CRITICAL_UNSUPPORTED);
+    CHECK(with([&](Header& h) {
+            h.slots[0].type = type;
+            h.slots[0].flags = 2;
+          }) == kBad);
+    CHECK(with([&](Header& h) {
+            h.slots[0].type = type;
+            h.slots[0].flags = 0;
+            h.slots[0].body.clear();
+          }) == Code::OK);
   }
   auto opaque = [](size_t body) {
-    return with([=](Header& h) { h.slots[1].type = 9; h.slots[1].flags = 0; h.slots[1].body.resize(body); });
+    return with([=](Header& h) {
+      h.slots[1].type = 9;
+      h.slots[1].flags = 0;
+      h.slots[1].body.resize(body);
+    });
   };
   CHECK(opaque(16384 - 10) == Code::OK);
   CHECK(opaque(16384 - 9) == kBad);

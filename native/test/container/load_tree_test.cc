@@ -56,7 +56,8 @@ struct World {
   Bytes tree;
 
   explicit World(size_t size = 3'000'001, split::Rule rule = {}) : large(noise(size, test_seed())) {
-    made = make({Input{"a", "", View(large)}, Input{"b", "", View(tail)}}, SealOptions{{shared(master)}, publisher, "model", "1", rule}, pool);
+    made = make({Input{"a", "", View(large)}, Input{"b", "", View(tail)}},
+                SealOptions{{shared(master)}, publisher, "model", "1", rule}, pool);
     tree = tree_of(View(made.big));
   }
   View head() const { return View(made.small).from(made.header_size); }
@@ -130,7 +131,8 @@ TEST_CASE("a tree with any byte changed, of another length or of another model i
   World w;
   World other;
   REQUIRE(w.tree.size() == 3 * 32);
-  std::vector<Bytes> trees = {Bytes(), Bytes(w.tree.size()), other.tree, w.tree_of(View(other.made.big)), View(w.tree).from(32).copy()};
+  std::vector<Bytes> trees = {Bytes(), Bytes(w.tree.size()), other.tree, w.tree_of(View(other.made.big)),
+                              View(w.tree).from(32).copy()};
   for (size_t at = 0; at < w.tree.size(); at++) {
     trees.push_back(w.tree);
     trees.back()[at] ^= uint8_t(1 << at % 8);
@@ -200,7 +202,8 @@ TEST_CASE("a batch is compared with the tree before any of it is decrypted") {
 }
 
 TEST_CASE("a batch that arrives damaged once is read again, twice is refused, and counts once in the progress") {
-  for (const uint64_t max_bytes : {uint64_t(0), uint64_t(3072), uint64_t(1'100'000)}) {  // a small part beyond the first batch, too
+  for (const uint64_t max_bytes :
+       {uint64_t(0), uint64_t(3072), uint64_t(1'100'000)}) {  // a small part beyond the first batch, too
     World w(3'000'001, split::Rule{max_bytes, 0.9});
     const uint64_t size = w.made.big.size(), second = w.head().size < 1'000'000 ? w.chunk_in_big(64) : size / 2;
     // The batch across the boundary of the parts, which may hold the manifest; batch boundaries; a tag; the last chunk.
@@ -320,7 +323,8 @@ TEST_CASE("of two joined sources the one that holds the range is renewed") {
     CHECK(hope == (first.renewals + second.renewals > 0));
     return std::make_pair(first.renewals, second.renewals);
   };
-  const auto both = std::make_pair(1u, 1u), left = std::make_pair(1u, 0u), right = std::make_pair(0u, 1u), none = std::make_pair(0u, 0u);
+  const auto both = std::make_pair(1u, 1u), left = std::make_pair(1u, 0u), right = std::make_pair(0u, 1u),
+             none = std::make_pair(0u, 0u);
   CHECK(renewed(0, 60) == left);
   CHECK(renewed(59, 2) == both);
   CHECK(renewed(0, 100) == both);

@@ -1,8 +1,11 @@
+#include "container/manifest.h"
+
 #include <doctest/doctest.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <random>
-#include "container/manifest.h"
+
 #include "payload/layout.h"
 #include "support/seed.h"
 #include "text/json.h"
@@ -49,32 +52,53 @@ constexpr Code kBad = Code::MANIFEST_INVALID;
 }  // namespace
 
 TEST_CASE("paths: what is allowed") {
-  for (const char* good : {"a", "model.onnx", "a/b/c", ".hidden", "..a", "a b", " a", "CO", "COMA", "COM10", "LPT", "XCON",
-                           "CONSOLE", "CON-1", "a.CON", "nulls/a", "\"<>|?*'%", "\u00E9", "\u65E5\u672C\u8A9E/\uD55C",
-                           "\U0001F600", "\u00A0", "CON\u00E9", "COM\u2070"}) {
+  for (const char* good : {"a",
+                           "model.onnx",
+                           "a/b/c",
+                           ".hidden",
+                           "..a",
+                           "a b",
+                           " a",
+                           "CO",
+                           "COMA",
+                           "COM10",
+                           "LPT",
+                           "XCON",
+                           "CONSOLE",
+                           "CON-1",
+                           "a.CON",
+                           "nulls/a",
+                           "\"<>|?*'%",
+                           "\u00E9",
+                           "\u65E5\u672C\u8A9E/\uD55C",
+                           "\U0001F600",
+                           "\u00A0",
+                           "CON\u00E9",
+                           "COM\u2070"}) {
     CAPTURE(good);
     CHECK(path_ok(good));
   }
   CHECK(path_ok(std::string(255, 'x')));
-  CHECK(path_ok(std::string(255, 'x') + "/" + std::string(255, 'x') + "/" + std::string(255, 'x') + "/" +
-                std::string(255, 'x') + "/x") == false);  // 1,025 bytes
-  CHECK(path_ok(std::string(255, 'x') + "/" + std::string(255, 'x') + "/" + std::string(255, 'x') + "/" +
-                std::string(254, 'x') + "/x"));  // 1,024
+  CHECK(path_ok(std::string(255, 'x') + "/" + std::string(255, 'x') + "/" + std::string(255, 'x') + "/" + std::string(255, 'x') +
+                "/x") == false);  // 1,025 bytes
+  CHECK(path_ok(std::string(255, 'x') + "/" + std::string(255, 'x') + "/" + std::string(255, 'x') + "/" + std::string(254, 'x') +
+                "/x"));  // 1,024
 }
 
 TEST_CASE("paths: each rule") {
   for (const char* bad :
-       {"", "/", "/a", "a/", "a//b", ".", "..", "./a", "a/..", "a/../b", "a/./b", "a.", "a ", "a./b", "a /b", "...", " ",
-        "a\\b", "\\", "C:", "a:b", "a\nb", "\x1F", "\x7F", "\u0080", "a\u009Fb", "\xFF", "\xC0\x80", "\xED\xA0\x80", "a\xC3",
+       {"",        "/",      "/a",           "a/",    "a//b",   ".",        "..",   "./a",      "a/..",         "a/../b",
+        "a/./b",   "a.",     "a ",           "a./b",  "a /b",   "...",      " ",    "a\\b",     "\\",           "C:",
+        "a:b",     "a\nb",   "\x1F",         "\x7F",  "\u0080", "a\u009Fb", "\xFF", "\xC0\x80", "\xED\xA0\x80", "a\xC3",
         "e\u0301", "\u212B", "\u1100\u1161", "\u0958"}) {
     CAPTURE(bad);
     CHECK_FALSE(path_ok(bad));
   }
   CHECK_FALSE(path_ok(std::string_view("a\0b", 3)));
   CHECK_FALSE(path_ok(std::string(256, 'x')));
-  for (const char* reserved :
-       {"CON", "con", "Prn", "AUX", "nul", "CONIN$", "conout$", "COM0", "com1", "COM9", "LPT0", "lpt9", "COM\u00B9",
-        "lpt\u00B2", "LPT\u00B3", "CON.txt", "nul.tar.gz", "con .txt", "aux  .a", "a/nul/b", "b/COM1.bin"}) {
+  for (const char* reserved : {"CON",       "con",     "Prn",        "AUX",      "nul",     "CONIN$",    "conout$",
+                               "COM0",      "com1",    "COM9",       "LPT0",     "lpt9",    "COM\u00B9", "lpt\u00B2",
+                               "LPT\u00B3", "CON.txt", "nul.tar.gz", "con .txt", "aux  .a", "a/nul/b",   "b/COM1.bin"}) {
     CAPTURE(reserved);
     CHECK_FALSE(path_ok(reserved));
   }
@@ -96,10 +120,11 @@ TEST_CASE("pack: order, offsets, sizes") {
   CHECK(packed->file_area(16380) == 16384);
   CHECK(packed->file_area(16381) == 32768);
   CHECK(packed->plaintext_size(text.size()) == 16384 + 32768 + 16385);
-  CHECK(View(text).text() == "{\"files\":[{\"offset\":0,\"path\":\"a-\",\"size\":0},"
-                             "{\"offset\":0,\"path\":\"a/z\",\"size\":1},"
-                             "{\"offset\":16384,\"path\":\"b\",\"size\":16384},"
-                             "{\"offset\":32768,\"path\":\"c\",\"size\":16385}]}");
+  CHECK(View(text).text() ==
+        "{\"files\":[{\"offset\":0,\"path\":\"a-\",\"size\":0},"
+        "{\"offset\":0,\"path\":\"a/z\",\"size\":1},"
+        "{\"offset\":16384,\"path\":\"b\",\"size\":16384},"
+        "{\"offset\":32768,\"path\":\"c\",\"size\":16385}]}");
   CHECK(pack_code({}) == Code::SOURCE_EMPTY);
   CHECK(pack_code({{"a", payload::kMaxPlaintext - 16384, 0}}) == Code::OK);
   CHECK(pack_code({{"a", payload::kMaxPlaintext - 16383, 0}}) == Code::LIMIT_EXCEEDED);
@@ -133,11 +158,22 @@ TEST_CASE("paths together: equal, or a file and a folder, without regard to case
   CHECK(pack_code({"a", "ab", "a-b/c", "a.b"}) == Code::OK);
   CHECK(pack_code({"i", "\u0131"}) == Code::OK);
   CHECK(pack_code({"ss", "s"}) == Code::OK);
-  const std::initializer_list<const char*> clashes[] = {
-      {"a", "a"},       {"A", "a"},           {"\u00E9", "\u00C9"},     {"stra\u00DFe", "STRASSE"}, {"\u1E9E", "\u00DF"},
-      {"\u017F", "s"},  {"K/a", "k/A"},       {"a", "a/b"},             {"A", "a/b"},               {"a-", "a/b", "A"},
-      {"x/Y", "X/y/z"}, {"\u03C2", "\u03A3"}, {"\uFB03/a", "FFI"},      {"a/b/c/d", "z", "A/B"},    {"\u0130", "i\u0307"},
-      {"\u1FB3\u0301\u0331", "\u0391\u0331\u0301\u0399"}};
+  const std::initializer_list<const char*> clashes[] = {{"a", "a"},
+                                                        {"A", "a"},
+                                                        {"\u00E9", "\u00C9"},
+                                                        {"stra\u00DFe", "STRASSE"},
+                                                        {"\u1E9E", "\u00DF"},
+                                                        {"\u017F", "s"},
+                                                        {"K/a", "k/A"},
+                                                        {"a", "a/b"},
+                                                        {"A", "a/b"},
+                                                        {"a-", "a/b", "A"},
+                                                        {"x/Y", "X/y/z"},
+                                                        {"\u03C2", "\u03A3"},
+                                                        {"\uFB03/a", "FFI"},
+                                                        {"a/b/c/d", "z", "A/B"},
+                                                        {"\u0130", "i\u0307"},
+                                                        {"\u1FB3\u0301\u0331", "\u0391\u0331\u0301\u0399"}};
   for (auto& paths : clashes) {
     auto first = std::string(*paths.begin());
     CAPTURE(first);
@@ -185,17 +221,17 @@ TEST_CASE("manifest: text that parses is written the same") {
 TEST_CASE("manifest: refuses text that pack would not write") {
   CHECK(raw({{"a", 5, 0}, {"b", 20000, 16384}, {"c", 0, 49152}}) == Code::OK);
   CHECK(raw({}) == kBad);
-  CHECK(raw({{"b", 5, 0}, {"a", 5, 16384}}) == kBad);         // order
+  CHECK(raw({{"b", 5, 0}, {"a", 5, 16384}}) == kBad);                    // order
   CHECK(raw({{"\uE000", 5, 0}, {"\U00010000", 5, 16384}}) == Code::OK);  // of bytes, not of UTF-16
   CHECK(raw({{"a", 5, 0}, {"a", 5, 16384}}) == kBad);
   CHECK(raw({{"A", 5, 0}, {"a", 5, 16384}}) == kBad);
   CHECK(raw({{"a", 5, 0}, {"a/b", 5, 16384}}) == kBad);
-  CHECK(raw({{"e\u0301", 5, 0}}) == kBad);                    // not NFC
+  CHECK(raw({{"e\u0301", 5, 0}}) == kBad);  // not NFC
   CHECK(raw({{"../a", 5, 0}}) == kBad);
-  CHECK(raw({{"a", 5, 16384}}) == kBad);                      // the first offset
-  CHECK(raw({{"a", 5, 0}, {"b", 5, 5}}) == kBad);             // not rounded up
-  CHECK(raw({{"a", 5, 0}, {"b", 5, 32768}}) == kBad);         // a gap
-  CHECK(raw({{"a", 20000, 0}, {"b", 5, 16384}}) == kBad);     // an overlap
+  CHECK(raw({{"a", 5, 16384}}) == kBad);                   // the first offset
+  CHECK(raw({{"a", 5, 0}, {"b", 5, 5}}) == kBad);          // not rounded up
+  CHECK(raw({{"a", 5, 0}, {"b", 5, 32768}}) == kBad);      // a gap
+  CHECK(raw({{"a", 20000, 0}, {"b", 5, 16384}}) == kBad);  // an overlap
   CHECK(raw({{"a", json::kMaxInteger, 0}}) == kBad);
   CHECK(raw({{"a", payload::kMaxPlaintext + 1, 0}, {"b", 1, 0}}) == kBad);
 

@@ -1,11 +1,12 @@
 // Random access to a container on disk: the same bytes as load() gives, and nothing that is not authentic.
+#include "container/reader.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <random>
 
-#include "container/reader.h"
 #include "container/container_support.h"
 #include "payload/payload_support.h"
 
@@ -48,7 +49,8 @@ struct Payload : payload::Source {
   std::unique_ptr<payload::SteadyFile> big;
   payload::JoinedSource joined;
   std::function<void(uint64_t offset)> on_read;
-  Payload(View h, std::unique_ptr<payload::SteadyFile> b) : head(h.copy()), first(View(head)), big(std::move(b)), joined(first, *big) {}
+  Payload(View h, std::unique_ptr<payload::SteadyFile> b)
+      : head(h.copy()), first(View(head)), big(std::move(b)), joined(first, *big) {}
   uint64_t size() const override { return joined.size(); }
   Status read(uint64_t offset, Span out) override {
     if (on_read) on_read(offset);
@@ -61,8 +63,9 @@ struct World {
   work::Pool pool{3};
   std::shared_ptr<const keys::Key> master = new_key(keys::Type::master), publisher = new_key(keys::Type::signing);
   Bytes large = noise(3000001, test_seed()), exact = noise(size_t(payload::kChunk), 2), last = noise(20000, 3);
-  ContainerParts made = make({Input{"a", "", View(large)}, Input{"b", "", View()}, Input{"c", "", View(exact)}, Input{"d", "", View(last)}},
-                   SealOptions{{shared(master)}, publisher}, pool);
+  ContainerParts made =
+      make({Input{"a", "", View(large)}, Input{"b", "", View()}, Input{"c", "", View(exact)}, Input{"d", "", View(last)}},
+           SealOptions{{shared(master)}, publisher}, pool);
   const View files[4] = {View(large), View(), View(exact), View(last)};
 
   Trust trust(bool publishers) const {
@@ -79,7 +82,8 @@ struct World {
     auto opened = OpenContainer::open(View(made.small), {master}, trust(publishers));
     REQUIRE(opened.ok());
     const size_t big_offset = made.small.size() - made.header_size;
-    return Reader::create(std::shared_ptr<const OpenContainer>(std::move(*opened)), std::move(payload), big_offset, pool, control);
+    return Reader::create(std::shared_ptr<const OpenContainer>(std::move(*opened)), std::move(payload), big_offset, pool,
+                          control);
   }
   Code code(const std::string& path, bool publishers) { return reader(payload(path), publishers).status().code; }
   Result<Reader::Piece> read(Reader& from, uint64_t index, uint64_t offset, uint64_t length) {
@@ -110,7 +114,8 @@ TEST_CASE("reader: the same bytes as loading gives, at any offset") {
         CHECK((*reader)->files()[i].path == expected.path);
         CHECK((*reader)->files()[i].size == expected.size);
         for (int round = 0; round < 40; round++) {
-          const uint64_t offset = random() % (expected.size + 1), length = round ? random() % (expected.size - offset + 1) : expected.size - offset;
+          const uint64_t offset = random() % (expected.size + 1),
+                         length = round ? random() % (expected.size - offset + 1) : expected.size - offset;
           auto piece = w.read(**reader, i, offset, length);
           REQUIRE_MESSAGE(piece.ok(), piece.status().what);
           CHECK(equal(piece->bytes(), View(expected.region.data() + offset, size_t(length))));
@@ -126,8 +131,10 @@ TEST_CASE("reader: ranges that are in no file, and longer ones than allowed") {
   auto reader = w.reader(w.payload(file.path), false);
   REQUIRE(reader.ok());
   const uint64_t most = UINT64_MAX;
-  const uint64_t wrong[][3] = {{4, 0, 0}, {most, 0, 0}, {0, 3000002, 0}, {0, 3000001, 1}, {0, 1, 3000001}, {0, most, 1}, {0, 1, most}, {1, 0, 1}};
-  for (const auto& [index, offset, length] : wrong) CHECK(w.read(**reader, index, offset, length).status().code == Code::INVALID_ARGUMENT);
+  const uint64_t wrong[][3] = {{4, 0, 0},       {most, 0, 0}, {0, 3000002, 0}, {0, 3000001, 1},
+                               {0, 1, 3000001}, {0, most, 1}, {0, 1, most},    {1, 0, 1}};
+  for (const auto& [index, offset, length] : wrong)
+    CHECK(w.read(**reader, index, offset, length).status().code == Code::INVALID_ARGUMENT);
   CHECK(w.read(**reader, 0, 3000001, 0).ok());
   CHECK(w.read(**reader, 1, 0, 0).ok());
 
@@ -173,7 +180,8 @@ TEST_CASE("reader: padding that is not zero is refused where it is read") {
   auto opened = OpenContainer::open(View(w.made.small), {w.master}, Trust());
   REQUIRE(opened.ok());
   const payload::Keys& keys = (*opened)->keys();
-  const uint64_t tail = w.large.size() % payload::kChunk, chunk = 1 + w.large.size() / payload::kChunk;  // one chunk of manifest before
+  const uint64_t tail = w.large.size() % payload::kChunk,
+                 chunk = 1 + w.large.size() / payload::kChunk;  // one chunk of manifest before
   Bytes plain = View(w.large).from(size_t(w.large.size() - tail)).copy();
   plain.resize(payload::kChunk);
   plain.back() = 1;
@@ -197,14 +205,16 @@ TEST_CASE("reader: a part of another length, or of another container") {
   World w;
   Bytes longer = w.made.big;
   longer.push_back(0);
-  const OnDisk shorter(View(w.made.big).sub(0, w.made.big.size() - 1)), longer_file{View(longer)}, other{View(noise(w.made.big.size(), 9))};
+  const OnDisk shorter(View(w.made.big).sub(0, w.made.big.size() - 1)), longer_file{View(longer)},
+      other{View(noise(w.made.big.size(), 9))};
   for (const bool publishers : {false, true}) {
     CHECK(w.code(shorter.path, publishers) == Code::PARTS_MISMATCH);
     CHECK(w.code(longer_file.path, publishers) == Code::PARTS_MISMATCH);
   }
   CHECK(w.code(other.path, false) == Code::PARTS_MISMATCH);
   CHECK(w.code(other.path, true) == Code::PARTS_MISMATCH);
-  CHECK(payload::SteadyFile::open(shorter.path, payload::SteadyFile::Links::follow, w.made.big.size()).status().code == Code::CONTAINER_TRUNCATED);
+  CHECK(payload::SteadyFile::open(shorter.path, payload::SteadyFile::Links::follow, w.made.big.size()).status().code ==
+        Code::CONTAINER_TRUNCATED);
 }
 
 TEST_CASE("reader: a change of the file is reported at every read") {

@@ -35,7 +35,8 @@ TEST_CASE("a change at every byte and every truncation of header, small part and
         (*part)[i] ^= mask;
         if (walk.opens(View(made.small), View(made.big))) {
           accepted++;
-          MESSAGE("size ", size, ": byte ", i, " of the ", part == &made.small ? "small" : "big", " part changed by ", int(mask), " unnoticed");
+          MESSAGE("size ", size, ": byte ", i, " of the ", part == &made.small ? "small" : "big", " part changed by ", int(mask),
+                  " unnoticed");
         }
         (*part)[i] ^= mask;
         changes++;

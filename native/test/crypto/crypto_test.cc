@@ -1,10 +1,11 @@
+#include "crypto/crypto.h"
+
 #include <doctest/doctest.h>
 #include <openssl/err.h>
 
 #include <cstdlib>
 #include <functional>
 
-#include "crypto/crypto.h"
 #include "support/vectors.h"
 
 using namespace mg;
@@ -42,8 +43,7 @@ void run_vectors(const char* name, const Judge& judge, const std::function<std::
 }  // namespace
 
 TEST_CASE("the vectors' reader") {
-  const Json j = test::parse_json(
-      R"( {"a":[1,-2.5e1,true,false,null,{}],"b":"q\"\\\u00e9\ud83d\ude00\n","c":{"d":[]}} )");
+  const Json j = test::parse_json(R"( {"a":[1,-2.5e1,true,false,null,{}],"b":"q\"\\\u00e9\ud83d\ude00\n","c":{"d":[]}} )");
   CHECK(j["a"].items.size() == 6);
   CHECK(j["a"].items[1].number == -25);
   CHECK(j["a"].items[2].boolean);
@@ -160,13 +160,11 @@ TEST_CASE("HKDF (RFC 5869)") {
   const struct {
     const char* name;
     Hash hash;
-  } files[] = {
-      {"hkdf_sha256_test", Hash::sha256}, {"hkdf_sha384_test", Hash::sha384}, {"hkdf_sha512_test", Hash::sha512}};
+  } files[] = {{"hkdf_sha256_test", Hash::sha256}, {"hkdf_sha384_test", Hash::sha384}, {"hkdf_sha512_test", Hash::sha512}};
   for (const auto& file : files) {
     run_vectors(file.name, [&](const Json&, const Json& vector) {
       Bytes okm(size_t(vector["size"].integer()), 0xee);
-      const Status status =
-          crypto::hkdf(file.hash, unhex(vector["ikm"]), unhex(vector["salt"]), unhex(vector["info"]), okm);
+      const Status status = crypto::hkdf(file.hash, unhex(vector["ikm"]), unhex(vector["salt"]), unhex(vector["info"]), okm);
       if (vector["result"] == "valid") return status.ok() && okm == unhex(vector["okm"]);
       return !status.ok() && all_zero(okm);
     });
@@ -231,8 +229,8 @@ TEST_CASE("AES-GCM (SP 800-38D)") {
     return !opens && all_zero(opened) && made != sealed;
   };
   run_vectors("aes_gcm_test", judge, [&] {
-    return " (" + std::to_string(run) + " run, " + std::to_string(bits192) + " refused: 192-bit keys, " +
-           std::to_string(nonces) + " refused: nonces over 128 bytes)";
+    return " (" + std::to_string(run) + " run, " + std::to_string(bits192) + " refused: 192-bit keys, " + std::to_string(nonces) +
+           " refused: nonces over 128 bytes)";
   });
 }
 

@@ -1,8 +1,9 @@
+#include "crypto/hpke.h"
+
 #include <doctest/doctest.h>
 
 #include <functional>
 
-#include "crypto/hpke.h"
 #include "support/memory_scan.h"
 #include "support/vectors.h"
 
@@ -51,12 +52,10 @@ TEST_CASE("HPKE: known answers") {
     const char* sealed;
   } vectors[] = {
       // RFC 9180, A.1.1.1, sequence number 0
-      {Aead::aes128gcm,
-       "f938558b5d72f1a23810b4be2ab4f84331acc02fc97babc53a52ae8218a355a96d8770ac83d07bea87e13c512a"},
+      {Aead::aes128gcm, "f938558b5d72f1a23810b4be2ab4f84331acc02fc97babc53a52ae8218a355a96d8770ac83d07bea87e13c512a"},
       // The RFC has none for this KEM with AES-256-GCM: the same inputs through a second implementation of the RFC,
       // over node:crypto, which also gives the line above.
-      {Aead::aes256gcm,
-       "090b7dc225419f7da9e8b460becfbb96a26c7964d79b8010d397fa838530a32a397b14f5776db19ff5e57734e0"},
+      {Aead::aes256gcm, "090b7dc225419f7da9e8b460becfbb96a26c7964d79b8010d397fa838530a32a397b14f5776db19ff5e57734e0"},
   };
   for (const auto& v : vectors) {
     const auto message = hpke::seal_with(e.secret, r.open, unhex(kInfo), unhex(kAad), unhex(kPlain), v.aead);
@@ -114,8 +113,7 @@ TEST_CASE("HPKE: round trips and refusals") {
   CHECK(refused(open(message, r.secret, info, View())));
   CHECK(refused(open(message, other.secret, info, aad)));
   CHECK(refused(open(message, r.secret, info, aad, Aead::aes128gcm)));
-  for (size_t cut = 32; cut < message.size(); cut++)
-    CHECK(refused(open(View(message).sub(0, cut).copy(), r.secret, info, aad)));
+  for (size_t cut = 32; cut < message.size(); cut++) CHECK(refused(open(View(message).sub(0, cut).copy(), r.secret, info, aad)));
 
   CHECK(refused(hpke::open(View(message).sub(0, 31), r.secret, info, aad, View(message).from(32))));
   CHECK(hpke::open(View(message).sub(0, 32), View(r.secret).from(1), info, aad, View(message).from(32)).status().code ==

@@ -1,7 +1,9 @@
 // The crypto room leaves no secret behind in memory.
 #include <doctest/doctest.h>
+
 #include <functional>
 #include <vector>
+
 #include "crypto/crypto.h"
 #include "crypto/secret_buffer.h"
 #include "support/memory_scan.h"
@@ -45,27 +47,22 @@ TEST_CASE("no key stays in ordinary memory after use") {
     };
     once(true);
     test::run_deep([&] { once(false); });
-    for (size_t i = 0; i < needles.size(); i++)
-      CHECK_MESSAGE(*test::copies_in_memory(needles[i]) == 0, name, ", needle ", i);
+    for (size_t i = 0; i < needles.size(); i++) CHECK_MESSAGE(*test::copies_in_memory(needles[i]) == 0, name, ", needle ", i);
   };
 
   const View salt(std::string_view("a salt of some bytes"));
   const Hidden key = fresh(32), long_key = fresh(200), passphrase = fresh(40), seed = fresh(32), wrapped = fresh(32);
-  leaves_nothing("hkdf_extract", 48, [&](Span out) {
-    return crypto::hkdf_extract(Hash::sha384, salt, key.show().reveal(), out);
-  });
+  leaves_nothing("hkdf_extract", 48,
+                 [&](Span out) { return crypto::hkdf_extract(Hash::sha384, salt, key.show().reveal(), out); });
   leaves_nothing("hkdf", 40, [&](Span out) {  // its prk is the needle before
     return crypto::hkdf(Hash::sha384, key.show().reveal(), salt, salt, out);
   });
   leaves_nothing("hkdf_expand", 64 + 48, [&](Span out) {  // the last block is cut
     return crypto::hkdf_expand(Hash::sha512, key.show().reveal(), salt, out);
   });
-  leaves_nothing("hmac", 32, [&](Span out) {
-    return crypto::hmac(Hash::sha256, long_key.show().reveal(), {key.show().reveal()}, out);
-  });
-  leaves_nothing("scrypt", 32, [&](Span out) {
-    return crypto::scrypt(passphrase.show().reveal(), salt, 10, 8, 1, out);
-  });
+  leaves_nothing("hmac", 32,
+                 [&](Span out) { return crypto::hmac(Hash::sha256, long_key.show().reveal(), {key.show().reveal()}, out); });
+  leaves_nothing("scrypt", 32, [&](Span out) { return crypto::scrypt(passphrase.show().reveal(), salt, 10, 8, 1, out); });
   leaves_nothing("random", 32, [&](Span out) { return crypto::random_bytes(out); });
   leaves_nothing("x25519", 32, [&](Span out) {
     const Secret own = key.show();

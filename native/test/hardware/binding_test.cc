@@ -201,7 +201,8 @@ TEST_CASE("a binding made with the salts of another build is SALTS_MISMATCH") {
 TEST_CASE("an opening can be cancelled between two runs of scrypt") {
   const NewBinding bound = bind_to(kFour);
   const Cancelled cancelled{true};
-  CHECK(hardware::open(bound.binding.helper, View(bound.binding.box), machine_of(kFour), &cancelled).status().code == Code::ABORT_ERR);
+  CHECK(hardware::open(bound.binding.helper, View(bound.binding.box), machine_of(kFour), &cancelled).status().code ==
+        Code::ABORT_ERR);
 }
 
 TEST_CASE("a publisher's demand is checked against every set that opens") {

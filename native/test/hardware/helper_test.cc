@@ -55,16 +55,16 @@ TEST_CASE("helper data that no writer makes are refused") {
     bytes[at] = value;
     return bytes;
   };
-  CHECK_FALSE(parses(with(40, 0)));     // threshold 0
-  CHECK_FALSE(parses(with(40, 5)));     // threshold above the weights
-  CHECK_FALSE(parses(with(41, 0)));     // no factor
-  CHECK_FALSE(parses(with(41, 7)));     // too many
-  CHECK_FALSE(parses(with(42, 0)));     // unknown kind
+  CHECK_FALSE(parses(with(40, 0)));  // threshold 0
+  CHECK_FALSE(parses(with(40, 5)));  // threshold above the weights
+  CHECK_FALSE(parses(with(41, 0)));  // no factor
+  CHECK_FALSE(parses(with(41, 7)));  // too many
+  CHECK_FALSE(parses(with(42, 0)));  // unknown kind
   CHECK_FALSE(parses(with(42, 7)));
-  CHECK_FALSE(parses(with(42, 2)));     // the same kind twice
-  CHECK_FALSE(parses(with(42, 3)));     // out of order
-  CHECK_FALSE(parses(with(43, 2)));     // unknown flag
-  CHECK_FALSE(parses(with(44, 0)));     // weight 0
+  CHECK_FALSE(parses(with(42, 2)));  // the same kind twice
+  CHECK_FALSE(parses(with(42, 3)));  // out of order
+  CHECK_FALSE(parses(with(43, 2)));  // unknown flag
+  CHECK_FALSE(parses(with(44, 0)));  // weight 0
   CHECK_FALSE(parses(with(44, 17)));
   CHECK_FALSE(parses(with(good.size() - 1, 1)));  // a TPM blob that is not there
   for (size_t size = 0; size < good.size(); size++) CHECK_FALSE(parses(Bytes(good.begin(), good.begin() + std::ptrdiff_t(size))));
@@ -76,7 +76,8 @@ TEST_CASE("helper data that parse encode to the same bytes") {
   unsigned parsed = 0;
   for (unsigned i = 0; i < 20000; i++) {
     Bytes bytes = good;
-    for (unsigned changes = 1 + unsigned(random() % 3); changes > 0; changes--) bytes[random() % bytes.size()] = uint8_t(random());
+    for (unsigned changes = 1 + unsigned(random() % 3); changes > 0; changes--)
+      bytes[random() % bytes.size()] = uint8_t(random());
     size_t used = 0;
     auto helper = parse_helper(bytes, &used);
     if (!helper.ok()) continue;
@@ -98,7 +99,8 @@ TEST_CASE("openings are the smallest sets that hold the required factors and rea
 
 TEST_CASE("no helper data have more than 20 openings") {
   for (unsigned threshold = 1; threshold <= 12; threshold++) {
-    const Helper helper = helper_of({{Kind::cpu, 2}, {Kind::gpu, 2}, {Kind::memory, 2}, {Kind::drive, 2}, {Kind::uuid, 2}, {Kind::tpm, 2}}, threshold);
+    const Helper helper = helper_of(
+        {{Kind::cpu, 2}, {Kind::gpu, 2}, {Kind::memory, 2}, {Kind::drive, 2}, {Kind::uuid, 2}, {Kind::tpm, 2}}, threshold);
     CHECK(helper.openings().size() <= 20);
   }
 }

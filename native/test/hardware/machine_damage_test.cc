@@ -1,6 +1,4 @@
 // No tree makes the reader crash, hang, or look outside its root. Files that it may not read are absent.
-#include "hardware/machine_support.h"
-
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +9,8 @@
 #include <fstream>
 #include <functional>
 #include <random>
+
+#include "hardware/machine_support.h"
 
 using namespace machine_test;
 namespace fs = std::filesystem;
@@ -30,7 +30,8 @@ TEST_CASE("links are taken from the tree's own root") {
     CHECK(!factor(tree.link(serial, target), Kind::drive).present());
   }
   CHECK(!factor(MachineTree(kBare).link("/sys/block", outside / "block"), Kind::drive).present());
-  CHECK(value(MachineTree(kBare).link("/proc/self", outside.path()), Kind::drive) == kBareSmallest);  // the root file system is unknown
+  CHECK(value(MachineTree(kBare).link("/proc/self", outside.path()), Kind::drive) ==
+        kBareSmallest);  // the root file system is unknown
   // The same places inside the tree are found.
   tree.set(file, "INSIDE-1234\n");
   for (const std::string& target : {file, up + file, "/proc/" + up + file})
@@ -48,8 +49,8 @@ TEST_CASE("loops, pipes, folders, empty and endless files are absent, not waited
     MachineTree tree(kBare);
     tree.remove("/run/udev").remove(serial).remove(kCpuinfo).remove(kMeminfo).remove(kMountinfo);
     const MachineFolder folder = tree.write();
-    for (const std::string& path : {serial, std::string(kCpuinfo), std::string(kMeminfo), std::string(kMountinfo),
-                                    std::string("/proc/1/cgroup")}) {
+    for (const std::string& path :
+         {serial, std::string(kCpuinfo), std::string(kMeminfo), std::string(kMountinfo), std::string("/proc/1/cgroup")}) {
       fs::create_directories(fs::path(folder.path() + path).parent_path());
       make(folder.path() + path);
     }

@@ -1,10 +1,10 @@
 // Each factor's value, in detail: docs/format.md, section 12.
-#include "hardware/machine_support.h"
-
 #include <sys/stat.h>
 
 #include <functional>
 #include <random>
+
+#include "hardware/machine_support.h"
 
 using namespace machine_test;
 
@@ -193,8 +193,8 @@ TEST_CASE("drive: removable, pluggable and remote drives do not count") {
 
   const auto nvme = [&](const std::string& controller, const std::string& name, const std::string& more) {
     const std::string path = controller + "/" + name;
-    return "== " + controller + "/serial\n" + serial + "\n=> " + path + "/device -> ..\n" +
-           "=> /sys/block/" + name + " -> ../.." + path + "\n" + more;
+    return "== " + controller + "/serial\n" + serial + "\n=> " + path + "/device -> ..\n" + "=> /sys/block/" + name +
+           " -> ../.." + path + "\n" + more;
   };
   const std::string local = pci + "/nvme/nvme0", fabric = "/sys/devices/virtual/nvme-fabrics/ctl/nvme0";
   CHECK(with(nvme(local, "nvme0n1", "== " + local + "/transport\npcie\n")) == serial);
@@ -204,8 +204,9 @@ TEST_CASE("drive: removable, pluggable and remote drives do not count") {
   // With native multipath the controllers decide, one of which has to be in the machine.
   const std::string subsystem = "/sys/devices/virtual/nvme-subsystem/nvme-subsys0";
   const auto multipath = [&](const std::string& controller, const std::string& transport) {
-    return nvme(subsystem, "nvme0n1", "=> " + subsystem + "/nvme0 -> ../../../../.." + controller + "\n== " + controller +
-                                          "/transport\n" + transport + "\n");
+    return nvme(
+        subsystem, "nvme0n1",
+        "=> " + subsystem + "/nvme0 -> ../../../../.." + controller + "\n== " + controller + "/transport\n" + transport + "\n");
   };
   CHECK(with(multipath(local, "pcie")) == serial);
   CHECK(with(multipath(local, "pcie") + "== " + pci + "/removable\nremovable\n") == "");
@@ -252,9 +253,9 @@ TEST_CASE("drive: serial numbers that any number of machines have are absent") {
       CHECK(drive.why == kPlaceholder);
     }
   }
-  for (const char* serial : {"VB3f2a91c7-1b2c3d4e", "naa.6000c29f1b2a3d4e5f60718293a4b5c6", "eui.0025385b71b0a1c2", "12345679",
-                             "0x00c0ffee", "WD-WCC4N1234567", "vol0a1b2c3d4e5f60718",
-                             "t10.ATA     QEMU HARDDISK                           model-guard-7"}) {
+  for (const char* serial :
+       {"VB3f2a91c7-1b2c3d4e", "naa.6000c29f1b2a3d4e5f60718293a4b5c6", "eui.0025385b71b0a1c2", "12345679", "0x00c0ffee",
+        "WD-WCC4N1234567", "vol0a1b2c3d4e5f60718", "t10.ATA     QEMU HARDDISK                           model-guard-7"}) {
     CAPTURE(std::string(serial));
     CHECK(value(vm.set(kVmVda + "/serial", serial), Kind::drive) == serial);
   }
@@ -263,11 +264,10 @@ TEST_CASE("drive: serial numbers that any number of machines have are absent") {
 TEST_CASE("UUID: values that many machines share, and values that are no UUID, are absent") {
   const MachineFolder folder = MachineTree(kBare).set(kDmi + "/product_uuid", "").write();
   const auto uuid = [&](const std::string& text) { return factor(folder.set(kDmi + "/product_uuid", text), Kind::uuid); };
-  for (const char* text : {"03000200-0400-0500-0006-000700080009", "00020003-0004-0005-0006-000700080009",
-                           "00000000-0000-0000-0000-000000000000", "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
-                           "fefefefe-fefe-fefe-fefe-fefefefefefe", "12345678-1234-5678-90AB-CDDEEFAABBCC",
-                           "00000000-0000-0000-0000-000000000001", "01234567-89ab-cdef-0123-456789abcdef",
-                           "4C4C4544-0000-2010-8020-80C04F202020"}) {
+  for (const char* text :
+       {"03000200-0400-0500-0006-000700080009", "00020003-0004-0005-0006-000700080009", "00000000-0000-0000-0000-000000000000",
+        "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF", "fefefefe-fefe-fefe-fefe-fefefefefefe", "12345678-1234-5678-90AB-CDDEEFAABBCC",
+        "00000000-0000-0000-0000-000000000001", "01234567-89ab-cdef-0123-456789abcdef", "4C4C4544-0000-2010-8020-80C04F202020"}) {
     CAPTURE(std::string(text));
     CHECK(uuid(text).quality == kAbsent);
     CHECK(uuid(text).why == kPlaceholder);

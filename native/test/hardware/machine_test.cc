@@ -1,8 +1,8 @@
 // Reads each recorded machine: disturbances that must change no factor, and replaced parts that must change exactly one.
-#include "hardware/machine_support.h"
-
 #include <algorithm>
 #include <cstdlib>
+
+#include "hardware/machine_support.h"
 
 using namespace machine_test;
 

@@ -24,7 +24,8 @@ TEST_CASE("any threshold of shares gives the secret, in any order, and one less 
         std::shuffle(some.begin(), some.end(), random);
         auto joined = join_shares(some);
         REQUIRE(joined.ok());
-        CHECK_MESSAGE(equal(joined->reveal(), secret) == (some.size() >= threshold), count, " shares, threshold ", threshold, ", ", some.size(), " given");
+        CHECK_MESSAGE(equal(joined->reveal(), secret) == (some.size() >= threshold), count, " shares, threshold ", threshold,
+                      ", ", some.size(), " given");
       }
     }
   }

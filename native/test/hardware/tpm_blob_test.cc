@@ -2,8 +2,8 @@
 #include <functional>
 
 #include "hardware/tpm_response.h"
-#include "support/seed.h"
 #include "hardware/tpm_support.h"
+#include "support/seed.h"
 
 using namespace tpm_test;
 
@@ -14,33 +14,30 @@ TEST_CASE("tpm: the class of each response code") {
     ResponseClass meaning;
   };
   const Case cases[] = {
-      {0x00000000, ResponseClass::success},
-      {0x0000099d, ResponseClass::refused},       // POLICY_FAIL, session 1
-      {0x0000029d, ResponseClass::refused},       // the same, other place
-      {0x0000009d, ResponseClass::refused},       // the same, without a place
-      {0x000c099d, ResponseClass::refused},       // the same, relayed by a resource manager
-      {0x000001df, ResponseClass::foreign},     // INTEGRITY, parameter 1
-      {0x0000018b, ResponseClass::foreign},     // HANDLE, handle 1
-      {0x000001e5, ResponseClass::foreign},     // BINDING, parameter 1
-      {0x0000098e, ResponseClass::unauthorized},  // AUTH_FAIL, session 1
-      {0x000009a2, ResponseClass::unauthorized},  // BAD_AUTH, session 1
-      {0x00000921, ResponseClass::locked},        // LOCKOUT
-      {0x000c0921, ResponseClass::locked},
-      {0x00000128, ResponseClass::retry},         // PCR_CHANGED
-      {0x00000922, ResponseClass::retry},         // RETRY
-      {0x00000908, ResponseClass::retry},         // YIELDED
-      {0x0000090a, ResponseClass::retry},         // TESTING
-      {0x00000100, ResponseClass::unavailable},   // INITIALIZE
-      {0x00000101, ResponseClass::unavailable},   // FAILURE
-      {0x00000902, ResponseClass::unavailable},   // OBJECT_MEMORY
-      {0x00000120, ResponseClass::unavailable},   // DISABLED
-      {0x0000001e, ResponseClass::unavailable},   // BAD_TAG: a TPM 1.2
-      {0x00000521, ResponseClass::unavailable},   // a vendor's
-      {0x000a0921, ResponseClass::unavailable},   // numbers of other layers mean other things: TCTI
-      {0x0007009d, ResponseClass::unavailable},   // ESYS
-      {0x000b0921, ResponseClass::unavailable},   // the resource manager itself
-      {0x000c0000, ResponseClass::unavailable},
-      {0x00001921, ResponseClass::unavailable},   // no such code
+      {0x00000000, ResponseClass::success},      {0x0000099d, ResponseClass::refused},  // POLICY_FAIL, session 1
+      {0x0000029d, ResponseClass::refused},                                             // the same, other place
+      {0x0000009d, ResponseClass::refused},                                             // the same, without a place
+      {0x000c099d, ResponseClass::refused},                                             // the same, relayed by a resource manager
+      {0x000001df, ResponseClass::foreign},                                             // INTEGRITY, parameter 1
+      {0x0000018b, ResponseClass::foreign},                                             // HANDLE, handle 1
+      {0x000001e5, ResponseClass::foreign},                                             // BINDING, parameter 1
+      {0x0000098e, ResponseClass::unauthorized},                                        // AUTH_FAIL, session 1
+      {0x000009a2, ResponseClass::unauthorized},                                        // BAD_AUTH, session 1
+      {0x00000921, ResponseClass::locked},                                              // LOCKOUT
+      {0x000c0921, ResponseClass::locked},       {0x00000128, ResponseClass::retry},    // PCR_CHANGED
+      {0x00000922, ResponseClass::retry},                                               // RETRY
+      {0x00000908, ResponseClass::retry},                                               // YIELDED
+      {0x0000090a, ResponseClass::retry},                                               // TESTING
+      {0x00000100, ResponseClass::unavailable},                                         // INITIALIZE
+      {0x00000101, ResponseClass::unavailable},                                         // FAILURE
+      {0x00000902, ResponseClass::unavailable},                                         // OBJECT_MEMORY
+      {0x00000120, ResponseClass::unavailable},                                         // DISABLED
+      {0x0000001e, ResponseClass::unavailable},                                         // BAD_TAG: a TPM 1.2
+      {0x00000521, ResponseClass::unavailable},                                         // a vendor's
+      {0x000a0921, ResponseClass::unavailable},  // numbers of other layers mean other things: TCTI
+      {0x0007009d, ResponseClass::unavailable},  // ESYS
+      {0x000b0921, ResponseClass::unavailable},  // the resource manager itself
+      {0x000c0000, ResponseClass::unavailable},  {0x00001921, ResponseClass::unavailable},  // no such code
       {0x01000000, ResponseClass::unavailable},
   };
   for (const Case& one : cases) {

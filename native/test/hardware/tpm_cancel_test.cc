@@ -1,8 +1,8 @@
 // A call that is cancelled while the TPM is at any of its commands: its thread ends, and nothing stays in the TPM.
 #include <future>
 
-#include "support/swtpm.h"
 #include "hardware/tpm_support.h"
+#include "support/swtpm.h"
 
 using namespace tpm_test;
 using test::Swtpm;
@@ -55,11 +55,11 @@ TEST_CASE("tpm: whichever command a call is cancelled at, nothing stays in the T
   if (!swtpm) return;
   swtpm->use();
   const tpm::Sealed sealed = seal();
-#define MG_CANCEL(function)                                                                                        \
-  do {                                                                                                             \
-    const Pause<&tss2::Library::function> pause;                                                                   \
+#define MG_CANCEL(function)                                                                                          \
+  do {                                                                                                               \
+    const Pause<&tss2::Library::function> pause;                                                                     \
     const int times = cancel_each(*swtpm, #function, [&] { return tpm::unseal(sealed.blob, &cancelled).status(); }); \
-    CHECK_MESSAGE(times > 0, std::string(#function));                                                              \
+    CHECK_MESSAGE(times > 0, std::string(#function));                                                                \
   } while (false)
   MG_CANCEL(create_primary);
   MG_CANCEL(load);

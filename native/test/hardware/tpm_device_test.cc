@@ -5,9 +5,9 @@
 #include <cstdio>
 #include <string>
 
+#include "hardware/tpm_support.h"
 #include "hardware/tss2.h"
 #include "support/swtpm.h"
-#include "hardware/tpm_support.h"
 
 using namespace tpm_test;
 using test::StderrCapture;
@@ -27,8 +27,11 @@ TEST_CASE("tpm: a device is a character device below /dev, wherever its links le
     CHECK(sealed.status().code == Code::TPM_UNAVAILABLE);
     return sealed.status().what;
   };
-  const auto no_device = [](const std::string& path) { return "'" + path + "' is no character device below /dev, as a TPM is one"; };
-  for (const std::string& path : {file, "/dev/.." + file, "/dev/shm/../.." + file, shared, std::string("/dev"), std::string("/proc/self/mem")}) {
+  const auto no_device = [](const std::string& path) {
+    return "'" + path + "' is no character device below /dev, as a TPM is one";
+  };
+  for (const std::string& path :
+       {file, "/dev/.." + file, "/dev/shm/../.." + file, shared, std::string("/dev"), std::string("/proc/self/mem")}) {
     CAPTURE(path);
     CHECK(why(path) == no_device(path));
   }

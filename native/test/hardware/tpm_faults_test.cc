@@ -1,8 +1,8 @@
 // A TPM that is busy, and one that fails, at every call that we make.
 #include <functional>
 
-#include "support/swtpm.h"
 #include "hardware/tpm_support.h"
+#include "support/swtpm.h"
 
 using namespace tpm_test;
 using test::Swtpm;
@@ -70,14 +70,14 @@ TEST_CASE("tpm: whichever call fails, the error is passed on and nothing stays i
                                            [&] { return tpm::unseal(sealed.blob).status(); },
                                            [] { return tpm::endorsement_name().status(); }};
   int failed = 0;
-#define MG_FAIL(function)                                                      \
-  do {                                                                         \
-    const Fault<&tss2::Library::function> fault;                               \
-    int times = 0;                                                             \
-    for (const auto& work : works) times += fail_each(#function, work);        \
-    CHECK_MESSAGE(times > 0, std::string(#function));                          \
-    CHECK_MESSAGE(swtpm->is_clean(), std::string(#function));                  \
-    failed += times;                                                           \
+#define MG_FAIL(function)                                               \
+  do {                                                                  \
+    const Fault<&tss2::Library::function> fault;                        \
+    int times = 0;                                                      \
+    for (const auto& work : works) times += fail_each(#function, work); \
+    CHECK_MESSAGE(times > 0, std::string(#function));                   \
+    CHECK_MESSAGE(swtpm->is_clean(), std::string(#function));           \
+    failed += times;                                                    \
   } while (false)
   const auto all = [&] {
     MG_FAIL(initialize);

@@ -15,7 +15,7 @@
 using namespace mg::hardware;
 
 // Input and output that only sizes and bytes are taken from: ours may be longer, never shorter.
-#define MG_SAME_SIZED(ours, theirs, bytes)                                                            \
+#define MG_SAME_SIZED(ours, theirs, bytes)                                                                      \
   static_assert(offsetof(tss2::ours, size) == offsetof(theirs, size) && sizeof(tss2::ours) >= sizeof(theirs) && \
                 offsetof(tss2::ours, buffer) == offsetof(theirs, bytes))
 MG_SAME_SIZED(Digest, TPM2B_DIGEST, buffer);

@@ -7,12 +7,12 @@
 #include <fstream>
 #include <thread>
 
+#include "hardware/tpm_support.h"
 #include "hardware/tss2.h"
 #include "support/memory_scan.h"
 #include "support/scale.h"
 #include "support/seed.h"
 #include "support/swtpm.h"
-#include "hardware/tpm_support.h"
 
 using namespace tpm_test;
 using test::StderrCapture;
@@ -247,8 +247,8 @@ TEST_CASE("tpm: without a persistent key, the parent is TCG's storage key") {
   for (int i = 0; i < 2; i++) unique += std::string("\x20\0", 2) + std::string(128, '\0');
   std::ofstream(swtpm->folder() + "/unique", std::ios::binary) << unique;
   const std::string attributes = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt";
-  REQUIRE(swtpm->tool({"tpm2_createprimary", "-C", "o", "-G", "ecc256:aes128cfb", "-g", "sha256", "-a", attributes, "-u", "unique",
-                       "-c", "key.ctx"}));
+  REQUIRE(swtpm->tool({"tpm2_createprimary", "-C", "o", "-G", "ecc256:aes128cfb", "-g", "sha256", "-a", attributes, "-u",
+                       "unique", "-c", "key.ctx"}));
   CHECK(tpm::parse_blob(sealed.blob)->parent == swtpm->name_of("key.ctx"));
 }
 

@@ -1,4 +1,6 @@
 // Key files and passphrases: accepted and refused texts, and the files on disk.
+#include "keys/keys.h"
+
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -7,7 +9,6 @@
 #include <cstdlib>
 #include <thread>
 
-#include "keys/keys.h"
 #include "memory/secret_file.h"
 #include "text/text.h"
 

@@ -7,13 +7,13 @@
 
 using namespace mg;
 using namespace mg::legacy;
-using work::Control;
 using payload::MemorySink;
 using payload::MemorySource;
-using work::Pool;
 using payload_test::noise;
 using test::test_seed;
 using test::unhex;
+using work::Control;
+using work::Pool;
 
 namespace {
 
@@ -105,7 +105,8 @@ TEST_CASE("legacy fingerprint text: what is absent leaves its place empty, nothi
 }
 
 TEST_CASE("legacy artifact: known answer (openssl enc -aes-256-cbc)") {
-  const Bytes expected = unhex("000102030405060708090a0b0c0d0e0f413100e747ce6700c12f017c23464799331947287d9850790d9ddebce9f3b49a");
+  const Bytes expected =
+      unhex("000102030405060708090a0b0c0d0e0f413100e747ce6700c12f017c23464799331947287d9850790d9ddebce9f3b49a");
   const Bytes aes = unhex("f72124420ab11302f676389fa9ed6d4bcea5319edc42c7d5b3ed3951a2d66784");  // SHA-256("key string")
   MemorySource plain{View("hello legacy world")};
   Bytes out(expected.size());

@@ -48,24 +48,28 @@ TEST_CASE("a forked process refuses to seal, to open and to sign with keys of it
 
   CHECK(in_child([&] { return Sealer::begin(request(master)).status().code; }) == Code::PROCESS_FORKED);
   CHECK(in_child([&] {
-    Nowhere nowhere;
-    return (*begun)->encrypt_to(nowhere, payload::kPrefix, pool, control).code;
-  }) == Code::PROCESS_FORKED);
+          Nowhere nowhere;
+          return (*begun)->encrypt_to(nowhere, payload::kPrefix, pool, control).code;
+        }) == Code::PROCESS_FORKED);
   CHECK(in_child([&] { return OpenContainer::open(made.small, {master}, Trust{}).status().code; }) == Code::PROCESS_FORKED);
   CHECK(in_child([&] {
-    const View head = View(made.small).from(made.header_size);
-    payload::MemorySource first(head), second{View(made.big)};
-    payload::JoinedSource joined(first, second);
-    return (*opened)->load(joined, head.size, pool, control).status().code;
-  }) == Code::PROCESS_FORKED);
-  CHECK(in_child([&] { return crypto::hmac(crypto::Hash::sha384, master->secret().reveal(), {View(message)}, Span(tag)).code; }) ==
-        Code::PROCESS_FORKED);
+          const View head = View(made.small).from(made.header_size);
+          payload::MemorySource first(head), second{View(made.big)};
+          payload::JoinedSource joined(first, second);
+          return (*opened)->load(joined, head.size, pool, control).status().code;
+        }) == Code::PROCESS_FORKED);
+  CHECK(in_child([&] {
+          return crypto::hmac(crypto::Hash::sha384, master->secret().reveal(), {View(message)}, Span(tag)).code;
+        }) == Code::PROCESS_FORKED);
   CHECK(in_child([&] { return crypto::ed25519_sign(signing->ed25519_seed(), View(message), Span(signature)).code; }) ==
         Code::PROCESS_FORKED);
   CHECK(in_child([&] { return crypto::x25519(device->x25519_private(), View(device->x25519_public()), Span(point)).code; }) ==
         Code::PROCESS_FORKED);
-  CHECK(in_child([&] { return crypto::cbc_encrypt(master->secret().reveal(), View(point).sub(0, 16), View(tag).sub(0, 16), Span(point).sub(0, 16)).code; }) ==
-        Code::PROCESS_FORKED);
+  CHECK(in_child([&] {
+          return crypto::cbc_encrypt(master->secret().reveal(), View(point).sub(0, 16), View(tag).sub(0, 16),
+                                     Span(point).sub(0, 16))
+              .code;
+        }) == Code::PROCESS_FORKED);
   CHECK(in_child([&] { return keys::Key::generate(keys::Type::master).status().code; }) == Code::PROCESS_FORKED);
   // The parent goes on.
   Nowhere nowhere;

@@ -1,8 +1,9 @@
-#include "payload/payload_support.h"
-
-#include <cstdio>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cstdio>
+
+#include "payload/payload_support.h"
 
 using namespace payload_test;
 
@@ -19,9 +20,7 @@ Bytes joined(const Message& message, const std::vector<Bytes>& chunks) {
   return out;
 }
 
-std::string temporary(const char* name) {
-  return "/tmp/mg-payload-test-" + std::to_string(getpid()) + "-" + name;
-}
+std::string temporary(const char* name) { return "/tmp/mg-payload-test-" + std::to_string(getpid()) + "-" + name; }
 
 }  // namespace
 
@@ -115,11 +114,18 @@ TEST_CASE("chunks that are reordered, doubled, dropped or of another message are
   Bytes flipped_tag = c[3];
   flipped_tag.back() ^= 0x80;
   REQUIRE(open_all(message.keys, View(joined(message, c)), nullptr, pool, control).status.ok());
-  const std::vector<std::vector<Bytes>> wrong = {
-      {c[1], c[0], c[2], c[3]}, {c[0], c[0], c[2], c[3]}, {c[0], c[2], c[3]},       {c[0], c[1], c[3]},
-      {c[0], c[1], c[2], c[2]}, {c[1], c[2], c[3]},       {c[0], c[1], c[2], c[3], c[3]}, {c[3]},
-      {c[0], sealed_chunk(other, 1), c[2], c[3]},         {c[0], c[1], c[2], sealed_chunk(other, 3)},
-      {c[0], flipped, c[2], c[3]}, {c[0], c[1], c[2], flipped_tag}};
+  const std::vector<std::vector<Bytes>> wrong = {{c[1], c[0], c[2], c[3]},
+                                                 {c[0], c[0], c[2], c[3]},
+                                                 {c[0], c[2], c[3]},
+                                                 {c[0], c[1], c[3]},
+                                                 {c[0], c[1], c[2], c[2]},
+                                                 {c[1], c[2], c[3]},
+                                                 {c[0], c[1], c[2], c[3], c[3]},
+                                                 {c[3]},
+                                                 {c[0], sealed_chunk(other, 1), c[2], c[3]},
+                                                 {c[0], c[1], c[2], sealed_chunk(other, 3)},
+                                                 {c[0], flipped, c[2], c[3]},
+                                                 {c[0], c[1], c[2], flipped_tag}};
   for (size_t i = 0; i < wrong.size(); i++) {
     CAPTURE(i);
     Opening opening = open_all(message.keys, View(joined(message, wrong[i])), nullptr, pool, control);
@@ -305,6 +311,7 @@ TEST_CASE("a sink that fails stops the work with its status") {
   Message message = seal(Bytes(300 * kChunk), pool, control);
   MemorySource plain{View(message.plain)};
   Tree tree(message.plain.size());
-  CHECK(encrypt_range(message.keys, message.prefix(), message.plain.size(), 0, tree.stored().size() / 32, plain, full, tree,
-                      pool, control).code == Code::NO_SPACE);
+  CHECK(encrypt_range(message.keys, message.prefix(), message.plain.size(), 0, tree.stored().size() / 32, plain, full, tree, pool,
+                      control)
+            .code == Code::NO_SPACE);
 }

@@ -1,6 +1,7 @@
 // C2SP chunked encryption: third-party vectors, every one of them against whole decryption and random access.
-#include "payload/payload_support.h"
 #include "support/vectors.h"
+
+#include "payload/payload_support.h"
 
 using namespace payload_test;
 using test::Json;

@@ -50,7 +50,8 @@ TEST_CASE("without the machine as an identity a hardware slot is passed over") {
   CHECK(OpenContainer::open(both.small, {key}, Trust{}).ok());
   CHECK(open_on(MachineTree("vm-virtio"), both) == Code::HARDWARE_MISMATCH);
   const MachineOverride on(tree);
-  CHECK(OpenContainer::open(make(kInputs, {{shared(key)}, nullptr}, pool).small, {Identity()}, Trust{}).status().code == Code::NO_MATCHING_IDENTITY);
+  CHECK(OpenContainer::open(make(kInputs, {{shared(key)}, nullptr}, pool).small, {Identity()}, Trust{}).status().code ==
+        Code::NO_MATCHING_IDENTITY);
 }
 
 TEST_CASE("each of several machines opens by its own slot") {

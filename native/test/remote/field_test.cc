@@ -1,5 +1,6 @@
 // Personal data under a key for each subject (docs/server-protocol.md, sections 6 and 7). Known answers: python3-cryptography.
 #include "remote/field.h"
+
 #include "remote/remote_support.h"
 
 using namespace remote_test;
@@ -14,8 +15,12 @@ const char* const kWrapped =
 const char* const kBox = "000102030405060708090a0b5facab59986adb98be022acd81277fc74060b0bb1414ac13966180";
 const Bytes kSeq = {0, 0, 0, 0, 0, 0, 0, 7};
 
-Code open(const KeyPtr& key, View wrapped, View subject, View aad, View box) { return open_box(*key, wrapped, subject, aad, box).status().code; }
-Code seal(const KeyPtr& key, View wrapped, View subject) { return seal_box(*key, wrapped, subject, kSeq, View("x")).status().code; }
+Code open(const KeyPtr& key, View wrapped, View subject, View aad, View box) {
+  return open_box(*key, wrapped, subject, aad, box).status().code;
+}
+Code seal(const KeyPtr& key, View wrapped, View subject) {
+  return seal_box(*key, wrapped, subject, kSeq, View("x")).status().code;
+}
 
 }  // namespace
 
@@ -23,8 +28,9 @@ TEST_CASE("personal data: known answers") {
   auto plain = open_box(*field_key(), unhex(kWrapped), kSomeSubject, kSeq, unhex(kBox));
   REQUIRE_MESSAGE(plain.ok(), plain.status().what);
   CHECK(View(plain->data(), plain->size()).text() == "a@b.example");
-  for (const auto& [use, expected] : {std::pair(MacUse::index, "adbd750fb9ab0a33461942e6cebabb51f4aae46d78f7115b4bfbbeddc2fa20ea"),
-                                      std::pair(MacUse::url, "20db32ddb62046fa991dc4fa942df79a08d98641471ef30487a77aefa4b7cc8a")}) {
+  for (const auto& [use, expected] :
+       {std::pair(MacUse::index, "adbd750fb9ab0a33461942e6cebabb51f4aae46d78f7115b4bfbbeddc2fa20ea"),
+        std::pair(MacUse::url, "20db32ddb62046fa991dc4fa942df79a08d98641471ef30487a77aefa4b7cc8a")}) {
     auto mac = field_mac(*field_key(), use, View("message"));
     REQUIRE(mac.ok());
     CHECK(test::hex(View(*mac)) == expected);
@@ -38,7 +44,8 @@ TEST_CASE("a box opens with its own key, subject and aad, and not changed") {
   REQUIRE(other.ok());
   CHECK(wrapped->size() == kWrappedKey);
   CHECK(*wrapped != *other);
-  auto box = seal_box(*key, *wrapped, kSomeSubject, kSeq, View("personal")), again = seal_box(*key, *wrapped, kSomeSubject, kSeq, View("personal"));
+  auto box = seal_box(*key, *wrapped, kSomeSubject, kSeq, View("personal")),
+       again = seal_box(*key, *wrapped, kSomeSubject, kSeq, View("personal"));
   auto empty = seal_box(*key, *wrapped, kSomeSubject, kSeq, View());
   REQUIRE(box.ok());
   REQUIRE(again.ok());

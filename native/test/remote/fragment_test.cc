@@ -1,7 +1,8 @@
 // Key fragments of archives on their way from the publisher over the server to a device (docs/server-protocol.md, section 5). Known
 // answers: as in proof_test.cc.
-#include "crypto/hpke.h"
 #include "remote/fragment.h"
+
+#include "crypto/hpke.h"
 #include "remote/remote_support.h"
 
 using namespace remote_test;
@@ -18,7 +19,8 @@ const char* const kToServer =
     "736845d54e87de09d6bb114aa7042c50a4a015bd9901d1a0026f5956533a1519bcdcf907b71528c354ea6afe755dace2"
     "6bd457ef82348a96e3832040c0";
 
-Code open(const KeyPtr& key, View sealed, View server = View(kSomeServer), const std::string& name = kName, View challenge = View(kSomeChallenge)) {
+Code open(const KeyPtr& key, View sealed, View server = View(kSomeServer), const std::string& name = kName,
+          View challenge = View(kSomeChallenge)) {
   return open_fragment(*key, sealed, server, name, challenge).status().code;
 }
 Code reseal(const KeyPtr& key, View sealed, View to, View server = View(kSomeServer), const std::string& name = kName,
@@ -52,7 +54,8 @@ TEST_CASE("fragments: known answers") {
 TEST_CASE("a fragment goes from the publisher to the server, to its next key, and to a device") {
   const auto server = new_key(keys::Type::device), next = new_key(keys::Type::device), machine = device();
   const Bytes longest(4096, 'x');
-  for (const KeyPtr& fragment : {new_key(keys::Type::master), key_of(keys::Type::legacy, View("k")), key_of(keys::Type::legacy, longest)}) {
+  for (const KeyPtr& fragment :
+       {new_key(keys::Type::master), key_of(keys::Type::legacy, View("k")), key_of(keys::Type::legacy, longest)}) {
     auto first = seal_fragment(*fragment, x25519(server), kSomeServer, kName);
     REQUIRE(first.ok());
     auto second = reseal_fragment(*server, *first, x25519(next), kSomeServer, kName, std::nullopt);

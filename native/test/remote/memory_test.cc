@@ -3,8 +3,8 @@
 #include "remote/field.h"
 #include "remote/fragment.h"
 #include "remote/proof.h"
-#include "remote/state.h"
 #include "remote/remote_support.h"
+#include "remote/state.h"
 #include "support/memory_scan.h"
 
 using namespace remote_test;
@@ -70,7 +70,13 @@ TEST_CASE("no key, fragment or personal data of the remote room stays in memory"
     const Secret key = wrap.show();
     REQUIRE(open_under(key.reveal(), kSomeSubject, wrapped, subject_key->reveal_mut()).ok());
   }
-  const Hidden needles[] = {device, master, text, personal, wrap, expanded(master, "model-guard/v1/field-mac/index"), state_key(device),
+  const Hidden needles[] = {device,
+                            master,
+                            text,
+                            personal,
+                            wrap,
+                            expanded(master, "model-guard/v1/field-mac/index"),
+                            state_key(device),
                             Hidden::of(*subject_key)};
   subject_key = Secret();
   size_t i = 0;

@@ -1,7 +1,8 @@
 // Signatures for a purpose and the proof of an enrolment (docs/server-protocol.md, sections 2 and 3). Known answers: the same inputs through
 // python3-cryptography, HPKE by the formulas of RFC 9180 with the ephemeral key e0 e1 … ff.
-#include "crypto/hpke.h"
 #include "remote/proof.h"
+
+#include "crypto/hpke.h"
 #include "remote/remote_support.h"
 
 using namespace remote_test;
@@ -98,7 +99,8 @@ TEST_CASE("enrolment: known answer, and nothing but the nonce for this device, s
 
 TEST_CASE("a sealed nonce has 32 bytes, is new each time, and opens for its device") {
   const auto key = device();
-  auto first = seal_nonce(x25519(key), kSomeServer, kSomeChallenge), second = seal_nonce(x25519(key), kSomeServer, kSomeChallenge);
+  auto first = seal_nonce(x25519(key), kSomeServer, kSomeChallenge),
+       second = seal_nonce(x25519(key), kSomeServer, kSomeChallenge);
   REQUIRE(first.ok());
   REQUIRE(second.ok());
   CHECK(first->nonce != second->nonce);

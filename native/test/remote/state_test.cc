@@ -1,10 +1,11 @@
 // The sealed state that a device keeps for a server, and the identity of the machine that its key is sealed to (docs/server-protocol.md,
 // sections 3 and 4).
 // Known answers: python3-cryptography.
+#include "remote/state.h"
+
 #include <cstdlib>
 
 #include "keys/sealed_key_file.h"
-#include "remote/state.h"
 #include "remote/remote_support.h"
 #include "support/machine_tree.h"
 

@@ -1,4 +1,6 @@
 // The salts of a build and salts files (docs/format.md, section 13). These tests are built with the public salts.
+#include "salts/salts.h"
+
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,7 +10,6 @@
 #include <sstream>
 
 #include "crypto/crypto.h"
-#include "salts/salts.h"
 #include "support/vectors.h"
 #include "text/text.h"
 
@@ -125,7 +126,8 @@ TEST_CASE("a legacy salt has 1 to 1,024 bytes of any value but newline") {
     auto read = read_salt(file.path, Name::resource);
     return read.ok() ? std::string(read->salt.reveal().text()) : code_name(read.status().code);
   };
-  for (const std::string& salt : {std::string("x"), std::string(" "), std::string(1, '\0'), std::string(1024, 'y')}) CHECK(read(salt) == salt);
+  for (const std::string& salt : {std::string("x"), std::string(" "), std::string(1, '\0'), std::string(1024, 'y')})
+    CHECK(read(salt) == salt);
   CHECK(read(std::string(1025, 'y')) == "SALTS_INVALID");
 }
 

@@ -1,8 +1,9 @@
+#include "split/split.h"
+
 #include <cmath>
 #include <limits>
 
 #include "payload/payload_support.h"
-#include "split/split.h"
 
 using namespace payload_test;
 namespace split = mg::split;
@@ -49,8 +50,7 @@ TEST_CASE("cut: bounds and rule") {
   const uint64_t small = payload_size(16384);
   CHECK(*split::cut(h, small, {16 << 20, 0.9}) == uint64_t(std::floor(0.9 * double(h + small))));
   for (const split::Rule& rule : {split::Rule{(16 << 20) + 1, 0.3}, split::Rule{3072, 0.91}, split::Rule{3072, -0.1},
-                                  split::Rule{3072, std::nan("")},
-                                  split::Rule{3072, std::numeric_limits<double>::infinity()}})
+                                  split::Rule{3072, std::nan("")}, split::Rule{3072, std::numeric_limits<double>::infinity()}})
     CHECK(split::cut(h, big, rule).status().code == Code::INVALID_ARGUMENT);
   CHECK(split::cut(h, 56, {}).status().code == Code::INVALID_ARGUMENT);
   CHECK(split::cut(65537, big, {}).status().code == Code::INVALID_ARGUMENT);

@@ -17,7 +17,9 @@ using mg::test::MachineTree;
 // Makes this process take `tree` for its machine while it lives (a build with MG_TEST_MACHINE only).
 class MachineOverride {
  public:
-  explicit MachineOverride(const MachineTree& tree) : folder_(tree.write()) { setenv("MODEL_GUARD_TEST_MACHINE", folder_.path().c_str(), 1); }
+  explicit MachineOverride(const MachineTree& tree) : folder_(tree.write()) {
+    setenv("MODEL_GUARD_TEST_MACHINE", folder_.path().c_str(), 1);
+  }
   ~MachineOverride() { unsetenv("MODEL_GUARD_TEST_MACHINE"); }
   MachineOverride(const MachineOverride&) = delete;
   MachineOverride& operator=(const MachineOverride&) = delete;

@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <optional>
+
 #include "memory/secret.h"
 
 namespace mg::test {

@@ -1,7 +1,9 @@
+#include "text/text.h"
+
 #include <doctest/doctest.h>
+
 #include <algorithm>
 #include <utility>
-#include "text/text.h"
 
 using namespace mg;
 using namespace mg::text;
@@ -37,14 +39,14 @@ struct Sum {  // FNV-1a over strings, each ended by 0xFF
 }  // namespace
 
 TEST_CASE("UTF-8: exactly the well-formed byte sequences") {
-  for (const char* good : {"", "a", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80",
-                           "\xEF\xBF\xBF", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"}) {
+  for (const char* good : {"", "a", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xEF\xBF\xBF",
+                           "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"}) {
     CHECK(is_utf8(good));
   }
   CHECK(is_utf8(std::string_view("\0", 1)));
-  for (const char* bad : {"\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xC2", "\xC2\x41", "\xC2\xC2\x80", "\xE0\x9F\xBF",
-                          "\xE0\xA0", "\xED\xA0\x80", "\xED\xBF\xBF", "\xF0\x8F\xBF\xBF", "\xF0\x90\x80",
-                          "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "a\xFE"}) {
+  for (const char* bad :
+       {"\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xC2", "\xC2\x41", "\xC2\xC2\x80", "\xE0\x9F\xBF", "\xE0\xA0", "\xED\xA0\x80",
+        "\xED\xBF\xBF", "\xF0\x8F\xBF\xBF", "\xF0\x90\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "a\xFE"}) {
     CHECK_FALSE(is_utf8(bad));
   }
 }
@@ -52,23 +54,23 @@ TEST_CASE("UTF-8: exactly the well-formed byte sequences") {
 TEST_CASE("NFC: composition, exclusions, order of marks, Hangul") {
   CHECK(composed(U"e\u0301") == "\u00E9");
   CHECK(composed(U"\u00E9") == "\u00E9");
-  CHECK(composed(U"\u212B") == "\u00C5");                        // singleton: ANGSTROM SIGN
-  CHECK(composed(U"\u1E9B\u0323") == utf8(U"\u1E9B\u0323"));     // the standard's own example
-  CHECK(composed(U"q\u0307\u0323") == utf8(U"q\u0323\u0307"));   // 220 before 230
-  CHECK(composed(U"a\u0301\u0300") == utf8(U"\u00E1\u0300"));    // equal classes keep their order and block
+  CHECK(composed(U"\u212B") == "\u00C5");                       // singleton: ANGSTROM SIGN
+  CHECK(composed(U"\u1E9B\u0323") == utf8(U"\u1E9B\u0323"));    // the standard's own example
+  CHECK(composed(U"q\u0307\u0323") == utf8(U"q\u0323\u0307"));  // 220 before 230
+  CHECK(composed(U"a\u0301\u0300") == utf8(U"\u00E1\u0300"));   // equal classes keep their order and block
   CHECK(composed(U"a\u0323\u0301") == utf8(U"\u1EA1\u0301"));
-  CHECK(composed(U"\u0301a") == utf8(U"\u0301a"));               // nothing to compose with
-  CHECK(composed(U"\u0915\u093C") == utf8(U"\u0915\u093C"));     // excluded: DEVANAGARI QA
+  CHECK(composed(U"\u0301a") == utf8(U"\u0301a"));            // nothing to compose with
+  CHECK(composed(U"\u0915\u093C") == utf8(U"\u0915\u093C"));  // excluded: DEVANAGARI QA
   CHECK(composed(U"\u0958") == utf8(U"\u0915\u093C"));
-  CHECK(composed(U"\u2ADC") == utf8(U"\u2ADD\u0338"));           // excluded: not a starter before it existed
-  CHECK(composed(U"\u0344") == utf8(U"\u0308\u0301"));           // excluded: begins with a mark
+  CHECK(composed(U"\u2ADC") == utf8(U"\u2ADD\u0338"));  // excluded: not a starter before it existed
+  CHECK(composed(U"\u0344") == utf8(U"\u0308\u0301"));  // excluded: begins with a mark
   CHECK(composed(U"\uFB1D") == utf8(U"\u05D9\u05B4"));
   CHECK(composed(U"\U0001D15E") == utf8(U"\U0001D157\U0001D165"));
   CHECK(composed(U"\U00011131\U00011127") == utf8(U"\U0001112E"));
   CHECK(composed(U"\u1112\u1161\u11AB") == utf8(U"\uD55C"));
   CHECK(composed(U"\uD558\u11AB") == utf8(U"\uD55C"));
-  CHECK(composed(U"\uAC00\u11A7") == utf8(U"\uAC00\u11A7"));     // U+11A7 is one before the first final consonant
-  CHECK(composed(U"\uAC01\u11A8") == utf8(U"\uAC01\u11A8"));     // has a final consonant already
+  CHECK(composed(U"\uAC00\u11A7") == utf8(U"\uAC00\u11A7"));  // U+11A7 is one before the first final consonant
+  CHECK(composed(U"\uAC01\u11A8") == utf8(U"\uAC01\u11A8"));  // has a final consonant already
   CHECK(composed(U"\u03B1\u0345\u0300\u0313") == utf8(U"\u1FB2\u0313"));
   CHECK(composed(U"\uF8FF\U000E0FFF") == utf8(U"\uF8FF\U000E0FFF"));  // private use, unassigned
 }
@@ -92,8 +94,8 @@ TEST_CASE("caseless keys: full folding of version 14.0, no locale") {
   CHECK(key(U"STRASSE") == "strasse");
   CHECK(key(U"\u1E9E") == "ss");
   CHECK(key(U"\u017F") == "s");
-  CHECK(key(U"\u212A") == "k");                               // KELVIN SIGN
-  CHECK(key(U"I") == "i");                                    // never Turkish
+  CHECK(key(U"\u212A") == "k");  // KELVIN SIGN
+  CHECK(key(U"I") == "i");       // never Turkish
   CHECK(key(U"\u0130") == utf8(U"i\u0307"));
   CHECK(key(U"\u0131") == utf8(U"\u0131"));
   CHECK(key(U"\uFB03") == "ffi");
@@ -121,10 +123,10 @@ TEST_CASE("every code point and random strings: as another implementation has it
   CHECK(every_nfc.value == 0x0420af2407615d53);
   CHECK(every_key.value == 0x407fa48eb2a59514);
 
-  constexpr std::pair<char32_t, char32_t> kRanges[] = {
-      {0x41, 0x5B},     {0x300, 0x370},   {0x591, 0x5C0},   {0x64B, 0x671},   {0x93C, 0x93D},
-      {0x9BE, 0x9BF},   {0xDCA, 0xDE0},   {0x102E, 0x102F}, {0x1100, 0x1113}, {0x1161, 0x1176},
-      {0x11A7, 0x11C3}, {0x3099, 0x309B}, {0xAC00, 0xAC80}, {0x11127, 0x11128}, {0x1D165, 0x1D173}};
+  constexpr std::pair<char32_t, char32_t> kRanges[] = {{0x41, 0x5B},     {0x300, 0x370},     {0x591, 0x5C0},    {0x64B, 0x671},
+                                                       {0x93C, 0x93D},   {0x9BE, 0x9BF},     {0xDCA, 0xDE0},    {0x102E, 0x102F},
+                                                       {0x1100, 0x1113}, {0x1161, 0x1176},   {0x11A7, 0x11C3},  {0x3099, 0x309B},
+                                                       {0xAC00, 0xAC80}, {0x11127, 0x11128}, {0x1D165, 0x1D173}};
   for (auto [first, end] : kRanges) {
     for (char32_t c = first; c < end; c++) pool += c;
   }

@@ -1,17 +1,17 @@
+#include "work/pool.h"
+
 #include <doctest/doctest.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <condition_variable>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <pthread.h>
 #include <set>
 #include <string>
-#include <sys/stat.h>
 #include <thread>
-#include <unistd.h>
-
-#include "work/pool.h"
 
 using namespace mg;
 using namespace mg::work;
@@ -82,20 +82,22 @@ TEST_CASE("pool: no more threads than asked for, with a name, and with signals b
   bool named = true, blocked = true;
   for (int round = 0; round < 50; round++) {
     std::set<pthread_t> seen;
-    REQUIRE(pool.parallel(64, control, [&](uint64_t) {
-              std::lock_guard<std::mutex> lock(mutex);
-              seen.insert(pthread_self());
-              if (!pthread_equal(pthread_self(), caller)) {
-                char name[32] = "";
-                pthread_getname_np(pthread_self(), name, sizeof name);
-                named = named && std::string(name) == "mg-engine";
-                sigset_t mask;
-                pthread_sigmask(SIG_SETMASK, nullptr, &mask);
-                blocked = blocked && sigismember(&mask, SIGTERM) == 1 && sigismember(&mask, SIGINT) == 1 &&
-                          sigismember(&mask, SIGSEGV) == 0;
-              }
-              return Status();
-            }).ok());
+    REQUIRE(pool.parallel(64, control,
+                          [&](uint64_t) {
+                            std::lock_guard<std::mutex> lock(mutex);
+                            seen.insert(pthread_self());
+                            if (!pthread_equal(pthread_self(), caller)) {
+                              char name[32] = "";
+                              pthread_getname_np(pthread_self(), name, sizeof name);
+                              named = named && std::string(name) == "mg-engine";
+                              sigset_t mask;
+                              pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+                              blocked = blocked && sigismember(&mask, SIGTERM) == 1 && sigismember(&mask, SIGINT) == 1 &&
+                                        sigismember(&mask, SIGSEGV) == 0;
+                            }
+                            return Status();
+                          })
+                .ok());
     CHECK(seen.size() <= 2);
     threads.insert(seen.begin(), seen.end());
   }
@@ -157,9 +159,8 @@ TEST_CASE("pool: parallel within jobs and within tasks never waits for the busy 
       for (int job = 0; job < 8; job++)
         pool.submit([&] {
           Status status = pool.parallel(4, control, [&](uint64_t) {
-            return pool.parallel(4, control, [&](uint64_t) {
-              return pool.parallel(4, control, [&](uint64_t) { return leaves++, Status(); });
-            });
+            return pool.parallel(
+                4, control, [&](uint64_t) { return pool.parallel(4, control, [&](uint64_t) { return leaves++, Status(); }); });
           });
           if (status.ok()) jobs++;
         });
@@ -225,9 +226,7 @@ TEST_CASE("available threads: limits of control groups") {
     none.file(self, groups).file(v2 + "/cpu" + quota, "-1\n").file(v2 + "/cpu" + period, "100000\n");
     CHECK(none.threads() == 0);
   }
-  SUBCASE("nonsense is no limit") {
-    CHECK(Root().file(self, "rubbish\n::\n0:\n:::::\n0::relative\n").threads() == 0);
-  }
+  SUBCASE("nonsense is no limit") { CHECK(Root().file(self, "rubbish\n::\n0:\n:::::\n0::relative\n").threads() == 0); }
 }
 
 TEST_CASE("pool: an exception in a task becomes its status, on whichever thread it is thrown") {

@@ -93,8 +93,11 @@ class Hardware : public Kind {
       }
       crypto::SecretBuffer<32> private_key;
       keys::PublicKey public_key;
-      if (auto s = hpke::derive_key_pair(secret->reveal(), private_key.span(), Span(public_key.data(), public_key.size())); !s.ok()) return s;
-      if (keys::key_id(public_key) != slot.key_id) return Status(Code::NO_MATCHING_IDENTITY, "the machine does not open this slot");
+      if (auto s = hpke::derive_key_pair(secret->reveal(), private_key.span(), Span(public_key.data(), public_key.size()));
+          !s.ok())
+        return s;
+      if (keys::key_id(public_key) != slot.key_id)
+        return Status(Code::NO_MATCHING_IDENTITY, "the machine does not open this slot");
       return open_with_private(slot, private_key.view(), info_);
     }
 

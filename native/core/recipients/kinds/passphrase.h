@@ -41,7 +41,8 @@ class Passphrase : public Kind {
   }
 
   Unwrap unwrapper(const Search& search) const override {
-    return [this, info = info(search.core_hash), &derivations = search.derivations](const Slot& slot, const Identity& identity) -> Result<Secret> {
+    return [this, info = info(search.core_hash), &derivations = search.derivations](const Slot& slot,
+                                                                                    const Identity& identity) -> Result<Secret> {
       if (auto s = derivations.begin(cost(slot)); !s.ok()) return s;
       const View salt = View(slot.body).sub(0, kSalt);
       auto secret = stretch(*identity.key, salt, slot.body[kSalt]);

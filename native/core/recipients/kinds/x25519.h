@@ -22,7 +22,8 @@ class X25519 : public Kind {
   Status check_body(View body) const override { return check_size(body, kSealedToPublic); }
 
   bool matches(const Slot& slot, const Identity& identity) const override {
-    return identity.key && identity.key->type() == keys::Type::device && slot.key_id == keys::key_id(identity.key->x25519_public());
+    return identity.key && identity.key->type() == keys::Type::device &&
+           slot.key_id == keys::key_id(identity.key->x25519_public());
   }
 
   Unwrap unwrapper(const Search& search) const override {
