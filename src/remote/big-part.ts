@@ -72,7 +72,7 @@ export class RemoteBigPart implements RangeSource {
     }
     if (answer.status === 200 || answer.status === 206) return answer;
     // The server has just named this address: a page that says otherwise is none of the storage's.
-    throw storageFailure(answer, 'the big part', now(), false);
+    throw storageFailure(answer, 'The big part', now(), false);
   }
 
   async #renew(used: BigFacts, signal: AbortSignalLike): Promise<void> {

@@ -6,7 +6,7 @@ import { storageFailure } from '../../src/http/storage-failure.js';
 const NOW = 1_900_000_000_000;
 const answered = (status: number, headers: Record<string, string> = {}) => {
   let discarded = 0;
-  const error = storageFailure({ status, headers, discard: () => void discarded++ }, 'big part x-0', NOW);
+  const error = storageFailure({ status, headers, discard: () => void discarded++ }, 'The big part of net@1', NOW);
   return { error, discarded };
 };
 
@@ -29,6 +29,10 @@ it.each([
   expect(error.message).toContain(String(status));
   expect(error.message).not.toMatch(/guard server|server's log|this user/);
   expect(discarded).toBe(1);
+});
+
+it('the object that was asked for begins the sentence', () => {
+  for (const status of [403, 404, 416]) expect(answered(status).error.message).toMatch(/^The big part of net@1 [a-z]/);
 });
 
 it('what may pass may be asked again, after the time that the storage names', () => {
