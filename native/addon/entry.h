@@ -1,5 +1,5 @@
 // The boundary. Every way from JavaScript into the addon leads through here, so that no C++ exception crosses it: functions, methods,
-// callbacks that scripts keep. test/native-boundary.test.ts holds that no other file registers any.
+// callbacks that scripts keep. test/native/boundary.test.ts holds that no other file registers any.
 #pragma once
 #include <napi.h>
 

@@ -5,8 +5,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { startChild } from './support/children.js';
-import { projectRoot } from './support/shared.js';
+import { startChild } from '../support/children.js';
+import { projectRoot } from '../support/shared.js';
 
 const ADDON = path.join(projectRoot, 'native/addon');
 

@@ -1,9 +1,20 @@
 /** Options are parsed once, strictly, and errors name the path that is wrong. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatOf, isName, normaliseName } from '../src/base/names.js';
-import { encrypt, fileStore, inspect, load, MasterKey, memoryStore, passphrase, protect, split, verify } from '../src/index.js';
-import { seeded } from './support/seed.js';
+import { formatOf, isName, normaliseName } from '../../src/base/names.js';
+import {
+  encrypt,
+  fileStore,
+  inspect,
+  load,
+  MasterKey,
+  memoryStore,
+  passphrase,
+  protect,
+  split,
+  verify,
+} from '../../src/index.js';
+import { seeded } from '../support/seed.js';
 
 const key = MasterKey.generate();
 const to = memoryStore();

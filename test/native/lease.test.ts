@@ -1,15 +1,15 @@
 /** Leases as the addon makes them: docs/format.md and docs/server-protocol.md, read a second time by the reference. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { NativeTrust } from '../src/native/binding.js';
-import { call } from '../src/native/index.js';
-import { hex, utf8 } from './reference/bytes.js';
-import { openHeader, sealContainer, splitContainer } from './reference/container.js';
-import { parseHeader, ROLE, signedBytes } from './reference/header.js';
-import { publicOf, verify } from './reference/primitives.js';
-import { codeOf } from './support/failures.js';
-import { type KnownKey, knownKeys, seed, trust, x25519 } from './support/known-keys.js';
-import { seeded } from './support/seed.js';
-import { temporaryFolder } from './support/temp.js';
+import type { NativeTrust } from '../../src/native/binding.js';
+import { call } from '../../src/native/index.js';
+import { hex, utf8 } from '../reference/bytes.js';
+import { openHeader, sealContainer, splitContainer } from '../reference/container.js';
+import { parseHeader, ROLE, signedBytes } from '../reference/header.js';
+import { publicOf, verify } from '../reference/primitives.js';
+import { codeOf } from '../support/failures.js';
+import { type KnownKey, knownKeys, seed, trust, x25519 } from '../support/known-keys.js';
+import { seeded } from '../support/seed.js';
+import { temporaryFolder } from '../support/temp.js';
 
 const make = knownKeys(temporaryFolder('native-lease'), seeded('native-lease'));
 const none = new Uint8Array(0);

@@ -2,17 +2,17 @@
 import { truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { ERROR_CODES } from '../src/errors.js';
-import { decrypt, decryptFile, inspect, mergeFiles, rewrap } from '../src/index.js';
-import { concat, utf8 } from './reference/bytes.js';
-import { openHeader, sealContainer, sealMessage } from './reference/container.js';
-import { addSlot, alter, parts, reclaim } from './reference/forge.js';
-import type { Slot } from './reference/header.js';
-import { rawMessage, writeManifest } from './reference/manifest.js';
-import { failureOf } from './support/failures.js';
-import { type Keyring, makeKeyring } from './support/keyring.js';
-import { seeded } from './support/seed.js';
-import { temporaryFolder } from './support/temp.js';
+import { ERROR_CODES } from '../../src/errors.js';
+import { decrypt, decryptFile, inspect, mergeFiles, rewrap } from '../../src/index.js';
+import { concat, utf8 } from '../reference/bytes.js';
+import { openHeader, sealContainer, sealMessage } from '../reference/container.js';
+import { addSlot, alter, parts, reclaim } from '../reference/forge.js';
+import type { Slot } from '../reference/header.js';
+import { rawMessage, writeManifest } from '../reference/manifest.js';
+import { failureOf } from '../support/failures.js';
+import { type Keyring, makeKeyring } from '../support/keyring.js';
+import { seeded } from '../support/seed.js';
+import { temporaryFolder } from '../support/temp.js';
 
 const base = temporaryFolder('bad-input');
 const random = seeded('bad input');

@@ -1,9 +1,9 @@
 /** A file lock whose handle is collected. If this fails, two servers use one folder, or two processes send from one staging folder. */
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { call } from '../src/native/index.js';
-import { collectGarbage } from './support/garbage.js';
-import { temporaryFolder } from './support/temp.js';
+import { call } from '../../src/native/index.js';
+import { collectGarbage } from '../support/garbage.js';
+import { temporaryFolder } from '../support/temp.js';
 
 const folder = temporaryFolder('file-lock');
 const lock = (name: string) => call((native) => native.lockFile(path.join(folder, name)));

@@ -4,9 +4,9 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { collectSource, EMPTY_FOLDERS_WARNING, LINKS_OUTSIDE_WARNING } from '../src/engine/source.js';
-import { failureOf } from './support/failures.js';
-import { temporaryFolder } from './support/temp.js';
+import { collectSource, EMPTY_FOLDERS_WARNING, LINKS_OUTSIDE_WARNING } from '../../src/engine/source.js';
+import { failureOf } from '../support/failures.js';
+import { temporaryFolder } from '../support/temp.js';
 
 const base = temporaryFolder('source');
 const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);

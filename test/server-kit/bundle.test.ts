@@ -5,7 +5,7 @@
 import path from 'node:path';
 import { build } from 'esbuild';
 import { expect, it } from 'vitest';
-import { projectRoot } from './support/shared.js';
+import { projectRoot } from '../support/shared.js';
 
 it('src/server-kit leads to no Commander, and to the AWS SDK at first use alone', async () => {
   const { metafile } = await build({

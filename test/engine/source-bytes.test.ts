@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { decryptFile, encryptFile, fileStore, load, MasterKey, memoryStore, protect } from '../src/index.js';
-import { failureOf } from './support/failures.js';
-import { seeded } from './support/seed.js';
-import { temporaryFolder } from './support/temp.js';
+import { decryptFile, encryptFile, fileStore, load, MasterKey, memoryStore, protect } from '../../src/index.js';
+import { failureOf } from '../support/failures.js';
+import { seeded } from '../support/seed.js';
+import { temporaryFolder } from '../support/temp.js';
 
 const base = temporaryFolder('source-bytes');
 const at = (name: string): string => path.join(base, name);

@@ -2,10 +2,10 @@
 import { promisify } from 'node:util';
 import { gunzipSync, gzip } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { decrypt, encrypt, type GuardedModel, MasterKey } from '../src/index.js';
-import { startChild } from './support/children.js';
-import { failureOf } from './support/failures.js';
-import { seeded } from './support/seed.js';
+import { decrypt, encrypt, type GuardedModel, MasterKey } from '../../src/index.js';
+import { startChild } from '../support/children.js';
+import { failureOf } from '../support/failures.js';
+import { seeded } from '../support/seed.js';
 
 const key = MasterKey.generate();
 const plain = seeded('readers').bytes(3_000_000);

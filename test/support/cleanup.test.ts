@@ -2,10 +2,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
-import { Child } from './support/children.js';
-import { atEndOfFile, cleanUp } from './support/cleanup.js';
-import { projectRoot } from './support/shared.js';
-import { temporaryFolder } from './support/temp.js';
+import { Child } from './children.js';
+import { atEndOfFile, cleanUp } from './cleanup.js';
+import { projectRoot } from './shared.js';
+import { temporaryFolder } from './temp.js';
 
 const top = temporaryFolder('at-the-top');
 let hook = '';
@@ -40,7 +40,7 @@ it('makes a folder in a test and leaves it to the end of the file', () => {
 it('is done at the end of a file: a run of the test above leaves nothing', async () => {
   const base = temporaryFolder('cleanup-run');
   const vitest = path.join(projectRoot, 'node_modules/vitest/vitest.mjs');
-  const args = ['run', '--project', 'unit', 'test/cleanup.test.ts', '-t', 'makes a folder in a test'];
+  const args = ['run', '--project', 'unit', 'test/support/cleanup.test.ts', '-t', 'makes a folder in a test'];
   const run = new Child([process.execPath, vitest, ...args], { env: { MG_TMP: base } });
   const { code, stderr } = await run.ended;
   expect(code, stderr).toBe(0);

@@ -2,15 +2,15 @@
 import { statSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { NativeReader } from '../src/native/binding.js';
-import { call } from '../src/native/index.js';
-import { concat, same } from './reference/bytes.js';
-import { openContainer, sealContainer, splitContainer } from './reference/container.js';
-import { publicOf } from './reference/primitives.js';
-import { codeOf } from './support/failures.js';
-import { type KnownKey, knownKeys, trust } from './support/known-keys.js';
-import { seeded } from './support/seed.js';
-import { temporaryFolder } from './support/temp.js';
+import type { NativeReader } from '../../src/native/binding.js';
+import { call } from '../../src/native/index.js';
+import { concat, same } from '../reference/bytes.js';
+import { openContainer, sealContainer, splitContainer } from '../reference/container.js';
+import { publicOf } from '../reference/primitives.js';
+import { codeOf } from '../support/failures.js';
+import { type KnownKey, knownKeys, trust } from '../support/known-keys.js';
+import { seeded } from '../support/seed.js';
+import { temporaryFolder } from '../support/temp.js';
 
 const folder = temporaryFolder('native-reader');
 const random = seeded('native-reader');

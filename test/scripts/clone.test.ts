@@ -18,8 +18,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { projectRoot } from './support/shared.js';
-import { temporaryFolder } from './support/temp.js';
+import { projectRoot } from '../support/shared.js';
+import { temporaryFolder } from '../support/temp.js';
 
 const base = temporaryFolder('clone');
 const home = path.join(base, 'home');
