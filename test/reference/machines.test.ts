@@ -7,20 +7,18 @@ import { describe, expect, it } from 'vitest';
 import { scaled } from '../support/sample.js';
 import { seeded } from '../support/seed.js';
 import { refused } from '../support/wycheproof.js';
-import { ascii, concat, same, u16, u32, unhex, utf8 } from './bytes.js';
+import { ascii, concat, same, unhex, utf8 } from './bytes.js';
 import { openContainer, sealContainer } from './container.js';
 import { keyId } from './core.js';
 import { alter, parts, reclaim } from './forge.js';
 import { parseHeader, SLOT } from './header.js';
-import { encodeHelper, FACTORS, type FactorName, type Helper, parseHelper, weightOf } from './helper.js';
+import { FACTORS, type Helper, parseHelper } from './helper.js';
 import { DEVICE_KEY, MACHINE_FILE, SEALED_KEY, SECRET, VALUES } from './machine-vector.js';
 import {
   type BindOptions,
-  type Bound,
   bind,
   encodeBinding,
   type FactorValues,
-  factorBytes,
   type MachineFile,
   open,
   openDeviceKey,
@@ -29,27 +27,15 @@ import {
   parseMachineFile,
   publicKeyOf,
   sealDeviceKey,
-  type stretchFactor,
   writeMachineFile,
 } from './machines.js';
-import { deriveKeyPair, digest, hkdfExpand, publicOf } from './primitives.js';
+import { deriveKeyPair, hkdfExpand, publicOf } from './primitives.js';
 import { DEFAULT_PEPPER, toBase64url } from './salts.js';
+import { pick, quick, quickBind, SERVER, tpmBlob } from './sample-machine.js';
 
 const random = seeded('the reference and its machines');
 const MINUTES = 300_000;
 
-const SERVER: FactorValues = {
-  cpu: 'AMD EPYC 7543P 32-Core Processor',
-  gpu: '10de:2235/10de:145a, 10de:2235/10de:145a',
-  memory: '262144 MiB',
-  drive: 'S64GNE0R500123',
-  uuid: '4c4c4544-0042-3510-8054-b4c04f4a3732',
-  tpm: `000b${'5a'.repeat(32)}`,
-};
-
-/** Stands in for scrypt where a test opens hundreds of times; one test below runs the real one. */
-const quick: typeof stretchFactor = (name, value, salt) => digest('sha256', factorBytes(name, value), salt);
-const quickBind = (values: FactorValues, options: BindOptions): Bound => bind(values, { ...options, stretch: quick });
 const quickly = ({ factors }: Helper, values: FactorValues) =>
   new Map(
     factors.flatMap(({ name, salt }) => (values[name] === undefined ? [] : [[name, quick(name, values[name], salt)] as const])),
@@ -66,14 +52,8 @@ function unmaskFirst({ factors }: Helper, stretched: ReturnType<typeof quickly>,
   });
 }
 
-const pick = (names: readonly FactorName[]): FactorValues => Object.fromEntries(names.map((name) => [name, SERVER[name]]));
 const subsets = <Item>(items: readonly Item[]): Item[][] =>
   Array.from({ length: 2 ** items.length }, (_, bits) => items.filter((_item, at) => (bits >> at) & 1));
-
-const tpmBlob = (inner = 90): Uint8Array => {
-  const sized = (bytes: Uint8Array): Uint8Array => concat(u16(bytes.length), bytes);
-  return concat(u32(1 << 7), sized(random.bytes(34)), sized(sized(random.bytes(inner))), sized(sized(random.bytes(60))));
-};
 
 describe('the key pair of a secret', () => {
   it('is that of RFC 9180, appendix A.1.1', () => {
@@ -89,81 +69,6 @@ describe('the key pair of a secret', () => {
       const { publicKey } = await kem.deriveKeyPair(Uint8Array.from(secret).buffer);
       expect(publicKeyOf(secret)).toEqual(new Uint8Array(await kem.serializePublicKey(publicKey)));
     }
-  });
-});
-
-describe('helper data', () => {
-  const bound = quickBind(SERVER, { threshold: 4, required: ['drive'], weights: { drive: 2, gpu: 16 } });
-  const good = bound.helper;
-  const [cpu, gpu, ...others] = good.factors;
-  if (cpu === undefined || gpu === undefined) throw new Error('six factors');
-  const bytes = encodeHelper(good);
-  const N = 41;
-  const FIRST = 42; // kind, flags, weight of the first factor
-  const put = (at: number, value: number): Uint8Array => bytes.map((byte, index) => (index === at ? value : byte));
-  const made = (change: Partial<Helper>): Uint8Array => encodeHelper({ ...good, ...change });
-
-  it('encodes again to the same bytes', () => {
-    const blob = tpmBlob();
-    for (const helper of [good, { ...good, tpm: blob }, { ...good, factors: [cpu], threshold: 1 }]) {
-      expect(encodeHelper(parseHelper(encodeHelper(helper)))).toEqual(encodeHelper(helper));
-    }
-    expect(parseHelper(bytes)).toEqual(good);
-    expect(bytes.length).toBe(8 + 32 + 2 + 6 * (3 + 16) + 32 * weightOf(good.factors) + 2);
-  });
-
-  it('holds to the bounds of every field', () => {
-    const sixteen = { ...cpu, shares: Array.from({ length: 16 }, () => random.bytes(32)) };
-    const accepted: Readonly<Record<string, Uint8Array>> = {
-      'a threshold of all the weight': made({ threshold: weightOf(good.factors) }),
-      'a threshold of 1': made({ threshold: 1 }),
-      'a weight of 16': made({ factors: [sixteen], threshold: 16 }),
-      'every factor required': made({ factors: good.factors.map((factor) => ({ ...factor, required: true })) }),
-      'the longest TPM blob': made({ tpm: tpmBlob(2048 - 4 - 2 - 34 - 2 - 2 - 2 - 2 - 60) }),
-    };
-    for (const [what, helper] of Object.entries(accepted))
-      expect(
-        refused(() => parseHelper(helper)),
-        what,
-      ).toBe(false);
-    const refusals: Readonly<Record<string, Uint8Array>> = {
-      nothing: new Uint8Array(0),
-      'a threshold of 0': made({ threshold: 0 }),
-      'a threshold above the weight': made({ threshold: weightOf(good.factors) + 1 }),
-      'no factors': made({ factors: [] }),
-      'more factors than there are': put(N, 7),
-      'more than 8 factors': put(N, 9),
-      'fewer factors than there are': put(N, 5),
-      'kind 0': put(FIRST, 0),
-      'kind 7': put(FIRST, 7),
-      'kind 255': put(FIRST, 255),
-      'unknown flags': put(FIRST + 1, 2),
-      'unknown flags beside the known one': put(FIRST + 1, 3),
-      'the highest flag': put(FIRST + 1, 0x80),
-      'a weight of 0': put(FIRST + 2, 0),
-      'a weight of 0 without shares': made({ factors: [{ ...cpu, shares: [] }, gpu, ...others] }),
-      'a weight of 17': made({ factors: [{ ...sixteen, shares: [...sixteen.shares, random.bytes(32)] }] }),
-      'a weight of one more': put(FIRST + 2, 2),
-      'factors in another order': made({ factors: [gpu, cpu, ...others] }),
-      'a factor twice': made({ factors: [cpu, cpu, ...others] }),
-      'the last factors exchanged': made({ factors: [...good.factors.slice(0, 4), ...good.factors.slice(4).reverse()] }),
-      'a trailing byte': concat(bytes, Uint8Array.of(0)),
-      'a TPM length without a TPM': put(bytes.length - 1, 1),
-      'too long a TPM blob': made({ tpm: tpmBlob(2048 - 4 - 2 - 34 - 2 - 2 - 2 - 2 - 60 + 1) }),
-      'a TPM blob cut short': made({ tpm: tpmBlob().slice(0, -1) }),
-      'a TPM blob and a byte': made({ tpm: concat(tpmBlob(), Uint8Array.of(0)) }),
-      'a TPM structure of another size than it says': made({ tpm: tpmBlob().map((byte, at) => (at === 43 ? byte + 1 : byte)) }),
-    };
-    for (const [what, helper] of Object.entries(refusals))
-      expect(
-        refused(() => parseHelper(helper)),
-        what,
-      ).toBe(true);
-  });
-
-  it('is refused when cut anywhere', () => {
-    for (let length = 0; length < bytes.length; length += 1)
-      expect(refused(() => parseHelper(bytes.slice(0, length)))).toBe(true);
   });
 });
 
@@ -225,7 +130,7 @@ describe('a binding', () => {
 
   it('needs the TPM value wherever a TPM takes part', () => {
     const value = random.bytes(32);
-    const bound = bind(pick(['cpu']), { threshold: 1, tpm: { blob: tpmBlob(), value } });
+    const bound = bind(pick(['cpu']), { threshold: 1, tpm: { blob: tpmBlob(random), value } });
     expect(open(bound, { values: SERVER, tpmValue: value })).toEqual(bound.secret);
     expect(open(bound, { values: SERVER, tpmValue: random.bytes(32) })).toBeUndefined();
     expect(open(bound, { values: SERVER })).toBeUndefined();
