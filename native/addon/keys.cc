@@ -103,6 +103,12 @@ Napi::Value public_keys(const Napi::CallbackInfo& info) {
   return out;
 }
 
+Napi::Value same_key(const Napi::CallbackInfo& info) {
+  const auto one = as_key(info[0]), other = as_key(info[1]);
+  const bool same = one->type() == other->type() && crypto::equal(one->secret().reveal(), other->secret().reveal());
+  return Napi::Boolean::New(info.Env(), same);
+}
+
 Napi::Value check_public_key(const Napi::CallbackInfo& info) {
   const std::string curve = as_string(info[0], "curve");
   if (curve == "x25519") as_x25519(info[1], "the key");
@@ -153,6 +159,7 @@ void export_keys(Napi::Env env, Napi::Object exports) {
   export_function<write_key_file>(env, exports, "writeKeyFile");
   export_function<key_type>(env, exports, "keyType");
   export_function<public_keys>(env, exports, "publicKeys");
+  export_function<same_key>(env, exports, "sameKey");
   export_function<check_public_key>(env, exports, "checkPublicKey");
   export_function<check_path>(env, exports, "checkPath");
 }

@@ -1,12 +1,12 @@
 /** hardware: a machine, by its factors (docs/format.md, section 12). Factors are read natively, never here. */
 import { z } from 'zod';
-import { hex } from '../base/bytes.js';
 import { filePath, parse } from '../base/validate.js';
 import { ModelGuardError, optionError } from '../errors.js';
 import { readBounded } from '../files/files.js';
 import { FACTORS, factors, type MachineFactor } from '../keys/machine-policy.js';
+import type { NativeRecipient } from '../native/binding.js';
 import { call } from '../native/index.js';
-import type { Kind, Resolved } from './kind.js';
+import type { Kind } from './kind.js';
 
 /** Several times the size of the largest machine file. */
 const MAX_MACHINE_FILE = 64 * 1024;
@@ -109,13 +109,13 @@ export const hardwareKind: Kind = {
 };
 
 /** Machine files are read here, so that a recipient is the content of its file at the time of encryption. */
-async function resolved({ file, demand }: Machine, where: string): Promise<Resolved> {
+async function resolved({ file, demand }: Machine, where: string): Promise<NativeRecipient> {
   if (file === undefined)
     throw optionError('INVALID_ARGUMENT', where, 'hardware() is this machine; a recipient needs a machine file', {
       advice: "Export one on the target (`model-guard fingerprint --out machine.json`) and give it: hardware('machine.json').",
     });
-  const { binding, publicKey } = await readMachineFile(file, demand);
-  return { recipient: { kind: 'hardware', publicPart: binding }, identity: hex(publicKey) };
+  const { binding } = await readMachineFile(file, demand);
+  return { kind: 'hardware', publicPart: binding };
 }
 
 async function readMachineFile(file: string, { require = [], atLeast = 1, tpm, salts }: MachineDemand) {

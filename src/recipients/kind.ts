@@ -2,12 +2,6 @@
 import { handleOfType } from '../keys/key.js';
 import type { KeyHandle, NativeKeyType, NativeRecipient } from '../native/binding.js';
 
-export interface Resolved {
-  readonly recipient: NativeRecipient;
-  /** Equal for two values that are the same recipient. */
-  readonly identity: unknown;
-}
-
 /** Opens slots: a key, or this machine, by the slots that were made from `machineFile` or by any. */
 export type Opener = { readonly key: KeyHandle } | { readonly machineFile: string | undefined };
 
@@ -22,7 +16,7 @@ export interface Kind {
   /** One recipient of this kind is the most that a container has. */
   readonly single?: true;
   /** Undefined where `value` is of another kind. INVALID_ARGUMENT, KEY_INVALID, KEY_TYPE_WRONG and the errors of reading a file. */
-  recipient(value: unknown, where: string): Resolved | undefined | Promise<Resolved>;
+  recipient(value: unknown, where: string): NativeRecipient | undefined | Promise<NativeRecipient>;
   /** Undefined where `value` is no identity of this kind. */
   opener(value: unknown): Opener | undefined;
 }
@@ -36,7 +30,7 @@ export function sharedKey(type: NativeKeyType, noun: string): Kind {
     identities: `a ${noun}`,
     recipient(value) {
       const key = handleOfType(value, type);
-      return key && { recipient: { key }, identity: key };
+      return key && { key };
     },
     opener(value) {
       const key = handleOfType(value, type);

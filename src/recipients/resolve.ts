@@ -2,7 +2,8 @@
 import { optionError } from '../errors.js';
 import { wrongType } from '../keys/key.js';
 import type { KeyHandle, NativeRecipient } from '../native/binding.js';
-import type { Kind, Opener, Resolved } from './kind.js';
+import { call } from '../native/index.js';
+import type { Kind, Opener } from './kind.js';
 import { kinds } from './kinds.js';
 
 /**
@@ -10,26 +11,33 @@ import { kinds } from './kinds.js';
  * the kind.
  */
 export async function resolveRecipients(values: readonly unknown[]): Promise<NativeRecipient[]> {
-  const seen = new Set<unknown>();
+  const seen = new Set<Kind>();
   const recipients: NativeRecipient[] = [];
   for (const [index, value] of values.entries()) {
     const where = `recipients[${index}]`;
-    const { kind, recipient, identity } = await resolveRecipient(value, where);
+    const { kind, recipient } = await resolveRecipient(value, where);
     if (kind.single && seen.has(kind))
       throw optionError('INVALID_ARGUMENT', where, `is a second ${kind.noun}; a container has at most one`);
-    if (seen.has(identity)) throw optionError('INVALID_ARGUMENT', where, 'was already given');
-    seen.add(kind).add(identity);
+    if (recipients.some((earlier) => isSame(earlier, recipient)))
+      throw optionError('INVALID_ARGUMENT', where, 'was already given');
+    seen.add(kind);
     recipients.push(recipient);
   }
   return recipients;
 }
 
-async function resolveRecipient(value: unknown, where: string): Promise<Resolved & { readonly kind: Kind }> {
+async function resolveRecipient(value: unknown, where: string) {
   for (const kind of kinds) {
-    const resolved = await kind.recipient(value, where);
-    if (resolved) return { ...resolved, kind };
+    const recipient = await kind.recipient(value, where);
+    if (recipient) return { kind, recipient };
   }
   throw wrongType(where, listed(kinds.map((kind) => kind.recipients)), value);
+}
+
+/** Two objects may hold one key: its file was read twice. Secret keys are compared natively. */
+function isSame(one: NativeRecipient, other: NativeRecipient): boolean {
+  if ('key' in one) return 'key' in other && call((native) => native.sameKey(one.key, other.key));
+  return !('key' in other) && one.kind === other.kind && Buffer.compare(one.publicPart, other.publicPart) === 0;
 }
 
 export interface Identities {

@@ -1,9 +1,9 @@
 /** x25519: the public key of a device, as text or as an object, or the device key itself. */
-import { hex } from '../base/bytes.js';
 import { handleOfType, publicBytesOf } from '../keys/key.js';
 import { decodeKey } from '../keys/text.js';
+import type { NativeRecipient } from '../native/binding.js';
 import { call } from '../native/index.js';
-import type { Kind, Resolved } from './kind.js';
+import type { Kind } from './kind.js';
 
 const X25519_BYTES = 32;
 
@@ -26,7 +26,4 @@ export const x25519Kind: Kind = {
 };
 
 /** `publicKeys`: X25519 first. */
-function resolved(publicKeys: Uint8Array): Resolved {
-  const publicPart = publicKeys.slice(0, X25519_BYTES);
-  return { recipient: { kind: 'x25519', publicPart }, identity: hex(publicPart) };
-}
+const resolved = (publicKeys: Uint8Array): NativeRecipient => ({ kind: 'x25519', publicPart: publicKeys.slice(0, X25519_BYTES) });

@@ -210,6 +210,13 @@ describe('which key fits where', () => {
     () =>
       encrypt(plain, { recipients: recipients as Recipient[] });
 
+  const sealToTwice = async () => {
+    const [name, other] = ['twice.key', 'other.key'].map((file) => path.join(folder, file)) as [string, string];
+    await master.save(name);
+    await MasterKey.generate().save(other);
+    return sealTo(...(await Promise.all([name, other, name].map((file) => MasterKey.fromFile(file)))))();
+  };
+
   it('every recipient opens what was encrypted to it, in each way it can be given', async () => {
     const x25519 = encodeKey('mgx1:', Buffer.from(`${device.publicKey}`.slice(5), 'base64url').subarray(0, 32));
     for (const recipient of [device, device.publicKey, `${device.publicKey}`, x25519]) {
@@ -226,6 +233,7 @@ describe('which key fits where', () => {
       'INVALID_ARGUMENT',
       'recipients[2]: was already given',
     ],
+    ['one master key as two objects', sealToTwice, 'INVALID_ARGUMENT', 'recipients[2]: was already given'],
     ['a device and its text', sealTo(device, `${device.publicKey}`), 'INVALID_ARGUMENT', 'recipients[1]: was already given'],
     ['a signing key', sealTo(signing), 'KEY_TYPE_WRONG', 'recipients[0]: wants'],
     ["a publisher's public key", sealTo(`${signing.publicKey}`), 'KEY_TYPE_WRONG', 'an Ed25519 public key'],

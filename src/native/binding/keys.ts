@@ -22,6 +22,8 @@ export interface KeyBinding {
   keyType(key: KeyHandle): NativeKeyType;
   /** The public parts of a key: both of a device key, ed25519 of a signing key, none of other keys. */
   publicKeys(key: KeyHandle): { readonly x25519?: Uint8Array; readonly ed25519?: Uint8Array };
+  /** Whether both are of one type and of equal secret bytes; compared in constant time. */
+  sameKey(one: KeyHandle, other: KeyHandle): boolean;
   /** KEY_INVALID for what is not canonical or of small order (docs/format.md, section 11). */
   checkPublicKey(curve: 'x25519' | 'ed25519', publicKey: Uint8Array): void;
 }
