@@ -58,7 +58,9 @@ export async function encrypt(bytes: Uint8Array, options: EncryptOptions): Promi
         const { headerLength, payloadLength, plaintextSize } = sealer;
         const size = headerLength + payloadLength;
         if (size > MAX_BYTES)
-          throw new ModelGuardError('LIMIT_EXCEEDED', `The container would have ${size} bytes; use encryptFile`);
+          throw new ModelGuardError('LIMIT_EXCEEDED', `The container would have ${size} bytes, more than an array holds`, {
+            advice: 'Use encryptFile.',
+          });
         const container = new Uint8Array(size);
         await work('encrypt', plaintextSize, run, async (running) => {
           let at = headerLength + PREFIX;

@@ -8,6 +8,9 @@ import { type RunOptions, work } from '../native/work.js';
 
 export const modelReader = z.custom<object>((value) => typeof value === 'function', 'wants a function');
 
+/** Advice for a file that no array can hold. */
+const IN_RANGES = { LIMIT_EXCEEDED: 'Read it in ranges: read(offset, length).' } as const;
+
 /** A read within a file of `size` bytes. */
 export const range = (size: number) =>
   z
@@ -84,7 +87,7 @@ export class GuardedFile {
    * @throws LIMIT_EXCEEDED above 4 GiB (use {@link read}), DISPOSED
    */
   get bytes(): Uint8Array {
-    return call(() => this.#model.bytes(this.#index));
+    return call(() => this.#model.bytes(this.#index), IN_RANGES);
   }
 
   /**
@@ -111,11 +114,11 @@ export class GuardedFile {
    * A copy of a range, in guarded memory that is wiped with the model.
    * @param offset First byte, 0 to `size`.
    * @param length Bytes, at most `size - offset`.
-   * @throws INVALID_ARGUMENT, DISPOSED, OUT_OF_MEMORY
+   * @throws INVALID_ARGUMENT, LIMIT_EXCEEDED above 4 GiB, DISPOSED, OUT_OF_MEMORY
    */
   async read(offset: number, length: number): Promise<Uint8Array> {
     parse(range(this.size), { offset, length }, 'range');
-    return call(() => this.#model.read(this.#index, offset, length));
+    return call(() => this.#model.read(this.#index, offset, length), IN_RANGES);
   }
 }
 

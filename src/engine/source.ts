@@ -17,6 +17,8 @@ const MAX_DEPTH = 512;
 /** Where links are followed, which can lead to one folder many times over. */
 const MAX_FOLDERS = 10_000;
 
+const FEWER = { advice: 'Leave some out, or pack them into one file first.' } as const;
+
 /** Folders without files were left out of what is protected. */
 export const EMPTY_FOLDERS_WARNING = 'MODEL_GUARD_EMPTY_FOLDERS';
 /** Files from outside the folder are part of what is protected. */
@@ -104,10 +106,11 @@ class Walk {
 
   /** @param above Real paths of the folders that led here. */
   async #folder(folder: string, prefix: string, above: readonly string[]): Promise<void> {
-    if (above.length > MAX_DEPTH) throw new ModelGuardError('LIMIT_EXCEEDED', `${folder} lies deeper than ${MAX_DEPTH} folders`);
+    if (above.length > MAX_DEPTH)
+      throw new ModelGuardError('LIMIT_EXCEEDED', `${folder} lies deeper than ${MAX_DEPTH} folders`, FEWER);
     this.#folders += 1;
     if (this.#options.followLinks && this.#folders > MAX_FOLDERS)
-      throw new ModelGuardError('LIMIT_EXCEEDED', `${this.#root} leads to more than ${MAX_FOLDERS} folders`);
+      throw new ModelGuardError('LIMIT_EXCEEDED', `${this.#root} leads to more than ${MAX_FOLDERS} folders`, FEWER);
     const [files, empty] = [this.inputs.length, this.empty.length];
     const entries = await withFileErrors('Cannot read', folder, () => opendir(folder));
     for await (const { name } of entries) {
@@ -134,7 +137,7 @@ class Walk {
       await this.#folder(onDisk, `${path}/`, above);
     } else if (stat.isFile()) {
       if (this.inputs.length === MAX_FILES)
-        throw new ModelGuardError('LIMIT_EXCEEDED', `${onDisk} is one file too many: a model has at most ${MAX_FILES}`);
+        throw new ModelGuardError('LIMIT_EXCEEDED', `${onDisk} is one file too many: a model has at most ${MAX_FILES}`, FEWER);
       this.inputs.push(input(path, onDisk));
     } else {
       throw unsupported(onDisk, stat);

@@ -24,7 +24,11 @@ export async function encrypt(bytes: Uint8Array, options: LegacyKeyOptions): Pro
   const plain = parse(stableBytes, bytes, 'bytes');
   const key = legacyHandle(parse(legacyKeyOptions, options).key);
   if (artifactSize(plain.length) > MAX_BYTES)
-    throw new ModelGuardError('LIMIT_EXCEEDED', `The artifact would have ${artifactSize(plain.length)} bytes; use encryptFile`);
+    throw new ModelGuardError(
+      'LIMIT_EXCEEDED',
+      `The artifact would have ${artifactSize(plain.length)} bytes, more than an array holds`,
+      { advice: 'Use encryptFile.' },
+    );
   return await call((native) => native.legacyEncrypt(plain, key));
 }
 

@@ -1,6 +1,7 @@
 /** Key strings of the legacy profile. They are read, derived and kept natively (docs/legacy.md). */
 import { z } from 'zod';
 import { opaque, parse } from '../base/validate.js';
+import { WRONG_FILE } from '../files/files.js';
 import { warnIfOpen } from '../keys/files.js';
 import { handleOf, SecretKey, wrongType } from '../keys/key.js';
 import type { KeyHandle, NativeBinding, NativeSecretText } from '../native/binding.js';
@@ -13,6 +14,9 @@ import {
   hardwareHashOptions,
 } from './derivation.js';
 import { type LegacyText, legacyText } from './text.js';
+
+/** Only files can be too large here: of secret texts, or of salts. */
+const TOO_LARGE = { LIMIT_EXCEEDED: WRONG_FILE } as const;
 
 /** Options of `LegacyKey.forDownload`. */
 export interface DownloadKeyOptions extends DerivationOptions {
@@ -46,13 +50,13 @@ export class LegacyKey extends SecretKey {
   /**
    * A key string as it is, from whatever scheme derived it: 1 to 4,096 bytes. Warns with MODEL_GUARD_KEY_PERMISSIONS if others may
    * read its file.
-   * @throws KEY_INVALID, NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT
+   * @throws KEY_INVALID, NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT; LIMIT_EXCEEDED for a file above 5 KiB
    * @example
    * const key = await LegacyKey.fromKeyString({ env: 'MODEL_KEY' });
    */
   static async fromKeyString(source: LegacyText): Promise<LegacyKey> {
     const text = parse(legacyText, source, 'source');
-    const { key, tooOpen } = await call((native) => native.legacyKey(only(text)));
+    const { key, tooOpen } = await call((native) => native.legacyKey(only(text)), TOO_LARGE);
     if (text.file !== undefined) warnIfOpen(text.file, tooOpen);
     return new LegacyKey(key);
   }
@@ -60,7 +64,7 @@ export class LegacyKey extends SecretKey {
   /**
    * The key of an archive from the fragment that a server hands out. The fragment is the key string, so this is
    * {@link fromKeyString} under the name that says what for.
-   * @throws KEY_INVALID, NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT
+   * @throws KEY_INVALID, NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT; LIMIT_EXCEEDED for a file above 5 KiB
    * @example
    * const key = await LegacyKey.forArchive({ bytes: fragment });
    */
@@ -112,7 +116,7 @@ export class LegacyKey extends SecretKey {
   }
 
   static async #derive(request: Parameters<NativeBinding['legacyDerive']>[0]): Promise<LegacyKey> {
-    const { key, tooOpen } = await call((native) => native.legacyDerive(request));
+    const { key, tooOpen } = await call((native) => native.legacyDerive(request), TOO_LARGE);
     for (const path of tooOpen) warnIfOpen(path, true);
     return new LegacyKey(key);
   }

@@ -5,6 +5,11 @@ import { ERROR_CODES, isModelGuardError, ModelGuardError, type ModelGuardErrorCo
 import { loadAddon } from './addon.js';
 import type { NativeBinding, NativeFailure } from './binding.js';
 
+type Advice = Readonly<Partial<Record<ModelGuardErrorCode, string>>>;
+
+/** The addon knows no stores: what is missing there is a file. */
+const ADVICE: Advice = { NOT_FOUND: 'Check the path.' };
+
 let loaded: NativeBinding | undefined;
 
 /** Loaded at first use, so that an import alone never fails. */
@@ -16,26 +21,26 @@ function binding(): NativeBinding {
 /**
  * Calls into the addon. The stack is taken before the call, while the caller's frames are still there: a native promise
  * rejects from the event loop, where none is left.
+ * @param advice Replaces the general advice of a code by one that fits this call.
  */
-export function call<T>(run: (native: NativeBinding) => T): T {
+export function call<T>(run: (native: NativeBinding) => T, advice: Advice = {}): T {
   const trace: { stack?: string } = {};
   Error.captureStackTrace(trace, call);
   const native = binding();
   try {
     const result = run(native);
-    return isPromise(result) ? (result.catch((error: unknown) => fail(error, trace)) as T) : result;
+    return isPromise(result) ? (result.catch((error: unknown) => fail(error, trace, advice)) as T) : result;
   } catch (error) {
-    return fail(error, trace);
+    return fail(error, trace, advice);
   }
 }
 
-function fail(error: unknown, trace: { stack?: string }): never {
+function fail(error: unknown, trace: { stack?: string }, advice: Advice): never {
   if (isModelGuardError(error)) throw error;
   const wrapped = isFailure(error)
     ? new ModelGuardError(error.code, error.what, {
         ...(error.errno && { cause: systemError(error.errno) }),
-        // The addon knows no stores: what is missing there is a file.
-        ...(error.code === 'NOT_FOUND' && { advice: 'Check the path.' }),
+        advice: advice[error.code] ?? ADVICE[error.code],
       })
     : new ModelGuardError('INTERNAL', 'The addon failed in an undocumented way', { cause: error });
   const frames = trace.stack?.slice(trace.stack.indexOf('\n    at '));

@@ -83,6 +83,22 @@ describe('a key string', () => {
     expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
+  it('is refused in a file that is too large, which is another file than was meant', async () => {
+    const large = file('large', 'x'.repeat(5 * 1024 + 1));
+    const from = { file: large };
+    const reads = [
+      () => LegacyKey.fromKeyString(from),
+      () => LegacyKey.hardwareHash({ fingerprint: from }),
+      async () =>
+        LegacyKey.forDownload({ email: from, password: from, hardwareHash: await LegacyKey.fromKeyString({ text: 'x' }) }),
+    ];
+    for (const read of reads)
+      expect(await failureOf(read)).toMatchObject({
+        code: 'LIMIT_EXCEEDED',
+        message: expect.stringMatching(/large' is larger than 5 KiB\. Check that this is the file that was meant\.$/),
+      });
+  });
+
   it.each([
     [0o640, 1],
     [0o600, 0],

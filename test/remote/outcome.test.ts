@@ -238,6 +238,13 @@ describe('a change that was not made', () => {
     expect(fake.count('getVersion')).toBe(0);
   });
 
+  it('is too long for a proxy: the administrator of the proxy is named', async () => {
+    fake.on('releaseVersion', () => ({ status: 413, bytes: Buffer.from('') }));
+    expect((await failureOf(() => release(client().guard))).message).toBe(
+      'A proxy refuses the request as too long (status 413). Have the administrator of the proxy allow longer requests.',
+    );
+  });
+
   it('was never sent: the server is not there, or proves nothing', async () => {
     const away = await failureOf(() => release(client({ url: 'http://127.0.0.1:1' }).guard));
     expect([away.code, 'outcome' in away]).toEqual(['SERVER_UNREACHABLE', false]);

@@ -67,7 +67,11 @@ export async function failureOf(
 
 function withoutReason(status: number): ModelGuardError {
   if (TOO_LONG.has(status))
-    return byIntermediary(new ModelGuardError('LIMIT_EXCEEDED', `A proxy refuses the request as too long (status ${status})`));
+    return byIntermediary(
+      new ModelGuardError('LIMIT_EXCEEDED', `A proxy refuses the request as too long (status ${status})`, {
+        advice: 'Have the administrator of the proxy allow longer requests.',
+      }),
+    );
   return byIntermediary(
     new ModelGuardError('RESPONSE_INVALID', `Something else than the guard server answers, with status ${status}`),
   );
