@@ -4,6 +4,7 @@ import type { Transaction } from 'kysely';
 import type { Logger } from 'pino';
 import type { Caller } from './base/caller.js';
 import type { Config } from './base/config.js';
+import type { MissingKeyError } from './base/missing-key.js';
 import type { Connection, Database } from './database/connection.js';
 import type { Schema } from './database/schema.js';
 
@@ -23,15 +24,15 @@ export interface Keyring {
   /**
    * The key that the database names now: another process may have replaced it, or an older copy of the database may be in use.
    * Called before each signature, and once for two signatures that belong together.
-   * @throws INTERNAL where the key's file is missing · DatabaseUnavailable where it is another server's database
+   * @throws NOT_FOUND where the key's file is missing · DatabaseUnavailable where it is another server's database
    */
   newest(connection: Connection): Promise<Signer>;
   readonly audit: SigningKey;
   readonly fields: FieldCipher;
-  /** The key that small parts are wrapped to. */
-  current(): DeviceKey;
   /** The key of that name, current or retiring; undefined once it is removed. */
   find(key: string): DeviceKey | undefined;
+  /** The error for a key that a row names and that {@link find} does not know. */
+  missing(key: string): MissingKeyError;
   /** Every key that still opens something. */
   all(): readonly DeviceKey[];
 

@@ -177,5 +177,5 @@ async function sealedTo(context: Context, archive: ArchiveTable, to: string, cha
     if (!again) throw noArchive(row.name);
     row = again;
   }
-  throw new ModelGuardError('INTERNAL', 'No key of this server opens the fragment');
+  throw context.keys.missing(row.wrapped_to);
 }

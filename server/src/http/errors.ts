@@ -3,6 +3,7 @@ import { isModelGuardError, ModelGuardError, type ModelGuardErrorCode, type shap
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { FieldError } from '../base/field-error.js';
+import { MissingKeyError } from '../base/missing-key.js';
 import { DatabaseUnavailable } from '../database/unavailable.js';
 import { RateLimitError } from '../limits/rate-limit-error.js';
 
@@ -62,6 +63,7 @@ function hasOldRole({ caller }: Pick<FastifyRequest, 'caller'>): boolean {
 
 function refusalOf(error: unknown): Refusal {
   if (isFull(error)) return noRoom;
+  if (error instanceof MissingKeyError) return failed;
   if (isModelGuardError(error)) {
     if (error.code === 'SERVER_UNREACHABLE') return storageAway;
     const status = statusOf(error.code);

@@ -36,15 +36,14 @@ async function currentKey(connection: Connection): Promise<string> {
 }
 
 /**
- * @throws INTERNAL where the current key of the database is missing: an older copy of the database may name one that was
- *   destroyed
+ * The key that small parts and fragments are wrapped to now.
+ * @throws NOT_FOUND where its file is missing: an older copy of the database may name one that was destroyed
  */
-export async function checkCurrentKey(context: Context): Promise<void> {
+export async function findCurrentKey(context: Pick<Context, 'db' | 'keys' | 'log'>): Promise<DeviceKey> {
   const name = await currentKey(context.db);
-  if (!(await findEncryptionKey(context, name)))
-    throw new ModelGuardError('INTERNAL', `The encryption key ${name}, which the database names, is not here`, {
-      advice: 'Restore the key files that belong to this database.',
-    });
+  const key = await findEncryptionKey(context, name);
+  if (!key) throw context.keys.missing(name);
+  return key;
 }
 
 /** The keys that publishers may have encrypted to: the current one, and retiring ones until their date. */
@@ -72,10 +71,12 @@ export async function storeWrapped<Wrapped, Result>(
   wrap: (to: DeviceKey, name: string) => Promise<Wrapped>,
   store: (trx: Transaction<Schema>, wrapped: Wrapped, name: string) => Promise<Result>,
 ): Promise<Result> {
-  const { db } = context;
+  const { db, keys } = context;
+  let missing: string | undefined;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const name = await currentKey(db);
     const to = await findEncryptionKey(context, name);
+    missing = to ? undefined : name;
     if (!to) continue;
     const wrapped = await wrap(to, name);
     const stored = await db
@@ -83,8 +84,6 @@ export async function storeWrapped<Wrapped, Result>(
       .execute(async (trx) => ((await currentKey(trx)) === name ? { result: await store(trx, wrapped, name) } : undefined));
     if (stored) return stored.result;
   }
-  throw new ModelGuardError(
-    'INTERNAL',
-    'The current encryption key cannot be loaded, or was replaced during each attempt to store',
-  );
+  if (missing !== undefined) throw keys.missing(missing);
+  throw new ModelGuardError('INTERNAL', 'The current encryption key was replaced during each attempt to store');
 }

@@ -14,6 +14,7 @@ import {
   SigningKey,
 } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
+import { MissingKeyError } from '../base/missing-key.js';
 import { makeStateFolder } from '../base/state-folder.js';
 import type { Keyring, Signer } from '../context.js';
 import type { Connection, Database } from '../database/connection.js';
@@ -37,7 +38,6 @@ type Saved = { save(path: string): Promise<void> };
 export class ServerKeyring implements Keyring {
   readonly #places: KeyPlaces;
   readonly #keys = new Map<string, DeviceKey>();
-  #current = '';
   #signer: Signer;
   readonly #identity: Identity;
   #reloading: Promise<unknown> = Promise.resolve();
@@ -89,10 +89,6 @@ export class ServerKeyring implements Keyring {
     const bound = await signingKeyOf(db, this.#identity);
     if (bound !== this.signing.publicKey.toString()) await this.#serialize(() => this.#reloadSigning(db));
     return this.#signer;
-  }
-
-  current(): DeviceKey {
-    return this.#keys.get(this.#current) as DeviceKey;
   }
 
   find(key: string): DeviceKey | undefined {
@@ -162,7 +158,7 @@ export class ServerKeyring implements Keyring {
   }
 
   async #reloadEncryption(db: Connection): Promise<void> {
-    const rows = await db.selectFrom('encryption_keys').select(['key', 'state']).where('state', '!=', 'removed').execute();
+    const rows = await db.selectFrom('encryption_keys').select('key').where('state', '!=', 'removed').execute();
     const unknown = rows.filter(({ key }) => !this.#keys.has(key));
     if (unknown.length > 0) {
       const found = new Map((await readEncryptionKeys(this.#places)).map((candidate) => [encryptionKeyOf(candidate), candidate]));
@@ -170,11 +166,10 @@ export class ServerKeyring implements Keyring {
         const opened = found.get(key);
         if (opened) this.#keys.set(key, opened);
         // Another process may have removed it just now.
-        else if (await isKept(db, key)) this.#missing(key);
+        else if (await isKept(db, key)) throw this.missing(key);
       }
     }
     for (const key of this.#keys.keys()) if (!rows.some((row) => row.key === key)) this.#keys.delete(key);
-    this.#current = rows.find((row) => row.state === 'current')?.key ?? '';
   }
 
   async #openEncryptionKeys(db: Database, now: () => number): Promise<void> {
@@ -194,10 +189,8 @@ export class ServerKeyring implements Keyring {
     for (const { key } of removed) await rm(encryptionKeyFile(this.#places.keysFolder, key), { force: true });
   }
 
-  #missing(key: string): never {
-    throw new ModelGuardError('NOT_FOUND', `The encryption key ${key} is in neither ${this.#places.keysFolder} nor the secrets`, {
-      advice: 'Restore the key files that belong to this database.',
-    });
+  missing(key: string): MissingKeyError {
+    return new MissingKeyError('encryption', key, [this.#places.keysFolder, this.#places.secretsFolder]);
   }
 }
 
@@ -215,21 +208,11 @@ async function findSigningKey(places: KeyPlaces, name: string): Promise<SigningK
       if (key?.publicKey.toString() === name) return key;
     }
   } catch (cause) {
-    throw noSigningKey(name, files, cause);
+    throw new MissingKeyError('signing', name, files, cause);
   }
-  throw noSigningKey(name, files);
+  // Never another key, which the database does not name.
+  throw new MissingKeyError('signing', name, files);
 }
-
-/** The error for a missing signing key. The server never falls back to another one, which the database does not name. */
-const noSigningKey = (name: string, files: readonly string[], cause?: unknown): ModelGuardError =>
-  new ModelGuardError(
-    'INTERNAL',
-    `The signing key ${name}, which the database names, cannot be read from ${files.join(' or ')}`,
-    {
-      cause,
-      advice: 'All processes of a server share one keys folder; a database that is restored needs the keys of its time.',
-    },
-  );
 
 const secretFile = (folder: string, name: string): string => join(folder, `model_guard_${name}_key`);
 const ownFile = (folder: string, name: string): string => join(folder, `${name}.key`);

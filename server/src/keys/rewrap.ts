@@ -2,7 +2,7 @@
  * Wraps small parts and fragments to a new key in batches: natively outside of transactions, then stored if the row is unchanged.
  * Big parts are not read.
  */
-import { isModelGuardError, ModelGuardError, resealFragment, rewrapForServer } from '@org/model-guard/server-kit';
+import { isModelGuardError, resealFragment, rewrapForServer } from '@org/model-guard/server-kit';
 import type { Transaction } from 'kysely';
 import type { Context } from '../context.js';
 import type { Schema } from '../database/schema.js';
@@ -53,6 +53,7 @@ const versions: Wrappings = async function* (context, to) {
             .executeTakeFirst();
           const key = keys.find(to);
           if (!row || !key) return undefined;
+          if (!keys.find(row.wrapped_to)) throw keys.missing(row.wrapped_to);
           const opening = { small: row.small, ref: where, publishers: [row.publisher], keys: keys.all(), to: key };
           const small = Buffer.from(await rewrapForServer(opening));
           const store: Store = (trx) =>
@@ -89,7 +90,7 @@ const fragments: Wrappings = async function* (context, to) {
         name: `archive:${name}`,
         wrap: async () => {
           const key = keys.find(wrapped_to);
-          if (!key) throw new TypeError(`no key ${wrapped_to}`);
+          if (!key) throw keys.missing(wrapped_to);
           const fragment = Buffer.from(resealFragment({ key, sealed, to, serverId, name }));
           const store: Store = (trx) =>
             trx
@@ -108,10 +109,10 @@ const fragments: Wrappings = async function* (context, to) {
 /**
  * Wraps everything to `to` that is wrapped to another key. A row that cannot be opened stays as it is and is logged, so that it
  * does not keep the rest under the old key. `stopped` is called before each row.
- * @throws INTERNAL where the key `to` is not loaded
+ * @throws NOT_FOUND where the key `to` is not loaded
  */
 export async function rewrapAll(context: Context, to: string, stopped: () => boolean | Promise<boolean>): Promise<void> {
-  if (!context.keys.find(to)) throw new ModelGuardError('INTERNAL', `The encryption key ${to} is not loaded`);
+  if (!context.keys.find(to)) throw context.keys.missing(to);
   for (const wrappings of [versions, fragments]) {
     let waiting: Store[] = [];
     let bytes = 0;

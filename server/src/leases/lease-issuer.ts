@@ -175,7 +175,7 @@ export class LeaseIssuer {
         });
       ({ small, wrapped_to: wrappedTo } = await wrappingOf(db, version));
     }
-    throw new ModelGuardError('INTERNAL', 'No key of this server opens the small part');
+    throw this.#context.keys.missing(wrappedTo);
   }
 
   /**

@@ -121,7 +121,7 @@ const CHANGES: Readonly<Record<string, readonly [Role, (actor: Actor) => Promise
       return { params: { lease: id } };
     },
   ],
-  registerArchive: ['resourceUploader', () => ({ body: archive(freshName('archive')) })],
+  registerArchive: ['resourceUploader', async () => ({ body: await archive(freshName('archive')) })],
   deleteArchive: ['resourceUploader', async () => ({ params: { name: await archived() } })],
   unlockArchive: ['operator', unlock],
   rotateKeys: ['apiAdmin', () => ({ body: {} })],

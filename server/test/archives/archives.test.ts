@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { handleOf } from '../../../src/keys/key.js';
 import type { KeyHandle } from '../../../src/native/binding.js';
 import { call } from '../../../src/native/index.js';
+import { findCurrentKey } from '../../src/keys/current-key.js';
 import { outcomeOf } from '../support/outcomes.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 import { entitle, Machine, type ProofOverrides, signRequest } from '../support/story.js';
@@ -22,19 +23,22 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 /** The key of an archive as a publisher sends it, sealed to a server for a name. */
-function fragmentFor(
+async function fragmentFor(
   name: string,
   {
-    to = encryptionKeyOf(server.context.keys.current()),
+    to,
     serverId = server.context.serverId,
     key = MasterKey.generate(),
   }: { to?: string; serverId?: string; key?: MasterKey } = {},
-): string {
-  return encode(call((native) => native.sealFragment(handle(key), decode(to.slice(5)), unhex(serverId), name)));
+): Promise<string> {
+  const x25519 = decode((to ?? encryptionKeyOf(await findCurrentKey(server.context))).slice(5));
+  return encode(call((native) => native.sealFragment(handle(key), x25519, unhex(serverId), name)));
 }
 const described = { format: 'container', sha256: 'ab'.repeat(32), size: 12_345 } as const;
-const register = (name: string, fragment = fragmentFor(name)) =>
-  server.request('resourceUploader', 'registerArchive', { body: { name, ...described, fragment } });
+const register = async (name: string, fragment?: string) =>
+  server.request('resourceUploader', 'registerArchive', {
+    body: { name, ...described, fragment: fragment ?? (await fragmentFor(name)) },
+  });
 /** Registered, and the operator may unlock it. */
 async function ready(name = freshName(), terms = {}): Promise<string> {
   expect(outcomeOf(await register(name))).toBe('201');
@@ -53,18 +57,18 @@ describe('registering', () => {
     expect(answer.json()).toEqual(shown);
     expect((await server.request('operator', 'getArchive', { params: { name } })).json()).toEqual(shown);
     const row = await server.context.db.selectFrom('archives').selectAll().where('name', '=', name).executeTakeFirst();
-    expect(row?.wrapped_to).toBe(encryptionKeyOf(server.context.keys.current()));
+    expect(row?.wrapped_to).toBe(encryptionKeyOf(await findCurrentKey(server.context)));
     expect(outcomeOf(await register(name))).toBe('409 ALREADY_EXISTS');
   });
 
   it('refuses a fragment for another server, key or name, and one that is damaged', async () => {
     const name = freshName();
-    expect(outcomeOf(await register(name, fragmentFor('another')))).toBe('409 INTEGRITY_FAILED');
-    expect(outcomeOf(await register(name, fragmentFor(name, { serverId: 'ab'.repeat(16) })))).toBe('409 INTEGRITY_FAILED');
-    const foreign = fragmentFor(name, { to: machine.publicKey.slice(0, 48).replace('mgd1', 'mgx1') });
+    expect(outcomeOf(await register(name, await fragmentFor('another')))).toBe('409 INTEGRITY_FAILED');
+    expect(outcomeOf(await register(name, await fragmentFor(name, { serverId: 'ab'.repeat(16) })))).toBe('409 INTEGRITY_FAILED');
+    const foreign = await fragmentFor(name, { to: machine.publicKey.slice(0, 48).replace('mgd1', 'mgx1') });
     expect(outcomeOf(await register(name, foreign))).toBe('409 INTEGRITY_FAILED');
     expect(outcomeOf(await register(name, 'AAAA'))).toBe('409 INTEGRITY_FAILED');
-    const bytes = decode(fragmentFor(name));
+    const bytes = decode(await fragmentFor(name));
     bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
     expect(outcomeOf(await register(name, encode(bytes)))).toBe('409 INTEGRITY_FAILED');
     expect(outcomeOf(await server.request('operator', 'getArchive', { params: { name } }))).toBe('404 NOT_FOUND');
@@ -72,7 +76,7 @@ describe('registering', () => {
 
   it('accepts a key that is being retired until its date', async () => {
     const [early, late] = [freshName(), freshName()];
-    const fragments = [fragmentFor(early), fragmentFor(late)] as const;
+    const fragments = [await fragmentFor(early), await fragmentFor(late)] as const;
     const rotation = (await server.request('apiAdmin', 'rotateKeys', { body: { acceptSeconds: 100 } })).json();
     expect(outcomeOf(await register(early, fragments[0]))).toBe('201');
     const row = await server.context.db.selectFrom('archives').selectAll().where('name', '=', early).executeTakeFirst();

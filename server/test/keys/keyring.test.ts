@@ -3,7 +3,9 @@ import { chmod, mkdir, readdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DeviceKey, encryptionKeyOf, SigningKey } from '@org/model-guard/server-kit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { findCurrentKey } from '../../src/keys/current-key.js';
 import { ServerKeyring } from '../../src/keys/keyring.js';
+import { outcomeOf } from '../support/outcomes.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 
 let server: TestServer;
@@ -15,7 +17,7 @@ afterEach(() => server.close());
 const keysFolder = () => join(server.folder, 'keys');
 /** Without the file that names their database. */
 const keyFiles = async () => (await readdir(keysFolder())).filter((name) => name.endsWith('.key'));
-const current = () => encryptionKeyOf(server.context.keys.current());
+const current = async () => encryptionKeyOf(await findCurrentKey(server.context));
 const rows = () => server.context.db.selectFrom('encryption_keys').select(['key', 'state', 'until']).orderBy('created').execute();
 
 describe('the keyring', () => {
@@ -23,9 +25,9 @@ describe('the keyring', () => {
     const names = await keyFiles();
     expect(names.sort()).toEqual(['audit.key', expect.stringMatching(/^encryption-[\w-]{16}\.key$/), 'field.key', 'signing.key']);
     for (const name of names) expect((await stat(join(keysFolder(), name))).mode & 0o777).toBe(0o600);
-    const before = current();
+    const before = await current();
     server = await server.restart();
-    expect(current()).toBe(before);
+    expect(await current()).toBe(before);
     expect(await keyFiles()).toHaveLength(4);
   });
 
@@ -36,9 +38,9 @@ describe('the keyring', () => {
       const bare = name.startsWith('encryption-') ? 'encryption' : name.replace('.key', '');
       await rename(join(keysFolder(), name), join(secrets, `model_guard_${bare}_key`));
     }
-    const before = current();
+    const before = await current();
     server = await server.restart();
-    expect(current()).toBe(before);
+    expect(await current()).toBe(before);
     expect(await keyFiles()).toEqual([]);
   });
 
@@ -51,12 +53,12 @@ describe('the keyring', () => {
 
   it('adds a key for a rotation, keeps the one before, and drops it for good', async () => {
     const { keys, db } = server.context;
-    const before = current();
+    const before = await current();
     const key = await keys.make();
     const after = encryptionKeyOf(key);
     await db.transaction().execute((trx) => keys.promote(trx, key, 2_000_000_000, server.clock.now + 1));
     await keys.reload(db);
-    expect(current()).toBe(after);
+    expect(await current()).toBe(after);
     expect(keys.find(before)).toBeDefined();
     expect(keys.all()).toHaveLength(2);
     expect(await rows()).toEqual([
@@ -64,7 +66,7 @@ describe('the keyring', () => {
       { key: after, state: 'current', until: null },
     ]);
     server = await server.restart();
-    expect(current()).toBe(after);
+    expect(await current()).toBe(after);
     expect(server.context.keys.find(before)).toBeDefined();
     await server.context.db.transaction().execute((trx) => server.context.keys.remove(trx, before));
     await server.context.keys.discard(before);
@@ -104,16 +106,17 @@ describe('the keyring', () => {
 
   it('never drops the current key', async () => {
     const { keys, db } = server.context;
-    await db.transaction().execute((trx) => keys.remove(trx, current()));
-    expect(await rows()).toEqual([{ key: current(), state: 'current', until: null }]);
+    const key = await current();
+    await db.transaction().execute((trx) => keys.remove(trx, key));
+    expect(await rows()).toEqual([{ key, state: 'current', until: null }]);
   });
 
   it('completes what a killed process left: a file without a row, a removed row with a file', async () => {
     const { keys, db } = server.context;
-    const before = current();
+    const before = await current();
     const orphan = await keys.make();
     server = await server.restart();
-    expect(current()).toBe(before);
+    expect(await current()).toBe(before);
     expect(server.context.keys.find(encryptionKeyOf(orphan))).toBeUndefined();
     const next = await server.context.keys.make();
     await server.context.db.transaction().execute(async (trx) => {
@@ -121,16 +124,27 @@ describe('the keyring', () => {
       await server.context.keys.remove(trx, before);
     });
     server = await server.restart();
-    expect(current()).toBe(encryptionKeyOf(next));
+    expect(await current()).toBe(encryptionKeyOf(next));
     expect((await keyFiles()).some((name) => name.includes(before.slice(5, 21)))).toBe(false);
     expect(db).not.toBe(server.context.db);
   });
 
   it('takes up the key whose row the first start could not write', async () => {
-    const before = current();
+    const before = await current();
     await server.context.db.deleteFrom('encryption_keys').execute();
     server = await server.restart();
-    expect(current()).toBe(before);
+    expect(await current()).toBe(before);
+  });
+
+  it('names a missing key to operators, and tells clients that the server failed', async () => {
+    const { keys, db } = server.context;
+    const lost = DeviceKey.generate();
+    await db.transaction().execute((trx) => keys.promote(trx, lost, 2_000_000_000, server.clock.now + 1));
+    await expect(findCurrentKey(server.context)).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining(`The encryption key ${encryptionKeyOf(lost)}, which the database names`),
+    });
+    expect(outcomeOf(await server.request('apiAdmin', 'rotateKeys', { body: {} }))).toBe('500 SERVER_FAILED');
   });
 
   it('does not start without a key that its database needs', async () => {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { handleOf } from '../../../src/keys/key.js';
 import type { KeyHandle } from '../../../src/native/binding.js';
 import { call } from '../../../src/native/index.js';
+import { findCurrentKey } from '../../src/keys/current-key.js';
 import { outcomeOf } from '../support/outcomes.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 import { at, freshName, make, Publisher, type TestContainer } from '../support/story.js';
@@ -40,7 +41,7 @@ describe('publishing', () => {
     const row = await server.context.db.selectFrom('versions').selectAll().where('name', '=', name).executeTakeFirstOrThrow();
     const { slots } = call((native) => native.inspect(row.small));
     expect(slots.length).toBe(1);
-    expect(row.wrapped_to).toBe(encryptionKeyOf(server.context.keys.current()));
+    expect(row.wrapped_to).toBe(encryptionKeyOf(await findCurrentKey(server.context)));
     expect(row.small.length).toBe(answer.json().smallBytes);
   });
 
@@ -49,15 +50,16 @@ describe('publishing', () => {
     await admin.register(name);
     const made = await admin.make({ name });
     const stranger = DeviceKey.generate();
+    const own = await findCurrentKey(server.context);
     // The server's own key stands beside a stranger's, as a publisher's container may have both.
     const small = await call((native) =>
       native.rewrap({
         small: made.small,
-        identities: [handleOf(server.context.keys.current()) as KeyHandle],
+        identities: [handleOf(own) as KeyHandle],
         trust: { publishers: [] },
         recipients: [
           { kind: 'x25519', publicPart: decode(encryptionKeyOf(stranger).slice(5)) },
-          { kind: 'x25519', publicPart: decode(encryptionKeyOf(server.context.keys.current()).slice(5)) },
+          { kind: 'x25519', publicPart: decode(encryptionKeyOf(own).slice(5)) },
         ],
       }),
     );
@@ -160,12 +162,13 @@ describe('publishing', () => {
     const made = await admin.make({ name });
     await admin.upload(made);
     const policy = { notBefore: 0, notAfter: 2 ** 40, offlineUntil: 1, leaseId: 'ab'.repeat(16), deviceId: 'cd'.repeat(16) };
+    const own = await findCurrentKey(server.context);
     const lease = await call((native) =>
       native.rewrap({
         small: made.small,
-        identities: [handleOf(server.context.keys.current()) as KeyHandle],
+        identities: [handleOf(own) as KeyHandle],
         trust: { publishers: [] },
-        recipients: [{ kind: 'x25519', publicPart: decode(encryptionKeyOf(server.context.keys.current()).slice(5)) }],
+        recipients: [{ kind: 'x25519', publicPart: decode(encryptionKeyOf(own).slice(5)) }],
         lease: { policy, signer: handleOf(server.context.keys.signing) as KeyHandle },
       }),
     );

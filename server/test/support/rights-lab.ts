@@ -11,6 +11,7 @@ import { call } from '../../../src/native/index.js';
 import { hashPassword } from '../../src/accounts/passwords.js';
 import { insertUser } from '../../src/accounts/users.js';
 import { definitions } from '../../src/http/shapes.js';
+import { findCurrentKey } from '../../src/keys/current-key.js';
 import { PASSWORD, type RequestOptions, startTestServer, type TestServer } from './server.js';
 import { freshName, Machine, Publisher, signRequest } from './story.js';
 
@@ -145,18 +146,17 @@ export function rightsLab() {
     expectSuccess(await server.request('admin', 'createEntitlement', { body: { kind, name, account: actor.id } }));
     return machine;
   }
-  const fragmentFor = (name: string): string => {
-    const { keys, serverId } = server.context;
+  const fragmentFor = async (name: string): Promise<string> => {
+    const { serverId } = server.context;
+    const to = decode(encryptionKeyOf(await findCurrentKey(server.context)).slice(5));
     const key = handleOf(MasterKey.generate()) as KeyHandle;
-    return encode(
-      call((native) => native.sealFragment(key, decode(encryptionKeyOf(keys.current()).slice(5)), unhex(serverId), name)),
-    );
+    return encode(call((native) => native.sealFragment(key, to, unhex(serverId), name)));
   };
-  const archive = (name: string) =>
-    ({ name, format: 'container', sha256: 'ab'.repeat(32), size: 10, fragment: fragmentFor(name) }) as const;
+  const archive = async (name: string) =>
+    ({ name, format: 'container', sha256: 'ab'.repeat(32), size: 10, fragment: await fragmentFor(name) }) as const;
   async function archived(): Promise<string> {
     const name = freshName('archive');
-    expectSuccess(await server.request('admin', 'registerArchive', { body: archive(name) }));
+    expectSuccess(await server.request('admin', 'registerArchive', { body: await archive(name) }));
     return name;
   }
   async function proven(actor: Actor, machine: Machine, name: string): Promise<GrantableRequest> {

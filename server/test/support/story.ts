@@ -7,7 +7,6 @@ import {
   describePart,
   deviceIdOf,
   encode,
-  encryptionKeyOf,
   fingerprintOf,
   PROOF_HEADER,
   proofMessage,
@@ -21,6 +20,7 @@ import type { LightMyRequestResponse } from 'fastify';
 import { handleOf } from '../../../src/keys/key.js';
 import type { KeyHandle } from '../../../src/native/binding.js';
 import { call } from '../../../src/native/index.js';
+import { findCurrentKey } from '../../src/keys/current-key.js';
 import { startTestServer, type TestServer } from './server.js';
 
 export type Grant = RouteAnswer<'takeLease'>;
@@ -167,12 +167,17 @@ export async function make(
     name = 'defects',
     version = '1',
     signer,
-    recipient = encryptionKeyOf(server.context.keys.current()),
+    recipient,
     size = 100_000,
   }: { name?: string; version?: string; signer?: SigningKey; recipient?: string; size?: number },
 ): Promise<TestContainer> {
   const plain = new Uint8Array(randomBytes(size));
-  const container = await encrypt(plain, { name, version, recipients: [recipient], ...(signer && { signer }) });
+  const container = await encrypt(plain, {
+    name,
+    version,
+    recipients: [recipient ?? (await findCurrentKey(server.context))],
+    ...(signer && { signer }),
+  });
   const { small, big, tree } = await split(container);
   const { bigName, payloadId } = describePart(small);
   return { name, version, plain, small, big, tree, bigName, payloadId };
