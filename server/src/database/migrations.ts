@@ -10,6 +10,7 @@ import { diskParts } from './migrations/0005-disk-parts.js';
 import { leaseSeats } from './migrations/0006-lease-seats.js';
 import { checkedParts } from './migrations/0007-checked-parts.js';
 import { activeLeases } from './migrations/0008-active-leases.js';
+import { rotationRemaining } from './migrations/0009-rotation-remaining.js';
 
 const inOrder = (statements: readonly string[]): Migration => ({
   up: async (db: Kysely<unknown>) => {
@@ -25,6 +26,7 @@ const migrations = (words: TableDialect): Record<string, Migration> => ({
   '0006-lease-seats': inOrder(leaseSeats(words)),
   '0007-checked-parts': inOrder(checkedParts(words)),
   '0008-active-leases': inOrder(activeLeases),
+  '0009-rotation-remaining': inOrder(rotationRemaining(words)),
 });
 
 /**

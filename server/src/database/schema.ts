@@ -197,6 +197,8 @@ export interface RotationTable {
   total: number;
   started: number;
   finished: number | null;
+  /** Rows that could not be wrapped to the new key, counted at the end; null while it runs. */
+  remaining: number | null;
   accept_until: number;
 }
 

@@ -96,7 +96,7 @@ export class RotationWorker {
     const note = await db.transaction().execute(async (trx) => {
       const open = trx
         .updateTable('rotations')
-        .set({ finished: now() })
+        .set({ finished: now(), remaining: left })
         .where('id', '=', rotation.id)
         .where('finished', 'is', null);
       if ((await open.returning('id').execute()).length === 0) return undefined;

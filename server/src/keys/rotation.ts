@@ -31,16 +31,16 @@ export async function countWrapped(connection: Connection, operator: '=' | '!=',
   return (await count('versions')) + (await count('archives'));
 }
 
-/** Computes the progress from the tables, so that a restart loses none. */
+/** The progress of a rotation that runs is computed from the tables, so that a restart loses none. */
 async function describe(connection: Connection, row: RotationRow): Promise<Rotation> {
-  const left = row.finished === null ? countWrapped(connection, '!=', row.to_key) : countWrapped(connection, '=', row.from_key);
+  const left = row.remaining ?? (await countWrapped(connection, '!=', row.to_key));
   return {
     id: row.id,
     state: row.finished === null ? 'running' : 'done',
     from: row.from_key,
     to: row.to_key,
     total: row.total,
-    done: Math.max(0, row.total - (await left)),
+    done: Math.max(0, row.total - left),
     started: row.started,
     ...(row.finished !== null && { finished: row.finished }),
     acceptUntil: row.accept_until,

@@ -74,6 +74,15 @@ it('one of the first version, with rows, is brought up to date', async () => {
       .values({ ...upload, id: id('c'), part: 'in-bucket', state: 'stored' })
       .execute();
     const row = { ...lease, id: id('e'), entitlement: id('f'), not_after: 9, revoked: 0 };
+    const rotation = { to_key: 'mgx1:new', total: 3, started: 5, accept_until: 9 };
+    await db
+      .insertInto('rotations')
+      .values([
+        { ...rotation, id: id('1'), ordinal: 1, from_key: 'mgx1:k', finished: 6 },
+        { ...rotation, id: id('2'), ordinal: 2, from_key: 'mgx1:gone', finished: 6 },
+        { ...rotation, id: id('3'), ordinal: 3, from_key: 'mgx1:k', finished: null },
+      ])
+      .execute();
     await sql`insert into leases ${sql.raw(`(${Object.keys(row).join(', ')})`)} values (${sql.join(Object.values(row))})`.execute(
       db,
     );
@@ -91,6 +100,9 @@ it('one of the first version, with rows, is brought up to date', async () => {
     expect(await db.selectFrom('leases').select(['id', 'not_after', 'revoked', 'seat_until', 'superseded']).execute()).toEqual([
       { id: id('e'), not_after: 9, revoked: 0, seat_until: 9, superseded: null },
     ]);
+    // Both versions are wrapped to the old key of the first; the last one runs.
+    const remaining = await db.selectFrom('rotations').select('remaining').orderBy('ordinal').execute();
+    expect(remaining.map((row) => row.remaining)).toEqual([2, 0, null]);
   } finally {
     await db.destroy();
   }

@@ -15,6 +15,7 @@ import { handleOf } from '../../../src/keys/key.js';
 import type { KeyHandle } from '../../../src/native/binding.js';
 import { call } from '../../../src/native/index.js';
 import type { AuditEvent } from '../../src/audit/open-events.js';
+import { findCurrentKey } from '../../src/keys/current-key.js';
 import { encryptionKeyFile } from '../../src/keys/files.js';
 import { rewrapAll } from '../../src/keys/rewrap.js';
 import { beginRotation } from '../../src/keys/rotation.js';
@@ -72,9 +73,9 @@ async function register(name: string, to: DeviceKey): Promise<void> {
 
 describe('a rotation', () => {
   it('wraps every small part and fragment to a new key; leases and unlocks work before and after', async () => {
-    const before = encryptionKeyOf(server.context.keys.current());
+    const before = encryptionKeyOf(await findCurrentKey(server.context));
     const made = await publisher.publish();
-    await register('library', server.context.keys.current());
+    await register('library', await findCurrentKey(server.context));
     await entitle(server, 'operator');
     await entitle(server, 'operator', { kind: 'archive', name: 'library' });
     const machine = await Machine.ready(server);
@@ -85,7 +86,7 @@ describe('a rotation', () => {
     expect(done.acceptUntil).toBe(server.clock.now + 3600);
     expect(done.notice).toMatch(/does not undo a leak.*rekey/s);
     expect(await wrappedTo()).toEqual([done.to]);
-    expect(encryptionKeyOf(server.context.keys.current())).toBe(done.to);
+    expect(encryptionKeyOf(await findCurrentKey(server.context))).toBe(done.to);
 
     const lease = await machine.take({ name: 'defects' });
     expect(outcomeOf(lease)).toBe('201');
@@ -127,7 +128,7 @@ describe('a rotation', () => {
   });
 
   it('is told by the server statement: publications to the old key land until its date, and no longer', async () => {
-    const old = encryptionKeyOf(server.context.keys.current());
+    const old = encryptionKeyOf(await findCurrentKey(server.context));
     const inFlight = await publisher.make({ version: '1', recipient: old });
     const late = await publisher.make({ version: '2', recipient: old });
     const done = await rotated(600);
@@ -146,7 +147,7 @@ describe('a rotation', () => {
 
   it('drops the old key for good once its date is past, not before, and not while something is wrapped to it', async () => {
     await publisher.publish();
-    const old = encryptionKeyOf(server.context.keys.current());
+    const old = encryptionKeyOf(await findCurrentKey(server.context));
     const file = encryptionKeyFile(server.config.keysFolder, old);
     await rotated(600);
     const worker = new RotationWorker(server.context);
@@ -172,7 +173,7 @@ describe('a rotation', () => {
   it('ends although a small part is damaged, says so, and keeps the key that it needs', async () => {
     await publisher.publish({ version: '1' });
     await publisher.publish({ version: '2' });
-    const old = encryptionKeyOf(server.context.keys.current());
+    const old = encryptionKeyOf(await findCurrentKey(server.context));
     const damaged = Buffer.from('not a small part');
     await server.context.db.updateTable('versions').set({ small: damaged }).where('version', '=', '1').execute();
     const done = await rotated(0);
@@ -185,6 +186,23 @@ describe('a rotation', () => {
     worker.wake();
     await worker.idle();
     expect(server.context.keys.find(old)).toBeDefined();
+  });
+
+  it('counts what it left for good: under an older key too, and after a later rotation has wrapped it', async () => {
+    await publisher.publish({ version: '1' });
+    const { db } = server.context;
+    const { small } = await db.selectFrom('versions').select('small').executeTakeFirstOrThrow();
+    await db
+      .updateTable('versions')
+      .set({ small: Buffer.from('not a small part') })
+      .execute();
+    const first = await rotated();
+    // Its small part is still wrapped to the key before the first rotation, not to the one that the second replaces.
+    const second = await rotated();
+    expect([first, second]).toMatchObject(Array(2).fill({ state: 'done', total: 1, done: 0 }));
+    await db.updateTable('versions').set({ small }).execute();
+    expect(await rotated()).toMatchObject({ total: 1, done: 1 });
+    expect(await Promise.all([first, second].map(progress))).toEqual([first, second]);
   });
 
   it('does not undo what was published while it worked', async () => {
@@ -227,7 +245,7 @@ describe('a rotation', () => {
 
   it.skipIf(!onPostgres)('by another process on the same database is taken up by this one', async () => {
     await publisher.publish();
-    await register('library', server.context.keys.current());
+    await register('library', await findCurrentKey(server.context));
     await entitle(server, 'operator');
     await entitle(server, 'operator', { kind: 'archive', name: 'library' });
     const machine = await Machine.ready(server);
@@ -294,7 +312,7 @@ describe('the server statement', () => {
       kind: 'server',
       server: serverId,
       time: server.clock.now,
-      keys: [{ key: encryptionKeyOf(keys.current()), state: 'current' }],
+      keys: [{ key: encryptionKeyOf(await findCurrentKey(server.context)), state: 'current' }],
       auditKey: keys.audit.publicKey.toString(),
       logId,
       tokens: 'EdDSA',
