@@ -12,7 +12,8 @@ import { version } from './version.js';
 async function run(settings: Settings): Promise<void> {
   const config = configure(settings);
   const log = makeLog(config);
-  const server = await startServer(config, { log });
+  const write = process.stdout.isTTY ? (text: string) => void process.stdout.write(text) : undefined;
+  const server = await startServer(config, { log, logAddresses: write === undefined });
   process.on('SIGHUP', () => void server.reloadCertificates());
   stopOnSignals(async (signal) => {
     log.info({ signal }, 'stopping');
@@ -20,10 +21,7 @@ async function run(settings: Settings): Promise<void> {
     log.info('stopped');
   });
   // Last: a supervisor may answer the announcement with a signal at once.
-  announce(server, server.context.config, {
-    log,
-    write: process.stdout.isTTY ? (text) => void process.stdout.write(text) : undefined,
-  });
+  announce(server, server.context.config, { log, write });
 }
 
 async function showKey(settings: Settings, { json }: KeyOutput): Promise<void> {

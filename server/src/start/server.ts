@@ -28,11 +28,13 @@ import { version } from './version.js';
 /** Milliseconds for running requests when the server stops. */
 const GRACE_MS = 10_000;
 
-/** Replacements for tests. */
+/** The log of a server, and replacements for tests. */
 export interface ServerParts {
   readonly log?: Logger | undefined;
   /** Seconds since 1970; replaces the database's clock. */
   readonly now?: (() => number) | undefined;
+  /** Whether each address is logged once the server listens; not where the caller announces them as text. Default: true. */
+  readonly logAddresses?: boolean | undefined;
 }
 
 /** An assembled server that does not listen yet. */
@@ -121,7 +123,8 @@ export async function openServer(given: Config, parts: ServerParts = {}): Promis
     const tokens = await makeTokens(context);
     const app = await buildApp(context, { tokens, version, server: (handler) => connections.watch(listener(handler)) });
     await app.ready();
-    const { listen, close } = lifeOf(app, closeDatabase, config, connections);
+    const quiet = parts.logAddresses === false && log.isLevelEnabled('info');
+    const { listen, close } = lifeOf(app, closeDatabase, config, connections, quiet);
     const reloadCertificates = async (): Promise<void> => certificates?.reload();
     return { app, context, tokens, firstPassword, listen, reloadCertificates, close };
   } catch (error) {
@@ -136,6 +139,7 @@ function lifeOf(
   closeDatabase: () => Promise<void>,
   config: { -readonly [Key in keyof Config]: Config[Key] },
   connections: Connections,
+  quiet: boolean,
 ) {
   let redirect: Server | undefined;
   let closing: Promise<void> | undefined;
@@ -146,9 +150,16 @@ function lifeOf(
     // Fastify assumes plain HTTP for a listener that it did not make.
     const listenTextResolver = (address: string): string =>
       `Server listening at ${secure ? address.replace(/^http:/, 'https:') : address}`;
-    await app.listen({ host, port, listenTextResolver }).catch((error: unknown) => {
+    const { level } = app.log;
+    // Fastify logs each address, and has no option against it.
+    if (quiet) app.log.level = 'warn';
+    try {
+      await app.listen({ host, port, listenTextResolver });
+    } catch (error) {
       throw listenFailure(error, host, port, '--port');
-    });
+    } finally {
+      app.log.level = level;
+    }
     const bound = (app.server.address() as AddressInfo).port;
     if (!publicUrlGiven) config.publicUrl = urlOf(host, bound, secure);
     if (httpRedirectPort !== undefined) {

@@ -30,8 +30,10 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const run = (words: readonly string[], environment: NodeJS.ProcessEnv = {}) => {
-  const started = spawn(process.execPath, ['--import', TSX, here('../../src/start/main.ts'), ...words], {
+/** Makes a process take its output for a terminal. */
+const TERMINAL = ['--import', 'data:text/javascript,process.stdout.isTTY = true'];
+const run = (words: readonly string[], environment: NodeJS.ProcessEnv = {}, node: readonly string[] = []) => {
+  const started = spawn(process.execPath, [...node, '--import', TSX, here('../../src/start/main.ts'), ...words], {
     env: { ...process.env, NODE_ENV: 'test', TSX_TSCONFIG_PATH: here('../../tsconfig.json'), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -56,6 +58,16 @@ const run = (words: readonly string[], environment: NodeJS.ProcessEnv = {}) => {
 };
 
 describe('the command', () => {
+  it('says at a terminal as text alone that it listens; the records of the log follow', async () => {
+    const server = run(['--data', folder, '--port', '0'], {}, TERMINAL);
+    await server.saw('The records of the log follow');
+    expect(server.lines[0]).toMatch(/^The guard server listens at http:/);
+    expect(server.lines.filter((line) => line.startsWith('{'))).toEqual([]);
+    server.started.kill('SIGTERM');
+    expect(await server.ended).toBe(0);
+    expect(server.lines.at(-1)).toMatch(/^\{.*"stopped"/);
+  });
+
   it('starts ready to use, and finishes the request that runs when it is told to stop', async () => {
     const server = run(['--data', folder, '--port', '0']);
     const { url } = JSON.parse(await server.saw('"signing_key"'));
