@@ -3,23 +3,18 @@ import { rekey } from '../../index.js';
 import type { Context, RunFlags } from '../context.js';
 import { example, splitOf, withJson, withSplitRule, withThreads } from '../flags/common.js';
 import {
-  type IdentityFlags,
-  type NewRecipientFlags,
-  newRecipientsOf,
   type OriginFlags,
-  openersOf,
   originOf,
+  type RecipientChangeFlags,
+  recipientChangeOf,
   signingKey,
-  withIdentities,
   withOrigin,
-  withPassphrase,
-  withRecipientPassphrase,
-  withRecipients,
+  withRecipientChange,
 } from '../flags/keys.js';
 import { type StoreFlags, storesOf, withTarget } from '../flags/store.js';
 import { publishedText } from '../sealed-text.js';
 
-interface Flags extends IdentityFlags, NewRecipientFlags, OriginFlags, StoreFlags, RunFlags {
+interface Flags extends RecipientChangeFlags, OriginFlags, StoreFlags, RunFlags {
   readonly sign: string;
   readonly maxBytes: string;
   readonly ratio: string;
@@ -32,8 +27,7 @@ export function registerRekey(program: Command, context: Context): void {
     .description('encrypt a published model again under a new data key, after a leak; same name and version')
     .argument('<NAME@VERSION>', 'name and version')
     .requiredOption('--sign <FILE>', "the publisher's signing key file");
-  withPassphrase(withIdentities(command), 'identity');
-  withOrigin(withRecipientPassphrase(withRecipients(command)));
+  withOrigin(withRecipientChange(command));
   withThreads(withJson(withSplitRule(withTarget(command))));
   example(
     command,
@@ -43,8 +37,7 @@ export function registerRekey(program: Command, context: Context): void {
   command.action(async (ref: string, flags: Flags) => {
     const result = await rekey(ref, {
       store: storesOf(flags, 'write'),
-      ...(await openersOf(flags)),
-      recipients: await newRecipientsOf(flags),
+      ...(await recipientChangeOf(flags)),
       signer: await signingKey(flags.sign),
       split: splitOf(flags),
       ...(await originOf(flags)),

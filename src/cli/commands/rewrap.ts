@@ -5,22 +5,17 @@ import { rewrap } from '../../index.js';
 import type { Context } from '../context.js';
 import { example, withForce, withJson } from '../flags/common.js';
 import {
-  type IdentityFlags,
-  type NewRecipientFlags,
-  newRecipientsOf,
   type OriginFlags,
-  openersOf,
   originOf,
-  withIdentities,
-  withPassphrase,
-  withRecipientPassphrase,
-  withRecipients,
+  type RecipientChangeFlags,
+  recipientChangeOf,
+  withRecipientChange,
   withSigner,
 } from '../flags/keys.js';
 import { namingFile } from '../sdk.js';
 import { formatBytes } from '../text.js';
 
-interface Flags extends IdentityFlags, NewRecipientFlags, Pick<OriginFlags, 'signer'> {
+interface Flags extends RecipientChangeFlags, Pick<OriginFlags, 'signer'> {
   readonly force?: boolean;
   readonly json?: boolean;
 }
@@ -31,13 +26,12 @@ export function registerRewrap(program: Command, context: Context): void {
     .description('change the recipients of a small part; stops new openings only, after a leak use rekey')
     .argument('<SMALL>', 'small part')
     .argument('<OUT>', 'small part to write');
-  withPassphrase(withIdentities(command), 'identity');
-  withJson(withForce(withSigner(withRecipientPassphrase(withRecipients(command)))));
+  withJson(withForce(withSigner(withRecipientChange(command))));
   example(command, 'model-guard rewrap defects.small for-line-2.small --identity master.key --recipient mgd1:…');
   command.action(async (input: string, out: string, flags: Flags) => {
     const { verifier } = flags.signer ? await originOf(flags) : {};
     const before = await readBounded(input, MAX_SMALL);
-    const options = { ...(await openersOf(flags)), recipients: await newRecipientsOf(flags), verifier, signal: context.signal };
+    const options = { ...(await recipientChangeOf(flags)), verifier, signal: context.signal };
     const small = await namingFile(input, () => rewrap(before, options));
     await writeWhole(out, (handle) => writeAll(handle, small), { overwrite: flags.force ?? false });
     context.print(flags.json, { file: out, bytes: small.length }, `${out}: ${formatBytes(small.length)}`);

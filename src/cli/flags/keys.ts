@@ -28,16 +28,17 @@ export interface RecipientFlags {
   readonly passphraseFile?: string | undefined;
 }
 
-/** For commands that also open: there `passphraseFile` is an identity. */
-export interface NewRecipientFlags extends RecipientFlags {
-  readonly recipientPassphraseFile?: string;
-}
-
 export interface IdentityFlags {
   readonly identity?: readonly string[];
   readonly hardware?: boolean;
   readonly passphraseFile?: string;
   readonly maxDerivations?: string;
+}
+
+/** Of commands that open a model and give it new recipients: `passphraseFile` is an identity there. */
+export interface RecipientChangeFlags extends IdentityFlags, RecipientFlags {
+  readonly passphraseFile?: string;
+  readonly recipientPassphraseFile?: string;
 }
 
 export interface OriginFlags {
@@ -54,9 +55,6 @@ export const withRecipients = (command: Command): Command =>
     .option('--require-tpm', 'refuse a --machine that was exported without its TPM')
     .option('--require-own-salts', 'refuse a --machine that a build with other salts exported');
 
-export const withRecipientPassphrase = (command: Command): Command =>
-  command.option('--recipient-passphrase-file <FILE>', 'a passphrase as new recipient: the text of FILE');
-
 export const withIdentities = (command: Command): Command =>
   command
     .option('--identity <FILE>', 'key file that opens it; repeat for more', collect)
@@ -68,6 +66,12 @@ export const withIdentities = (command: Command): Command =>
 
 export const withPassphrase = (command: Command, what: string): Command =>
   command.option('--passphrase-file <FILE>', `a passphrase as ${what}: the text of FILE`);
+
+export const withRecipientChange = (command: Command): Command =>
+  withRecipients(withPassphrase(withIdentities(command), 'identity')).option(
+    '--recipient-passphrase-file <FILE>',
+    'a passphrase as new recipient: the text of FILE',
+  );
 
 export const withSigner = (command: Command): Command =>
   command.option(
@@ -98,8 +102,11 @@ export async function recipientsOf({
   return recipients;
 }
 
-export const newRecipientsOf = (flags: NewRecipientFlags): Promise<Recipient[]> =>
-  recipientsOf({ ...flags, passphraseFile: flags.recipientPassphraseFile });
+/** The identities that open, and the new recipients. */
+export const recipientChangeOf = async (flags: RecipientChangeFlags) => ({
+  ...(await openersOf(flags)),
+  recipients: await recipientsOf({ ...flags, passphraseFile: flags.recipientPassphraseFile }),
+});
 
 function demandOf({ requireFactor, atLeastFactors, requireTpm, requireOwnSalts }: RecipientFlags): MachineDemand | undefined {
   const demand = {
