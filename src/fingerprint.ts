@@ -23,7 +23,10 @@ export interface HardwareFactor {
   readonly quality: 'strong' | 'weak' | 'virtual' | 'absent';
   /** Where it is read, or would be. */
   readonly source: string;
-  /** Whether root alone can read it there. */
+  /**
+   * Whether `source` is there and its mode does not let every user read it; of `uuid` always true, since the kernel gives it to root alone.
+   * It tells nothing of this process: it stays true where root has read the factor, and for a TPM that a group may use.
+   */
   readonly needsRoot: boolean;
   /** The reason for its quality. */
   readonly why: string;
