@@ -1,3 +1,4 @@
+/** Cancellation: waits that end with a signal, and one shape for the error of it. */
 import { AbortError, hasCode, isError, isModelGuardError } from '../errors.js';
 
 /** The part of an `AbortSignal` that is used: any signal of any runtime fits. */
@@ -33,11 +34,54 @@ export async function abortable<T>(signal: AbortSignalLike | undefined, task: ()
 /** It is the AbortError of `signal` already, which may say more. */
 const isOwn = (error: unknown, signal: AbortSignalLike): boolean => hasCode(error, 'ABORT_ERR') && error.cause === signal.reason;
 
-interface Waiting<T> {
+interface Leaving<T> {
   /** Milliseconds after the abort in which `promise` may still settle: what writes needs time to clean up. Default: 0. */
   readonly grace?: number | undefined;
   /** Given a result that comes after the caller has left, such as a handle that must be closed. */
   readonly late?: ((value: T) => unknown) | undefined;
+  /** The error of the abort. Default: the signal's reason. */
+  readonly abortError?: (() => unknown) | undefined;
+}
+
+/**
+ * Settles as `promise` does, or rejects as soon as `signal` is aborted. It leaves nothing behind at the signal when `promise` has settled.
+ * `Promise.race` with one promise of the abort would: that promise keeps the result of every race until it settles itself.
+ */
+export function unlessAborted<T>(
+  signal: AbortSignalLike,
+  promise: PromiseLike<T>,
+  { grace = 0, late, abortError = () => signal.reason }: Leaving<T> = {},
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let left = false;
+    let timer: NodeJS.Timeout | undefined;
+    const leave = (): void => {
+      left = true;
+      reject(abortError());
+    };
+    const abort = (): void => {
+      signal.removeEventListener('abort', abort);
+      if (grace === 0) leave();
+      else timer = setTimeout(leave, grace);
+    };
+    const settle = (): void => {
+      signal.removeEventListener('abort', abort);
+      clearTimeout(timer);
+    };
+    signal.addEventListener('abort', abort);
+    if (signal.aborted) abort();
+    promise.then(
+      (value) => {
+        settle();
+        if (left) late?.(value);
+        else resolve(value);
+      },
+      (error: unknown) => {
+        settle();
+        reject(error);
+      },
+    );
+  });
 }
 
 /**
@@ -47,34 +91,10 @@ interface Waiting<T> {
 export async function untilAborted<T>(
   signal: AbortSignalLike | undefined,
   promise: PromiseLike<T>,
-  { grace = 0, late }: Waiting<T> = {},
+  leaving: Omit<Leaving<T>, 'abortError'> = {},
 ): Promise<T> {
   if (!signal) return await promise;
-  let stop = (): void => {};
-  let timer: NodeJS.Timeout | undefined;
-  let left = false;
-  const aborted = new Promise<never>((_, reject) => {
-    const leave = (): void => {
-      left = true;
-      reject(new AbortError(signal.reason));
-    };
-    stop = () => {
-      if (grace === 0) leave();
-      else timer = setTimeout(leave, grace);
-    };
-  });
-  signal.addEventListener('abort', stop);
-  if (signal.aborted) stop();
-  promise.then(
-    (value) => left && late?.(value),
-    () => undefined,
-  );
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-    clearTimeout(timer);
-  }
+  return await unlessAborted(signal, promise, { ...leaving, abortError: () => new AbortError(signal.reason) });
 }
 
 /** The same pieces, until `signal` is aborted; a source that does not heed it is left where it is. */

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { ModelGuardError } from '../errors.js';
 import { removeQuietly, setTimes, temporaryBeside, withFileErrors, writeAll } from '../files/files.js';
-import { Coverage } from './coverage.js';
+import { ByteRanges } from '../base/byte-ranges.js';
 import { warnUnused } from './warn.js';
 
 const FILE_MODE = 0o600;
@@ -26,7 +26,7 @@ export class CacheWriter {
   readonly #options: KeepingOptions;
   readonly #temporary: string;
   readonly #handle: FileHandle;
-  readonly #written = new Coverage();
+  readonly #written = new ByteRanges();
   #sinceLook = 0;
   #over = false;
 
@@ -65,7 +65,7 @@ export class CacheWriter {
   /** Gives the part its place, if every byte of it was written. Whether it is in the cache now; never rejects. */
   async commit(): Promise<boolean> {
     if (this.#over) return false;
-    if (!this.#written.covers(this.#options.size)) {
+    if (!this.#written.covers(0, this.#options.size)) {
       await this.abandon();
       return false;
     }

@@ -1,37 +1,37 @@
 /**
- * Memory that ranges come into, used again once it was copied from: many megabytes a second pass through, and a collector that comes
- * late would let them pile up. Buffers that are not given back are left to the garbage collector.
+ * A pool of buffers of one size for downloaded ranges. Many megabytes pass through a second: without the pool they would pile up until the
+ * garbage collector runs. It collects buffers that are not given back.
  */
 export class BufferPool {
   readonly #bytes: number;
   readonly #free: ArrayBufferLike[] = [];
-  /** How much of what was handed out is not given back yet. */
-  readonly #left = new WeakMap<ArrayBufferLike, number>();
+  /** Bytes of each buffer in use that are not given back yet. */
+  readonly #outstanding = new WeakMap<ArrayBufferLike, number>();
 
-  /** @param bytes Of one slab. */
+  /** @param bytes Of one buffer. */
   constructor(bytes: number) {
     this.#bytes = bytes;
   }
 
-  /** `length` bytes, at most all of a slab; what they hold is anything. */
+  /** A buffer of `length` bytes, at most the size of the pool's buffers, with arbitrary content. */
   take(length: number): Uint8Array {
-    const slab = this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bytes).buffer;
-    this.#left.set(slab, length);
-    return new Uint8Array(slab, 0, length);
+    const buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bytes).buffer;
+    this.#outstanding.set(buffer, length);
+    return new Uint8Array(buffer, 0, length);
   }
 
-  /** Gives bytes back, each of them once, in any pieces. Buffers from elsewhere are ignored. */
-  give({ buffer, length }: Uint8Array): void {
-    const left = this.#left.get(buffer);
-    if (left === undefined) return;
-    this.#left.set(buffer, left - length);
-    if (left > length) return;
-    this.#left.delete(buffer);
+  /** Gives bytes back, in pieces of any size, each byte once. Buffers from elsewhere are ignored. */
+  giveBack({ buffer, length }: Uint8Array): void {
+    const outstanding = this.#outstanding.get(buffer);
+    if (outstanding === undefined) return;
+    this.#outstanding.set(buffer, outstanding - length);
+    if (outstanding > length) return;
+    this.#outstanding.delete(buffer);
     this.#free.push(buffer);
   }
 
-  /** Retires a buffer: it is unknown how much of it was handed out. */
-  leave({ buffer }: Uint8Array): void {
-    this.#left.delete(buffer);
+  /** Never uses a buffer again, because it is unknown how many of its bytes are in use. */
+  retire({ buffer }: Uint8Array): void {
+    this.#outstanding.delete(buffer);
   }
 }

@@ -1,6 +1,6 @@
-/** Sending a big part in pieces, several at once, with bounded memory. Nothing here knows where the pieces go. */
+/** Sends a big part in pieces, several at once, with bounded memory. The caller sends each piece to its destination. */
 import { setMaxListeners } from 'node:events';
-import { type AbortSignalLike, throwIfAborted } from '../base/abort.js';
+import { type AbortSignalLike, throwIfAborted, unlessAborted } from '../base/abort.js';
 import { AbortError, ModelGuardError } from '../errors.js';
 import { type Pace, pace as realPace, withRetries } from '../http/retry.js';
 import { countPieces, pieceSize } from './pieces.js';
@@ -16,16 +16,16 @@ export interface PieceSource {
 }
 
 export interface SendPieces {
-  /** Bytes in all. */
+  /** Bytes of the whole part. */
   readonly size: number;
-  /** Of every piece but the last, which may be shorter. */
+  /** Bytes of every piece but the last, which may be shorter. */
   readonly pieceBytes: number;
   readonly source: PieceSource;
   /** Bytes of each piece that an earlier run sent, by number. Not sent again where the part is staged in a file. */
   readonly present?: ReadonlyMap<number, number> | undefined;
-  /** Sends the piece `number`, from 1. What may be tried again carries a hint (http/retry-hints.ts). */
+  /** Sends the piece `number`, from 1. An error that may be tried again carries a hint (http/retry-hints.ts). */
   readonly send: (number: number, bytes: Uint8Array, signal: AbortSignalLike) => Promise<void>;
-  /** Pieces under way at once; one more is held in memory. */
+  /** Sends at once; one more piece is held in memory. */
   readonly connections?: number | undefined;
   readonly pace?: Pace | undefined;
   readonly signal?: AbortSignalLike | undefined;
@@ -35,9 +35,9 @@ const CONNECTIONS = 4;
 const ATTEMPTS = 6;
 
 /**
- * Sends what is missing. A piece that fails is sent again from memory: its bytes are asked for once. When it rejects, the source has
- * ended and nothing is under way any more.
- * @throws IO_FAILED for a source of another size; what the source and `send` throw; ABORT_ERR
+ * Sends the missing pieces. A piece that fails is sent again from memory: the source is read once. When it rejects, the source has been
+ * closed and every send has ended.
+ * @throws IO_FAILED for a source of another size; the errors of the source and of `send`; ABORT_ERR
  */
 export async function sendPieces({
   source,
@@ -58,7 +58,7 @@ export async function sendPieces({
   }
 }
 
-/** Missing pieces without a gap, both included. */
+/** Consecutive missing pieces, from `first` to `last`. */
 interface Run {
   readonly first: number;
   readonly last: number;
@@ -91,7 +91,7 @@ type Settings = Pick<SendPieces, 'size' | 'pieceBytes' | 'send'> & { readonly co
 class Sending {
   readonly #settings: Settings;
   readonly #signal: AbortSignalLike | undefined;
-  /** Ends every send: what was asked for from outside, or the first failure. */
+  /** Aborted by the caller's signal or by the first failure; ends every send. */
   readonly #stop = new AbortController();
   readonly #underWay = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
@@ -99,7 +99,7 @@ class Sending {
   constructor(settings: Settings, signal: AbortSignalLike | undefined) {
     this.#settings = settings;
     this.#signal = signal;
-    // Every send listens, more than once.
+    // Every send adds several listeners.
     setMaxListeners(0, this.#stop.signal);
     signal?.addEventListener('abort', this.#abort);
     if (signal?.aborted) this.#abort();
@@ -107,30 +107,30 @@ class Sending {
 
   readonly #abort = (): void => this.#failed(new AbortError(this.#signal?.reason));
 
-  /** The first failure counts; others follow from it. */
+  /** Keeps the first failure: later ones follow from it. */
   #failed(error: unknown): void {
     this.#failure ??= { error };
     this.#stop.abort(this.#failure.error);
   }
 
-  /** Reads a run of pieces and sends each as soon as it is whole and there is room. */
+  /** Reads a run of pieces and starts to send each as soon as it is complete and a connection is free. */
   async run(source: SendPieces['source'], { first, last }: Run): Promise<void> {
     const { size, pieceBytes } = this.#settings;
     const start = (first - 1) * pieceBytes;
     const end = Math.min(size, last * pieceBytes);
     const stream = (start === 0 ? source.stream() : source.stream(start))[Symbol.asyncIterator]();
-    let over = false;
+    let ended = false;
     try {
       let number = first;
       let piece = new Uint8Array(pieceSize(number, size, pieceBytes));
       let filled = 0;
       for (;;) {
-        const next = await this.#unlessStopped(stream.next());
-        over = next.done === true;
+        const next = await unlessAborted(this.#stop.signal, stream.next());
+        ended = next.done === true;
         if (next.done) break;
         let rest = next.value;
         while (rest.length > 0) {
-          // Beyond the last piece of a run in the middle: nothing of it is wanted.
+          // The bytes after a run in the middle of the part are not needed.
           if (number > last && end < size) return;
           if (number > last) throw wrongSize(size);
           const taken = rest.subarray(0, piece.length - filled);
@@ -148,35 +148,23 @@ class Sending {
       if (size === 0) await this.#launch(1, piece);
       else if (number <= last) throw wrongSize(size);
     } finally {
-      if (!over) await stream.return?.().catch(() => undefined);
+      if (!ended) await stream.return?.().catch(() => undefined);
     }
-  }
-
-  /** No Promise.race: what loses against a promise that lives as long as this would be kept as long, with the bytes it holds. */
-  #unlessStopped<T>(task: Promise<T>): Promise<T> {
-    const { signal } = this.#stop;
-    return new Promise((resolve, reject) => {
-      const stop = (): void => reject(this.#failure?.error);
-      if (signal.aborted) stop();
-      signal.addEventListener('abort', stop);
-      const over = (): void => signal.removeEventListener('abort', stop);
-      task.then(resolve, reject).then(over, over);
-    });
   }
 
   async #launch(number: number, bytes: Uint8Array): Promise<void> {
     const { connections, pace, send } = this.#settings;
-    while (this.#underWay.size >= connections) await this.#unlessStopped(Promise.race(this.#underWay));
-    if (this.#failure) throw this.#failure.error;
     const { signal } = this.#stop;
+    while (this.#underWay.size >= connections) await unlessAborted(signal, Promise.race(this.#underWay));
+    if (this.#failure) throw this.#failure.error;
     const sent = withRetries({ pace, repeatable: true, signal, attempts: ATTEMPTS }, () => send(number, bytes, signal)).then(
       () => undefined,
       (error: unknown) => this.#failed(error),
     );
-    const leaving = sent.then(() => {
-      this.#underWay.delete(leaving);
+    const ended = sent.then(() => {
+      this.#underWay.delete(ended);
     });
-    this.#underWay.add(leaving);
+    this.#underWay.add(ended);
   }
 
   async finish(): Promise<void> {
@@ -184,7 +172,7 @@ class Sending {
     if (this.#failure) throw this.#failure.error;
   }
 
-  /** Waits until nothing is under way; says what went wrong first. */
+  /** Waits until every send has ended; returns the first failure. */
   async fail(error: unknown): Promise<unknown> {
     this.#failed(error);
     await Promise.all(this.#underWay);

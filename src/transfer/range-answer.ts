@@ -11,7 +11,7 @@ export interface WantedRange {
   readonly size: number;
 }
 
-/** `bytes 0-9/100`, also as `Bytes 0-9/100` and `bytes=0-9/100`; `*` is a size that is not told. */
+/** `bytes 0-9/100`, also as `Bytes 0-9/100` and `bytes=0-9/100`; `*` is an unknown size. */
 const CONTENT_RANGE = /^bytes[ =]([0-9]{1,15})-([0-9]{1,15})\/([0-9]{1,15}|\*)$/i;
 
 /** Parses a Content-Range header; `size` is undefined for `*`. Undefined for a missing or unknown header. */

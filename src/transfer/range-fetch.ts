@@ -1,4 +1,6 @@
-/** One range of an object on its way into memory. */
+/** Fetches one range of an object into memory. */
+import { unlessAborted } from '../base/abort.js';
+import { ByteRanges } from '../base/byte-ranges.js';
 import { ModelGuardError } from '../errors.js';
 import { LEAST_BYTES } from '../http/least-rate.js';
 import { type Pace, withRetries } from '../http/retry.js';
@@ -8,67 +10,68 @@ import { checkRangeAnswer } from './range-answer.js';
 import type { RangeSource } from './range-source.js';
 
 const ATTEMPTS = 6;
-/** An attempt that brought so much does not count: connections that break again and again still come to an end. */
+/** Bytes. An attempt that received so many does not count, so that a fetch ends even over a connection that breaks again and again. */
 const PROGRESS = 256 * 1024;
 
-interface Patience {
+interface FetchLimits {
   readonly pace: Pace;
   readonly timers: Timers;
   /** Milliseconds. */
   readonly timeoutMs: number;
 }
 
-interface Waiting {
+/** A reader that waits for the bytes before `end`. */
+interface Waiter {
   readonly end: number;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** Fetches a range of a source into a buffer of its length, and goes on where a connection broke. */
+/** Fetches a range of a source into a buffer of its length, and resumes where a connection broke. */
 export class RangeFetch {
   readonly start: number;
   readonly end: number;
   readonly buffer: Uint8Array;
   readonly #source: RangeSource;
-  readonly #patience: Patience;
+  readonly #limits: FetchLimits;
   readonly #signal: AbortSignal;
-  /** Apart from each other; what was handed out. */
-  readonly #taken: { start: number; end: number }[] = [];
-  readonly #waiting = new Set<Waiting>();
+  /** Bytes that readers took or skipped. */
+  readonly #taken = new ByteRanges();
+  readonly #waiters = new Set<Waiter>();
+  /** Where the next byte goes. */
   #received: number;
   #failure: { readonly error: unknown } | undefined;
-  /** Settles when nothing is on its way any more; never rejects. */
-  readonly over: Promise<void>;
+  /** Resolves when the fetch has ended, with or without success; never rejects. */
+  readonly ended: Promise<void>;
 
-  constructor(source: RangeSource, start: number, buffer: Uint8Array, patience: Patience, signal: AbortSignal) {
+  constructor(source: RangeSource, start: number, buffer: Uint8Array, limits: FetchLimits, signal: AbortSignal) {
     this.#source = source;
     this.start = start;
     this.end = start + buffer.length;
     this.buffer = buffer;
     this.#received = start;
-    this.#patience = patience;
+    this.#limits = limits;
     this.#signal = signal;
-    this.over = this.#fetch().catch((error: unknown) => {
+    this.ended = this.#fetch().catch((error: unknown) => {
       this.#failure = { error };
-      for (const waiting of this.#waiting) waiting.reject(error);
-      this.#waiting.clear();
+      for (const waiter of this.#waiters) waiter.reject(error);
+      this.#waiters.clear();
     });
   }
 
-  /** Whether any of these bytes was handed out before. */
-  taken(start: number, end: number): boolean {
-    return this.#taken.some((one) => one.start < end && start < one.end);
+  /** Whether any of the bytes [start, end) was taken or skipped before. */
+  wasTaken(start: number, end: number): boolean {
+    return this.#taken.overlaps(start, end);
   }
 
-  /** Whether every byte was handed out. */
+  /** Whether every byte was taken or skipped. */
   get spent(): boolean {
-    const [only] = this.#taken;
-    return this.#taken.length === 1 && only?.start === this.start && only.end === this.end;
+    return this.#taken.covers(this.start, this.end);
   }
 
-  /** The bytes [start, end), which were not handed out yet, as soon as they are there: a view of the buffer. */
+  /** Waits for the bytes [start, end), which may be taken once. A view of the buffer. */
   async take(start: number, end: number): Promise<Uint8Array> {
-    this.forget(start, end);
+    this.skip(start, end);
     await this.#until(end);
     return this.buffer.subarray(start - this.start, end - this.start);
   }
@@ -76,25 +79,16 @@ export class RangeFetch {
   async #until(end: number): Promise<void> {
     if (this.#received >= end) return;
     if (this.#failure) throw this.#failure.error;
-    await new Promise<void>((resolve, reject) => this.#waiting.add({ end, resolve, reject }));
+    await new Promise<void>((resolve, reject) => this.#waiters.add({ end, resolve, reject }));
   }
 
-  /** Marks bytes that will not be taken any more. */
-  forget(start: number, end: number): void {
-    const merged = { start, end };
-    const others = this.#taken.filter((one) => {
-      const apart = one.end < merged.start || merged.end < one.start;
-      if (!apart) {
-        merged.start = Math.min(merged.start, one.start);
-        merged.end = Math.max(merged.end, one.end);
-      }
-      return apart;
-    });
-    this.#taken.splice(0, this.#taken.length, ...others, merged);
+  /** Marks bytes that will not be taken from here. */
+  skip(start: number, end: number): void {
+    this.#taken.add(start, end);
   }
 
   async #fetch(): Promise<void> {
-    const { pace } = this.#patience;
+    const { pace } = this.#limits;
     let before = this.#received;
     await withRetries(
       {
@@ -111,42 +105,40 @@ export class RangeFetch {
     );
   }
 
-  /** Until the end of the range, or until the connection breaks or is too slow. */
+  /** One request, until the end of the range, or until the connection breaks or is too slow. */
   async #attempt(): Promise<void> {
     const attempt = new AbortController();
     const stop = (): void => attempt.abort(this.#signal.reason);
     this.#signal.addEventListener('abort', stop);
-    const watch = this.#watch(attempt);
-    const stopped = new Promise<never>((_, reject) => {
-      attempt.signal.addEventListener('abort', () => reject(attempt.signal.reason));
-    });
-    stopped.catch(() => undefined);
-    const pieces = this.#request(attempt.signal);
+    const endWatch = this.#watch(attempt);
     try {
+      await this.#request(attempt.signal);
+    } finally {
+      endWatch();
+      this.#signal.removeEventListener('abort', stop);
+      attempt.abort();
+    }
+  }
+
+  /** Requests the missing bytes. It ends with `signal`, even where the source ignores that. */
+  async #request(signal: AbortSignal): Promise<void> {
+    const [offset, length] = [this.#received, this.end - this.#received];
+    const response = await unlessAborted(signal, this.#source.range(offset, length, signal), {
+      late: (unused) => unused.discard(),
+    });
+    const pieces = response.bytes[Symbol.asyncIterator]();
+    try {
+      checkRangeAnswer(response, { offset, length, size: this.#source.size });
       for (;;) {
-        // A source that is deaf to its signal is left behind.
-        const next = await Promise.race([pieces.next(), stopped]);
+        const next = await unlessAborted(signal, pieces.next());
         if (next.done) break;
         this.#receive(next.value);
       }
       if (this.#received < this.end) throw short(this.#received, this.end);
     } finally {
-      watch();
-      this.#signal.removeEventListener('abort', stop);
-      attempt.abort();
-      Promise.resolve(pieces.return?.()).catch(() => undefined);
-    }
-  }
-
-  /** One request for the bytes that are missing. */
-  async *#request(signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-    const [offset, length] = [this.#received, this.end - this.#received];
-    const response = await this.#source.range(offset, length, signal);
-    try {
-      checkRangeAnswer(response, { offset, length, size: this.#source.size });
-      yield* response.bytes;
-    } finally {
       response.discard();
+      // Not awaited: a source that ignores its signal may never return.
+      Promise.resolve(pieces.return?.()).catch(() => undefined);
     }
   }
 
@@ -155,28 +147,28 @@ export class RangeFetch {
     if (this.#received + bytes.length > this.end) throw long(this.end);
     this.buffer.set(bytes, this.#received - this.start);
     this.#received += bytes.length;
-    for (const waiting of this.#waiting) {
-      if (waiting.end > this.#received) continue;
-      this.#waiting.delete(waiting);
-      waiting.resolve();
+    for (const waiter of this.#waiters) {
+      if (waiter.end > this.#received) continue;
+      this.#waiters.delete(waiter);
+      waiter.resolve();
     }
   }
 
-  /** Breaks an attempt off that brings next to nothing. Returns what ends the watch. */
+  /** Ends an attempt that receives almost nothing. Returns a function that ends the watch. */
   #watch(attempt: AbortController): () => void {
-    const { timers, timeoutMs } = this.#patience;
+    const { timers, timeoutMs } = this.#limits;
     let seen = this.#received;
     let cancel = (): void => {};
-    const look = (): void => {
+    const check = (): void => {
       if (this.#received - seen < LEAST_BYTES) {
         const late = new ModelGuardError('TIMED_OUT', `The storage sent fewer than ${LEAST_BYTES} bytes in ${timeoutMs} ms`);
         attempt.abort(withRetryHint(late, { effect: 'undone' }));
         return;
       }
       seen = this.#received;
-      cancel = timers.after(timeoutMs, look);
+      cancel = timers.after(timeoutMs, check);
     };
-    cancel = timers.after(timeoutMs, look);
+    cancel = timers.after(timeoutMs, check);
     return () => cancel();
   }
 }

@@ -2,12 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { AbortSignalLike } from '../../src/base/abort.js';
 import { hasCode, ModelGuardError } from '../../src/errors.js';
 import { withRetryHint } from '../../src/http/retry-hints.js';
 import type { Timers } from '../../src/http/timers.js';
 import type { RangeResponse, RangeSource } from '../../src/transfer/range-source.js';
 import { type RangedOptions, rangedPart } from '../../src/transfer/ranged.js';
 import { NotedPace } from '../support/fake-client.js';
+import { collectGarbage } from '../support/garbage.js';
 import { seeded } from '../support/seed.js';
 
 const KIB = 1024;
@@ -216,6 +218,94 @@ describe('a part that is read in ranges', () => {
     await expect(one).rejects.toSatisfy((error) => hasCode(error, 'ABORT_ERR'));
     await part.close();
     await expect(two).rejects.toSatisfy((error) => hasCode(error, 'ABORT_ERR'));
+  });
+
+  it('keeps no piece of a range in memory until the range is complete', async () => {
+    const pieces: WeakRef<Uint8Array>[] = [];
+    const source = new Held(bytes, async function* paused(_, all) {
+      for await (const piece of all) {
+        if (pieces.length === 10) await new Promise(() => {});
+        const copy = Uint8Array.from(piece);
+        pieces.push(new WeakRef(copy));
+        yield copy;
+      }
+    });
+    const part = opened(source, { connections: 1, rangeBytes: bytes.length });
+    await part.read(0, 10_000);
+    await collectGarbage();
+    // The generator that is paused may hold the last one.
+    expect(pieces.slice(0, -1).filter((piece) => piece.deref() !== undefined)).toEqual([]);
+    await part.close();
+  });
+
+  it.each<[string, number, number]>([
+    ['for a range ahead', 0, 100],
+    ['for a range of its own', 60 * KIB, 100],
+  ])('waits at close for the requests under way: %s', async (_, offset, length) => {
+    let open = 0;
+    let requested = (): void => {};
+    const wanted = new Promise<void>((resolve) => {
+      requested = resolve;
+    });
+    /** Its requests take some turns of the event loop to end after the abort, as sockets do. */
+    const slow: RangeSource = {
+      size: bytes.length,
+      async range(at, _length, signal) {
+        open += 1;
+        if (at <= offset && offset < at + 10 * KIB) requested();
+        await new Promise<void>((resolve) => signal.addEventListener('abort', resolve));
+        for (let turns = 0; turns < 5; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+        open -= 1;
+        throw broken();
+      },
+      tree: async () => undefined,
+    };
+    const part = opened(slow);
+    const reading = part.read(offset, length).catch((error: ModelGuardError) => error.code);
+    await wanted;
+    await part.close();
+    expect(open, 'requests that go on').toBe(0);
+    expect(await reading).toBe('ABORT_ERR');
+  });
+
+  it('waits at close for a request for the tree', async () => {
+    let open = true;
+    const source: RangeSource = Object.assign(new Held(bytes), {
+      async tree(signal: AbortSignalLike) {
+        await new Promise<void>((resolve) => signal.addEventListener('abort', resolve));
+        await new Promise((resolve) => setImmediate(resolve));
+        open = false;
+        return undefined;
+      },
+    });
+    const part = opened(source);
+    const tree = part.tree().catch(() => undefined);
+    await part.close();
+    expect(open).toBe(false);
+    await tree;
+  });
+
+  it('ends a request that is answered after its attempt was given up', async () => {
+    const discarded: number[] = [];
+    let answer = (_: RangeResponse): void => {};
+    const source: RangeSource = {
+      size: bytes.length,
+      range: (offset) =>
+        new Promise((resolve) => {
+          answer = resolve;
+          queueMicrotask(() => offset === 0 && abort());
+        }),
+      tree: async () => undefined,
+    };
+    const part = opened(source, { connections: 1 });
+    let closing: Promise<void> | undefined;
+    const abort = (): void => {
+      closing ??= part.close();
+    };
+    await part.read(0, 100).catch(() => undefined);
+    answer({ status: 206, bytes: (async function* none() {})(), discard: () => discarded.push(1) });
+    await closing;
+    expect(discarded).toEqual([1]);
   });
 
   it('uses the memory again that its reader gives back, and no other', async () => {
