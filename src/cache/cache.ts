@@ -1,48 +1,34 @@
 /**
- * Big parts that came over a network, kept as they came: ciphertext, under the digest of the payload that they are a piece of. Nothing
- * here is trusted: a load from a file of the cache verifies it as if it had just come.
+ * Caches big parts from a network as they arrive: ciphertext, under the digest of their payload. Nothing in the cache is trusted: a load
+ * verifies a cached file like bytes from the network.
  */
 import { constants } from 'node:fs';
 import { lstat, open, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { hasCode, ModelGuardError } from '../errors.js';
-import { isTemporary, notRegular, removeQuietly, setTimes, withFileErrors } from '../files/files.js';
+import { isTemporary, notRegular, removeQuietly, withFileErrors } from '../files/files.js';
+import { type CacheEntry, type CacheKey, fileNameOf, parseFileName } from './entry.js';
 import { CacheFolder, checkOwner, defaultCacheFolder } from './folder.js';
 import type { CacheOptions } from './options.js';
+import { type Removal, Remover } from './remover.js';
 import { type Disk, diskOf, leavesRoom } from './space.js';
+import { markUsed } from './use-time.js';
 import { warnUnused } from './warn.js';
 import { CacheWriter } from './writer.js';
 
 export const DEFAULT_MAX_BYTES = 32 * 1024 ** 3;
-/** A temporary file that was not written to for so long was left by a crash. */
-const LEFT_MS = 60 * 60 * 1000;
-const ENTRY = /^([0-9a-f]{64})-(0|[1-9][0-9]{0,15})$/;
-
-/** Which big part: a payload has one digest, and where in it the part begins and ends says which bytes these are. */
-export interface CacheKey {
-  /** 64 hex digits. */
-  readonly digest: string;
-  /** Where in the payload the part begins. */
-  readonly offset: number;
-  /** Bytes of the part. */
-  readonly size: number;
-}
-
-/** A part that is kept. */
-export interface CacheEntry extends CacheKey {
-  /** Milliseconds since 1970. */
-  readonly used: number;
-}
+/** A temporary file to which nothing was written for so long was left by a crash. */
+const LEFTOVER_MS = 60 * 60 * 1000;
 
 interface CiphertextCacheOptions {
   readonly folder: string;
   readonly maxBytes: number;
-  /** The folder is the default, not the caller's choice: a failure to write to it is not reported. */
+  /** The folder is the default one: no warning if it cannot be written to. */
   readonly assumed?: boolean | undefined;
   readonly disk?: ((folder: string) => Promise<Disk>) | undefined;
 }
 
-/** The cache that the options of `load` mean. Undefined: none. */
+/** The cache for the options of `load`; undefined where it is switched off, or where there is no home folder. */
 export function openCache(options: CacheOptions | false | undefined): CiphertextCache | undefined {
   if (options === false) return undefined;
   const { folder = defaultCacheFolder(), maxBytes = DEFAULT_MAX_BYTES } = options ?? {};
@@ -50,7 +36,7 @@ export function openCache(options: CacheOptions | false | undefined): Ciphertext
   return new CiphertextCache({ folder: resolve(folder), maxBytes, assumed: options?.folder === undefined });
 }
 
-/** Several processes may use a folder at once: an entry is there whole or not at all, and no process waits for another. */
+/** Several processes may use one folder at once: an entry is there whole or not at all, and no process waits for another. */
 export class CiphertextCache {
   readonly #folder: CacheFolder;
   readonly #maxBytes: number;
@@ -68,11 +54,11 @@ export class CiphertextCache {
     return this.#folder.root;
   }
 
-  #path({ digest, offset }: CacheKey): string {
-    return join(this.#folder.entries, `${digest}-${offset}`);
+  #path(key: CacheKey): string {
+    return join(this.#folder.entries, fileNameOf(key));
   }
 
-  /** The file that holds the whole part, used now. It may be gone before it is opened. Never rejects. */
+  /** The file of the whole part, which is marked as used now. Another process may remove it before it is opened. Never rejects. */
   async find(key: CacheKey): Promise<string | undefined> {
     const path = this.#path(key);
     try {
@@ -83,25 +69,23 @@ export class CiphertextCache {
     }
   }
 
-  /** Takes up a part that is being fetched. Undefined where it cannot be kept; never rejects. */
-  async keep(key: CacheKey): Promise<CacheWriter | undefined> {
+  /** Begins to write a part that is being fetched. Undefined where it cannot be cached; never rejects. */
+  async begin(key: CacheKey): Promise<CacheWriter | undefined> {
     try {
       if (key.size > this.#maxBytes)
         throw new ModelGuardError('LIMIT_EXCEEDED', `a big part of ${key.size} bytes is larger than the cache may be`, {
           advice: 'Allow more (cache: { maxBytes }), or load without it (cache: false, --no-cache).',
         });
-      if (!(await this.#made())) return undefined;
-      // Leftovers of crashes must not keep the cache from storing.
-      await this.trim();
+      if (!(await this.#makeFolder())) return undefined;
+      // First of all, so that leftovers of crashes do not count as a full disk.
+      await this.#trimWithWarnings();
       await this.#checkRoom(key.size);
-      return await CacheWriter.begin({
+      return await CacheWriter.create({
         path: this.#path(key),
         size: key.size,
         checkRoom: () => this.#checkRoom(0),
-        isThere: async () => (await this.find(key)) !== undefined,
-        placed: async () => {
-          await this.trim().catch(warnUnused);
-        },
+        isCached: async () => (await this.find(key)) !== undefined,
+        onPlaced: () => this.#trimWithWarnings().catch(warnUnused),
       });
     } catch (error) {
       warnUnused(error);
@@ -109,42 +93,46 @@ export class CiphertextCache {
     }
   }
 
-  /** Forgets a part that turned out to be useless. Never rejects. */
+  /** Removes a part that is damaged. Never rejects: if the file stays, the next load finds the damage again. */
   async drop(key: CacheKey): Promise<void> {
     await removeQuietly(this.#path(key));
   }
 
-  /** The entries, the last used first. */
+  /** The entries, the most recently used first. */
   async list(): Promise<readonly CacheEntry[]> {
     return (await this.#survey()).entries;
   }
 
-  /** Removes what was used least recently until the rest is within the limit, and what crashes left. What was removed. */
-  async trim(): Promise<readonly CacheEntry[]> {
+  /** Removes leftovers of crashes, and the least recently used entries until the rest is within the limit. */
+  async trim(): Promise<Removal> {
     const { entries, temporaries } = await this.#survey();
-    const before = Date.now() - LEFT_MS;
-    for (const { path, changed } of temporaries) if (changed < before) await removeQuietly(path);
+    const remover = new Remover();
+    const before = Date.now() - LEFTOVER_MS;
+    for (const { path, changed } of temporaries) if (changed < before) await remover.remove(path);
     let bytes = entries.reduce((sum, { size }) => sum + size, 0);
-    const removed: CacheEntry[] = [];
     for (const entry of [...entries].reverse()) {
       if (bytes <= this.#maxBytes) break;
-      await this.drop(entry);
-      bytes -= entry.size;
-      removed.push(entry);
+      // An entry that stays takes its space: the next one goes instead.
+      if (await remover.remove(this.#path(entry), entry)) bytes -= entry.size;
     }
-    return removed;
+    return remover;
   }
 
-  /** Removes everything. What was removed. */
-  async clear(): Promise<readonly CacheEntry[]> {
+  /** Removes every entry, and the temporary files of parts that are being written. */
+  async clear(): Promise<Removal> {
     const { entries, temporaries } = await this.#survey();
-    for (const { path } of temporaries) await removeQuietly(path);
-    for (const entry of entries) await this.drop(entry);
-    return entries;
+    const remover = new Remover();
+    for (const { path } of temporaries) await remover.remove(path);
+    for (const entry of entries) await remover.remove(this.#path(entry), entry);
+    return remover;
+  }
+
+  async #trimWithWarnings(): Promise<void> {
+    for (const failure of (await this.trim()).failures) warnUnused(failure);
   }
 
   /** Whether there is a folder to write to. */
-  async #made(): Promise<boolean> {
+  async #makeFolder(): Promise<boolean> {
     try {
       await this.#folder.make();
     } catch (error) {
@@ -154,7 +142,10 @@ export class CiphertextCache {
     return true;
   }
 
-  /** In a container, for one: the system allows no cache where one would be. Who owns the folder is another matter, without a cause. */
+  /**
+   * The system allows no cache in the default folder, as in many containers. A folder of another user is not expected: that error has no
+   * cause.
+   */
   #expected(error: unknown): boolean {
     return this.#assumed && (hasCode(error, 'READ_ONLY') || hasCode(error, 'PERMISSION_DENIED')) && error.cause !== undefined;
   }
@@ -174,8 +165,8 @@ export class CiphertextCache {
       const path = join(this.#folder.entries, name);
       const stats = await lstat(path).catch(() => undefined);
       if (!stats?.isFile()) continue;
-      const [, digest, offset] = ENTRY.exec(name) ?? [];
-      if (digest !== undefined) entries.push({ digest, offset: Number(offset), size: stats.size, used: stats.mtimeMs });
+      const named = parseFileName(name);
+      if (named) entries.push({ ...named, size: stats.size, used: stats.mtimeMs });
       else if (isTemporary(name)) temporaries.push({ path, changed: stats.mtimeMs });
     }
     return { entries: entries.sort((a, b) => b.used - a.used), temporaries };
@@ -191,7 +182,7 @@ async function namesIn(folder: string): Promise<readonly string[]> {
   }
 }
 
-/** Whether the path is a file of this user with this size; then its time of use is set to now. A file of another size is removed. */
+/** Whether the path is a file of this user with this size; if so, it is marked as used. A file of another size is removed. */
 async function use(path: string, size: number): Promise<boolean> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   return withFileErrors('Cannot open', path, async () => {
@@ -204,9 +195,7 @@ async function use(path: string, size: number): Promise<boolean> {
         await removeQuietly(path);
         return false;
       }
-      const now = new Date();
-      // Access times do not tell: most disks are mounted without them. What cannot be marked is used all the same.
-      await setTimes(handle, now).catch(() => undefined);
+      await markUsed(handle);
       return true;
     } finally {
       await handle.close();

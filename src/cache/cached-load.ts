@@ -1,13 +1,14 @@
-/** A load by way of the cache: from it where it can, else past it, and into it. */
+/** Loads from the cache where it has the big part; else from the store, and fills the cache. */
 import { isUint8Array } from 'node:util/types';
 import { isModelGuardError, type ModelGuardErrorCode } from '../errors.js';
 import type { OpenBigPart, PartStore } from '../stores/store.js';
-import type { CacheKey, CiphertextCache } from './cache.js';
+import type { CiphertextCache } from './cache.js';
+import type { CacheKey } from './entry.js';
 import { warnUnused } from './warn.js';
 import type { CacheWriter } from './writer.js';
 
-/** Codes of loads that fail because of the cached file. */
-const USELESS: ReadonlySet<ModelGuardErrorCode> = new Set([
+/** Codes of loads that fail because of the cached file: it is dropped, and the part is fetched. */
+const FILE_FAULTS: ReadonlySet<ModelGuardErrorCode> = new Set([
   'DIGEST_MISMATCH',
   'INTEGRITY_FAILED',
   'PARTS_MISMATCH',
@@ -18,45 +19,45 @@ const USELESS: ReadonlySet<ModelGuardErrorCode> = new Set([
   'IO_FAILED',
 ]);
 
-/** Where big parts are opened. */
+/** The part of a store that opens big parts. */
 export type BigParts = Pick<PartStore, 'openBig'>;
 
-interface Loading<T> {
+interface CachedLoad<T> {
   readonly key: CacheKey;
-  /** Where it is fetched from if it is not kept. */
+  /** The store of the part. */
   readonly bigs: BigParts;
   readonly fromFile: (file: string) => Promise<T>;
   readonly fromStore: (bigs: BigParts) => Promise<T>;
 }
 
-/** Runs `fromFile` with a kept part, or `fromStore`; a part that is verified when that is over is kept. */
-export async function cachedLoad<T>(cache: CiphertextCache, { key, bigs, fromFile, fromStore }: Loading<T>): Promise<T> {
+/** Runs `fromFile` with the cached part, or else `fromStore`. When `fromStore` has verified the part, it is in the cache. */
+export async function cachedLoad<T>(cache: CiphertextCache, { key, bigs, fromFile, fromStore }: CachedLoad<T>): Promise<T> {
   const file = await cache.find(key);
   if (file !== undefined) {
     try {
       return await fromFile(file);
     } catch (error) {
-      if (!isModelGuardError(error) || !USELESS.has(error.code)) throw error;
+      if (!isModelGuardError(error) || !FILE_FAULTS.has(error.code)) throw error;
       if (error.code !== 'NOT_FOUND') warnUnused(`${file} is damaged (${error.code}); the big part is fetched again.`);
       await cache.drop(key);
     }
   }
-  const keeping = new KeepingParts(bigs, cache, key);
+  const caching = new CachingParts(bigs, cache, key);
   try {
-    const result = await fromStore(keeping);
-    await keeping.commit();
+    const result = await fromStore(caching);
+    await caching.commit();
     return result;
   } finally {
-    await keeping.abandon();
+    await caching.abandon();
   }
 }
 
-/** A store whose part is written to the cache as it is read, where it comes over a network. */
-class KeepingParts implements BigParts {
+/** Big parts of a store. One that comes over a network is written to the cache while it is read. */
+class CachingParts implements BigParts {
   readonly #bigs: BigParts;
   readonly #cache: CiphertextCache;
   readonly #key: CacheKey;
-  #keeping: CacheWriter | undefined;
+  #writer: CacheWriter | undefined;
 
   constructor(bigs: BigParts, cache: CiphertextCache, key: CacheKey) {
     this.#bigs = bigs;
@@ -67,18 +68,18 @@ class KeepingParts implements BigParts {
   async openBig(...args: Parameters<PartStore['openBig']>): Promise<OpenBigPart> {
     const part = await this.#bigs.openBig(...args);
     if (!part.remote || part.file !== undefined || part.size !== this.#key.size) return part;
-    const keeping = await this.#cache.keep(this.#key);
-    if (!keeping) return part;
-    this.#keeping = keeping;
+    const writer = await this.#cache.begin(this.#key);
+    if (!writer) return part;
+    this.#writer = writer;
     return {
       size: part.size,
       remote: true,
-      // The reader waits for the disk too, so that nothing piles up in memory.
+      // The reader waits for the disk, so that pieces do not pile up in memory.
       read: async (offset, length, options) => {
         const pieces = await part.read(offset, length, options);
         let at = offset;
         for (const piece of isUint8Array(pieces) ? [pieces] : pieces) {
-          await keeping.write(at, piece);
+          await writer.write(at, piece);
           at += piece.length;
         }
         return pieces;
@@ -90,10 +91,10 @@ class KeepingParts implements BigParts {
   }
 
   async commit(): Promise<void> {
-    await this.#keeping?.commit();
+    await this.#writer?.commit();
   }
 
   async abandon(): Promise<void> {
-    await this.#keeping?.abandon();
+    await this.#writer?.abandon();
   }
 }

@@ -11,10 +11,10 @@ const PRIVATE = 0o700;
 const ADVICE =
   'Remove it, or give the cache another folder (cache: { folder }, --cache-folder), or none (cache: false, --no-cache).';
 
-/** Where big parts are kept unless the caller says otherwise; undefined where there is no home folder. */
+/** The folder of the cache unless the caller names one; undefined where there is no home folder. */
 export const defaultCacheFolder = (): string | undefined => userFolder('XDG_CACHE_HOME');
 
-/** PERMISSION_DENIED for what belongs to neither this user nor root. */
+/** Throws PERMISSION_DENIED for a file or folder that belongs to neither this user nor root. */
 export function checkOwner(path: string, { uid }: Pick<Stats, 'uid'>): void {
   const user = process.geteuid?.();
   if (user === undefined || uid === user || uid === 0) return;
@@ -23,7 +23,7 @@ export function checkOwner(path: string, { uid }: Pick<Stats, 'uid'>): void {
 
 export class CacheFolder {
   readonly root: string;
-  /** Where the entries lie. */
+  /** The folder of the entries. */
   readonly entries: string;
 
   constructor(root: string) {
@@ -31,13 +31,13 @@ export class CacheFolder {
     this.entries = join(root, 'big-parts', 'v1');
   }
 
-  /** False if it is not there. PERMISSION_DENIED, SOURCE_UNSUPPORTED */
+  /** False if the folder does not exist. PERMISSION_DENIED, SOURCE_UNSUPPORTED */
   async check(): Promise<boolean> {
     for (const path of this.#levels()) if (!(await usable(path))) return false;
     return true;
   }
 
-  /** Makes what is missing, for this user alone, and closes its own folders to other users; nothing below a folder that is not to be used. */
+  /** Makes missing folders for this user alone, and closes the cache's own folders to other users. Stops at a folder that may not be used. */
   async make(): Promise<void> {
     for (const path of this.#levels()) {
       if (!(await usable(path))) await makePrivate(path);
@@ -51,12 +51,12 @@ export class CacheFolder {
   }
 }
 
-/** False if it is not there. */
+/** False if the folder does not exist. */
 async function usable(path: string): Promise<boolean> {
   const stats = await found(path);
   if (stats === undefined) return false;
   if (!stats.isDirectory())
-    throw new ModelGuardError('SOURCE_UNSUPPORTED', `${path} is ${stats.isSymbolicLink() ? 'a symbolic link' : 'no folder'}`, {
+    throw new ModelGuardError('SOURCE_UNSUPPORTED', `${path} is ${stats.isSymbolicLink() ? 'a symbolic link' : 'not a folder'}`, {
       advice: ADVICE,
     });
   checkOwner(path, stats);

@@ -1,11 +1,11 @@
-/** The cache takes what a disk can spare, and never the rest. */
+/** Checks that the cache leaves room on its disk. */
 import { statfs } from 'node:fs/promises';
 import { withFileErrors } from '../files/files.js';
 
 const GIB = 1024 ** 3;
 const SHARE = 0.05;
 
-/** How many bytes of a file system are free for this user, and how many there are. */
+/** Bytes of a file system that are free for this user, and its size. */
 export interface Disk {
   readonly free: number;
   readonly total: number;

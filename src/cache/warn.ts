@@ -1,16 +1,16 @@
-/** A cache never makes a load fail: what is wrong with it is told aside. */
+/** A fault of the cache never makes a load fail: it becomes a warning of the process. */
 import { isError } from '../errors.js';
 
 /** The code of the warning that the cache of big parts, or one entry of it, was not used. */
 export const CACHE_UNUSED_WARNING = 'MODEL_GUARD_CACHE_UNUSED';
 
-const told = new Set<string>();
+const warned = new Set<string>();
 
-/** Says `why`, each reason once a process. */
+/** Emits a warning with the reason, each reason once a process. */
 export function warnUnused(why: unknown): void {
   const text = isError(why) ? why.message : String(why);
-  if (told.has(text)) return;
-  told.add(text);
+  if (warned.has(text)) return;
+  warned.add(text);
   process.emitWarning(`The cache of big parts was not used: ${text}`, {
     type: 'ModelGuardWarning',
     code: CACHE_UNUSED_WARNING,

@@ -2,8 +2,10 @@
  * Lists the parts of the SDK that the command uses beyond the public face. The other files of the command import them from here, so that
  * the list stays in view.
  */
-export { type CacheEntry, type CiphertextCache, DEFAULT_MAX_BYTES, openCache } from '../cache/cache.js';
+export { type CiphertextCache, DEFAULT_MAX_BYTES, openCache } from '../cache/cache.js';
+export type { CacheEntry } from '../cache/entry.js';
 export { cacheOptions } from '../cache/options.js';
+export type { Removal as CacheRemoval } from '../cache/remover.js';
 export { namingFile } from '../engine/container.js';
 export { type Pace, pace } from '../http/retry.js';
 export { isSealedFile, readAnyKey, readPublicText } from '../keys/any.js';

@@ -15,7 +15,8 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { type CacheKey, CiphertextCache, openCache } from '../../src/cache/cache.js';
+import { CiphertextCache, openCache } from '../../src/cache/cache.js';
+import type { CacheKey } from '../../src/cache/entry.js';
 import { CacheFolder, defaultCacheFolder } from '../../src/cache/folder.js';
 import { CACHE_UNUSED_WARNING } from '../../src/cache/warn.js';
 import { bytesOf, keyOf, put } from '../support/cached-parts.js';
@@ -53,13 +54,13 @@ describe('a part', () => {
     const key = keyOf(1, 5_000_000);
     const bytes = bytesOf(key);
     expect(await cache.find(key)).toBeUndefined();
-    const keeping = await cache.keep(key);
+    const writer = await cache.begin(key);
     const pieces: number[] = [];
     for (let at = 0; at < key.size; at += 70_001) pieces.push(at);
     const order = random.shuffle([...pieces, ...pieces.slice(0, 5)]);
-    await Promise.all(order.map((at) => keeping?.write(at, bytes.subarray(at, at + 70_001))));
+    await Promise.all(order.map((at) => writer?.write(at, bytes.subarray(at, at + 70_001))));
     expect(await cache.find(key), 'before it is committed').toBeUndefined();
-    expect(await keeping?.commit()).toBe(true);
+    expect(await writer?.commit()).toBe(true);
     expect(holds(await cache.find(key), key)).toBe(true);
     expect(readdirSync(entries), 'nothing else is left').toEqual([`${key.digest}-${key.offset}`]);
     expect(warned()).toEqual([]);
@@ -88,11 +89,11 @@ describe('a part', () => {
   it('is not kept when a byte is missing, or when the load fails', async () => {
     const { cache, entries } = newCache();
     const key = keyOf(1, 1000);
-    const holed = await cache.keep(key);
+    const holed = await cache.begin(key);
     await holed?.write(0, bytesOf(key).subarray(0, 499));
     await holed?.write(500, bytesOf(key).subarray(500));
     expect(await holed?.commit()).toBe(false);
-    const failed = await cache.keep(key);
+    const failed = await cache.begin(key);
     await failed?.write(0, bytesOf(key));
     await failed?.abandon();
     expect(await failed?.commit()).toBe(false);
@@ -103,28 +104,28 @@ describe('a part', () => {
   it('counts as it was written last: a store that sent damage is asked again', async () => {
     const { cache } = newCache();
     const key = keyOf(1, 1000);
-    const keeping = await cache.keep(key);
-    await keeping?.write(0, new Uint8Array(1000));
-    await keeping?.write(0, bytesOf(key));
-    await keeping?.commit();
+    const writer = await cache.begin(key);
+    await writer?.write(0, new Uint8Array(1000));
+    await writer?.write(0, bytesOf(key));
+    await writer?.commit();
     expect(holds(await cache.find(key), key)).toBe(true);
   });
 
   it('that two fetch at once is kept once, and whole', async () => {
     const { cache, entries } = newCache();
     const key = keyOf(1, 1000);
-    const both = await Promise.all([cache.keep(key), cache.keep(key)]);
-    await Promise.all(both.map((keeping) => keeping?.write(0, bytesOf(key))));
-    expect(await Promise.all(both.map((keeping) => keeping?.commit()))).toEqual([true, true]);
+    const both = await Promise.all([cache.begin(key), cache.begin(key)]);
+    await Promise.all(both.map((writer) => writer?.write(0, bytesOf(key))));
+    expect(await Promise.all(both.map((writer) => writer?.commit()))).toEqual([true, true]);
     expect(holds(await cache.find(key), key)).toBe(true);
     expect(readdirSync(entries)).toHaveLength(1);
   });
 
   it('with bytes beyond its end is given up', async () => {
     const { cache, entries } = newCache();
-    const keeping = await cache.keep(keyOf(1, 1000));
-    await keeping?.write(999, new Uint8Array(2));
-    expect(await keeping?.commit()).toBe(false);
+    const writer = await cache.begin(keyOf(1, 1000));
+    await writer?.write(999, new Uint8Array(2));
+    expect(await writer?.commit()).toBe(false);
     expect(readdirSync(entries)).toEqual([]);
   });
 });
@@ -148,7 +149,7 @@ describe('the limit', () => {
   it('keeps no part that is larger, and loses nothing for it', async () => {
     const { cache } = newCache({ maxBytes: 3000 });
     await put(cache, keyOf(1, 3000));
-    expect(await cache.keep(keyOf(2, 3001))).toBeUndefined();
+    expect(await cache.begin(keyOf(2, 3001))).toBeUndefined();
     expect(await cache.list()).toHaveLength(1);
     expect(warned()).toEqual([expect.stringContaining('3001 bytes is larger than the cache may be')]);
   });
@@ -190,15 +191,15 @@ describe('the disk', () => {
   it('is looked at again while a part comes in, which is given up when others fill it', async () => {
     const { cache, entries, disk } = newCache();
     const key = keyOf(1, 200 * 1024 * 1024);
-    const keeping = await cache.keep(key);
+    const writer = await cache.begin(key);
     disk.free = 0;
     const piece = new Uint8Array(32 * 1024 * 1024);
-    await keeping?.write(0, piece);
+    await writer?.write(0, piece);
     expect(readdirSync(entries)).toHaveLength(1);
-    await keeping?.write(piece.length, piece);
+    await writer?.write(piece.length, piece);
     expect(readdirSync(entries)).toEqual([]);
-    await keeping?.write(2 * piece.length, piece);
-    expect(await keeping?.commit()).toBe(false);
+    await writer?.write(2 * piece.length, piece);
+    expect(await writer?.commit()).toBe(false);
     expect(warned()).toHaveLength(1);
   });
 });
@@ -216,9 +217,9 @@ describe('what a crash left', () => {
     await cache.trim();
     expect(existsSync(left), 'of somebody who still writes').toBe(true);
     usedBefore(left, 1.1);
-    const keeping = await cache.keep(keyOf(2, 1000));
+    const writer = await cache.begin(keyOf(2, 1000));
     expect(existsSync(left), 'before the disk is looked at').toBe(false);
-    await keeping?.abandon();
+    await writer?.abandon();
     expect(existsSync(foreign)).toBe(true);
     expect(await cache.list()).toHaveLength(1);
   });
@@ -226,10 +227,10 @@ describe('what a crash left', () => {
   it('does not hide that a part was half written: it is no entry', async () => {
     const { cache } = newCache();
     const key = keyOf(1, 1000);
-    const keeping = await cache.keep(key);
-    await keeping?.write(0, bytesOf(key).subarray(0, 600));
+    const writer = await cache.begin(key);
+    await writer?.write(0, bytesOf(key).subarray(0, 600));
     expect(await cache.list()).toEqual([]);
-    await keeping?.abandon();
+    await writer?.abandon();
   });
 });
 
@@ -243,6 +244,21 @@ describe('an entry', () => {
     expect(readdirSync(entries)).toEqual([]);
     expect(warned()).toEqual([]);
   });
+
+  it.each(['9007199254740993', '1000000000000000', '01', '-1', '1.5'])(
+    'has a number that is exact: a file with the number %s is foreign, and stays',
+    async (number) => {
+      const { cache, entries } = newCache({ maxBytes: 0 });
+      await new CacheFolder(cache.folder).make();
+      const [file, largest] = [number, '999999999999999'].map((name) => path.join(entries, `${'a'.repeat(64)}-${name}`));
+      writeFileSync(file as string, 'foreign');
+      writeFileSync(largest as string, 'an entry');
+      expect((await cache.list()).map(({ offset }) => offset)).toEqual([999_999_999_999_999]);
+      expect((await cache.trim()).removed).toMatchObject([{ size: 8 }]);
+      await cache.clear();
+      expect([existsSync(file as string), existsSync(largest as string)]).toEqual([true, false]);
+    },
+  );
 
   it('that is a link or a folder is not used, and a link is replaced', async () => {
     const { cache, entries, folder } = newCache();
@@ -295,7 +311,7 @@ describe('a folder', () => {
     expect(await cache.find(key)).toBeUndefined();
     chownSync(folder, 12_345, 12_345);
     expect(await cache.find(key)).toBeUndefined();
-    expect(await cache.keep(key)).toBeUndefined();
+    expect(await cache.begin(key)).toBeUndefined();
     expect(warned()).toEqual([
       expect.stringContaining(`${fileOf(entries, key)} belongs to another user`),
       expect.stringContaining(`${folder} belongs to another user`),
@@ -310,7 +326,7 @@ describe('a folder', () => {
     const cache = new CiphertextCache({ folder: path.join(file, 'cache'), maxBytes: GIB });
     for (let times = 0; times < 3; times += 1) {
       expect(await cache.find(keyOf(1, 1000))).toBeUndefined();
-      expect(await cache.keep(keyOf(1, 1000))).toBeUndefined();
+      expect(await cache.begin(keyOf(1, 1000))).toBeUndefined();
     }
     expect(warned()).toEqual([expect.stringContaining(`Cannot look up ${cache.folder} (ENOTDIR)`)]);
   });
@@ -320,7 +336,7 @@ describe('a folder', () => {
     for (const assumed of [true, false]) {
       const cache = new CiphertextCache({ folder: `/sys/kernel/model-guard-${assumed}`, maxBytes: GIB, assumed });
       expect(await cache.find(keyOf(1, 1000))).toBeUndefined();
-      expect(await cache.keep(keyOf(1, 1000))).toBeUndefined();
+      expect(await cache.begin(keyOf(1, 1000))).toBeUndefined();
       expect(warned()).toHaveLength(assumed ? 0 : 1);
     }
   });
@@ -332,19 +348,21 @@ describe('removing', () => {
     await put(cache, keyOf(1, 1000));
     await put(cache, keyOf(2, 2000));
     const key = keyOf(3, 1000);
-    const keeping = await cache.keep(key);
-    expect((await cache.clear()).map(({ size }) => size).sort()).toEqual([1000, 2000]);
+    const writer = await cache.begin(key);
+    const { removed, failures } = await cache.clear();
+    expect(removed.map(({ size }) => size).sort()).toEqual([1000, 2000]);
+    expect(failures).toEqual([]);
     expect(readdirSync(entries)).toEqual([]);
-    await keeping?.write(0, bytesOf(key));
-    expect(await keeping?.commit(), 'its file is gone').toBe(false);
+    await writer?.write(0, bytesOf(key));
+    expect(await writer?.commit(), 'its file is gone').toBe(false);
     expect(await cache.find(key)).toBeUndefined();
   });
 
   it('from a cache that was never used is no error', async () => {
     const { cache } = newCache();
     expect(await cache.list()).toEqual([]);
-    expect(await cache.trim()).toEqual([]);
-    expect(await cache.clear()).toEqual([]);
+    expect(await cache.trim()).toMatchObject({ removed: [], failures: [] });
+    expect(await cache.clear()).toMatchObject({ removed: [], failures: [] });
     await cache.drop(keyOf(1, 1000));
     expect(existsSync(cache.folder)).toBe(false);
   });

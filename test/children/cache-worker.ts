@@ -37,10 +37,10 @@ function check(file: string, expected: Uint8Array): void {
 
 async function fetch(key: (typeof keys)[number]): Promise<void> {
   const bytes = bytesOf(key);
-  const keeping = await cache.keep(key);
+  const writer = await cache.begin(key);
   const starts: number[] = [];
   for (let at = 0; at < key.size; at += 16_384) starts.push(at);
-  await Promise.all(random.shuffle(starts).map((at) => keeping?.write(at, bytes.subarray(at, at + 16_384))));
-  if (random.integer(10) === 0) await keeping?.abandon();
-  else await keeping?.commit();
+  await Promise.all(random.shuffle(starts).map((at) => writer?.write(at, bytes.subarray(at, at + 16_384))));
+  if (random.integer(10) === 0) await writer?.abandon();
+  else await writer?.commit();
 }

@@ -1,6 +1,7 @@
 /** Big parts for tests of the cache: each key says what its bytes are. */
 import { createCipheriv, createHash } from 'node:crypto';
-import type { CacheKey, CiphertextCache } from '../../src/cache/cache.js';
+import type { CiphertextCache } from '../../src/cache/cache.js';
+import type { CacheKey } from '../../src/cache/entry.js';
 
 /** The key of part number `number`. */
 export function keyOf(number: number, size: number): CacheKey {
@@ -14,7 +15,7 @@ export function bytesOf({ digest, size }: CacheKey): Uint8Array {
 
 /** Puts a part into the cache. */
 export async function put(cache: CiphertextCache, key: CacheKey): Promise<boolean> {
-  const keeping = await cache.keep(key);
-  await keeping?.write(0, bytesOf(key));
-  return (await keeping?.commit()) ?? false;
+  const writer = await cache.begin(key);
+  await writer?.write(0, bytesOf(key));
+  return (await writer?.commit()) ?? false;
 }

@@ -4,7 +4,7 @@ import { parse } from '../../../base/validate.js';
 import type { Context } from '../../context.js';
 import { type CacheFlags, withCacheFolder } from '../../flags/cache.js';
 import { numberOf, usage, withJson } from '../../flags/common.js';
-import { type CacheEntry, type CiphertextCache, cacheOptions, openCache } from '../../sdk.js';
+import { type CacheEntry, type CacheRemoval, type CiphertextCache, cacheOptions, openCache } from '../../sdk.js';
 import type { Result } from '../../server-command.js';
 import { formatBytes } from '../../text.js';
 
@@ -13,18 +13,19 @@ interface Flags extends CacheFlags {
   readonly json?: boolean;
 }
 
-/** Adds `name`, which shows the result of `act` on the cache that the flags name. */
+/** Adds `name`, which shows the result of `act` on the cache that the flags name, then fails with the first of its failures. */
 export function addCacheCommand(
   cache: Command,
   context: Context,
   name: string,
   description: string,
-  act: (cache: CiphertextCache) => Promise<Result>,
+  act: (cache: CiphertextCache) => Promise<Result & { readonly failures?: readonly unknown[] }>,
 ): Command {
   const command = withJson(withCacheFolder(cache.command(name).description(description)));
   return command.action(async (flags: Flags) => {
-    const { value, text } = await act(cacheFrom(flags));
+    const { value, text, failures = [] } = await act(cacheFrom(flags));
     context.print(flags.json, value, text);
+    if (failures.length > 0) throw failures[0];
   });
 }
 
@@ -43,8 +44,10 @@ export const entryOf = ({ digest, offset, size, used }: CacheEntry) => ({
   used: Math.floor(used / 1000),
 });
 
-export const removed = ({ folder }: CiphertextCache, entries: readonly CacheEntry[]): Result => {
+/** Shows what was removed, and how much could not be. */
+export function removed({ folder }: CiphertextCache, { removed: entries, failures }: CacheRemoval) {
   const bytes = entries.reduce((sum, { size }) => sum + size, 0);
   const count = entries.length === 1 ? '1 big part' : `${entries.length} big parts`;
-  return { value: entries.map(entryOf), text: `${folder}: ${count} removed, ${formatBytes(bytes)}` };
-};
+  const rest = failures.length === 0 ? '' : `; ${failures.length} could not be removed`;
+  return { value: entries.map(entryOf), text: `${folder}: ${count} removed, ${formatBytes(bytes)}${rest}`, failures };
+}
