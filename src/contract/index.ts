@@ -10,5 +10,6 @@ export {
   type RouteRequest,
   routes,
 } from './routes.js';
+export { MAX_ACCEPT_SECONDS } from './routes/keys.js';
 export * as shapes from './shapes.js';
 export { codesOf, statusOf } from './statuses.js';

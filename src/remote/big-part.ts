@@ -6,13 +6,11 @@ import { storageFailure } from '../http/storage-failure.js';
 import { treeLimit } from '../stores/parts.js';
 import { type RangeResponse, type RangeSource, rangeResponse } from '../transfer/range-source.js';
 import type { BigFacts } from './device/state.js';
-import { partAddress } from './http/address.js';
+import { mayHaveExpired, partAddress } from './http/address.js';
 import type { Client } from './http/client.js';
 
 /** An address that ends while a request is on its way is not used. */
 const SPARE_SECONDS = 5;
-/** Statuses of a storage for an address that has expired. */
-const OVER = new Set([401, 403, 410]);
 
 interface BigPartOptions {
   readonly client: Client;
@@ -65,7 +63,7 @@ export class RemoteBigPart implements RangeSource {
     if (early) await this.#renew(this.#big, signal);
     const used = this.#big;
     let answer = await ask();
-    if (OVER.has(answer.status) && !early) {
+    if (mayHaveExpired(answer.status) && !early) {
       answer.discard();
       await this.#renew(used, signal);
       answer = await ask();

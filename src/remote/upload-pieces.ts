@@ -10,7 +10,7 @@ import { slices } from '../http/slices.js';
 import { mayPass } from '../http/storage-failure.js';
 import type { Upload } from '../http/transport.js';
 import type { Connection } from './connection.js';
-import { partAddress } from './http/address.js';
+import { mayHaveExpired, partAddress } from './http/address.js';
 
 type Address = RouteAnswer<'uploadUrls'>['urls'][number];
 
@@ -18,8 +18,6 @@ type Address = RouteAnswer<'uploadUrls'>['urls'][number];
 const BATCH = 16;
 /** An address that ends while a piece is on its way is not used. */
 const SPARE_SECONDS = 30;
-/** Statuses of a storage for an address that has expired. */
-const OVER = new Set([401, 403, 410]);
 const MAX_FAILURE = 64 * 1024;
 
 interface Sending {
@@ -60,7 +58,7 @@ export class PieceSender {
       return true;
     }
     const failure = await refusal(answer, this.#sending.now());
-    if (forgiven && OVER.has(answer.status)) return false;
+    if (forgiven && mayHaveExpired(answer.status)) return false;
     throw failure;
   }
 

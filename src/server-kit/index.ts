@@ -10,11 +10,17 @@ export { wordsOf } from '../base/validate.js';
 export * from '../contract/index.js';
 export { checkParts } from '../engine/check-parts.js';
 export { codeOf, ERROR_CODES, isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
-export { readAtMost, readLine, systemCode, writeWhole } from '../files/files.js';
+export { isTemporary, readAtMost, readLine, systemCode, writeWhole } from '../files/files.js';
 export { isLoopback } from '../http/address.js';
 export { DeviceKey, MasterKey, SigningKey } from '../keys/secret.js';
 export { fileStore } from '../stores/file.js';
-export type { ObjectFacts, ObjectRequest, ObjectStorage, StoredPiece } from '../stores/object/storage.js';
+export {
+  COMPLETE_MS,
+  type ObjectFacts,
+  type ObjectRequest,
+  type ObjectStorage,
+  type StoredPiece,
+} from '../stores/object/storage.js';
 export { S3Bucket, type S3BucketSettings } from '../stores/s3/bucket.js';
 export { S3Refusal } from '../stores/s3/errors.js';
 export { type S3ClientSettings, S3Clients } from '../stores/s3/sdk.js';

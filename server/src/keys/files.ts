@@ -1,7 +1,7 @@
 /** Names, lists and reads the files of keys. */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { DeviceKey, ModelGuardError } from '@org/model-guard/server-kit';
+import { DeviceKey, isTemporary, ModelGuardError } from '@org/model-guard/server-kit';
 import type { Config } from '../base/config.js';
 
 /** The folders of key files, and the rules for them. */
@@ -13,7 +13,7 @@ export interface KeyClass<Key> {
 }
 
 const NAME = /^encryption-[A-Za-z0-9_-]{16}\.key$/;
-const LEFTOVER = /\.key\.tmp-|^\.tmp-[0-9a-f]{24}$/;
+/** A temporary file that is older was left by a process that was killed. */
 const LEFTOVER_MS = 60_000;
 /** `mgx1:`, `mgs1:` */
 const PREFIX = 5;
@@ -71,7 +71,7 @@ export async function readKey<Key>(kind: KeyClass<Key>, path: string, { producti
 /** Removes temporary files of processes that were killed; only older ones, since another process may be writing now. */
 export async function removeLeftovers(folder: string): Promise<void> {
   for (const name of await listNames(folder)) {
-    if (!LEFTOVER.test(name)) continue;
+    if (!isTemporary(name)) continue;
     const path = join(folder, name);
     // Another process may have finished it just now.
     const found = await stat(path).catch(undefinedIfGone);

@@ -1,5 +1,5 @@
 /** Completes rotations in the background and over restarts, and removes old keys at their end. */
-
+import { MAX_ACCEPT_SECONDS } from '@org/model-guard/server-kit';
 import type { Caller } from '../base/caller.js';
 import type { Context } from '../context.js';
 import { noteDeletion, scrub } from '../database/scrub.js';
@@ -11,8 +11,6 @@ import { TaskLease } from './task-lease.js';
 const PASSES = 3;
 /** Seconds between the end of acceptance and removal: requests that began with the old key end in this time. */
 const GRACE_SECONDS = 60;
-/** The longest time that a former key is accepted (`acceptSeconds` of the contract). */
-const LONGEST_ACCEPT_SECONDS = 2_678_400;
 const TICK_MS = 60_000;
 /** The server itself. */
 const SERVER: Caller = { address: '', request: '' };
@@ -120,7 +118,7 @@ export class RotationWorker {
     const { db, keys, audit, now } = this.#context;
     const before = now() - GRACE_SECONDS;
     // A clock that was ahead wrote a later date. Cut it to the longest time from now.
-    const until = now() + LONGEST_ACCEPT_SECONDS;
+    const until = now() + MAX_ACCEPT_SECONDS;
     await db.updateTable('encryption_keys').set({ until }).where('state', '=', 'retiring').where('until', '>', until).execute();
     const over = await db
       .selectFrom('encryption_keys')

@@ -5,6 +5,9 @@ import * as s from '../shapes.js';
 import { nothing } from './common.js';
 import { MAX_PAGE_ANSWER, route } from './route.js';
 
+/** Seconds. The longest time that publications to a former encryption key are accepted: 31 days. */
+export const MAX_ACCEPT_SECONDS = 31 * 86_400;
+
 export const keys = {
   keys: route({
     method: 'GET',
@@ -21,7 +24,8 @@ export const keys = {
     access: 'keys.rotate',
     summary: 'Re-wrap every small part to a new encryption key',
     body: z.strictObject({
-      /** Publications to the old key are accepted for so long. */ acceptSeconds: z.int().min(0).max(2_678_400).default(86_400),
+      /** Publications to the old key are accepted for so long. */
+      acceptSeconds: z.int().min(0).max(MAX_ACCEPT_SECONDS).default(86_400),
     }),
     status: 202,
     response: s.rotation,

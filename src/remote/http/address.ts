@@ -19,6 +19,12 @@ export function routeAddress(
   return url;
 }
 
+/** Statuses with which a storage refuses an address that has expired. */
+const EXPIRED: ReadonlySet<number> = new Set([401, 403, 410]);
+
+/** Whether a storage's answer may mean that the address of a part has expired: then the server is asked for another one. */
+export const mayHaveExpired = (status: number): boolean => EXPIRED.has(status);
+
 /** The address of a part that a server named: never less protected than the server itself. RESPONSE_INVALID */
 export function partAddress(base: URL, text: string): URL {
   const url = parseAddress(text, base);

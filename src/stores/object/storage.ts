@@ -5,6 +5,9 @@
 import type { AbortSignalLike } from '../../base/abort.js';
 import type { RangeResponse } from '../../transfer/range-source.js';
 
+/** Milliseconds. The least time for completing an upload: storages take minutes to put thousands of pieces together. */
+export const COMPLETE_MS = 5 * 60_000;
+
 /** The purpose of a request, for errors, and its cancellation. */
 export interface ObjectRequest {
   /** The object as errors name it; it begins a sentence: `The small part of net@1`. */

@@ -10,12 +10,10 @@ import { sendPieces } from '../../transfer/multipart.js';
 import { choosePieceBytes, pieceSize } from '../../transfer/pieces.js';
 import type { BigPartSource } from '../store.js';
 import { markOf } from './collect.js';
-import type { ObjectRequest, ObjectStorage } from './storage.js';
+import { COMPLETE_MS, type ObjectRequest, type ObjectStorage } from './storage.js';
 
 /** The smallest piece that S3 takes, but for the last one. */
 const LEAST_PIECE = 5 * 1024 * 1024;
-/** The least time for completing an upload: storages take minutes to put thousands of pieces together. */
-const COMPLETE_MS = 5 * 60_000;
 const CLEAN_UP_MS = 5_000;
 
 export interface UploadSettings {

@@ -1,5 +1,6 @@
 /** A bucket as this server uses it: objects under `big/`, read with one pair of keys and written with the other. */
 import {
+  COMPLETE_MS,
   type ObjectFacts,
   type ObjectRequest,
   type ObjectStorage,
@@ -32,8 +33,6 @@ const CONTENT = { contentType: 'application/octet-stream', cacheControl: 'privat
 
 /** Attempts of one request in all. */
 const ATTEMPTS = 3;
-/** Milliseconds. S3 takes a while to assemble a large part. */
-const COMPLETE_MS = 300_000;
 
 /** A bucket. Its failures are SERVER_UNREACHABLE or IO_FAILED. */
 export class Bucket {
