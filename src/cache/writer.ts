@@ -1,9 +1,9 @@
 /** Writes one big part into the cache: into a temporary file, which is renamed when every byte is there. */
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
+import { ByteRanges } from '../base/byte-ranges.js';
 import { ModelGuardError } from '../errors.js';
 import { removeQuietly, temporaryBeside, withFileErrors, writeAll } from '../files/files.js';
-import { ByteRanges } from '../base/byte-ranges.js';
 import { markUsed } from './use-time.js';
 import { warnUnused } from './warn.js';
 

@@ -8,7 +8,8 @@ import { seeded } from '../support/seed.js';
 
 const random = seeded('byte ranges');
 const SIZE = 40;
-const all = (start: number, end: number): number[] => Array.from({ length: Math.max(0, end - start) }, (_, index) => start + index);
+const all = (start: number, end: number): number[] =>
+  Array.from({ length: Math.max(0, end - start) }, (_, index) => start + index);
 
 it('tell of any range whether all of it and whether some of it was added, in any order and however often', () => {
   for (let run = 0; run < 200; run += 1) {
