@@ -26,7 +26,10 @@ export interface Intent {
   readonly publishers: readonly Uint8Array[];
 }
 
-/** Files are told by path, size and time of change; by their place on the disk too, for times of contents are copied and set. */
+/**
+ * A file is the same if its path, device, inode, size, modification time and change time are. Elsewhere the change time does not count; here it
+ * does, since reproducible builds set the modification time back: what was staged before must not be published for other contents.
+ */
 export async function intentOf(sealing: Sealing, split: SplitRule | undefined, { signal }: StoreOptions): Promise<Intent> {
   const { ref, format, inputs } = sealing;
   const recipients = await resolveRecipients(sealing.recipients);
