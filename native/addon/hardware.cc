@@ -67,7 +67,7 @@ Napi::Object bound_to_js(Napi::Env env, const hardware::NewBinding& bound) {
   Napi::Object out = Napi::Object::New(env);
   out.Set("terms", to_js(env, bound.binding.helper));
   if (!bound.tpm_unused.empty()) out.Set("tpmUnused", bound.tpm_unused);
-  if (bound.tpm_unmeasured) out.Set("tpmUnmeasured", true);
+  if (bound.tpm_unmeasured) out.Set("tpmUnmeasured", double(bound.tpm_unmeasured));
   return out;
 }
 

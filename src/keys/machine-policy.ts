@@ -78,7 +78,7 @@ export interface SealedKeyOptions extends MachinePolicy {
 
 /** The code of the warning that a TPM is there and was not used. */
 export const TPM_UNUSED_WARNING = 'MODEL_GUARD_TPM_UNUSED';
-/** The code of the warning that a TPM's part does not depend on how the machine is started. */
+/** The code of the warning that PCRs of a TPM's policy do not depend on how the machine is started. */
 export const TPM_UNMEASURED_WARNING = 'MODEL_GUARD_TPM_UNMEASURED';
 
 /** `tpm`: what is meant where the policy does not say. */
@@ -101,11 +101,13 @@ export function nativePolicy(
 
 /** The terms of what was just bound. */
 export function boundTo({ terms, tpmUnused, tpmUnmeasured }: NativeBound): MachineTerms {
-  if (tpmUnmeasured)
-    process.emitWarning('Nothing was measured into the PCRs: the TPM binds to this machine, however it is started', {
-      type: 'ModelGuardWarning',
-      code: TPM_UNMEASURED_WARNING,
-    });
+  if (tpmUnmeasured) {
+    const empty = Array.from({ length: MAX_PCR + 1 }, (_, pcr) => pcr).filter((pcr) => tpmUnmeasured & (1 << pcr));
+    process.emitWarning(
+      `No measurement is in PCR ${empty.join(', ')} of the TPM: what was bound does not depend on the part of the boot state that belongs there`,
+      { type: 'ModelGuardWarning', code: TPM_UNMEASURED_WARNING },
+    );
+  }
   if (tpmUnused !== undefined)
     process.emitWarning(`The TPM of this machine was not used: ${tpmUnused}. Nothing but its factors protects what was bound`, {
       type: 'ModelGuardWarning',

@@ -14,7 +14,8 @@ namespace mg::crypto {
 Status random_bytes(Span out);
 bool equal(View a, View b);  // constant time in the content; false where sizes differ
 void wipe(Span bytes);       // survives the optimiser
-void wipe_stack();           // 16 KiB of stack below the caller, where functions it called have left their locals
+// Has OpenSSL register its clean-up at exit now. exit() runs in reverse order: a handler registered later runs before the clean-up.
+void initialize();
 
 // --- hash.cc
 enum class Hash { sha256, sha384, sha512 };

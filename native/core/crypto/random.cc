@@ -25,10 +25,6 @@ void wipe(Span bytes) {
   if (bytes.size) OPENSSL_cleanse(bytes.data, bytes.size);
 }
 
-// Not inlined, so that its array lies where the frames of earlier callees lay.
-__attribute__((noinline)) void wipe_stack() {
-  uint8_t below[16 * 1024];
-  OPENSSL_cleanse(below, sizeof below);
-}
+void initialize() { OPENSSL_init_crypto(0, nullptr); }
 
 }  // namespace mg::crypto

@@ -1,6 +1,7 @@
 // A stack buffer for a secret that lives shorter than one call; a Secret is for anything that outlives it.
 #pragma once
 #include "crypto/crypto.h"
+#include "memory/wipe_stack.h"
 
 namespace mg::crypto {
 

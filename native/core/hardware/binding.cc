@@ -15,7 +15,7 @@ constexpr size_t kKey = 32;
 constexpr unsigned kScryptLogN = 15;
 constexpr uint8_t kZeroNonce[12] = {};
 
-// u: what a factor gives once it was stretched.
+// u of docs/format.md: the stretched factor.
 Result<Secret> stretch(const Factor& factor, View salt) {
   const std::string_view name = kind_name(factor.kind);
   auto bytes = Secret::allocate(name.size() + 1 + factor.value.size());
@@ -27,7 +27,7 @@ Result<Secret> stretch(const Factor& factor, View salt) {
   return u;
 }
 
-// The further input of every share and of K. Without all of it even several shares look like noise (docs/decisions/0007).
+// tail of docs/format.md: a part of the input of every share's mask and of K. Without it shares look like noise (docs/decisions/0007).
 Result<Secret> make_tail(const Helper& helper, StretchedFactors& stretched, View tpm_value) {
   auto pepper = salts::compiled_in(salts::Name::pepper);
   if (!pepper.ok()) return pepper.status();
@@ -50,7 +50,7 @@ Result<Secret> make_tail(const Helper& helper, StretchedFactors& stretched, View
   return tail;
 }
 
-// XORs the mask of share j over `share`, which masks or unmasks it.
+// XORs `share` with the mask of share j: masks it, or unmasks it.
 Status mask_share(View u, uint8_t j, View tail, Span share) {
   auto info = Secret::allocate(6 + tail.size);
   if (!info.ok()) return info.status();
@@ -64,7 +64,7 @@ Status mask_share(View u, uint8_t j, View tail, Span share) {
   return {};
 }
 
-// The cipher of the box. K is used for one encryption, because salt and T are new: hence the zero nonce.
+// The cipher of the box. Salt and T are new for each binding, so K encrypts once: hence the zero nonce.
 Result<crypto::Gcm> box_cipher(const Helper& helper, View t, View tail) {
   auto ikm = Secret::allocate(t.size + tail.size);
   if (!ikm.ok()) return ikm.status();
@@ -90,8 +90,25 @@ Status cannot_read(const Factor& factor) {
 
 bool holds(const std::vector<Kind>& kinds, Kind kind) { return std::find(kinds.begin(), kinds.end(), kind) != kinds.end(); }
 
+bool has_duplicates(std::vector<Kind> kinds) {
+  std::sort(kinds.begin(), kinds.end());
+  return std::adjacent_find(kinds.begin(), kinds.end()) != kinds.end();
+}
+
+// The rules that do not depend on the machine. Weights are narrowed to a byte only after this check.
+Status check_policy(const Policy& policy) {
+  if (has_duplicates(policy.factors) || (policy.require && has_duplicates(*policy.require)))
+    return Status(Code::INVALID_ARGUMENT, "the policy names a factor twice");
+  for (const auto& [kind, weight] : policy.weights) {
+    if (weight < 1 || weight > kMaxWeight)
+      return Status(Code::INVALID_ARGUMENT, std::string("the weight of ") + kind_name(kind) + " must be 1 to 16");
+  }
+  return {};
+}
+
 // The factors that count, without salts and shares, and the threshold.
 Result<Helper> plan(const Machine& machine, const Policy& policy) {
+  if (auto s = check_policy(policy); !s.ok()) return s;
   std::vector<Kind> require = policy.require.value_or(std::vector<Kind>());
   const Factor& drive = machine.factor(Kind::drive);
   if (!policy.require && (policy.factors.empty() || holds(policy.factors, Kind::drive)) && drive.quality == Quality::strong)
@@ -111,29 +128,27 @@ Result<Helper> plan(const Machine& machine, const Policy& policy) {
     helper.factors.push_back(std::move(bound));
   }
   for (const auto& [kind, weight] : policy.weights) {
-    if (weight < 1 || weight > kMaxWeight)
-      return Status(Code::INVALID_ARGUMENT, std::string("the weight of ") + kind_name(kind) + " must be 1 to 16");
     if (!helper.counts(kind))
       return Status(Code::INVALID_ARGUMENT,
                     std::string("a weight is given to ") + kind_name(kind) + ", which does not count here");
   }
   if (helper.factors.empty()) return Status(Code::HARDWARE_UNREADABLE, "no factor of this machine can be read");
   if (policy.at_least > total)
-    return Status(Code::INVALID_ARGUMENT, "at least " + std::to_string(policy.at_least) + " is asked for, but the " +
-                                              std::to_string(helper.factors.size()) + " factors that can be read here weigh " +
-                                              std::to_string(total));
+    return Status(Code::INVALID_ARGUMENT, "the policy asks for a weight of at least " + std::to_string(policy.at_least) +
+                                              ", but the " + std::to_string(helper.factors.size()) +
+                                              " factors that count here have a weight of " + std::to_string(total));
   const bool tolerant = !require.empty() && helper.factors.size() >= 3;
   const unsigned usual = tolerant ? total - lightest_optional : total;
   helper.threshold = uint8_t(policy.at_least > 0 ? policy.at_least : usual);
   return helper;
 }
 
-// The TPM's part in the helper data and in the tail; none where the policy asks for none or the TPM cannot be used.
+// Adds the TPM's blob to the helper data, and returns its value for the tail. Neither: the policy does not want a TPM, or it cannot be used.
 Result<Secret> take_tpm(const Policy& policy, NewBinding& bound, const Cancelled* cancelled) {
   if (policy.tpm == TpmUse::never || (policy.tpm == TpmUse::when_usable && !tpm::present())) return Secret();
   auto sealed = tpm::seal(policy.pcrs ? policy.pcrs : tpm::kDefaultPcrs, cancelled);
   if (sealed.ok()) {
-    bound.tpm_unmeasured = tpm::is_unmeasured(sealed->blob);
+    bound.tpm_unmeasured = sealed->unmeasured;
     bound.binding.helper.tpm = std::move(sealed->blob);
     return std::move(sealed->value);
   }
@@ -216,7 +231,7 @@ Result<Secret> open(const Helper& helper, View box, const Machine& machine, cons
 Result<Secret> open(const Helper& helper, View box, StretchedFactors& stretched, const Cancelled* cancelled) {
   const Machine& machine = stretched.machine();
   if (helper.salts_id != salts::id())
-    return Status(Code::SALTS_MISMATCH, std::string("this was bound by a build with other salts; this build has ") +
+    return Status(Code::SALTS_MISMATCH, std::string("the secret was bound by a build with other salts; this build has ") +
                                             (salts::is_default() ? "the public default ones" : "an organisation's own"));
   const auto readable =
       std::count_if(machine.factors.begin(), machine.factors.end(), [](const Factor& f) { return f.present(); });
@@ -229,8 +244,8 @@ Result<Secret> open(const Helper& helper, View box, StretchedFactors& stretched,
   };
   sets.erase(std::remove_if(sets.begin(), sets.end(), unreadable), sets.end());
   const std::string absent = absent_here(helper, machine);
-  const Status mismatch(Code::HARDWARE_MISMATCH, "this is not the machine that it was bound to, or too much of it changed" +
-                                                     (absent.empty() ? "" : "; not to be read here: " + absent));
+  const Status mismatch(Code::HARDWARE_MISMATCH, "this machine is not the one of the binding, or too much of it changed" +
+                                                     (absent.empty() ? "" : "; these factors cannot be read here: " + absent));
   if (sets.empty()) return mismatch;
 
   Secret tpm_value;
@@ -280,7 +295,7 @@ Status check_demand(const Helper& helper, const std::vector<Kind>& require, unsi
     }
     const bool all = std::all_of(require.begin(), require.end(), [&](Kind kind) { return holds(kinds, kind); });
     if (!all || kinds.size() < at_least)
-      return Status(Code::MACHINE_POLICY_WEAK, "the machine file lets these factors alone open: " + names);
+      return Status(Code::MACHINE_POLICY_WEAK, "the machine file opens with these factors alone: " + names);
   }
   return {};
 }

@@ -18,7 +18,8 @@ struct Policy {
   std::vector<Kind> factors;
   // Needed in every opening. Default: the drive, where it is strong and counts. Empty: none.
   std::optional<std::vector<Kind>> require;
-  // The weight that an opening reaches. Default: all; but for the lightest that is not required, of three or more with one required.
+  // The weight that an opening must reach, 1 to the sum of the weights. Default: the sum; of three or more factors with one required, less
+  // the lightest that is not required.
   unsigned at_least = 0;
   std::map<Kind, unsigned> weights;  // 1 to 16 each. Default: 1
   TpmUse tpm = TpmUse::never;
@@ -26,7 +27,7 @@ struct Policy {
 };
 
 constexpr size_t kBox = 48;
-// A publisher encrypts to a machine with it; it also stands beside a sealed key.
+// The public part: in a machine file, for publishers, and in a sealed key.
 struct Binding {
   Helper helper;
   std::array<uint8_t, kBox> box{};       // S under the key that the factors give
@@ -36,20 +37,21 @@ struct Binding {
 struct NewBinding {
   Binding binding;
   Secret secret;                // S
-  std::string tpm_unused;       // why a TPM that is there was not used, with TpmUse::when_usable
-  bool tpm_unmeasured = false;  // the TPM's part does not depend on how the machine was started
+  std::string tpm_unused;       // why the TPM was not used, with TpmUse::when_usable
+  uint32_t tpm_unmeasured = 0;  // the PCRs of the policy that hold no measurement (bit i: PCR i)
 };
 using Cancelled = std::atomic<bool>;
 
-// INVALID_ARGUMENT (weights, k greater than n, a factor twice), HARDWARE_UNREADABLE, TPM_UNAVAILABLE, TPM_LOCKED, ABORT_ERR.
+// INVALID_ARGUMENT (a factor twice, a weight that is not 1 to 16 or whose factor does not count, at_least above the sum),
+// HARDWARE_UNREADABLE, TPM_UNAVAILABLE, TPM_LOCKED, ABORT_ERR.
 Result<NewBinding> bind(const Machine& machine, const Policy& policy, const Cancelled* cancelled = nullptr);
 
-// The factors of a machine, stretched by scrypt. A factor is stretched when it is first needed, and once for each salt.
+// The factors of a machine, stretched by scrypt: each when it is first needed, once for each salt.
 class StretchedFactors {
  public:
   StretchedFactors(const Machine& machine, crypto::Derivations& derivations) : machine_(machine), derivations_(derivations) {}
   const Machine& machine() const { return machine_; }
-  // ABORT_ERR, DERIVATIONS_EXCEEDED. The view is good as long as this object.
+  // ABORT_ERR, DERIVATIONS_EXCEEDED. The view is valid as long as this object.
   Result<View> of(const BoundFactor& factor);
 
  private:
@@ -61,11 +63,11 @@ class StretchedFactors {
 // S, whose X25519 key pair is derive_key_pair(S). HARDWARE_MISMATCH, HARDWARE_UNREADABLE, SALTS_MISMATCH, TPM_*, DERIVATIONS_EXCEEDED,
 // ABORT_ERR.
 Result<Secret> open(const Helper& helper, View box, StretchedFactors& stretched, const Cancelled* cancelled = nullptr);
-// The same for helper data that stand alone: at most six derivations.
+// The same with a bound of its own: at most six derivations.
 Result<Secret> open(const Helper& helper, View box, const Machine& machine, const Cancelled* cancelled = nullptr);
 
-// A publisher's demand on a machine file, independent of its weights: every set that opens holds `require` and has at least `at_least`
-// factors. MACHINE_POLICY_WEAK.
+// Checks a publisher's demand: every set that opens holds `require` and has at least `at_least` factors, whatever their weights.
+// MACHINE_POLICY_WEAK.
 Status check_demand(const Helper& helper, const std::vector<Kind>& require, unsigned at_least);
 
 // helper || box || public key: the public part of a hardware recipient. MACHINE_FILE_INVALID, INVALID_ARGUMENT, KEY_INVALID.

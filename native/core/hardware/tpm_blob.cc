@@ -9,7 +9,7 @@ namespace {
 constexpr uint8_t kHead[] = {
     0x00, 0x08,              // type: KEYEDHASH
     0x00, 0x0b,              // name algorithm: SHA-256
-    0x00, 0x00, 0x04, 0x92,  // fixedTPM, fixedParent, adminWithPolicy, noDA; no userWithAuth: the policy is the only way in
+    0x00, 0x00, 0x04, 0x92,  // fixedTPM, fixedParent, adminWithPolicy, noDA; not userWithAuth: only the policy opens it
     0x00, 0x20,              // size of the policy
 };
 constexpr uint8_t kScheme[] = {0x00, 0x10};  // NULL: data, no key
@@ -17,7 +17,7 @@ constexpr size_t kUnique = 32;
 constexpr size_t kPolicyAt = 2 + sizeof kHead, kUniqueAt = kPolicyAt + kPolicy + sizeof kScheme;
 constexpr size_t kPublic = kUniqueAt + 2 + kUnique;
 
-Status no_blob() { return Status(Code::KEY_INVALID, "the TPM value is damaged, or none that this program made"); }
+Status no_blob() { return Status(Code::KEY_INVALID, "the TPM value is damaged, or another program made it"); }
 
 bool is_public_area(View bytes) {
   return bytes.size == kPublic && read_be<uint16_t>(bytes.data) == kPublic - 2 && equal(bytes.sub(2, sizeof kHead), kHead) &&

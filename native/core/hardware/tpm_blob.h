@@ -10,8 +10,8 @@ constexpr size_t kPolicy = 32;  // a SHA-256 policy digest
 struct Blob {
   uint32_t pcrs = 0;   // bit i: PCR i; 1 to 2^24 - 1
   Bytes parent;        // name of the primary key
-  Bytes public_area;   // TPM2B_PUBLIC, its size in front
-  Bytes private_area;  // TPM2B_PRIVATE, likewise
+  Bytes public_area;   // TPM2B_PUBLIC, with its size
+  Bytes private_area;  // TPM2B_PRIVATE, with its size
 
   Bytes encode() const;
   View policy() const;  // of a parsed blob: the policy in its public area
@@ -21,7 +21,7 @@ struct Blob {
 Result<Blob> parse_blob(View bytes);
 
 bool is_pcrs(uint32_t pcrs);
-// TPM2B_PUBLIC of the object to be made. The public area of a made one is the same, but for `unique`, which holds 32 bytes.
+// TPM2B_PUBLIC of the object to create. The created object has the same, except that `unique` then holds 32 bytes.
 Bytes sealed_template(View policy);
 
 }  // namespace mg::hardware::tpm

@@ -37,6 +37,9 @@ const char* device() {
   return nullptr;
 }
 
+// MODEL_GUARD_TCTI=device:PATH
+constexpr std::string_view kDeviceTransport = "device:";
+
 Status not_opened(const std::string& path, int error) {
   const std::string name = "the TPM device " + path;
   if (error == EACCES || error == EPERM) return Status(Code::TPM_UNAVAILABLE, "this user may not use " + name, error);
@@ -44,12 +47,12 @@ Status not_opened(const std::string& path, int error) {
   return Status(Code::TPM_UNAVAILABLE, name + " cannot be opened: " + std::strerror(error), error);
 }
 
-// The transport of a character device below /dev, with every link resolved: the commands, secrets among them, must not end in a file.
-// Opened here first, because the library gives no reason for a failure.
+// The transport of a character device below /dev, with every link resolved: commands carry secrets, which must not end in a file. Opens the
+// device once, because the library gives no reason for a failure.
 Result<std::string> transport_of(const std::string& path) {
   char resolved[PATH_MAX];
   if (!realpath(path.c_str(), resolved)) return not_opened(path, errno);
-  const Status no_device(Code::TPM_UNAVAILABLE, "'" + path + "' is no character device below /dev, as a TPM is one");
+  const Status no_device(Code::TPM_UNAVAILABLE, "'" + path + "' is not a character device below /dev, which a TPM is");
   struct stat found;
   if (std::strncmp(resolved, "/dev/", 5) != 0 || stat(resolved, &found) != 0 || !S_ISCHR(found.st_mode)) return no_device;
   const Fd fd(open(resolved, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY));
@@ -60,9 +63,8 @@ Result<std::string> transport_of(const std::string& path) {
 
 // Other transports would load a library of any path, run a command, or trust any listener on a port.
 Result<std::string> named_transport(const std::string& given) {
-  constexpr std::string_view kDevice = "device:";
   if (given == "tabrmd") return given;
-  if (given.rfind(kDevice, 0) == 0) return transport_of(given.substr(kDevice.size()));
+  if (given.rfind(kDeviceTransport, 0) == 0) return transport_of(given.substr(kDeviceTransport.size()));
 #ifdef MG_TEST_MACHINE
   const std::string name = given.substr(0, given.find(':'));
   if (!name.empty() && name != "tabrmd" && name != "device") return given;  // a software TPM
@@ -70,7 +72,7 @@ Result<std::string> named_transport(const std::string& given) {
   return Status(Code::TPM_UNAVAILABLE, "MODEL_GUARD_TCTI is neither device:/dev/… nor tabrmd: '" + given + "'");
 }
 
-// Always a transport by name: without one, the loader would try all transports, TCP ports and D-Bus among them.
+// Always with a name: without one, the loader would try all transports, TCP ports and D-Bus among them.
 Result<std::string> transport() {
   const std::string given = configured();
   if (!given.empty()) return named_transport(given);
@@ -83,6 +85,17 @@ Result<std::string> transport() {
 
 bool present() { return !configured().empty() || device(); }
 
+bool needs_root() {
+  std::string path = configured();
+  if (path.rfind(kDeviceTransport, 0) == 0) path.erase(0, kDeviceTransport.size());
+  else if (!path.empty() || !device()) return false;
+  else path = device();
+  struct stat found;
+  if (stat(path.c_str(), &found) != 0) return false;
+  const auto may_use = [&](mode_t both) { return (found.st_mode & both) == both; };
+  return !may_use(S_IROTH | S_IWOTH) && (found.st_gid == 0 || !may_use(S_IRGRP | S_IWGRP));
+}
+
 Result<std::unique_ptr<Connection>> Connection::open(const std::atomic<bool>& abandoned) {
   auto where = transport();
   if (!where.ok()) return where.status();
@@ -91,8 +104,11 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::atomic<bool>& ab
   std::unique_ptr<Connection> connection(new Connection(**tss, abandoned));
   tss2::Rc rc = (*tss)->tcti_initialize(where->c_str(), &connection->tcti_);
   if (rc == 0) rc = (*tss)->initialize(&connection->esys_, connection->tcti_, nullptr);
-  if (auto s = connection->check(rc, "be reached through '" + *where + "'"); !s.ok()) return s;
-  return connection;
+  if (rc == 0) return connection;
+  if (!connection->tcti_) {
+    if (auto again = transport(); !again.ok()) return again.status();  // another program opened the device in between
+  }
+  return connection->check(rc, "be reached through '" + *where + "'");
 }
 
 Connection::~Connection() {

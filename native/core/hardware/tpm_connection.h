@@ -1,5 +1,5 @@
-// One connection to the TPM, and the objects that a call holds in the TPM's memory. Nothing of it outlives the call: a TPM
-// without a resource manager has room for three objects.
+// One connection to the TPM, and the objects that a call holds in the TPM's memory. They are freed when the call ends: a TPM without a
+// resource manager has room for three objects.
 #pragma once
 #include <atomic>
 #include <memory>
@@ -13,7 +13,7 @@ namespace mg::hardware::tpm {
 
 class Connection {
  public:
-  // TPM_UNAVAILABLE. `abandoned` ends the work at the next check().
+  // TPM_UNAVAILABLE; with EBUSY in `sys` where another program holds the device. `abandoned` ends the work at the next check().
   static Result<std::unique_ptr<Connection>> open(const std::atomic<bool>& abandoned);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -22,9 +22,9 @@ class Connection {
   const tss2::Library& tss() const { return tss_; }
   tss2::Esys* esys() const { return esys_; }
 
-  // A response code as a Status; `action` reads like "create its storage key". ABORT_ERR where the work was abandoned meanwhile.
+  // The Status of a response code; `action` reads like "create its storage key". ABORT_ERR: the work was abandoned meanwhile.
   Status check(tss2::Rc rc, const std::string& action);
-  // The response code alone: for a response that has to be wiped.
+  // The same without ABORT_ERR: for a response that has to be wiped.
   Status check_response(tss2::Rc rc, const std::string& action);
   // Whether the last failure is transient, so that the work may succeed when it is repeated.
   bool is_transient() const { return transient_; }
@@ -38,7 +38,7 @@ class Connection {
   bool transient_ = false;
 };
 
-// A buffer that the library allocates and only the library may free.
+// A buffer that the library allocates and must free.
 template <class T>
 class LibraryBuffer {
  public:

@@ -1,5 +1,4 @@
-// Templates: TCG EK Credential Profile, B.3.4 (L-2), and TPM 2.0 Provisioning Guidance, 7.5.1, which changes its attributes and
-// takes the policy away.
+// Templates: TCG EK Credential Profile, B.3.4 (L-2); TPM 2.0 Provisioning Guidance, 7.5.1: the same with other attributes and no policy.
 #include "hardware/tpm_keys.h"
 
 #include <optional>
@@ -60,8 +59,8 @@ Result<TransientHandle> create_primary(Connection& tpm, Handle hierarchy, View w
   return key;
 }
 
-// The library computes it from the public area that it encrypts a session's salt to. So a session with a key of a known name
-// is secure against an attacker on the bus.
+// The library computes the name from the public area to which it encrypts a session's salt. So a session with a key of a known name is
+// secure against an attacker on the bus.
 Result<Bytes> name_of(Connection& tpm, Handle object) {
   LibraryBuffer<Name> name(tpm);
   if (auto s = tpm.check(tpm.tss().get_name(tpm.esys(), object, name.out()), "name a key"); !s.ok()) return s;
@@ -74,14 +73,14 @@ Result<bool> can_be_parent(Connection& tpm, Handle key) {
   if (auto s = tpm.check(rc, "read its storage key"); !s.ok()) return s;
   auto wire = write_public(tpm, *area.get());
   if (!wire.ok()) return wire.status();
-  constexpr size_t kAttributesAt = 6;  // behind size, type and name algorithm
+  constexpr size_t kAttributesAt = 6;  // after size, type and name algorithm
   if (wire->size() < kAttributesAt + 4) return false;
   constexpr uint32_t kNeeded = kStorage | kUserWithAuth;
   return (read_be<uint32_t>(wire->data() + kAttributesAt) & (kNeeded | kSignKey)) == kNeeded;
 }
 
 Result<std::optional<Parent>> persistent_parent(Connection& tpm) {
-  LibraryBuffer<Capability<HandleList>> handles(tpm);  // asked for first: to open a handle that is not there would be an error
+  LibraryBuffer<Capability<HandleList>> handles(tpm);  // to open a missing handle would be an error, which the library prints
   if (auto s = get_capability(tpm, kCapHandles, kStorageKey, 1, &handles); !s.ok()) return s;
   if (handles->data.count == 0 || handles->data.first != kStorageKey) return std::optional<Parent>();
 

@@ -6,7 +6,7 @@ namespace mg::hardware::tpm {
 namespace {
 
 constexpr uint32_t kLayerShift = 16, kTpmLayer = 0, kResourceManagerTpmLayer = 12;  // the second: relayed by a resource manager
-constexpr uint32_t kFormatOne = 0x080;  // then bits 6 and 8 to 11 say which handle, session or parameter is meant
+constexpr uint32_t kFormatOne = 0x080;  // in this format, bits 6 and 8 to 11 name a handle, session or parameter
 constexpr uint32_t kFormatOneError = 0x0bf;
 
 std::string hex(uint32_t rc) {
@@ -39,6 +39,7 @@ ResponseClass format_zero(uint32_t code) {
     case 0x908:  // YIELDED
     case 0x909:  // CANCELED
     case 0x90a:  // TESTING
+    case 0x920:  // NV_RATE
     case 0x922:  // RETRY
       return ResponseClass::retry;
     case 0x921:  // LOCKOUT
@@ -59,16 +60,17 @@ ResponseClass classify(uint32_t rc) {
 Status refusal(uint32_t rc, const std::string& action) {
   switch (classify(rc)) {
     case ResponseClass::success: break;
-    case ResponseClass::locked: return Status(Code::TPM_LOCKED, "the TPM is locked out and does not " + action);
+    case ResponseClass::locked: return Status(Code::TPM_LOCKED, "the TPM is in lock-out and does not " + action);
     case ResponseClass::refused: return Status(Code::TPM_REFUSED, "the TPM does not " + action + ": the policy does not hold");
     case ResponseClass::foreign:
-      return Status(Code::HARDWARE_MISMATCH, "the TPM cannot " + action + ": it is of another TPM, or damaged (" + hex(rc) + ")");
+      return Status(Code::HARDWARE_MISMATCH,
+                    "the TPM cannot " + action + ": the object is of another TPM, or damaged (" + hex(rc) + ")");
     case ResponseClass::unauthorized:
       return Status(Code::TPM_UNAVAILABLE, "the TPM asks for a password to " + action + " (" + hex(rc) + ")");
     case ResponseClass::retry: return Status(Code::TPM_UNAVAILABLE, "the TPM is too busy to " + action + " (" + hex(rc) + ")");
     case ResponseClass::unavailable: return Status(Code::TPM_UNAVAILABLE, "the TPM cannot " + action + " (" + hex(rc) + ")");
   }
-  return Status(Code::INTERNAL, "a success was taken for a refusal to " + action);
+  return Status(Code::INTERNAL, "no refusal to " + action);
 }
 
 }  // namespace mg::hardware::tpm

@@ -10,8 +10,8 @@ namespace mg::hardware::tpm {
 
 enum class ResponseClass : uint8_t {
   success,
-  retry,         // transient: the TPM is busy, or a PCR changed while the policy was checked
-  locked,        // dictionary attack protection
+  retry,         // transient: the TPM is busy or limits its NV writes, or a PCR changed while the policy was checked
+  locked,        // in lock-out, against guesses of passwords
   refused,       // the policy does not hold
   foreign,       // not an object of this TPM, or damaged
   unauthorized,  // a hierarchy or a key has a password
@@ -19,7 +19,7 @@ enum class ResponseClass : uint8_t {
 };
 ResponseClass classify(uint32_t rc);
 
-// `action` reads like "create the storage key". `rc` is no success.
+// The error for a response code other than success; `action` reads like "create the storage key".
 Status refusal(uint32_t rc, const std::string& action);
 
 }  // namespace mg::hardware::tpm

@@ -1,9 +1,9 @@
-// Finds the TPM library. Two things are deliberately not done:
-// - It prints its errors to stderr unless TSS2_LOG is set. A library may not change the environment of a process with more
-//   threads (one may be in getenv). So likely refusals are checked first (no persistent key, another TPM, other PCR values);
-//   the library prints the remaining errors. TSS2_LOG=all+none silences it.
-// - No RTLD_DEEPBIND: it would part malloc from free under a preloaded allocator. In Node, ESYS then calls the OpenSSL 3 that
-//   Node exports, for every function it needs, so the two libraries never share an object.
+// Finds the TPM library. Two things are deliberately left undone:
+// - TSS2_LOG is not set, so the library prints its errors to stderr (TSS2_LOG=all+none silences it). Setting it would change the
+//   environment while another thread may be in getenv. Instead, likely refusals are checked before the library meets them: no persistent
+//   key, another TPM, other PCR values.
+// - RTLD_DEEPBIND is not used: with a preloaded allocator, memory of one malloc would reach the other's free. In Node, ESYS therefore
+//   calls the OpenSSL 3 that Node exports, for every function it needs, so that two OpenSSLs never share an object.
 #include "hardware/tss2.h"
 
 #include <dlfcn.h>
@@ -75,6 +75,7 @@ Loaded load() {
   esys("Esys_StartAuthSession", &to.start_auth_session);
   esys("Esys_TRSess_SetAttributes", &to.set_attributes);
   esys("Esys_PolicyPCR", &to.policy_pcr);
+  esys("Esys_PCR_Read", &to.pcr_read);
   esys("Esys_PolicyGetDigest", &to.policy_get_digest);
   esys("Esys_GetCapability", &to.get_capability);
   return loaded;
@@ -88,7 +89,7 @@ Result<const Library*> library() {
   std::lock_guard<std::mutex> lock(mutex);
   if (!kept) {
     Loaded loaded = load();
-    if (!loaded.status.ok()) return loaded.status;  // not kept: it may be installed by the next time
+    if (!loaded.status.ok()) return loaded.status;  // not kept: the library may be installed later
     kept = loaded.library;
   }
   return &*kept;

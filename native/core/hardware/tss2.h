@@ -1,5 +1,6 @@
-// Declares the functions of the system's TPM library (tss2: ESYS, MU and the TCTI loader) that this room uses, and binds them at run time,
-// so that neither a build nor a machine without a TPM needs the library. native/test/hardware/tpm_layout_test.cc compares them with the library's headers.
+// Declares the functions of the system's TPM library (tss2: ESYS, MU and the TCTI loader) that this room uses, and binds them at run time:
+// neither a build nor a machine without a TPM needs the library. native/test/hardware/tpm_layout_test.cc compares them with the library's
+// headers.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +14,7 @@ using Handle = uint32_t;  // ESYS_TR
 struct Esys;              // ESYS_CONTEXT
 struct Tcti;              // TSS2_TCTI_CONTEXT
 
-// TPM2B_*: a size and that many bytes. N is at least the library's: it copies its own size of those it is given.
+// TPM2B_*: a size and that many bytes. N is at least the library's own, because the library copies whole structures.
 template <size_t N>
 struct Sized {
   uint16_t size = 0;
@@ -49,7 +50,12 @@ struct PcrSelections {  // TPML_PCR_SELECTION
   PcrSelection banks[16];
 };
 
-struct HandleList {  // TPML_HANDLE; the library has more room
+struct DigestList {  // TPML_DIGEST
+  uint32_t count = 0;
+  Digest digests[8];
+};
+
+struct HandleList {  // TPML_HANDLE, whose array is longer
   uint32_t count;
   uint32_t first;
 };
@@ -90,6 +96,8 @@ struct Library {
                            const SymDef*, uint16_t hash, Handle* session);
   Rc (*set_attributes)(Esys*, Handle session, uint8_t flags, uint8_t mask);
   Rc (*policy_pcr)(Esys*, Handle session, Handle, Handle, Handle, const Digest* pcr_digest, const PcrSelections*);
+  Rc (*pcr_read)(Esys*, Handle, Handle, Handle, const PcrSelections* wanted, uint32_t* update_counter, PcrSelections** given,
+                 DigestList** values);
   Rc (*policy_get_digest)(Esys*, Handle session, Handle, Handle, Handle, Digest** digest);
   Rc (*get_capability)(Esys*, Handle, Handle, Handle, uint32_t capability, uint32_t property, uint32_t count, uint8_t* more,
                        void** data);
@@ -98,7 +106,7 @@ struct Library {
   Rc (*unmarshal_public)(const uint8_t* in, size_t size, size_t* offset, Public* out);
 };
 
-// Loaded at the first call and kept until the process ends. TPM_UNAVAILABLE, with the library that is missing.
+// Loads the library at the first call and keeps it until the process ends. TPM_UNAVAILABLE, with the name of what is missing.
 Result<const Library*> library();
 
 }  // namespace mg::hardware::tss2

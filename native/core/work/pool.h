@@ -1,4 +1,4 @@
-// Threads for the engine. One pool per environment; libuv's threads are not used.
+// Threads for the engine. Each JavaScript environment has pools of its own; libuv's threads are not used.
 #pragma once
 #include <pthread.h>
 
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "status.h"
+#include "work/available_threads.h"
 
 namespace mg::work {
 
@@ -40,32 +41,26 @@ class Progress {
   uint64_t done_ = 0;
 };
 
-unsigned available_threads();  // min(CPU affinity, cgroup cpu.max v1/v2), at least 1
-
-// CPUs that the cgroups of this process allow, rounded up; 0 where nothing limits them. Reads <root>/proc/self/cgroup and
-// <root>/sys/fs/cgroup.
-unsigned cgroup_threads(const std::string& root);
-
 class Pool {
  public:
-  // Where the system grants fewer threads, the pool has fewer; with none, all work is done by its callers.
+  // Has fewer threads where the system grants no more. Without any, all work runs on its callers' threads.
   explicit Pool(unsigned threads = available_threads()) : Pool(threads, threads) {}
-  // Begins with `threads` and gets one more, up to `most`, whenever a job is submitted and no thread is idle: for jobs that wait for
-  // something outside of this process.
+  // Begins with `threads`, and adds one, up to `most`, whenever a job is submitted and no thread is idle: for jobs that wait for something
+  // outside of this process.
   Pool(unsigned threads, unsigned most);
-  ~Pool();  // finishes what runs, drops nothing that was submitted
+  ~Pool();  // runs all submitted jobs to their end
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
   unsigned size() const;
-  // `after` runs on the same thread when that is idle again: a job that is submitted because of it
-  // needs no further thread.
+  // `after` runs on the same thread once that counts as idle: a job that `after` causes to be submitted needs no further thread. Both handle
+  // their errors themselves: an exception that leaves one of them is dropped.
   void submit(std::function<void()> work, std::function<void()> after = nullptr);
 
-  // Runs task(0 … count-1), in rising order of start, on the calling thread and up to `threads - 1` idle pool threads;
-  // the caller takes part, so it never waits for a busy pool. Stops handing out tasks after the first failure or once
-  // cancelled; returns that failure (the one with the lowest index), or ABORT_ERR if a task was withheld. A thread's
-  // stack below a task is wiped after its last task (cipher code leaves copies there).
+  // Runs task(0 … count-1), started in rising order, on the calling thread and up to `threads - 1` idle threads of the pool. The caller takes
+  // part, so it never waits for a busy pool. No task starts after a failure or once cancelled. Returns the failure with the lowest index, an
+  // exception as its Status; or ABORT_ERR if tasks were left out. Each thread wipes its stack after its last task: cipher code leaves
+  // copies there.
   Status parallel(uint64_t count, const Control& control, const std::function<Status(uint64_t index)>& task);
 
  private:

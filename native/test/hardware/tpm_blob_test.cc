@@ -28,6 +28,9 @@ TEST_CASE("tpm: the class of each response code") {
       {0x00000922, ResponseClass::retry},                                               // RETRY
       {0x00000908, ResponseClass::retry},                                               // YIELDED
       {0x0000090a, ResponseClass::retry},                                               // TESTING
+      {0x00000909, ResponseClass::retry},                                               // CANCELED
+      {0x00000920, ResponseClass::retry},                                               // NV_RATE
+      {0x000c0920, ResponseClass::retry},                                               // the same, relayed by a resource manager
       {0x00000100, ResponseClass::unavailable},                                         // INITIALIZE
       {0x00000101, ResponseClass::unavailable},                                         // FAILURE
       {0x00000902, ResponseClass::unavailable},                                         // OBJECT_MEMORY

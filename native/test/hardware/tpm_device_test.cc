@@ -1,4 +1,5 @@
-// The devices that MODEL_GUARD_TCTI may name. If this fails, commands for a TPM are written into a file of the caller's choice.
+// The devices that MODEL_GUARD_TCTI may name. If this fails, commands for a TPM are written into a file of the caller's choice, or the
+// fingerprint is wrong about the rights that a TPM needs.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,7 +29,7 @@ TEST_CASE("tpm: a device is a character device below /dev, wherever its links le
     return sealed.status().what;
   };
   const auto no_device = [](const std::string& path) {
-    return "'" + path + "' is no character device below /dev, as a TPM is one";
+    return "'" + path + "' is not a character device below /dev, which a TPM is";
   };
   for (const std::string& path :
        {file, "/dev/.." + file, "/dev/shm/../.." + file, shared, std::string("/dev"), std::string("/proc/self/mem")}) {
@@ -46,4 +47,31 @@ TEST_CASE("tpm: a device is a character device below /dev, wherever its links le
   }
   unlink(to_device.c_str());
   rmdir(folder);
+}
+
+TEST_CASE("tpm: needs_root() is true only where no group but root's may use the device") {
+  char folder[] = "/tmp/mg-tcti-XXXXXX";
+  REQUIRE(mkdtemp(folder));
+  const std::string device = std::string(folder) + "/tpm";
+  REQUIRE(std::fclose(std::fopen(device.c_str(), "w")) == 0);
+  const auto needs_root = [&](mode_t mode) {
+    REQUIRE(chmod(device.c_str(), mode) == 0);
+    const Environment named(("device:" + device).c_str());
+    return tpm::needs_root();
+  };
+  CHECK(needs_root(0600));
+  CHECK(needs_root(0644));  // commands have to be written
+  CHECK(!needs_root(0666));
+  if (geteuid() == 0) {
+    REQUIRE(chown(device.c_str(), 0, 0) == 0);
+    CHECK(needs_root(0660));
+    REQUIRE(chown(device.c_str(), 0, 1) == 0);
+  }
+  struct stat found;
+  REQUIRE(stat(device.c_str(), &found) == 0);
+  CHECK(needs_root(0660) == (found.st_gid == 0));
+  unlink(device.c_str());
+  rmdir(folder);
+  const Environment elsewhere("tabrmd");
+  CHECK(!tpm::needs_root());
 }

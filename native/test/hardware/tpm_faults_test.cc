@@ -1,5 +1,7 @@
 // A TPM that is busy, and one that fails, at every call that we make.
 #include <functional>
+#include <new>
+#include <system_error>
 
 #include "hardware/tpm_support.h"
 #include "support/swtpm.h"
@@ -23,19 +25,25 @@ tss2::Rc fault() {
 template <auto Function>
 using Fault = Hooked<Function, fault>;
 
+tss2::Rc throw_bad_alloc() { throw std::bad_alloc(); }
+tss2::Rc throw_system_error() { throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again)); }
+
 }  // namespace
 
-TEST_CASE("tpm: a busy TPM and a PCR that changes meanwhile are asked again, a few times") {
+TEST_CASE("tpm: a busy TPM and a PCR that changes meanwhile are tried again, a few times") {
   const auto swtpm = Swtpm::start();
   if (!swtpm) return;
   swtpm->use();
   const tpm::Sealed sealed = seal();
-  for (const uint32_t code : {0x128u, 0x922u, 0x908u}) {
+  for (const uint32_t code : {0x128u, 0x908u, 0x90au, 0x920u, 0x922u}) {
     const Fault<&tss2::Library::unseal> fault;
-    calls_before_fault = 0, faults = 4, fault_code = code;
+    calls_before_fault = 0, faults = 1, fault_code = code;
     check_opens(sealed);
     CHECK(faults == 0);
-    calls_before_fault = 0, faults = 1000;
+  }
+  {
+    const Fault<&tss2::Library::unseal> fault;
+    calls_before_fault = 0, faults = 1000, fault_code = 0x922;
     check_refused(sealed.blob, Code::TPM_UNAVAILABLE);
     CHECK(faults == 1000 - 5);
   }
@@ -45,6 +53,23 @@ TEST_CASE("tpm: a busy TPM and a PCR that changes meanwhile are asked again, a f
     check_refused(sealed.blob, Code::TPM_REFUSED);
     CHECK(faults == 999);  // a refusal is final
   }
+  CHECK(swtpm->is_clean());
+}
+
+TEST_CASE("tpm: an exception on the thread of a call becomes its status, and the next call has its turn") {
+  const auto swtpm = Swtpm::start();
+  if (!swtpm) return;
+  swtpm->use();
+  const tpm::Sealed sealed = seal();
+  {
+    const Hooked<&tss2::Library::load, throw_bad_alloc> throwing;
+    check_refused(sealed.blob, Code::OUT_OF_MEMORY);
+  }
+  {
+    const Hooked<&tss2::Library::load, throw_system_error> throwing;
+    check_refused(sealed.blob, Code::INTERNAL);
+  }
+  check_opens(sealed);
   CHECK(swtpm->is_clean());
 }
 
@@ -88,6 +113,7 @@ TEST_CASE("tpm: whichever call fails, the error is passed on and nothing stays i
     MG_FAIL(start_auth_session);
     MG_FAIL(set_attributes);
     MG_FAIL(policy_pcr);
+    MG_FAIL(pcr_read);
     MG_FAIL(policy_get_digest);
     MG_FAIL(get_capability);
     MG_FAIL(marshal_public);

@@ -14,7 +14,7 @@
 
 using namespace mg::hardware;
 
-// Input and output that only sizes and bytes are taken from: ours may be longer, never shorter.
+// Structures of which only size and bytes are used: ours may be longer, never shorter.
 #define MG_SAME_SIZED(ours, theirs, bytes)                                                                      \
   static_assert(offsetof(tss2::ours, size) == offsetof(theirs, size) && sizeof(tss2::ours) >= sizeof(theirs) && \
                 offsetof(tss2::ours, buffer) == offsetof(theirs, bytes))
@@ -41,6 +41,9 @@ static_assert(offsetof(tss2::PcrSelection, bits) == offsetof(TPMS_PCR_SELECTION,
 static_assert(sizeof(tss2::PcrSelections) == sizeof(TPML_PCR_SELECTION));
 static_assert(offsetof(tss2::PcrSelections, count) == offsetof(TPML_PCR_SELECTION, count));
 static_assert(offsetof(tss2::PcrSelections, banks) == offsetof(TPML_PCR_SELECTION, pcrSelections));
+static_assert(sizeof(tss2::DigestList) == sizeof(TPML_DIGEST) && sizeof(tss2::Digest) == sizeof(TPM2B_DIGEST));
+static_assert(offsetof(tss2::DigestList, count) == offsetof(TPML_DIGEST, count));
+static_assert(offsetof(tss2::DigestList, digests) == offsetof(TPML_DIGEST, digests));
 static_assert(offsetof(tss2::Capability<tss2::HandleList>, data.count) == offsetof(TPMS_CAPABILITY_DATA, data.handles.count));
 static_assert(offsetof(tss2::Capability<tss2::HandleList>, data.first) == offsetof(TPMS_CAPABILITY_DATA, data.handles.handle));
 static_assert(offsetof(tss2::Capability<tss2::PcrSelections>, data) == offsetof(TPMS_CAPABILITY_DATA, data.assignedPCR));
@@ -96,6 +99,7 @@ MG_SAME_CALL(flush_context, Esys_FlushContext);
 MG_SAME_CALL(start_auth_session, Esys_StartAuthSession);
 MG_SAME_CALL(set_attributes, Esys_TRSess_SetAttributes);
 MG_SAME_CALL(policy_pcr, Esys_PolicyPCR);
+MG_SAME_CALL(pcr_read, Esys_PCR_Read);
 MG_SAME_CALL(policy_get_digest, Esys_PolicyGetDigest);
 MG_SAME_CALL(get_capability, Esys_GetCapability);
 MG_SAME_CALL(marshal_public, Tss2_MU_TPM2B_PUBLIC_Marshal);

@@ -69,17 +69,22 @@ TEST_CASE("tpm: a TPM that never answers is abandoned when the caller cancels") 
   canceller.join();
 }
 
-TEST_CASE("tpm: PCRs without any measurement are recognised") {
+TEST_CASE("tpm: each PCR of a policy without a measurement is reported") {
   const auto tpm = Swtpm::start();
   if (!tpm) return;
   tpm->use();
-  CHECK(tpm::is_unmeasured(seal().blob));
-  CHECK(tpm::is_unmeasured(seal(1u << 7 | 1u << 1).blob));
-  CHECK(tpm::is_unmeasured(seal(1u << 17).blob));  // all ones until a late launch
+  const uint32_t pcr1 = 1u << 1, pcr7 = 1u << 7, pcr17 = 1u << 17, all = (1u << 24) - 1;
+  const auto unmeasured = [](uint32_t pcrs) { return seal(pcrs).unmeasured; };
+  CHECK(unmeasured(pcr7) == pcr7);
+  CHECK(unmeasured(pcr7 | pcr1) == (pcr7 | pcr1));
+  CHECK(unmeasured(pcr17) == pcr17);                  // all bits are 1 until a late launch
+  CHECK(unmeasured(pcr7 | pcr17) == (pcr7 | pcr17));  // zeros and ones in one policy
+  CHECK(unmeasured(all) == all);                      // more than a TPM gives at a time
   tpm->extend(7);
-  CHECK_FALSE(tpm::is_unmeasured(seal().blob));
-  CHECK_FALSE(tpm::is_unmeasured(seal(1u << 7 | 1u << 1).blob));
-  CHECK_FALSE(tpm::is_unmeasured(made_up_blob().encode()));
+  CHECK(unmeasured(pcr7) == 0);
+  CHECK(unmeasured(pcr7 | pcr1) == pcr1);
+  CHECK(unmeasured(pcr7 | pcr17) == pcr17);
+  CHECK(unmeasured(all) == (all & ~pcr7));
 }
 
 TEST_CASE("tpm: without a TPM that answers, the error gives the reason") {

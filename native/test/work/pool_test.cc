@@ -9,7 +9,9 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <thread>
 
@@ -238,6 +240,26 @@ TEST_CASE("pool: an exception in a task becomes its status, on whichever thread 
       return Status();
     });
     CHECK(status.code == Code::OUT_OF_MEMORY);
+  }
+}
+
+// Otherwise the exception leaves the thread and ends the process.
+TEST_CASE("pool: an exception that leaves a job ends that job alone") {
+  for (const unsigned size : {0u, 1u}) {
+    std::atomic<int> after{0};
+    std::atomic<bool> next{false};
+    {
+      Pool pool(size);
+      pool.submit([] { throw std::bad_alloc(); }, [&] { after++; });
+      pool.submit([] {},
+                  [&] {
+                    after++;
+                    throw std::runtime_error("after");
+                  });
+      pool.submit([&] { next = true; });
+    }
+    CHECK(after == 2);
+    CHECK(next);
   }
 }
 

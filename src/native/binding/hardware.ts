@@ -49,8 +49,8 @@ export interface NativeBound {
   readonly terms: NativeMachineTerms;
   /** Why a TPM that is there was not used, with `when-usable`. */
   readonly tpmUnused?: string;
-  /** Nothing had been measured into the TPM's PCRs: its part does not depend on how the machine was started. */
-  readonly tpmUnmeasured?: boolean;
+  /** The PCRs of the policy that hold no measurement (bit i: PCR i). Absent: each holds one. */
+  readonly tpmUnmeasured?: number;
 }
 
 export interface HardwareBinding {
