@@ -27,7 +27,7 @@ inline std::string_view trim(std::string_view s) {
   return s;
 }
 
-// Every run of white space as one space, none at the ends.
+// With each run of white space as one space, and none at the ends.
 inline std::string collapse_spaces(std::string_view s) {
   std::string out;
   for (const char c : trim(s)) {
@@ -57,7 +57,7 @@ std::string join(const Items& items, std::string_view between) {
   return out;
 }
 
-// The last part of a path, and what stands before it.
+// The last part of a path, and the path without it.
 inline std::string base(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 inline std::string parent(const std::string& path) {
   const size_t slash = path.rfind('/');

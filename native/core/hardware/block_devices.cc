@@ -1,4 +1,4 @@
-// From the root file system down through partitions, LUKS, LVM and RAID to drives, and which drives are part of the machine.
+// Finds the primary drives: from the root file system down through partitions, LUKS, LVM and RAID to drives that are part of the machine.
 #include <algorithm>
 #include <set>
 
@@ -15,7 +15,7 @@ using Paths = std::set<std::string>;  // folders of /sys/devices
 
 bool all_digits(std::string_view s) { return !s.empty() && std::all_of(s.begin(), s.end(), is_digit); }
 
-// The block device that a mount's source names. Behind /dev/mapper stands a name of the device mapper's own.
+// The block device that a mount's source names. Below /dev/mapper stand names of the device mapper, not of the kernel.
 std::string device_of(const SystemTree& tree, const std::string& source) {
   const std::string mapper = "/dev/mapper/";
   if (starts_with(source, mapper)) {
@@ -29,16 +29,15 @@ std::string device_of(const SystemTree& tree, const std::string& source) {
   return contains(name, "/") ? "" : tree.resolve(kAnyBlock + name);
 }
 
-// The block devices that hold the root file system: one, or all that a btrfs spans. None if it is unknown.
+// The block devices that hold the root file system: one, or each that a btrfs spans. None if they are unknown.
 Paths root_devices(const System& system) {
   const SystemTree& tree = system.tree;
   const Mount* root = nullptr;
   for (const Mount& mount : system.mounts) {
-    if (mount.point == "/") root = &mount;  // the last one covers those before it
+    if (mount.point == "/") root = &mount;  // the last one covers the earlier ones
   }
   if (!root) return {};
-  const bool anonymous =
-      starts_with(root->device, "0:");  // btrfs has no device number of its own, nor has what lies on no device
+  const bool anonymous = starts_with(root->device, "0:");  // btrfs, and file systems without a block device
   const std::string device = anonymous ? device_of(tree, root->source) : tree.resolve("/sys/dev/block/" + root->device);
   if (device.empty()) return {};
   if (root->type == "btrfs") {
@@ -61,7 +60,7 @@ void descend(const SystemTree& tree, const std::string& device, Paths& drives, P
   for (const std::string& name : below) descend(tree, tree.resolve(kAnyBlock + name), drives, seen, layers + 1);
 }
 
-// The controllers behind an NVMe drive. With native multipath it is a virtual device below a subsystem that links to them.
+// The controllers of an NVMe drive. With native multipath the drive is a virtual device below a subsystem that links to them.
 std::vector<std::string> controllers(const SystemTree& tree, const std::string& drive) {
   const std::string above = tree.resolve(drive + "/device");
   if (!starts_with(base(above), "nvme-subsys")) return {above};
@@ -73,7 +72,7 @@ std::vector<std::string> controllers(const SystemTree& tree, const std::string& 
   return found;
 }
 
-// iSCSI and Fibre Channel, as folders of the path.
+// On iSCSI or Fibre Channel: both are folders of the path.
 bool on_network(const std::string& device) {
   for (const std::string& part : split(device, '/')) {
     if (starts_with(part, "rport-") || (starts_with(part, "session") && all_digits(std::string_view(part).substr(7))))
@@ -89,7 +88,7 @@ bool is_local_controller(const SystemTree& tree, const std::string& controller) 
   return !controller.empty() && !is_pluggable(tree, controller);
 }
 
-// Part of the machine: neither removable, nor pluggable, nor virtual, nor somewhere else.
+// Part of the machine: neither removable, pluggable, virtual nor on a network.
 bool is_internal(const SystemTree& tree, const std::string& drive) {
   const std::string name = base(drive);
   if (tree.attribute(drive + "/removable") == "1" || tree.attribute(drive + "/hidden") == "1") return false;
@@ -99,7 +98,7 @@ bool is_internal(const SystemTree& tree, const std::string& drive) {
   }
   if (starts_with(name, "mmcblk") && !all_digits(std::string_view(name).substr(6)))
     return false;  // mmcblk0boot0: an area of mmcblk0
-  // Loop devices, RAM disks, zram, network block devices, and stacks whose lower half cannot be seen.
+  // Loop devices, RAM disks, zram, network block devices, and stacks whose lower devices cannot be seen; then optical drives.
   if (starts_with(drive, "/sys/devices/virtual/") || starts_with(name, "sr")) return false;
   return !on_network(drive) && !is_pluggable(tree, drive);
 }
@@ -119,7 +118,7 @@ PrimaryDrives primary_drives(const System& system) {
   Paths drives, seen;
   for (const std::string& device : root_devices(system)) descend(tree, device, drives, seen);
   if (auto names = internal(drives); !names.empty()) return {std::move(names), true};
-  // A system started from a stick, or over a network, still runs on this machine.
+  // A system that was started from a USB stick or over a network still runs on this machine.
   Paths all;
   for (const std::string& name : tree.list(kBlock)) {
     if (tree.list(kBlock + name + "/slaves").empty()) all.insert(tree.resolve(kBlock + name));

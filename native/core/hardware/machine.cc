@@ -13,16 +13,31 @@ namespace {
 
 constexpr size_t kMaxValue = 4096;
 
-// One line of text. A drive with broken firmware can claim to be called anything.
+// One line of text. Broken firmware may give any bytes as a serial number.
 bool is_value(const std::string& s) {
   const auto printable = [](char c) { return uint8_t(c) >= 0x20 && c != 0x7f; };
   return s.size() <= kMaxValue && std::all_of(s.begin(), s.end(), printable) && text::is_utf8(s);
 }
 
-Reading read_tpm(const SystemTree& tree, const ReadOptions& options, Status* failed) {
+// The reading for every user, or none. A reader that may not read a file goes on to the next source: there this user would get another
+// value than root.
+Reading read_alike(const System& system, Reading (*reader)(const System&), SystemTree::Access before = {}) {
+  system.tree.set_access(std::move(before));
+  Reading reading = reader(system);
+  const SystemTree::Access& access = system.tree.access();
+  if (!access.root_only.empty()) reading.needs_root = true;
+  if (access.refused.empty()) return reading;
+  Reading absent;
+  absent.source = access.refused;
+  absent.needs_root = reading.needs_root;
+  absent.why = reading.needs_root ? "readable by root alone" : "this user may not read it";
+  return absent;
+}
+
+Reading read_tpm(const ReadOptions& options, Status* failed) {
   Reading reading;
   reading.source = "TPM";
-  reading.needs_root = tree.root_only("/dev/tpmrm0");
+  reading.needs_root = tpm::needs_root();
   if (!options.tpm) {
     reading.why = "not asked for";
     return reading;
@@ -35,7 +50,7 @@ Reading read_tpm(const SystemTree& tree, const ReadOptions& options, Status* fai
   }
   reading.value = text::hex(View(*name));
   reading.quality = Quality::strong;
-  reading.why = "of this TPM alone, but public: users of the TPM can read it";
+  reading.why = "unique to this TPM, but public: users of the TPM can read it";
   return reading;
 }
 
@@ -64,7 +79,7 @@ Result<Factor> to_factor(Kind kind, Reading reading, const System& system) {
   return factor;
 }
 
-// 32 lower-case hex digits (machine-id(5)); while an image has none of its own, the file is empty or holds "uninitialized".
+// 32 lower-case hex digits (machine-id(5)). Before the first boot of an image the file is empty or holds "uninitialized".
 std::string read_machine_id(const SystemTree& tree) {
   const std::string id = tree.attribute("/etc/machine-id");
   return id.size() == 32 && std::all_of(id.begin(), id.end(), is_hex) ? id : "";
@@ -97,8 +112,12 @@ const char* quality_name(Quality quality) {
 Result<Machine> read_machine(const ReadOptions& options) {
   const System system = read_system(options.root);
   Status failed;
-  Reading readings[] = {read_cpu(system),   read_gpu(system),  read_memory(system),
-                        read_drive(system), read_uuid(system), read_tpm(system.tree, options, &failed)};  // as in kKinds
+  Reading readings[] = {read_alike(system, read_cpu, system.cpuinfo_access),
+                        read_alike(system, read_gpu),
+                        read_alike(system, read_memory),
+                        read_alike(system, read_drive, system.mounts_access),
+                        read_alike(system, read_uuid),
+                        read_tpm(options, &failed)};  // in the order of kKinds
   if (!failed.ok()) return failed;
   Machine machine;
   for (const Kind kind : kKinds) {

@@ -15,7 +15,7 @@ enum class Kind : uint8_t { cpu = 1, gpu = 2, memory = 3, drive = 4, uuid = 5, t
 constexpr Kind kKinds[] = {Kind::cpu, Kind::gpu, Kind::memory, Kind::drive, Kind::uuid, Kind::tpm};
 const char* kind_name(Kind kind);
 
-// strong: unique to this machine and hard to guess. weak: many machines share it. is_virtual: a hypervisor invented it, or may copy it.
+// strong: unique to this machine and hard to guess. weak: many machines share it. is_virtual: a hypervisor made it, or may copy it.
 enum class Quality : uint8_t { strong, weak, is_virtual, absent };
 const char* quality_name(Quality quality);
 
@@ -23,7 +23,7 @@ struct Factor {
   Kind kind = Kind::cpu;
   Quality quality = Quality::absent;
   std::string source;       // where it was read, or would be: a path without the reader's root, or "TPM"
-  bool needs_root = false;  // that source is readable by root alone
+  bool needs_root = false;  // root alone can read it: it is absent for other users
   std::string why;          // one clause about the quality: "a virtual machine", "container: no /sys/block", "no serial number"
   Secret value;             // canonical, UTF-8, 1 to 4,096 bytes; empty where absent
   std::string shown;        // for people; empty where absent

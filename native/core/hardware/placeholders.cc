@@ -1,5 +1,5 @@
-// A value that many machines share would be a factor that every attacker passes. It counts as absent, not as virtual: a
-// number that a hypervisor invented at least distinguishes machines until one is cloned.
+// Serial numbers and UUIDs that many machines share. An attacker can guess such a value, so it counts as absent. It is less than a virtual
+// one: a number that a hypervisor makes differs between machines until one is cloned.
 #include <algorithm>
 
 #include "hardware/ascii.h"
@@ -8,27 +8,28 @@
 namespace mg::hardware {
 namespace {
 
-// Less than this is a counter that starts anew in each machine, or nothing at all.
-constexpr size_t kLeast = 4;
+// A shorter one is a counter that starts anew in each machine, or a filler.
+constexpr size_t kMinCharacters = 4;
 
 constexpr const char* kWholeSerials[] = {"none", "null", "empty", "default", "serial", "deadbeef"};
 constexpr const char* kSerialParts[] = {
     "tobefilled",  "defaultstring", "notspecified", "notapplicable", "notavailable",
     "notprovided", "unknown",       "invalid",      "serialnumber",
-    "harddisk",                                     // of a virtual drive's name, where no serial follows it
-    "qm000",                                        // QEMU's IDE and SATA drives, counted from 1
-    "drivescsi",   "driveide",      "drivevirtio",  // and its SCSI drives, named by place
+    "harddisk",                                     // the name of a virtual drive without a serial number
+    "qm000",                                        // QEMU numbers its IDE and SATA drives from 1
+    "drivescsi",   "driveide",      "drivevirtio",  // QEMU names its SCSI drives by their place
     "vmware",                                       // NVMe drives of VMware
-    "vb123456789",                                  // and of VirtualBox
+    "vb123456789",                                  // NVMe drives of VirtualBox
 };
 constexpr const char* kUuids[] = {
-    "03000200-0400-0500-0006-000700080009",  // an example of a firmware's that stayed in, and its bytes in the other order
-    "00020003-0004-0005-0006-000700080009", "00010203-0405-0607-0809-0a0b0c0d0e0f",
-    "00112233-4455-6677-8899-aabbccddeeff", "12345678-1234-5678-90ab-cddeefaabbcc",
-    "4c4c4544-0000-2010-8020-80c04f202020",  // Dell's, without the service tag that belongs in it
+    "03000200-0400-0500-0006-000700080009",  // an example in a firmware's source
+    "00020003-0004-0005-0006-000700080009",  // the same with its bytes in the other order
+    "00010203-0405-0607-0809-0a0b0c0d0e0f", "00112233-4455-6677-8899-aabbccddeeff", "12345678-1234-5678-90ab-cddeefaabbcc",
+    "4c4c4544-0000-2010-8020-80c04f202020",  // Dell's, without the machine's service tag
+    "44454c4c-0000-1020-8020-80c04f202020",  // the same with its bytes in the other order
 };
 
-// Letters and digits in lower case, without zeros in front: "0000_0000-01" is "1".
+// The letters and digits in lower case, without leading zeros: "0000_0000-01" becomes "1".
 std::string significant(std::string_view s) {
   std::string out;
   for (const char c : lower(s)) {
@@ -38,7 +39,7 @@ std::string significant(std::string_view s) {
   return out;
 }
 
-// "1234567890", "89abcdef": each digit follows the one before, in base 10 or 16.
+// "1234567890", "89abcdef": each digit is one more than the last, in base 10 or 16.
 bool counts_up(const std::string& s) {
   const auto digit = [](char c) { return is_digit(c) ? c - '0' : is_hex(c) ? c - 'a' + 10 : -100; };
   for (const int base : {10, 16}) {
@@ -58,13 +59,13 @@ size_t distinct_characters(std::string s) {
 
 bool is_placeholder_serial(const std::string& serial) {
   std::string_view s = trim(serial);
-  // SCSI names: "naa.5000c500a1b2c3d4", "t10." with vendor, model and then the serial number.
+  // SCSI names: "naa.5000c500a1b2c3d4"; "t10.", then vendor, model and serial number.
   if (starts_with(s, "t10.")) s.remove_prefix(s.find_last_of(' ') == std::string_view::npos ? 4 : s.find_last_of(' ') + 1);
   for (const std::string_view prefix : {"naa.", "eui.", "uuid.", "0x"}) {
     if (starts_with(s, prefix)) s.remove_prefix(prefix.size());
   }
   const std::string text = significant(s);
-  if (text.size() < kLeast || distinct_characters(text) == 1 || counts_up(text)) return true;
+  if (text.size() < kMinCharacters || distinct_characters(text) == 1 || counts_up(text)) return true;
   const auto is_text = [&](const char* whole) { return text == whole; };
   const auto has_part = [&](const char* part) { return contains(text, part); };
   return std::any_of(std::begin(kWholeSerials), std::end(kWholeSerials), is_text) ||
@@ -73,7 +74,7 @@ bool is_placeholder_serial(const std::string& serial) {
 
 bool is_placeholder_uuid(const std::string& uuid) {
   const std::string digits = significant(uuid);
-  return digits.size() < kLeast || distinct_characters(digits) <= 2 || counts_up(digits) ||
+  return digits.size() < kMinCharacters || distinct_characters(digits) <= 2 || counts_up(digits) ||
          std::find(std::begin(kUuids), std::end(kUuids), uuid) != std::end(kUuids);
 }
 

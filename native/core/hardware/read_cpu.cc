@@ -1,4 +1,4 @@
-// The processor's model. Its serial number, where one exists, is not for programs to read.
+// The processor's model. Programs cannot read its serial number, where it has one.
 #include <set>
 
 #include "hardware/ascii.h"
@@ -25,7 +25,6 @@ std::string board(const SystemTree& tree) {
 Reading read_cpu(const System& system) {
   Reading cpu;
   cpu.source = kCpuinfo;
-  cpu.needs_root = system.tree.root_only(kCpuinfo);
   if (system.cpuinfo.empty()) {
     cpu.why = system.absence_of(std::string(kCpuinfo) + " to read");
     return cpu;

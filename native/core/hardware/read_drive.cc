@@ -11,7 +11,7 @@ struct Serial {
   std::string value, source;
 };
 
-// udev's database holds what it asked the drive for as root, for everyone to read.
+// udev reads the serial number as root, and keeps it in a database that everyone may read.
 Serial from_udev(const SystemTree& tree, const std::string& name) {
   const std::string device = tree.attribute(kBlock + name + "/dev");
   if (device.empty() || contains(device, "/")) return {};
@@ -23,7 +23,7 @@ Serial from_udev(const SystemTree& tree, const std::string& name) {
   return {};
 }
 
-// The first that is there. `device/serial` of SCSI drives comes after `device/wwid`, because only newer kernels have it.
+// The first that is not empty. For SCSI drives `device/serial` comes after `device/wwid`, because only newer kernels have the former.
 Serial serial_of(const SystemTree& tree, const std::string& name) {
   const bool own_first = starts_with(name, "nvme") || starts_with(name, "mmcblk");
   for (const char* file : {own_first ? "/device/serial" : "", "/serial", "/device/wwid", "/device/serial"}) {
@@ -36,7 +36,7 @@ Serial serial_of(const SystemTree& tree, const std::string& name) {
 
 std::string model_of(const SystemTree& tree, const std::string& name) {
   const std::string model = tree.attribute(kBlock + name + "/device/model");
-  return collapse_spaces(model.empty() ? tree.attribute(kBlock + name + "/device/name") : model);  // the latter of MMC
+  return collapse_spaces(model.empty() ? tree.attribute(kBlock + name + "/device/name") : model);  // MMC has a name
 }
 
 }  // namespace
@@ -67,12 +67,13 @@ Reading read_drive(const System& system) {
       chosen = name;
     }
   }
-  drive.needs_root = system.tree.root_only(drive.source);
   if (drive.value.empty()) {
-    drive.why = placeholder ? kPlaceholder : drive.needs_root ? "readable by root alone" : "no serial number";
+    drive.why = placeholder ? kPlaceholder : "no serial number";
     return drive;
   }
+  const SystemTree::Access access = system.tree.access();
   const std::string model = model_of(system.tree, chosen);
+  system.tree.set_access(access);  // the value does not depend on the model
   drive.shown = model.empty() ? drive.value : drive.value + " (" + model + ")";
   const bool short_serial = starts_with(chosen, "mmcblk");
   drive.quality = short_serial ? Quality::weak : Quality::strong;

@@ -13,7 +13,7 @@ constexpr const char *kPci = "/sys/bus/pci/devices", *kNvidia = "/proc/driver/nv
 
 struct Controller {
   std::string value;  // empty: cannot be read
-  std::string name;   // for people, where it differs
+  std::string name;   // for people; empty: the value
   const char* source;
 };
 
@@ -25,7 +25,7 @@ std::string field(const std::string& text, std::string_view key) {
   return "";
 }
 
-// "vvvv:dddd/ssss:ssss", or "" where one of the four is not there.
+// "vvvv:dddd/ssss:ssss", or "" where one of the four is missing.
 std::string pci_ids(const SystemTree& tree, const std::string& device) {
   constexpr struct {
     const char *before, *file;
@@ -45,10 +45,10 @@ ByAddress pci_controllers(const SystemTree& tree) {
   ByAddress found;
   for (const std::string& address : tree.list(kPci)) {
     const std::string device = tree.resolve(std::string(kPci) + "/" + address);
-    // Display controllers, and processing accelerators: what trains models often has no display.
+    // Display controllers and processing accelerators: a card for training often has no display.
     const std::string kind = tree.attribute(device + "/class");
     if ((!starts_with(kind, "0x03") && !starts_with(kind, "0x12")) || is_pluggable(tree, device)) continue;
-    if (tree.exists(device + "/physfn")) continue;  // a slice of another one, which a driver makes and takes away
+    if (tree.exists(device + "/physfn")) continue;  // a virtual function: a driver creates and removes it
     found[address] = {pci_ids(tree, device), "", kPci};
   }
   return found;
@@ -74,7 +74,7 @@ std::vector<Controller> platform_controllers(const SystemTree& tree) {
     const std::string device = tree.resolve(std::string(kDrm) + "/" + card + "/device");
     const std::string event = tree.read(device + "/uevent").value_or("");
     const std::string compatible = field(event, "OF_COMPATIBLE_0=");
-    // The firmware's own picture is there until the driver of the real controller takes over.
+    // The firmware's frame buffer exists only until the driver of the real controller loads.
     if (compatible.empty() || compatible == "simple-framebuffer" || !field(event, "PCI_SLOT_NAME=").empty()) continue;
     if (is_pluggable(tree, device) || !devices.insert(device).second) continue;
     found.push_back({compatible, "", kDrm});
@@ -88,7 +88,11 @@ Reading read_gpu(const System& system) {
   Reading gpu;
   gpu.source = kPci;
   ByAddress on_pci = pci_controllers(system.tree);
+  const SystemTree::Access access = system.tree.access();
+  const bool complete =
+      !on_pci.empty() && std::all_of(on_pci.begin(), on_pci.end(), [](const auto& found) { return !found.second.value.empty(); });
   add_nvidia(system.tree, on_pci);
+  if (complete) system.tree.set_access(access);  // NVIDIA's driver then adds names for people alone
   std::vector<Controller> controllers = platform_controllers(system.tree);
   for (auto& [address, controller] : on_pci) controllers.push_back(std::move(controller));
   if (controllers.empty()) {

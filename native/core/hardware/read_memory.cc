@@ -1,4 +1,4 @@
-// The size of memory. The kernel keeps some for itself, each version a little more or less: rounded up, it is what was built in.
+// The size of memory. Each kernel keeps a little more or less for itself: rounded up, the size is that of the built-in memory.
 #include "hardware/ascii.h"
 #include "hardware/readers.h"
 
@@ -23,7 +23,7 @@ uint64_t total_kb(const std::string& meminfo) {
   return 0;
 }
 
-// Up to a multiple of a quarter of the power of two below: 15.5 GiB and 15.7 GiB are both 16, 12 stays 12.
+// Up to a multiple of a quarter of the power of two below: 15.5 GiB and 15.7 GiB become 16 GiB, 12 GiB stays.
 uint64_t rounded(uint64_t mib) {
   uint64_t power = 1;
   while (power <= mib / 2) power *= 2;
@@ -33,7 +33,7 @@ uint64_t rounded(uint64_t mib) {
 
 std::string for_people(uint64_t mib) {
   if (mib < 1024) return std::to_string(mib) + " MiB";
-  // Below 4 GiB the steps are quarters of a GiB or less; two decimals are exact enough to read.
+  // Below 4 GiB the steps are quarters of a GiB or less: two decimals are enough.
   std::string text = std::to_string(mib / 1024);
   if (const uint64_t hundredths = mib % 1024 * 100 / 1024) {
     text += (hundredths < 10 ? ".0" : ".") + std::to_string(hundredths);
@@ -47,7 +47,6 @@ std::string for_people(uint64_t mib) {
 Reading read_memory(const System& system) {
   Reading memory;
   memory.source = kMeminfo;
-  memory.needs_root = system.tree.root_only(kMeminfo);
   const auto meminfo = system.tree.read(kMeminfo);
   if (!meminfo) {
     memory.why = system.absence_of(std::string(kMeminfo) + " to read");

@@ -21,7 +21,7 @@ bool is_uuid(const std::string& s) {
 Reading read_uuid(const System& system) {
   Reading uuid;
   uuid.source = kUuid;
-  uuid.needs_root = true;
+  uuid.needs_root = !system.tree.exists(kUuid);  // the kernel would make it for root alone
   if (!system.tree.exists("/sys/class/dmi/id")) {
     uuid.why = system.absence_of("DMI tables");
     return uuid;
@@ -32,7 +32,7 @@ Reading read_uuid(const System& system) {
   }
   const auto content = system.tree.read(kUuid);
   if (!content) {
-    uuid.why = "readable by root alone";
+    uuid.why = "cannot be read";
     return uuid;
   }
   const std::string value = lower(trim(*content));
@@ -45,7 +45,7 @@ Reading read_uuid(const System& system) {
     return uuid;
   }
   uuid.value = value;
-  // Some boards fill all but the last group with zeros, and put a network address there.
+  // Some boards put a network address into the last group, and zeros into the others.
   const bool address = starts_with(value, "00000000-0000-0000-0000-");
   uuid.quality = address ? Quality::weak : Quality::strong;
   uuid.why = address ? "made from a network address" : "the maker's number for this machine";

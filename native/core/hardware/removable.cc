@@ -3,7 +3,7 @@
 
 namespace mg::hardware {
 
-// Every bus on the way is a folder of the path. The kernel writes "removable" beside PCI devices behind an external port.
+// Each bus on the way to the device is a folder of its path. The kernel marks PCI devices behind an external port as "removable".
 bool is_pluggable(const SystemTree& tree, const std::string& device) {
   for (std::string at = device; starts_with(at, "/sys/devices/"); at = parent(at)) {
     const std::string name = base(at);

@@ -1,4 +1,6 @@
 // Recognises bare metal, virtual machines and containers, by files alone, so that a recorded machine gives the same result.
+#include <algorithm>
+
 #include "hardware/ascii.h"
 #include "hardware/readers.h"
 
@@ -7,7 +9,7 @@ namespace {
 
 constexpr const char* kUnnamed = "unknown hypervisor";
 
-// "\040" and the like, as the kernel writes white space in mountinfo.
+// The kernel writes white space in mountinfo as an octal escape: "\040".
 std::string unescaped(const std::string& field) {
   const auto octal = [](char c) { return c >= '0' && c <= '7'; };
   std::string out;
@@ -43,15 +45,15 @@ bool in_container(const SystemTree& tree, const std::vector<Mount>& mounts) {
   for (const char* manager : {"/docker", "/kubepods", "/containerd", "/crio", "/libpod", "/lxc", "/ecs/", "/garden"}) {
     if (contains(groups, manager)) return true;
   }
-  // Engines lay their own versions over these files; nothing else does.
-  for (const Mount& mount : mounts) {
-    if (mount.point == "/etc/hostname" || mount.point == "/etc/hosts" || mount.point == "/etc/resolv.conf") return true;
-  }
-  return false;
+  // Engines mount files of their own over both. Hosts too mount over /etc/resolv.conf or one of the two: VPNs, network namespaces.
+  const auto is_mounted = [&](const char* file) {
+    return std::any_of(mounts.begin(), mounts.end(), [&](const Mount& mount) { return mount.point == file; });
+  };
+  return is_mounted("/etc/hostname") && is_mounted("/etc/hosts");
 }
 
-// The texts of hypervisors in the DMI tables: a part of "VENDOR|PRODUCT". A bare-metal instance of Amazon counts as virtual too,
-// because its drives are volumes of a network.
+// Texts of hypervisors in the DMI tables: each is a part of "VENDOR|PRODUCT". Amazon's bare-metal instances count as virtual too: their
+// drives are network volumes.
 constexpr struct {
   const char* part;
   const char* name;
@@ -97,7 +99,7 @@ std::string name_hypervisor(const SystemTree& tree, const std::string& cpuinfo) 
   if (starts_with(announced, "linux,kvm")) return "KVM";
   if (starts_with(announced, "xen,")) return "Xen";
   if (!announced.empty()) return kUnnamed;
-  // The board that QEMU and the small monitors for KVM show on ARM.
+  // QEMU and other monitors for KVM show this board on ARM.
   if (starts_with(tree.read("/proc/device-tree/compatible").value_or(""), "linux,dummy-virt")) return "KVM";
   return flagged(cpuinfo) ? kUnnamed : "";
 }
@@ -105,9 +107,12 @@ std::string name_hypervisor(const SystemTree& tree, const std::string& cpuinfo) 
 }  // namespace
 
 System read_system(const std::string& root) {
-  System system{SystemTree(root), {}, {}, false, {}};
+  System system{SystemTree(root), {}, {}, {}, {}, false, {}};
   system.cpuinfo = system.tree.read("/proc/cpuinfo", SystemTree::kLarge).value_or("");
+  system.cpuinfo_access = system.tree.access();
+  system.tree.set_access({});
   system.mounts = read_mounts(system.tree);
+  system.mounts_access = system.tree.access();
   system.container = in_container(system.tree, system.mounts);
   system.virtual_machine = name_hypervisor(system.tree, system.cpuinfo);
   return system;

@@ -15,6 +15,21 @@
 using namespace machine_test;
 namespace fs = std::filesystem;
 
+namespace {
+
+// Reads as a user without root's rights.
+Machine read_as_user(const MachineFolder& folder) {
+  const bool root = geteuid() == 0;
+  if (root) setfsuid(65534);  // this thread's file accesses alone
+  auto machine = read_machine({folder.path(), false});
+  if (root) setfsuid(0);
+  REQUIRE(machine.ok());
+  check_sound(*machine);
+  return std::move(*machine);
+}
+
+}  // namespace
+
 TEST_CASE("links are taken from the tree's own root") {
   const MachineFolder outside;
   std::ofstream(outside / "serial") << "OUTSIDE-1234\n";
@@ -102,19 +117,90 @@ TEST_CASE("links that double, stacks that lie on themselves, folders without end
 TEST_CASE("without root: the UUID is absent with its reason, all else is the same") {
   const MachineFolder folder = MachineTree(kBare).write();
   Values expected = values(read(folder));
-  const bool root = geteuid() == 0;
-  if (root) setfsuid(65534);  // this thread's file accesses alone, without root's rights
-  else REQUIRE(chmod((folder.path() + kDmi + "/product_uuid").c_str(), 0) == 0);
-  auto machine = read_machine({folder.path(), false});
-  if (root) setfsuid(0);
-  REQUIRE(machine.ok());
-  check_sound(*machine);
-  const Factor& uuid = machine->factor(Kind::uuid);
+  if (geteuid() != 0) REQUIRE(chmod((folder.path() + kDmi + "/product_uuid").c_str(), 0) == 0);
+  const Machine machine = read_as_user(folder);
+  const Factor& uuid = machine.factor(Kind::uuid);
   CHECK(uuid.quality == kAbsent);
   CHECK(uuid.why == "readable by root alone");
+  CHECK(uuid.source == kUuid);
   CHECK(uuid.needs_root);
   expected["uuid"] = "";
-  CHECK(values(*machine) == expected);
+  CHECK(values(machine) == expected);
+}
+
+// Otherwise a model that root bound does not open for the user of a service, with HARDWARE_MISMATCH and no reason.
+TEST_CASE("without root: a factor that depends on a file for root alone is absent, and never another value") {
+  const std::string sda = kSataAta1 + "/block/sda/serial", pci = "/sys/devices/pci0000:40/0000:40:01.1/0000:41:00.0";
+  const std::string root_on_nvme0 = "28 1 259:2 / / rw - ext4 /dev/nvme0n1p2 rw\n";
+  struct Case {
+    const char* machine;
+    std::string file, content;
+    Kind kind;
+  };
+  const Case cases[] = {
+      {kBare, kBareNvme0 + "/serial", "S6Z2NJ0W712345K\n", Kind::drive},    // udev has the serial number too
+      {kSata, sda, "0A-7F3E9\n", Kind::drive},                              // `wwid` follows
+      {kSata, kSataAta1 + "/wwid", "naa.500a07513f1a2b01\n", Kind::drive},  // the other drive of the array has a larger number
+      {kSata, "/sys/devices/pci0000:00/0000:00:17.0/ata2/host1/target1:0:0/1:0:0:0/wwid", "naa.500a07513f1a2b77\n", Kind::drive},
+      {kBare, pci + "/subsystem_vendor", "0x10de\n", Kind::gpu},  // NVIDIA's driver shows a model
+      {kArm, "/sys/firmware/devicetree/base/model", std::string("Radxa ROCK 5B\0", 14), Kind::cpu},
+      {kBare, kCpuinfo, "model name : M\n", Kind::cpu},
+      {kBare, kMeminfo, "MemTotal: 16271072 kB\n", Kind::memory},
+      {kBare, kMountinfo, root_on_nvme0, Kind::drive},  // without it the root file system is unknown
+  };
+  for (const Case& one : cases) {
+    CAPTURE(one.file);
+    const MachineFolder folder = MachineTree(one.machine).set(one.file, one.content, 0400).write();
+    const Factor by_root = factor(folder, one.kind);
+    CHECK(by_root.needs_root);
+    if (geteuid() == 0) CHECK(by_root.present());
+    else REQUIRE(chmod((folder.path() + one.file).c_str(), 0) == 0);
+    const Machine machine = read_as_user(folder);
+    const Factor& by_user = machine.factor(one.kind);
+    CHECK(by_user.quality == kAbsent);
+    CHECK(by_user.why == "readable by root alone");
+    CHECK(by_user.needs_root);
+  }
+}
+
+TEST_CASE("without root: files with names for people alone do not make a factor absent") {
+  const std::string model = kBareNvme0 + "/model";
+  const MachineFolder folder = MachineTree(kBare).set(model, "Samsung\n", 0400).write();
+  REQUIRE(chmod((folder / "proc/driver/nvidia/gpus").c_str(), 0700) == 0);
+  if (geteuid() != 0) REQUIRE(chmod((folder.path() + model).c_str(), 0) == 0);
+  const Machine machine = read_as_user(folder);
+  for (const Kind kind : {Kind::drive, Kind::gpu}) {
+    CAPTURE(std::string(kind_name(kind)));
+    CHECK(machine.factor(kind).present());
+    CHECK(!machine.factor(kind).needs_root);
+  }
+  CHECK(value(machine, Kind::drive) == kBareRoot);
+}
+
+TEST_CASE("needs_root is false for a file that everyone may read, or a group other than root's") {
+  const std::string file = kDmi + "/product_uuid";
+  CHECK(factor(MachineTree(kBare), Kind::uuid).needs_root);
+  const MachineFolder folder = MachineTree(kBare).set(file, "7a3e5d20-91c4-11ec-8f6b-04421a2f9c11\n", 0444).write();
+  CHECK(!factor(folder, Kind::uuid).needs_root);
+  REQUIRE(chmod((folder.path() + file).c_str(), 0440) == 0);
+  if (geteuid() != 0) return;
+  CHECK(factor(folder, Kind::uuid).needs_root);
+  REQUIRE(chown((folder.path() + file).c_str(), 0, 1) == 0);
+  CHECK(!factor(folder, Kind::uuid).needs_root);
+  const Machine machine = read_as_user(folder);
+  CHECK(machine.factor(Kind::uuid).quality == kAbsent);
+  CHECK(machine.factor(Kind::uuid).why == "this user may not read it");
+}
+
+TEST_CASE("a folder that only root may search counts like a file in it") {
+  if (geteuid() != 0) return;
+  const MachineFolder folder = MachineTree(kBare).remove(kBareNvme0 + "/serial").write();
+  CHECK(factor(folder, Kind::drive).present());  // from udev
+  REQUIRE(chmod((folder / "run/udev").c_str(), 0700) == 0);
+  CHECK(factor(folder, Kind::drive).needs_root);
+  const Machine machine = read_as_user(folder);
+  CHECK(machine.factor(Kind::drive).quality == kAbsent);
+  CHECK(machine.factor(Kind::drive).needs_root);
 }
 
 TEST_CASE("nothing to read: every factor is absent with a reason") {

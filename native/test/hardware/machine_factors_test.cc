@@ -267,7 +267,8 @@ TEST_CASE("UUID: values that many machines share, and values that are no UUID, a
   for (const char* text :
        {"03000200-0400-0500-0006-000700080009", "00020003-0004-0005-0006-000700080009", "00000000-0000-0000-0000-000000000000",
         "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF", "fefefefe-fefe-fefe-fefe-fefefefefefe", "12345678-1234-5678-90AB-CDDEEFAABBCC",
-        "00000000-0000-0000-0000-000000000001", "01234567-89ab-cdef-0123-456789abcdef", "4C4C4544-0000-2010-8020-80C04F202020"}) {
+        "00000000-0000-0000-0000-000000000001", "01234567-89ab-cdef-0123-456789abcdef", "4C4C4544-0000-2010-8020-80C04F202020",
+        "44454C4C-0000-1020-8020-80C04F202020"}) {
     CAPTURE(std::string(text));
     CHECK(uuid(text).quality == kAbsent);
     CHECK(uuid(text).why == kPlaceholder);

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "hardware/machine_support.h"
+#include "hardware/tpm.h"
 
 using namespace machine_test;
 
@@ -55,7 +56,7 @@ TEST_CASE("bare metal: the drive of the root file system, PCI ids of the graphic
                 {Kind::drive, kStrong, kBareRoot, "S6Z2NJ0W712345K (Samsung SSD 990 PRO 2TB)", "/sys/block/nvme0n1/device/serial",
                  "the maker's number for this drive"},
                 {Kind::uuid, kStrong, uuid, uuid, kUuid, "the maker's number for this machine", true},
-                {Kind::tpm, kAbsent, "", "", "TPM", "not asked for"}});
+                {Kind::tpm, kAbsent, "", "", "TPM", "not asked for", tpm::needs_root()}});
 }
 
 TEST_CASE("SATA server: through LVM and RAID to the smallest serial below the root") {
@@ -198,6 +199,12 @@ TEST_CASE("containers are recognised by the files of their engines") {
   const std::string overlay = "28 1 0:50 / / rw - overlay overlay rw\n";
   CHECK(contained(MachineTree("container").remove("/.dockerenv")));  // by the files mounted over /etc
   CHECK(!contained(MachineTree("container").remove("/.dockerenv").set(kMountinfo, overlay)));
+  // A VPN or a network namespace of the host mounts its own version of these.
+  for (const std::string file : {"resolv.conf", "hosts", "hostname"}) {
+    CAPTURE(file);
+    const std::string mount = "29 28 0:24 /netns/" + file + " /etc/" + file + " rw - tmpfs tmpfs rw\n";
+    CHECK(!contained(MachineTree("container").remove("/.dockerenv").set(kMountinfo, overlay + mount)));
+  }
   CHECK(contained(MachineTree(kBare).set("/run/.containerenv", "")));
   CHECK(contained(MachineTree(kBare).set("/run/systemd/container", "systemd-nspawn\n")));
   CHECK(contained(MachineTree(kBare).set("/proc/1/cgroup", "0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-1.scope\n")));
