@@ -11,7 +11,7 @@ constexpr uint8_t kRequired = 1;
 
 Status malformed(const std::string& what) { return Status(Code::MACHINE_FILE_INVALID, "the helper data are malformed: " + what); }
 
-// Takes bytes from the front; a short one leaves `failed`.
+// Takes bytes from the front. `failed` stays set once there were too few.
 struct Cursor {
   View rest;
   bool failed = false;
@@ -115,7 +115,7 @@ Result<Helper> parse_helper(View bytes, size_t* used) {
   if (tpm > tpm::kMaxBlob) return malformed("the TPM blob is larger than 2,048 bytes");
   helper.tpm = in.take(tpm).copy();
   if (in.failed) return malformed("the TPM blob is cut off");
-  if (tpm > 0 && !tpm::is_blob(helper.tpm)) return malformed("the TPM blob is none");
+  if (tpm > 0 && !tpm::is_blob(helper.tpm)) return malformed("the TPM blob is damaged");
   *used = bytes.size - in.rest.size;
   return helper;
 }

@@ -1,5 +1,5 @@
-// Helper data stand beside a machine-bound secret, so that enough of the machine's factors recover it (docs/format.md, section 12).
-// Strict to parse: helper data that parse encode to the same bytes.
+// Helper data: the public part of a binding, stored beside the secret that enough of the machine's factors recover (docs/format.md,
+// section 12). Parsing is strict: helper data that parse encode to the same bytes.
 #pragma once
 #include <array>
 #include <string>
@@ -29,8 +29,8 @@ struct Helper {
 
   Bytes encode() const;
   bool counts(Kind kind) const;
-  // Every smallest set of factors that opens (bit i: factors[i]), fewest members first: all required ones are in each, the
-  // weights reach the threshold, and no member can be left out unless it is required. At most 20, by kMaxFactors.
+  // The smallest sets of factors that open (bit i: factors[i]), fewest members first. Each holds all required factors, its weights reach
+  // the threshold, and without any optional member they would not. At most 20 sets, by kMaxFactors.
   std::vector<uint32_t> openings() const;
 };
 

@@ -1,4 +1,4 @@
-// machine.json (docs/format.md, section 12): canonical JSON, so that a file that was edited by hand is refused.
+// machine.json (docs/format.md, section 12): canonical JSON, so that most edits by hand are refused.
 #include <algorithm>
 
 #include "crypto/crypto.h"
@@ -14,7 +14,7 @@ constexpr size_t kMaxText = 65536;
 constexpr std::string_view kKeyPrefix = "mgx1:";
 
 Status invalid(const std::string& what) {
-  return Status(Code::MACHINE_FILE_INVALID, "this is no machine file as it was exported: " + what);
+  return Status(Code::MACHINE_FILE_INVALID, "the machine file is not as it was exported: " + what);
 }
 
 Result<std::string> checksum(const Binding& binding) {
@@ -27,7 +27,7 @@ Result<std::string> checksum(const Binding& binding) {
   return text::hex(View(hash).sub(0, 8));
 }
 
-// The bytes of a base64url member; empty if it is none of the wanted size.
+// The bytes of a base64url member; empty where it is not base64url, or is not of the wanted size (0: any).
 Bytes decode(std::string_view text, size_t wanted = 0) {
   const size_t size = text::base64url_decoded_size(text.size());
   Bytes bytes(size);
@@ -78,7 +78,7 @@ Result<Binding> parse_machine_file(View bytes) {
   text.remove_suffix(1);
   auto file = json::parse(text);
   if (!file.ok()) return invalid(file.status().what);
-  if (file->kind != json::Value::Kind::object) return invalid("it is no object");
+  if (file->kind != json::Value::Kind::object) return invalid("it is not an object");
   const auto member = [&](const char* name) {
     const json::Value* value = file->get(name);
     return value && value->kind == json::Value::Kind::string ? std::string_view(value->string) : std::string_view();
@@ -88,14 +88,16 @@ Result<Binding> parse_machine_file(View bytes) {
   if (version->integer > kVersion)
     return Status(Code::VERSION_UNSUPPORTED,
                   "the machine file has version " + std::to_string(version->integer) + ", this release reads version 1");
-  if (version->integer != kVersion || file->members.size() != 5) return invalid("it has other members");
+  if (version->integer != kVersion) return invalid("its version is " + std::to_string(version->integer));
+  if (file->members.size() != 5) return invalid("it has " + std::to_string(file->members.size()) + " members, not 5");
 
   Binding binding;
   const Bytes helper = decode(member("helper")), box = decode(member("box"), kBox);
   const std::string_view key = member("publicKey");
   if (key.substr(0, kKeyPrefix.size()) != kKeyPrefix) return invalid("it has no public key");
   const Bytes public_key = decode(key.substr(kKeyPrefix.size()), binding.public_key.size());
-  if (helper.empty() || box.empty() || public_key.empty()) return invalid("a member is not the base64url of what it should be");
+  if (helper.empty() || box.empty() || public_key.empty())
+    return invalid("helper, box or publicKey is not base64url, or not of the right length");
   if (auto s = crypto::check_x25519_public(public_key); !s.ok()) return invalid(s.what);
   size_t used = 0;
   auto parsed = parse_helper(helper, &used);
@@ -106,7 +108,7 @@ Result<Binding> parse_machine_file(View bytes) {
   std::copy(public_key.begin(), public_key.end(), binding.public_key.begin());
   auto sum = checksum(binding);
   if (!sum.ok()) return sum.status();
-  if (member("checksum") != *sum) return invalid("its checksum does not fit");
+  if (member("checksum") != *sum) return invalid("its checksum is wrong");
   return binding;
 }
 

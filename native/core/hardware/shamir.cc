@@ -33,7 +33,7 @@ Result<Secret> split_secret(View secret, unsigned threshold, unsigned count) {
                   "no sharing of " + std::to_string(count) + " shares has threshold " + std::to_string(threshold));
   auto shares = Secret::allocate(secret.size * count);
   if (!shares.ok()) return shares.status();
-  auto coefficients = Secret::allocate(threshold * secret.size);  // of each degree in turn, the secret first
+  auto coefficients = Secret::allocate(threshold * secret.size);  // by degree, from 0: the secret comes first
   if (!coefficients.ok()) return coefficients.status();
   const Span polynomial = coefficients->reveal_mut();
   std::memcpy(polynomial.data, secret.data, secret.size);

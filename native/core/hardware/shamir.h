@@ -14,7 +14,7 @@ struct Share {
 
 // Shares at x = 1 … count, one after another in the Secret that is returned. 1 <= threshold <= count <= 255.
 Result<Secret> split_secret(View secret, unsigned threshold, unsigned count);
-// The secret, from as many shares as the threshold. Any shares give some secret; only opening with it shows whether it is right.
+// The secret, from as many shares as the threshold. Wrong shares give a wrong secret, without an error.
 Result<Secret> join_shares(const std::vector<Share>& shares);
 
 }  // namespace mg::hardware

@@ -1,6 +1,7 @@
 // The machines that open a binding to one of them (docs/format.md, section 12). Each opening costs several runs of scrypt.
 #include "hardware/binding.h"
 
+#include <climits>
 #include <cstdlib>
 
 #include "crypto/hpke.h"
@@ -122,6 +123,39 @@ TEST_CASE("a policy that this machine cannot meet is refused") {
   CHECK(refused(kFour, policy) == Code::INVALID_ARGUMENT);
 }
 
+TEST_CASE("the bounds of weights and of the weight that opens") {
+  Values six = kFour;
+  six[Kind::uuid] = "7a3e5d20-91c4-11ec-8f6b-04421a2f9c11";
+  six[Kind::tpm] = std::string(68, 'a');
+  Policy policy;
+  policy.factors = {Kind::cpu, Kind::gpu, Kind::memory, Kind::drive, Kind::uuid, Kind::tpm};
+  policy.require = std::vector<Kind>();
+  for (const Kind kind : kKinds) policy.weights[kind] = kMaxWeight;
+  policy.at_least = kMaxFactors * kMaxWeight;  // the largest sum
+  const NewBinding bound = bind_to(six, policy);
+  CHECK(bound.binding.helper.threshold == 96);
+  CHECK(opens(bound.binding, six, bound.secret.reveal()) == Code::OK);
+  CHECK(opens(bound.binding, changed(six, 1)) == Code::HARDWARE_MISMATCH);
+
+  const auto code_of = [&](const Policy& wrong) { return bind(machine_of(six), wrong).status().code; };
+  for (const unsigned at_least : {97u, 256u, 257u, 352u, UINT_MAX}) {
+    Policy wrong = policy;
+    wrong.at_least = at_least;
+    CHECK(code_of(wrong) == Code::INVALID_ARGUMENT);
+  }
+  for (const unsigned weight : {0u, 17u, 256u, 257u, 272u, UINT_MAX}) {  // 257 would be 1 as a byte
+    Policy wrong;
+    wrong.weights = {{Kind::cpu, weight}};
+    CHECK(code_of(wrong) == Code::INVALID_ARGUMENT);
+  }
+  Policy twice;
+  twice.factors = {Kind::cpu, Kind::gpu, Kind::cpu};
+  CHECK(code_of(twice) == Code::INVALID_ARGUMENT);
+  twice = {};
+  twice.require = {Kind::drive, Kind::drive};
+  CHECK(code_of(twice) == Code::INVALID_ARGUMENT);
+}
+
 TEST_CASE("a changed byte of helper data or box does not open") {
   const NewBinding bound = bind_to(kFour);
   const Bytes helper = bound.binding.helper.encode();
@@ -241,9 +275,13 @@ TEST_CASE("a machine file holds the binding, and a change of any byte is refused
   CHECK(parse_machine_file(longer).status().code == Code::MACHINE_FILE_INVALID);
 }
 
-TEST_CASE("a machine file of a newer version is VERSION_UNSUPPORTED") {
+TEST_CASE("a machine file of a newer version is VERSION_UNSUPPORTED, and one without a version that exists is damaged") {
   CHECK(parse_machine_file(View("{\"later\":{},\"version\":2}\n")).status().code == Code::VERSION_UNSUPPORTED);
-  CHECK(parse_machine_file(View("{\"version\":0}\n")).status().code == Code::MACHINE_FILE_INVALID);
+  const Status zero = parse_machine_file(View("{\"version\":0}\n")).status();
+  CHECK(zero.code == Code::MACHINE_FILE_INVALID);
+  CHECK(zero.what == "the machine file is not as it was exported: its version is 0");
+  CHECK(parse_machine_file(View("{\"version\":\"1\"}\n")).status().code == Code::MACHINE_FILE_INVALID);
+  CHECK(parse_machine_file(View("{\"version\":9007199254740991}\n")).status().code == Code::VERSION_UNSUPPORTED);
   CHECK(parse_machine_file(View("[]\n")).status().code == Code::MACHINE_FILE_INVALID);
   CHECK(parse_machine_file(View("")).status().code == Code::MACHINE_FILE_INVALID);
 }

@@ -116,7 +116,7 @@ const MISTAKES: readonly Mistake[] = [
     'a model as machine file',
     [...TWO, '--machine', 'net.onnx', '--store', 'store'],
     5,
-    'model-guard: this is no machine file as it was exported: it does not end with a newline. Export it again on the target machine (`model-guard fingerprint --out`) and send it unchanged. [MACHINE_FILE_INVALID]',
+    'model-guard: the machine file is not as it was exported: it does not end with a newline. Export it again on the target machine (`model-guard fingerprint --out`) and send it unchanged. [MACHINE_FILE_INVALID]',
   ],
   [
     'a web server to publish to',
