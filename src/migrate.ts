@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { abortable } from './base/abort.js';
+import { hex } from './base/bytes.js';
 import { formatOf, name } from './base/names.js';
 import { matching } from './base/schemas.js';
 import { bytes, copyOf, filePath, opaque, parse } from './base/validate.js';
@@ -10,11 +10,10 @@ import { recipientsOf } from './engine/store-defaults.js';
 import { ModelGuardError } from './errors.js';
 import { refuseExisting } from './files/files.js';
 import { failed, nativeArtifact } from './legacy/artifact.js';
-import { pieces } from './legacy/decrypt.js';
 import { type LegacyKey, legacyHandle } from './legacy/key.js';
 import type { KeyHandle, NativeArtifact } from './native/binding.js';
 import { call } from './native/index.js';
-import { type RunOptions, stepwise } from './native/work.js';
+import { type RunOptions, work } from './native/work.js';
 import type { Recipient } from './recipients/kinds.js';
 import { stores } from './stores/options.js';
 import { splitStores } from './stores/parts.js';
@@ -150,15 +149,8 @@ async function checkPlaintext(
   try {
     if (reader.size === 0) throw new ModelGuardError('SOURCE_EMPTY', 'The artifact holds an empty file');
     if (sha256 === undefined) return;
-    const hash = createHash('sha256');
-    await stepwise('verify', reader.size, run, async (advance) => {
-      for await (const piece of pieces(reader)) {
-        hash.update(piece);
-        piece.fill(0);
-        advance(piece.length);
-      }
-    });
-    if (hash.digest('hex') !== sha256.toLowerCase()) throw failed();
+    const actual = await work('verify', reader.size, run, (counted) => reader.sha256(counted));
+    if (hex(actual) !== sha256.toLowerCase()) throw failed();
   } finally {
     reader.close();
   }

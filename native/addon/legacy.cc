@@ -291,6 +291,23 @@ class LegacyReaderHandle : public Handle<LegacyReaderHandle> {
     return Environment::of(env).run(env, std::move(job));
   }
 
+  Napi::Value sha256(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    if (!from_) raise(env, Status(Code::DISPOSED, "the artifact was closed"));
+    auto work = as_work(info[0]);
+    auto digest = std::make_shared<crypto::Sha256>();
+    Job job;
+    job.work = work;
+    job.compute = [from = from_, digest, work](work::Pool&) -> Status {
+      auto computed = legacy::sha256(*from, work->control);
+      if (!computed.ok()) return computed.status();
+      *digest = *computed;
+      return {};
+    };
+    job.result = [digest](Napi::Env e) { return to_js(e, View(*digest)); };
+    return Environment::of(env).run(env, std::move(job));
+  }
+
   // Reads in flight hold what they read from.
   void close(const Napi::CallbackInfo&) { from_.reset(); }
 
@@ -376,6 +393,7 @@ void define_legacy_reader(Napi::Env env, Environment& environment) {
       Napi::Persistent(LegacyReaderHandle::DefineClass(env, "LegacyReader",
                                                        {
                                                            LegacyReaderHandle::define<&LegacyReaderHandle::read>("read"),
+                                                           LegacyReaderHandle::define<&LegacyReaderHandle::sha256>("sha256"),
                                                            LegacyReaderHandle::define<&LegacyReaderHandle::close>("close"),
                                                        }));
 }

@@ -76,6 +76,6 @@ async function* plaintext(artifact: NativeArtifact, key: KeyHandle): AsyncGenera
 }
 
 /** The plaintext in order, each piece a buffer of its own. */
-export async function* pieces(reader: NativeLegacyReader): AsyncGenerator<Uint8Array, void, undefined> {
+async function* pieces(reader: NativeLegacyReader): AsyncGenerator<Uint8Array, void, undefined> {
   for (let at = 0; at < reader.size; at += PIECE) yield await call(() => reader.read(at, Math.min(PIECE, reader.size - at)));
 }

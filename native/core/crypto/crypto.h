@@ -40,6 +40,21 @@ class Sha256Hasher {
   void* ctx_;
 };
 
+// SHA-256 of bytes that come in pieces.
+class Sha256Stream {
+ public:
+  Sha256Stream();
+  ~Sha256Stream();
+  Sha256Stream(const Sha256Stream&) = delete;
+  Sha256Stream& operator=(const Sha256Stream&) = delete;
+  void add(View piece);
+  Result<Sha256> finish();  // once; INTERNAL where OpenSSL failed on any piece
+
+ private:
+  void* ctx_;
+  bool ok_;
+};
+
 // --- kdf.cc   RFC 5869, RFC 7914
 Status hkdf_extract(Hash hash, View salt, View ikm, Span prk);  // prk.size == hash_size; empty salt = zeros (RFC 5869)
 Status hkdf_expand(Hash hash, View prk, View info, Span out);   // out.size <= 255 * hash_size; any prk length

@@ -68,4 +68,25 @@ bool Sha256Hasher::hash(std::initializer_list<View> parts, uint8_t out[32]) {
   return digest_with(static_cast<EVP_MD_CTX*>(ctx_), static_cast<const EVP_MD*>(md_), parts, out);
 }
 
+Sha256Stream::Sha256Stream() : ctx_(EVP_MD_CTX_new()) {
+  const ErrorMark mark;
+  const EVP_MD* const md = md_of(Hash::sha256);
+  ok_ = ctx_ && md && EVP_DigestInit_ex2(static_cast<EVP_MD_CTX*>(ctx_), md, nullptr) == 1;
+}
+Sha256Stream::~Sha256Stream() { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(ctx_)); }
+
+void Sha256Stream::add(View piece) {
+  const ErrorMark mark;
+  if (ok_ && piece.size) ok_ = EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(ctx_), piece.data, piece.size) == 1;
+}
+
+Result<Sha256> Sha256Stream::finish() {
+  const ErrorMark mark;
+  Sha256 out{};
+  if (!ok_ || EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(ctx_), out.data(), nullptr) != 1)
+    return Status(Code::INTERNAL, "OpenSSL cannot compute SHA256");
+  ok_ = false;
+  return out;
+}
+
 }  // namespace mg::crypto

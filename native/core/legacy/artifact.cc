@@ -104,6 +104,23 @@ Status encrypt(payload::Source& plain, payload::Sink& out, KeyString key, const 
   return encrypt_with(aes->reveal(), View(iv), plain, out, control);
 }
 
+Result<crypto::Sha256> sha256(Decrypted& from, const work::Control& control) {
+  const uint64_t size = from.size();
+  auto buffer = Region::allocate(size_t(std::min(size, kPiece)));
+  if (!buffer.ok()) return buffer.status();
+  work::Progress progress(control);
+  crypto::Sha256Stream hash;
+  for (uint64_t done = 0; done < size;) {
+    if (control.cancelled.load(std::memory_order_relaxed)) return Status(Code::ABORT_ERR, "the operation was cancelled");
+    const Span piece(buffer->data(), size_t(std::min(size - done, kPiece)));
+    if (auto s = from.read(done, piece); !s.ok()) return s;
+    hash.add(piece);
+    progress.add(piece.size);
+    done += piece.size;
+  }
+  return hash.finish();
+}
+
 Status encrypt_with(View aes_key, View iv, payload::Source& plain, payload::Sink& out, const work::Control& control) {
   if (iv.size != kIv) return Status(Code::INTERNAL, "an initialisation vector of the wrong size");
   const uint64_t size = plain.size();

@@ -51,6 +51,9 @@ class Decrypted : public payload::Source {
 // All of it, on several threads; out.size == from.size(). SOURCE_CHANGED where the artifact changed meanwhile.
 Status load(Decrypted& from, Span out, work::Pool& pool, const work::Control& control);
 
+// SHA-256 of the plaintext, which is read 1 MiB at a time into guarded memory.
+Result<crypto::Sha256> sha256(Decrypted& from, const work::Control& control);
+
 uint64_t sealed_size(uint64_t plain);  // 16 + plain padded to the next whole block
 // The artifact of `plain` to `out`, in order, 1 MiB at a time, under a fresh random IV. SOURCE_CHANGED as above.
 Status encrypt(payload::Source& plain, payload::Sink& out, KeyString key, const work::Control& control);

@@ -117,6 +117,32 @@ TEST_CASE("legacy artifact: known answer (openssl enc -aes-256-cbc)") {
   CHECK(encrypt_with(View(aes), View(expected).sub(0, 12), plain, sink, work::Control()).code == Code::INTERNAL);
 }
 
+TEST_CASE("legacy artifact: SHA-256 of the plaintext, piece by piece") {
+  const KeyString key = key_of("key string");
+  const auto hashed = [&](View plain, const work::Control& control = {}) {
+    const Bytes artifact = sealed(plain, key);
+    auto from = open(View(artifact), key);
+    REQUIRE(from.ok());
+    return sha256(**from, control);
+  };
+  CHECK(equal(View(*hashed(View("hello legacy world"))),
+              View(unhex("959cc084acfcfbcf7f4c752ca17f2ada4d882f7afc0ab156343c472cd152cf84"))));
+  for (const size_t size : {size_t(0), size_t(1 << 20), size_t((2 << 20) + 5)}) {
+    CAPTURE(size);
+    const Bytes plain = noise(size, test_seed());
+    crypto::Sha256 at_once;
+    REQUIRE(crypto::digest(crypto::Hash::sha256, {View(plain)}, Span(at_once.data(), at_once.size())).ok());
+    work::Control control;
+    uint64_t done = 0;
+    control.progress = [&](uint64_t bytes) { done = bytes; };
+    CHECK(*hashed(View(plain), control) == at_once);
+    CHECK(done == size);
+  }
+  work::Control cancelled;
+  cancelled.cancelled = true;
+  CHECK(hashed(View("hello legacy world"), cancelled).status().code == Code::ABORT_ERR);
+}
+
 TEST_CASE("legacy artifact: round trip at every size to 100 and around 1 MiB, under a new IV each time") {
   const KeyString key = key_of("a key string");
   std::vector<size_t> sizes;

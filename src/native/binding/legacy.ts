@@ -16,6 +16,8 @@ export interface NativeLegacyReader {
   readonly size: number;
   /** A copy of plaintext bytes in ordinary memory, at most 1 GiB. SOURCE_CHANGED if a file is not what it was at opening. */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** SHA-256 of the plaintext, which stays in native memory. */
+  sha256(work: NativeWork): Promise<Uint8Array>;
   /** Lets go of the key and the artifact, at once or when the last read is over. Further reads are DISPOSED. */
   close(): void;
 }
