@@ -3,7 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { Child } from './children.js';
 
-/** A thread by its place among the threads of its process, since its id differs in every run. */
+/**
+ * A thread by its place among the threads of its process, since its id differs in every run. Threads of one name start in one order, those of
+ * different names do not: hence by name first.
+ */
 export interface Thread {
   readonly index: number;
   readonly name: string;
@@ -38,9 +41,9 @@ export function hasStrace(): boolean {
 
 export function threads(pid: number): readonly Thread[] {
   return readdirSync(`/proc/${pid}/task`)
-    .map(Number)
-    .sort((a, b) => a - b)
-    .map((tid, index) => ({ index, tid, name: readFileSync(`/proc/${pid}/task/${tid}/comm`, 'utf8').trim() }));
+    .map((tid) => ({ tid: Number(tid), name: readFileSync(`/proc/${pid}/task/${tid}/comm`, 'utf8').trim() }))
+    .sort((a, b) => (a.name === b.name ? a.tid - b.tid : a.name < b.name ? -1 : 1))
+    .map((thread, index) => ({ index, ...thread }));
 }
 
 /** Starts strace and waits until it has taken hold of every thread. */
