@@ -61,7 +61,7 @@ interface Result {
 /** Runs `lines` and then the first use. */
 function firstUse(root: string, { lines = '', env = {} }: { lines?: string; env?: Record<string, string> } = {}): Result {
   const script = `
-    import { MasterKey, useNativeAddon } from '../dist/index.js';
+    import { MasterKey, useNativeAddon } from './dist/index.js';
     try {
       ${lines}
       MasterKey.generate();
@@ -91,7 +91,7 @@ describe('without the addon', () => {
 
 describe('an addon that does not load', () => {
   const start = (root: string, options: readonly string[]): string => {
-    const script = `import { MasterKey } from '../dist/index.js';
+    const script = `import { MasterKey } from './dist/index.js';
       try { MasterKey.generate(); } catch (error) { console.log(error.code, error.message); }`;
     const node = [...options, '--input-type=module', '-e', script];
     return spawnSync(process.execPath, node, { cwd: root, encoding: 'utf8' }).stdout;
@@ -219,7 +219,7 @@ describe('useNativeAddon', () => {
     const lines = `
       ${use(built)}
       const other = await import(${JSON.stringify(path.join(other, 'dist/index.js'))});
-      const { encrypt } = await import('../dist/index.js');
+      const { encrypt } = await import('./dist/index.js');
       await encrypt(new Uint8Array(3), { name: 'm', version: '1', recipients: [other.MasterKey.generate()] });`;
     expect(firstUse(one, { lines })).toEqual({ loaded: true });
   });
