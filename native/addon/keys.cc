@@ -105,6 +105,7 @@ Napi::Value public_keys(const Napi::CallbackInfo& info) {
 
 Napi::Value same_key(const Napi::CallbackInfo& info) {
   const auto one = as_key(info[0]), other = as_key(info[1]);
+  if (auto s = check_process(); !s.ok()) raise(info.Env(), s);  // keys are zeros in a forked child
   const bool same = one->type() == other->type() && crypto::equal(one->secret().reveal(), other->secret().reveal());
   return Napi::Boolean::New(info.Env(), same);
 }

@@ -13,7 +13,7 @@ import type { CacheOptions } from './options.js';
 import { type Removal, Remover } from './remover.js';
 import { type Disk, diskOf, leavesRoom } from './space.js';
 import { markUsed } from './use-time.js';
-import { warnUnused } from './warn.js';
+import { warn, warnUnused } from './warn.js';
 import { CacheWriter } from './writer.js';
 
 export const DEFAULT_MAX_BYTES = 32 * 1024 ** 3;
@@ -111,7 +111,8 @@ export class CiphertextCache {
     for (const { path, changed } of temporaries) if (changed < before) await remover.remove(path);
     let bytes = entries.reduce((sum, { size }) => sum + size, 0);
     for (const entry of [...entries].reverse()) {
-      if (bytes <= this.#maxBytes) break;
+      // What was used last stays if it fits: a large entry that cannot be removed would empty the cache after each load.
+      if (bytes <= this.#maxBytes || (entry === entries[0] && entry.size <= this.#maxBytes)) break;
       // An entry that stays takes its space: the next one goes instead.
       if (await remover.remove(this.#path(entry), entry)) bytes -= entry.size;
     }
@@ -128,7 +129,7 @@ export class CiphertextCache {
   }
 
   async #trimWithWarnings(): Promise<void> {
-    for (const failure of (await this.trim()).failures) warnUnused(failure);
+    for (const failure of (await this.trim()).failures) warn('The cache of big parts is larger than it may be', failure);
   }
 
   /** Whether there is a folder to write to. */

@@ -58,6 +58,7 @@ class CachingParts implements BigParts {
   readonly #cache: CiphertextCache;
   readonly #key: CacheKey;
   #writer: CacheWriter | undefined;
+  #over = false;
 
   constructor(bigs: BigParts, cache: CiphertextCache, key: CacheKey) {
     this.#bigs = bigs;
@@ -70,6 +71,11 @@ class CachingParts implements BigParts {
     if (!part.remote || part.file !== undefined || part.size !== this.#key.size) return part;
     const writer = await this.#cache.begin(this.#key);
     if (!writer) return part;
+    if (this.#over) {
+      // The load was aborted meanwhile.
+      await writer.abandon();
+      return part;
+    }
     this.#writer = writer;
     return {
       size: part.size,
@@ -95,6 +101,7 @@ class CachingParts implements BigParts {
   }
 
   async abandon(): Promise<void> {
+    this.#over = true;
     await this.#writer?.abandon();
   }
 }

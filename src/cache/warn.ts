@@ -7,12 +7,11 @@ export const CACHE_UNUSED_WARNING = 'MODEL_GUARD_CACHE_UNUSED';
 const warned = new Set<string>();
 
 /** Emits a warning with the reason, each reason once a process. */
-export function warnUnused(why: unknown): void {
-  const text = isError(why) ? why.message : String(why);
+export function warn(what: string, why: unknown): void {
+  const text = `${what}: ${isError(why) ? why.message : String(why)}`;
   if (warned.has(text)) return;
   warned.add(text);
-  process.emitWarning(`The cache of big parts was not used: ${text}`, {
-    type: 'ModelGuardWarning',
-    code: CACHE_UNUSED_WARNING,
-  });
+  process.emitWarning(text, { type: 'ModelGuardWarning', code: CACHE_UNUSED_WARNING });
 }
+
+export const warnUnused = (why: unknown): void => warn('The cache of big parts was not used', why);

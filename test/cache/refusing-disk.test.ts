@@ -65,6 +65,15 @@ describe('an entry that cannot be removed', () => {
     expect(offsets(await cache.list())).toEqual([2]);
   });
 
+  it('never takes the place of what was used last', async () => {
+    const { cache, folder, fileOf } = newCache();
+    for (const number of [1, 2, 3]) await put(cache, keyOf(number, 1000));
+    const [newest, , oldest] = (await cache.list()).map(({ offset }) => offset) as [number, number, number];
+    refused.unlink.set(fileOf(oldest), 'EBUSY');
+    await new CiphertextCache({ folder, maxBytes: 1000 }).trim();
+    expect(offsets(await cache.list())).toEqual([newest, oldest].sort());
+  });
+
   it('keeps its space in a trim, which removes the next one instead', async () => {
     const { cache, folder, fileOf } = newCache();
     for (const number of [1, 2, 3]) await put(cache, keyOf(number, 1000));

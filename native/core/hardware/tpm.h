@@ -1,8 +1,8 @@
 // Seals 32-byte values in a TPM 2.0, through the system's tss2 library, which is loaded at run time. Each call opens its own connection and
 // closes it. Sessions are salted and encrypt what crosses the bus (TPM 2.0 Library, part 1, section 19).
 //
-// A call waits at most 35 seconds for its turn (other calls of this process, other programs with the device), and then at most 30 seconds
-// for the TPM's answer; it returns at once when `cancelled` is set. Its thread ends after the command that the TPM is at, and leaves nothing
+// A call waits at most 70 seconds for earlier calls of this process, then at most 35 seconds for other programs with the device, and then
+// at most 30 seconds for the TPM's answer; it returns at once when `cancelled` is set. Its thread ends after the command that the TPM is at, and leaves nothing
 // in the TPM. exit() waits up to 5 seconds for that.
 #pragma once
 #include <atomic>

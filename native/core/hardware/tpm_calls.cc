@@ -103,6 +103,7 @@ class Calls {
     for (const SharedCall& call : ended) call->thread.join();
   }
   void abandon_all() {
+    if (getpid() != process_) return;  // another thread may have held the mutex at fork()
     const std::lock_guard<std::mutex> lock(mutex);
     for (const SharedCall& call : running_) abandon(*call);
   }

@@ -97,16 +97,19 @@ bool needs_root() {
 }
 
 Result<std::unique_ptr<Connection>> Connection::open(const std::atomic<bool>& abandoned) {
-  auto where = transport();
-  if (!where.ok()) return where.status();
   auto tss = tss2::library();
   if (!tss.ok()) return tss.status();
+  auto where = transport();
+  if (!where.ok()) return where.status();
   std::unique_ptr<Connection> connection(new Connection(**tss, abandoned));
   tss2::Rc rc = (*tss)->tcti_initialize(where->c_str(), &connection->tcti_);
   if (rc == 0) rc = (*tss)->initialize(&connection->esys_, connection->tcti_, nullptr);
   if (rc == 0) return connection;
   if (!connection->tcti_) {
-    if (auto again = transport(); !again.ok()) return again.status();  // another program opened the device in between
+    // Another program opened the device in between, and may have closed it again.
+    if (auto again = transport(); !again.ok()) return again.status();
+    if (where->rfind(kDeviceTransport, 0) == 0)
+      return Status(Code::TPM_UNAVAILABLE, "the TPM library cannot open '" + *where + "'", EBUSY);
   }
   return connection->check(rc, "be reached through '" + *where + "'");
 }

@@ -24,8 +24,8 @@ Status repeat(const std::function<Try()>& attempt, const Pause& pause) {
         next *= 2;
         break;
       case Try::Outcome::in_use:
-        if (waited >= kTurnTime) {
-          made.status.what += ", for more than " + std::to_string(kTurnTime.count()) + " seconds";
+        if (waited >= kDeviceTime) {
+          made.status.what += ", for more than " + std::to_string(kDeviceTime.count()) + " seconds";
           return made.status;
         }
         length = kDevicePause;

@@ -8,8 +8,9 @@
 namespace mg::hardware::tpm {
 
 constexpr std::chrono::seconds kAnswerTime{30};  // for the work on the TPM
-constexpr std::chrono::seconds kTurnTime{35};    // for other calls and other programs to end
-static_assert(kTurnTime > kAnswerTime, "a call waits longer for its turn than another call may take");
+constexpr std::chrono::seconds kDeviceTime{35};  // for other programs to leave the device
+constexpr std::chrono::seconds kTurnTime{70};    // for earlier calls of this process to end
+static_assert(kTurnTime > kDeviceTime + kAnswerTime, "a call waits longer for its turn than another call may take");
 
 struct Try {
   enum class Outcome : uint8_t {
@@ -23,7 +24,7 @@ struct Try {
 using Pause = std::function<bool(std::chrono::milliseconds)>;
 
 // Tries until the outcome is final, and returns the last status. A busy TPM is tried five times, after pauses that double, 3 seconds
-// together; a device in use for kTurnTime. ABORT_ERR.
+// together; a device in use for kDeviceTime. ABORT_ERR.
 Status repeat(const std::function<Try()>& attempt, const Pause& pause);
 
 }  // namespace mg::hardware::tpm

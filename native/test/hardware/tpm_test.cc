@@ -85,6 +85,13 @@ TEST_CASE("tpm: each PCR of a policy without a measurement is reported") {
   CHECK(unmeasured(pcr7 | pcr1) == pcr1);
   CHECK(unmeasured(pcr7 | pcr17) == pcr17);
   CHECK(unmeasured(all) == (all & ~pcr7));
+  // The separators of the firmware: SHA-256 of four bytes of 00, and of ff.
+  const uint32_t pcr2 = 1u << 2;
+  tpm->extend(1, "df3f619804a92fdb4057192dc43dd748ea778adc52bc498ce80524c014b81119");
+  tpm->extend(2, "ad95131bc0b799c0b1af477fb14fcf26a6a9f76079e48bf090acb7e8367bfd0e");
+  CHECK(unmeasured(pcr1 | pcr2 | pcr7) == (pcr1 | pcr2));
+  tpm->extend(1);
+  CHECK(unmeasured(pcr1 | pcr2 | pcr7) == pcr2);
 }
 
 TEST_CASE("tpm: without a TPM that answers, the error gives the reason") {

@@ -199,8 +199,8 @@ Bytes Swtpm::name_of(const std::string& key) const {
   return Bytes((std::istreambuf_iterator<char>(file)), {});
 }
 
-void Swtpm::extend(unsigned pcr) const {
-  const std::string what = std::to_string(pcr) + ":sha256=" + std::string(64, 'a');
+void Swtpm::extend(unsigned pcr, const std::string& digest) const {
+  const std::string what = std::to_string(pcr) + ":sha256=" + digest;
   if (!tool({"tpm2_pcrextend", what})) throw std::runtime_error("tpm2_pcrextend failed");
 }
 

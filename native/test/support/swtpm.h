@@ -27,7 +27,7 @@ class Swtpm {
   std::optional<std::string> tool(std::vector<std::string> command) const;
   Bytes name_of(const std::string& key) const;  // a handle, or a context in the folder
   // Extends a PCR with a fixed digest.
-  void extend(unsigned pcr) const;
+  void extend(unsigned pcr, const std::string& digest = std::string(64, 'a')) const;  // SHA-256, as hex
   // Whether neither an object nor a session is in the TPM's memory.
   bool is_clean() const;
 

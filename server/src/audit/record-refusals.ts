@@ -1,5 +1,6 @@
 /** Records refusals in the audit log. */
-import { isModelGuardError, type ModelGuardErrorCode } from '@org/model-guard/server-kit';
+import { isModelGuardError, type ModelGuardError, type ModelGuardErrorCode } from '@org/model-guard/server-kit';
+import { MissingKeyError } from '../base/missing-key.js';
 import type { AuditEntry, Context } from '../context.js';
 
 /** Codes of missing rights. Every other failure is a mistake of the caller, or a state that is in the way. */
@@ -18,8 +19,9 @@ const DENIALS: ReadonlySet<ModelGuardErrorCode> = new Set([
   'SIGNATURE_MISSING',
 ]);
 
-/** The outcome in the audit log for an error code. */
-export const outcomeOf = (code: ModelGuardErrorCode): 'denied' | 'failure' => (DENIALS.has(code) ? 'denied' : 'failure');
+/** The outcome in the audit log for an error. A key that the server lacks is no fault of the caller. */
+export const outcomeOf = (error: ModelGuardError): 'denied' | 'failure' =>
+  DENIALS.has(error.code) && !(error instanceof MissingKeyError) ? 'denied' : 'failure';
 
 /** Runs `task`, and records its error with the code. */
 export async function recordRefusals<T>(
@@ -30,7 +32,7 @@ export async function recordRefusals<T>(
   try {
     return await task();
   } catch (error) {
-    if (isModelGuardError(error)) await audit.record({ ...entry, outcome: outcomeOf(error.code), detail: error.code });
+    if (isModelGuardError(error)) await audit.record({ ...entry, outcome: outcomeOf(error), detail: error.code });
     throw error;
   }
 }

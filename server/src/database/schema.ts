@@ -197,7 +197,7 @@ export interface RotationTable {
   total: number;
   started: number;
   finished: number | null;
-  /** Rows that could not be wrapped to the new key, counted at the end; null while it runs. */
+  /** Rows that could not be wrapped to the new key, counted at the end; null while it runs, and where a server before migration 0009 ended it. */
   remaining: number | null;
   accept_until: number;
 }

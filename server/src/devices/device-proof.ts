@@ -59,7 +59,7 @@ export async function withProvenDevice<Granted>(
       return { granted: await grant(trx, device) };
     } catch (error) {
       if (!isModelGuardError(error)) throw error;
-      await audit.refuse(trx, { ...entry, outcome: outcomeOf(error.code), detail: `device ${request.device}: ${error.code}` });
+      await audit.refuse(trx, { ...entry, outcome: outcomeOf(error), detail: `device ${request.device}: ${error.code}` });
       return { refused: error };
     }
   });

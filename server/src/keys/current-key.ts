@@ -4,6 +4,7 @@ import type { Transaction } from 'kysely';
 import type { Context } from '../context.js';
 import type { Connection } from '../database/connection.js';
 import type { Schema } from '../database/schema.js';
+import { DatabaseUnavailable } from '../database/unavailable.js';
 
 /** Attempts to wrap and store. Each fails only if the key is replaced during it. */
 const ATTEMPTS = 5;
@@ -11,6 +12,7 @@ const ATTEMPTS = 5;
 /**
  * The key of that name. Loads keys that another process on the same database has made. A failure to load is logged, and the result is
  * undefined.
+ * @throws DatabaseUnavailable
  */
 export async function findEncryptionKey(
   { db, keys, log }: Pick<Context, 'db' | 'keys' | 'log'>,
@@ -21,6 +23,7 @@ export async function findEncryptionKey(
   try {
     await keys.reload(db);
   } catch (err) {
+    if (err instanceof DatabaseUnavailable) throw err;
     log.error({ err }, 'could not reload the keys');
   }
   return keys.find(name);

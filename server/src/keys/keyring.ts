@@ -162,12 +162,9 @@ export class ServerKeyring implements Keyring {
     const unknown = rows.filter(({ key }) => !this.#keys.has(key));
     if (unknown.length > 0) {
       const found = new Map((await readEncryptionKeys(this.#places)).map((candidate) => [encryptionKeyOf(candidate), candidate]));
-      for (const { key } of unknown) {
-        const opened = found.get(key);
-        if (opened) this.#keys.set(key, opened);
-        // Another process may have removed it just now.
-        else if (await isKept(db, key)) throw this.missing(key);
-      }
+      for (const [key, opened] of found) if (unknown.some((row) => row.key === key)) this.#keys.set(key, opened);
+      // Another process may have removed it just now.
+      for (const { key } of unknown) if (!found.has(key) && (await isKept(db, key))) throw this.missing(key);
     }
     for (const key of this.#keys.keys()) if (!rows.some((row) => row.key === key)) this.#keys.delete(key);
   }

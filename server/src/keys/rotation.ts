@@ -33,7 +33,9 @@ export async function countWrapped(connection: Connection, operator: '=' | '!=',
 
 /** The progress of a rotation that runs is computed from the tables, so that a restart loses none. */
 async function describe(connection: Connection, row: RotationRow): Promise<Rotation> {
-  const left = row.remaining ?? (await countWrapped(connection, '!=', row.to_key));
+  // An older server, beside this one during an update, ends a rotation without the count.
+  const [operator, key] = row.finished === null ? (['!=', row.to_key] as const) : (['=', row.from_key] as const);
+  const left = row.remaining ?? (await countWrapped(connection, operator, key));
   return {
     id: row.id,
     state: row.finished === null ? 'running' : 'done',

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HttpResponse } from '../../../src/http/response.js';
 import { failureOf, isAnswer } from '../../../src/remote/http/failures.js';
 import { outcomeOf } from '../../src/audit/record-refusals.js';
+import { MissingKeyError } from '../../src/base/missing-key.js';
 import { registerErrors } from '../../src/http/errors.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 
@@ -199,7 +200,8 @@ describe('a code', () => {
     const denied =
       `NOT_AUTHENTICATED NOT_AUTHORISED NOT_FOUND PROOF_INVALID DEVICE_NOT_APPROVED DEVICE_REVOKED NOT_RELEASED SEATS_TAKEN
       ROLLBACK_REFUSED AUDIT_LOG_ROLLED_BACK SIGNATURE_INVALID SIGNATURE_MISSING`.split(/\s+/);
-    expect(CODES.filter((code) => outcomeOf(code) === 'denied').sort()).toEqual(denied.sort());
+    expect(CODES.filter((code) => outcomeOf(new ModelGuardError(code, 'x')) === 'denied').sort()).toEqual(denied.sort());
+    expect(outcomeOf(new MissingKeyError('encryption', 'key', ['/keys']))).toBe('failure');
   });
 });
 

@@ -95,6 +95,14 @@ describe('a rotation', () => {
     expect((await server.context.db.selectFrom('versions').select('big_name').executeTakeFirstOrThrow()).big_name).toBe(big_name);
   });
 
+  it('that a server without the column for it has ended is counted by its old key', async () => {
+    await publisher.publish();
+    const first = await rotated();
+    await server.context.db.updateTable('rotations').set({ remaining: null }).where('id', '=', first.id).execute();
+    await rotated();
+    expect(await progress(first)).toMatchObject({ state: 'done', total: 1, done: 1 });
+  });
+
   it('is answered at once, refuses a second one while it runs, and is audited at both ends', async () => {
     await publisher.publish();
     const caller = { address: '', request: 'r', account: server.accounts.apiAdmin };

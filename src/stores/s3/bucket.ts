@@ -1,7 +1,7 @@
 /** A bucket of S3 as an object storage: bounded requests, and this library's errors. */
 import type { Readable } from 'node:stream';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { throwIfAborted } from '../../base/abort.js';
+import { throwIfAborted, untilAborted } from '../../base/abort.js';
 import { MAX_PIECES } from '../../base/limits.js';
 import { ModelGuardError } from '../../errors.js';
 import { PageMarkers } from '../../http/page-markers.js';
@@ -105,8 +105,13 @@ export class S3Bucket implements ObjectStorage {
 
   async range(key: string, offset: number, length: number, request: ObjectRequest): Promise<RangeResponse> {
     const input = { ...this.#at(key), Range: `bytes=${offset}-${offset + length - 1}` };
-    const answer = await this.#send({ ...request, use: 'read', attempts: 1 }, (client, { GetObjectCommand }, settings) =>
-      client.send(new GetObjectCommand(input), settings),
+    // The SDK asks for credentials without a look at the signal.
+    const answer = await untilAborted(
+      request.signal,
+      this.#send({ ...request, use: 'read', attempts: 1 }, (client, { GetObjectCommand }, settings) =>
+        client.send(new GetObjectCommand(input), settings),
+      ),
+      { late: ({ Body }) => void (Body as Readable).destroy() },
     );
     const body = answer.Body as Readable;
     return {
