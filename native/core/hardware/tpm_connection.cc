@@ -106,10 +106,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::atomic<bool>& ab
   if (rc == 0) rc = (*tss)->initialize(&connection->esys_, connection->tcti_, nullptr);
   if (rc == 0) return connection;
   if (!connection->tcti_) {
-    // Another program opened the device in between, and may have closed it again.
-    if (auto again = transport(); !again.ok()) return again.status();
-    if (where->rfind(kDeviceTransport, 0) == 0)
-      return Status(Code::TPM_UNAVAILABLE, "the TPM library cannot open '" + *where + "'", EBUSY);
+    if (auto again = transport(); !again.ok()) return again.status();  // another program opened the device in between
   }
   return connection->check(rc, "be reached through '" + *where + "'");
 }
