@@ -17,6 +17,6 @@ export MG_TEST_SEED="${MG_TEST_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 echo "C++ tests: MG_TEST_SEED=$MG_TEST_SEED"
 status=0
 ctest --test-dir "$build" --no-tests=error --output-on-failure -j "$(nproc)" || status=$?
-# What cases leave out here is told in their output, which ctest shows only where they fail.
+# ctest shows the output of failed cases alone: the notes of those that skip something are printed here.
 grep -h "SKIPPED:" "$build/Testing/Temporary/LastTest.log" | sort -u || true
 exit $status

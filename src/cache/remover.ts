@@ -4,7 +4,7 @@ import { hasCode } from '../errors.js';
 import { withFileErrors } from '../files/files.js';
 import type { CacheEntry } from './entry.js';
 
-/** What was removed, and why the rest is still there. */
+/** The entries that were removed, and for each file that could not be, the error. */
 export interface Removal {
   readonly removed: readonly CacheEntry[];
   /** One error for each file that could not be removed: PERMISSION_DENIED, READ_ONLY, IO_FAILED. */
