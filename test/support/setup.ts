@@ -1,5 +1,10 @@
-/** Runs before each test file, so that its hook is the first one, which runs last: the file's own hooks may use what is cleaned up. */
+/**
+ * Runs before each test file, so that its hook is the first one, which runs last: the file's own hooks may use what is cleaned up.
+ * The server's files share a process: a variable that one sets in a copy of process.env would stay set for those that follow, because
+ * vitest removes it from the original. vi.stubEnv is the way.
+ */
 import { afterAll } from 'vitest';
 import { cleanUp } from './cleanup.js';
 
+Object.defineProperty(process, 'env', { writable: false });
 afterAll(cleanUp);

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fingerprintOf } from '@org/model-guard/server-kit';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { modelGuard, succeed } from '../../../test/support/cli.js';
 import { Random } from '../../../test/support/seed.js';
 import { PASSWORD, startTestServer, type TestServer } from '../support/server.js';
@@ -12,7 +12,6 @@ describe('model-guard with a guard server', () => {
   let server: TestServer;
   let folder: string;
   let serverKey: string;
-  const before = { ...process.env };
   const at = (name: string): string => join(folder, name);
   const json = async (...args: string[]) => JSON.parse((await succeed(...args, '--json')).stdout);
   const as = (who: string): string[] => ['--profile', at(`${who}.json`)];
@@ -22,14 +21,14 @@ describe('model-guard with a guard server', () => {
     server = await startTestServer();
     await server.listen();
     serverKey = server.context.keys.signing.publicKey.toString();
-    process.env.XDG_CONFIG_HOME = at('config');
-    process.env.XDG_STATE_HOME = at('state');
+    vi.stubEnv('XDG_CONFIG_HOME', at('config'));
+    vi.stubEnv('XDG_STATE_HOME', at('state'));
     for (const role of ['apiAdmin', 'operator', 'companion'] as const)
       await writeFile(at(`${role}.txt`), `${server.accounts[role].email}\n${PASSWORD}\n`, { mode: 0o600 });
     await writeFile(at('model.onnx'), new Random(3).bytes(300_000));
   });
   afterAll(async () => {
-    process.env = before;
+    vi.unstubAllEnvs();
     await server.close();
     await rm(folder, { recursive: true, force: true });
   });
@@ -154,11 +153,11 @@ describe('model-guard with a guard server', () => {
     const early = await unlock('head', '-c', '10');
     expect([early.code, early.stderr]).toEqual([6, expect.stringMatching(/head ended before it had read everything.*IO_FAILED/)]);
     // The password is for the client, and must not stand in the archive's output.
-    process.env.MODEL_GUARD_EMAIL = 'companion@example.com';
-    process.env.MODEL_GUARD_PASSWORD = PASSWORD;
+    vi.stubEnv('MODEL_GUARD_EMAIL', 'companion@example.com');
+    vi.stubEnv('MODEL_GUARD_PASSWORD', PASSWORD);
     expect((await unlock('sh', '-c', `env > ${at('out/env')}; cat >/dev/null`)).code).toBe(0);
-    delete process.env.MODEL_GUARD_EMAIL;
-    delete process.env.MODEL_GUARD_PASSWORD;
+    vi.stubEnv('MODEL_GUARD_EMAIL', undefined);
+    vi.stubEnv('MODEL_GUARD_PASSWORD', undefined);
     expect(await readFile(at('out/env'), 'utf8')).not.toMatch(/MODEL_GUARD_(EMAIL|PASSWORD)/);
     expect((await unlock(at('no-such-program'))).stderr).toContain('NOT_FOUND');
     await writeFile(at('images.mguard'), await readFile(at('model.onnx')));
