@@ -73,3 +73,4 @@ export {
 export type { Reference } from './stores/options.js';
 export type { ContainerSource, Verified, VerifyOptions } from './verify.js';
 export { inspect, verify } from './verify.js';
+export { type Versions, versions } from './versions.js';

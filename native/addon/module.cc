@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "convert.h"
+#include "crypto/crypto.h"
 #include "handles.h"
 
 namespace mg::addon {
@@ -27,6 +28,10 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   for (const char* code : kCodes)
     if (std::string(code) != "OK") codes.Set(codes.Length(), code);
   exports.Set("codes", codes);
+  Napi::Object openssl = Napi::Object::New(env);
+  openssl.Set("version", crypto::library_version());
+  openssl.Set("own", crypto::library_is_own());
+  exports.Set("openssl", openssl);
   export_keys(env, exports);
   export_hardware(env, exports);
   export_legacy(env, exports);

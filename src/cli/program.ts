@@ -1,6 +1,7 @@
 /** Runs a command line: registers all commands, and turns results into exit codes. */
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { isModelGuardError } from '../errors.js';
+import { versions } from '../index.js';
 import { isCommanderError } from '../terminal/exit.js';
 import { makeStrict } from '../terminal/strict.js';
 import { registerArchives } from './commands/archives/index.js';
@@ -82,7 +83,11 @@ async function explained(thrown: unknown, stdout: Stdout): Promise<unknown> {
 export function programOf(context: Context, json = false): Command {
   const program = makeStrict(new Command('model-guard'))
     .description('Protect machine-learning models on machines you do not own.')
-    .version(packageVersion())
+    .option('-V, --version', 'print the version; with --json, those of OpenSSL and the runtime too')
+    .on('option:version', () => {
+      context.stdout.write(`${json ? JSON.stringify(versions()) : packageVersion()}\n`);
+      throw new CommanderError(0, 'commander.version', '');
+    })
     // After the name of a command only its own flags count: `models --version` is an error.
     .enablePositionalOptions()
     .configureOutput(json ? { outputError: () => undefined } : {})

@@ -35,5 +35,7 @@ export interface NativeFailure {
 export interface NativeBinding extends KeyBinding, HardwareBinding, LegacyBinding, FileBinding, ContainerBinding, RemoteBinding {
   /** The native table of codes, without OK. */
   readonly codes: readonly string[];
+  /** `own`: a copy inside the addon's file, and not the one of the program. */
+  readonly openssl: { readonly version: string; readonly own: boolean };
   control(): NativeControl;
 }

@@ -125,10 +125,20 @@ describe('help', () => {
     }
   });
 
+  it.each([[['--version', '--json']], [['--json', '--version']]])('of %j tells what is inside', async (args) => {
+    const told: unknown = JSON.parse((await succeed(...args)).stdout);
+    expect(told).toEqual({
+      modelGuard: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+      openssl: { version: process.versions.openssl?.replace(/\+.*/, ''), from: 'runtime' },
+      runtime: { name: 'node', version: process.versions.node },
+      platform: `${process.platform}-${process.arch}`,
+    });
+  });
+
   it('names every command and every exit code', async () => {
     const { stdout } = await succeed('--help');
     for (const command of commands) expect(stdout).toContain(`  ${command} `);
     expect(stdout).toContain('Exit codes:');
-    expect((await succeed('--version')).stdout).toMatch(/^\d+\.\d+\.\d+/);
+    expect((await succeed('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 });

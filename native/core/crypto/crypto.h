@@ -16,6 +16,10 @@ bool equal(View a, View b);  // constant time in the content; false where sizes 
 void wipe(Span bytes);       // survives the optimiser
 // Has OpenSSL register its clean-up at exit now. exit() runs in reverse order: a handler registered later runs before the clean-up.
 void initialize();
+// The OpenSSL that runs, as "3.5.7".
+const char* library_version();
+// Whether that is a copy inside this binary, and not the one of the program that loads it.
+bool library_is_own();
 
 // --- hash.cc
 enum class Hash { sha256, sha384, sha512 };

@@ -27,4 +27,15 @@ void wipe(Span bytes) {
 
 void initialize() { OPENSSL_init_crypto(0, nullptr); }
 
+const char* library_version() { return OpenSSL_version(OPENSSL_VERSION_STRING); }
+
+#ifdef MG_OWN_CRYPTO
+// Node's headers hold those of another OpenSSL.
+static_assert(OPENSSL_VERSION_MAJOR == 3 && OPENSSL_VERSION_MINOR >= 5,
+              "compiled with the headers of another OpenSSL than MODEL_GUARD_CRYPTO's");
+bool library_is_own() { return true; }
+#else
+bool library_is_own() { return false; }
+#endif
+
 }  // namespace mg::crypto

@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { call } from './native/index.js';
+import { packageFolders } from './native/package-root.js';
+
+/** The result of `versions`. */
+export interface Versions {
+  /** Of this package. Absent inside a bundle. */
+  readonly modelGuard?: string | undefined;
+  /**
+   * The library that does the cryptography. `own`: a copy inside the prebuilt addon, whatever the program brings; an update of this package
+   * updates it. `runtime`: that of the Node which runs the program, where the addon was compiled on this machine.
+   */
+  readonly openssl: { readonly version: string; readonly from: 'own' | 'runtime' };
+  /** What runs the program. */
+  readonly runtime: { readonly name: 'node' | 'bun' | 'deno'; readonly version: string };
+  /** System and processor, such as `linux-x64`. */
+  readonly platform: string;
+}
+
+/**
+ * What this installation consists of, for a report of a fault and for an inventory.
+ * @throws NATIVE_UNAVAILABLE, NATIVE_UNTRUSTED
+ * @example
+ * const { openssl } = versions();
+ * console.log(`OpenSSL ${openssl.version} (${openssl.from})`);
+ */
+export function versions(): Versions {
+  const { version, own } = call((native) => native.openssl);
+  const modelGuard = versionOfPackage();
+  return {
+    ...(modelGuard !== undefined && { modelGuard }),
+    openssl: { version, from: own ? 'own' : 'runtime' },
+    runtime: runtime(process.versions),
+    platform: `${process.platform}-${process.arch}`,
+  };
+}
+
+/** Bun and Deno say that they are a Node, and name themselves beside it. */
+function runtime({ bun, deno, node }: Readonly<Record<string, string | undefined>>): Versions['runtime'] {
+  if (bun !== undefined) return { name: 'bun', version: bun };
+  if (deno !== undefined) return { name: 'deno', version: deno };
+  return { name: 'node', version: node ?? '' };
+}
+
+function versionOfPackage(): string | undefined {
+  const root = packageFolders()?.root;
+  if (root === undefined) return undefined;
+  return (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { readonly version: string }).version;
+}
