@@ -1,6 +1,8 @@
 {
   # What every gyp build of native code shares: the flags, and the files that are made for the build.
   "target_defaults": {
+    # A folder that scripts/crypto/build.sh has made, for prebuilds: their OpenSSL. Empty: Node's own.
+    "variables": { "own_crypto": "<!(node -p \"process.env.MODEL_GUARD_CRYPTO || ''\")" },
     "include_dirs": ["core", ".", "<(SHARED_INTERMEDIATE_DIR)", "<!(node -p \"require('node-addon-api').include_dir\")"],
     # The last: an exception that meets a worker being terminated cannot reach any caller, and must not end the process.
     "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS_ALL", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
@@ -23,7 +25,16 @@
       "action": ["node", "<@(_inputs)", "<(SHARED_INTERMEDIATE_DIR)/recipients/kinds.inc"],
       "message": "Kinds of recipients"
     }],
+    # Before Node's own headers of OpenSSL, which are known in this phase only.
+    "target_conditions": [["own_crypto!=''", { "include_dirs+": ["<(own_crypto)/include"] }]],
     "conditions": [
+      # The code stays loaded when a worker ends: threads that end later still run OpenSSL's handlers.
+      ["own_crypto!=''", {
+        "defines": ["MG_OWN_CRYPTO"],
+        "cflags": ["-ffunction-sections", "-fdata-sections"],
+        "libraries": ["<(own_crypto)/lib/libcrypto.a"],
+        "ldflags": ["-Wl,--gc-sections", "-Wl,-z,nodelete", "-static-libstdc++", "-static-libgcc"]
+      }],
       # No -lcrypto: the node binary exports its own OpenSSL, which is patched with Node. -ldl: a TPM's library, where there is one.
       ["OS=='linux'", {
         "ldflags": ["-Wl,--exclude-libs,ALL", "-Wl,-z,relro,-z,now", "-pthread"],

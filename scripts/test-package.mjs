@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { tryBundlers } from './package/bundlers.mjs';
+import { tellStories } from './package/runtimes.mjs';
 
 // npm hands the settings of this clone on to its scripts; a stranger's npx does not have this one.
 delete process.env.npm_config_package;
@@ -27,6 +28,9 @@ function run(title, command, args, options = {}) {
 }
 const bin = (name) => path.join(root, 'node_modules/.bin', name);
 
+// In this clone, so that a copy has it already: nothing but its source is asked for a second time.
+if (process.platform === 'linux')
+  run("the prebuild's OpenSSL", path.join(root, 'scripts/crypto/build.sh'), [`linux-${process.arch}`], { cwd: root });
 // Packed from a copy: making the binary empties build/, where a developer's own lies.
 const skipped = new Set(['node_modules', 'build', 'dist', 'prebuilds', '.git'].map((name) => path.join(root, name)));
 cpSync(root, sources, { recursive: true, filter: (file) => !skipped.has(file) });
@@ -194,5 +198,7 @@ for await (const bytes of child.stdout) {
 if (!said.includes('"listening"')) throw new Error(`the server did not start: ${said}`);
 process.kill(-child.pid, 'SIGTERM');
 console.log('ok: the server starts');
+
+await tellStories({ project, temporary, run });
 
 rmSync(temporary, { recursive: true, force: true });

@@ -1,0 +1,61 @@
+// Makes the binary that the npm package brings: prebuilds/PLATFORM-ARCH/, with its own OpenSSL on Linux, so that it runs in every runtime.
+//   npm run prebuild                       for this machine
+//   npm run prebuild -- --arch arm64       for the other processor; needs g++-aarch64-linux-gnu
+//   npm run prebuild -- --glibc 2.31       fails where the binary needs a newer glibc than that
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, readdirSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { checkAddon } from './prebuild/check-addon.mjs';
+
+const require = createRequire(import.meta.url);
+const root = fileURLToPath(new URL('..', import.meta.url));
+const MAX_BYTES = 5_000_000;
+/** The names of each processor: Node's, and the GNU tools'. */
+const MACHINES = { x64: 'x86_64', arm64: 'aarch64' };
+
+const { arch, glibc } = parseArgs({
+  options: { arch: { type: 'string', default: process.arch }, glibc: { type: 'string' } },
+}).values;
+const target = `${process.platform}-${arch}`;
+const linux = process.platform === 'linux';
+if (linux && !Object.hasOwn(MACHINES, arch)) fail(`--arch ${arch}: prebuilds are for ${Object.keys(MACHINES).join(' and ')}`);
+
+/** Runs a step, with what it says in view; ends where it fails. */
+function step(command, args, env = process.env) {
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', env });
+  if (status !== 0) fail(`${path.basename(command)} failed${error ? `: ${error.message}` : ''}`);
+}
+
+function fail(what) {
+  console.error(`prebuild: ${what}`);
+  process.exit(1);
+}
+
+const cross = arch === process.arch ? '' : `${MACHINES[arch]}-linux-gnu-`;
+const crypto = path.join(root, '.openssl', target);
+if (linux) step(path.join(root, 'scripts/crypto/build.sh'), [target]);
+
+const { CC = `${cross}gcc`, CXX = `${cross}g++` } = process.env;
+// With the compiler, so that these headers come before Node's own of another OpenSSL. No path of this machine is in the binary.
+const flags = `-I${crypto}/include -ffile-prefix-map=${root}=`;
+const env = { ...process.env, CC: `${CC} ${flags}`, CXX: `${CXX} ${flags}`, MODEL_GUARD_CRYPTO: crypto, LC_ALL: 'C' };
+const prebuildify = require.resolve('prebuildify/bin.js');
+const options = ['--napi', '--strip', '--tag-libc', '--arch', arch, ...(cross ? ['--strip-bin', `${cross}strip`] : [])];
+step(process.execPath, [prebuildify, ...options], linux ? env : process.env);
+if (!linux) process.exit(0);
+
+const folder = path.join(root, 'prebuilds', target);
+cpSync(path.join(crypto, 'LICENSE.txt'), path.join(folder, 'LICENSE.openssl.txt'));
+const addon = path.join(
+  folder,
+  readdirSync(folder).find((name) => name.endsWith('.node')),
+);
+const { problems, newestGlibc } = checkAddon(addon, { tool: (name) => `${cross}${name}`, glibc });
+const { size } = statSync(addon);
+if (size > MAX_BYTES) problems.push(`it has ${size} bytes, and at most ${MAX_BYTES} are allowed`);
+if (problems.length > 0) fail(`${addon}:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+const digest = execFileSync('sha256sum', [addon], { encoding: 'utf8' }).slice(0, 64);
+console.log(`${path.relative(root, addon)}: ${(size / 1e6).toFixed(1)} MB, glibc ${newestGlibc} or newer, SHA-256 ${digest}`);
