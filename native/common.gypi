@@ -1,7 +1,8 @@
 {
   # What every gyp build of native code shares: the flags, and the files that are made for the build.
   "target_defaults": {
-    # A folder that scripts/crypto/build.sh has made, for prebuilds: their OpenSSL. Empty: Node's own.
+    # A folder that scripts/crypto/build.sh has made, for prebuilds: their OpenSSL. Empty: Node's own. The compiler's command names its
+    # headers (scripts/prebuild.mjs), since gyp would put them behind Node's.
     "variables": { "own_crypto": "<!(node -p \"process.env.MODEL_GUARD_CRYPTO || ''\")" },
     "include_dirs": ["core", ".", "<(SHARED_INTERMEDIATE_DIR)", "<!(node -p \"require('node-addon-api').include_dir\")"],
     # The last: an exception that meets a worker being terminated cannot reach any caller, and must not end the process.
@@ -25,8 +26,6 @@
       "action": ["node", "<@(_inputs)", "<(SHARED_INTERMEDIATE_DIR)/recipients/kinds.inc"],
       "message": "Kinds of recipients"
     }],
-    # Before Node's own headers of OpenSSL, which are known in this phase only.
-    "target_conditions": [["own_crypto!=''", { "include_dirs+": ["<(own_crypto)/include"] }]],
     "conditions": [
       # The code stays loaded when a worker ends: threads that end later still run OpenSSL's handlers.
       ["own_crypto!=''", {

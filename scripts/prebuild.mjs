@@ -39,7 +39,7 @@ const crypto = path.join(root, '.openssl', target);
 if (linux) step(path.join(root, 'scripts/crypto/build.sh'), [target]);
 
 const { CC = `${cross}gcc`, CXX = `${cross}g++` } = process.env;
-// With the compiler, so that these headers come before Node's own of another OpenSSL. No path of this machine is in the binary.
+// These headers have to come before Node's, which hold those of another OpenSSL. No path of this machine is in the binary.
 const flags = `-I${crypto}/include -ffile-prefix-map=${root}=`;
 const env = { ...process.env, CC: `${CC} ${flags}`, CXX: `${CXX} ${flags}`, MODEL_GUARD_CRYPTO: crypto, LC_ALL: 'C' };
 const prebuildify = require.resolve('prebuildify/bin.js');

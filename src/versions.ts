@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { call } from './native/index.js';
-import { packageFolders } from './native/package-root.js';
+import { packageVersion } from './native/package-root.js';
 
 /** The result of `versions`. */
 export interface Versions {
@@ -12,14 +10,14 @@ export interface Versions {
    * updates it. `runtime`: that of the Node which runs the program, where the addon was compiled on this machine.
    */
   readonly openssl: { readonly version: string; readonly from: 'own' | 'runtime' };
-  /** What runs the program. */
+  /** The runtime that runs the program. */
   readonly runtime: { readonly name: 'node' | 'bun' | 'deno'; readonly version: string };
   /** System and processor, such as `linux-x64`. */
   readonly platform: string;
 }
 
 /**
- * What this installation consists of, for a report of a fault and for an inventory.
+ * Tells the versions of this installation's parts, for a report of a fault and for an inventory.
  * @throws NATIVE_UNAVAILABLE, NATIVE_UNTRUSTED
  * @example
  * const { openssl } = versions();
@@ -27,7 +25,7 @@ export interface Versions {
  */
 export function versions(): Versions {
   const { version, own } = call((native) => native.openssl);
-  const modelGuard = versionOfPackage();
+  const modelGuard = packageVersion();
   return {
     ...(modelGuard !== undefined && { modelGuard }),
     openssl: { version, from: own ? 'own' : 'runtime' },
@@ -41,10 +39,4 @@ function runtime({ bun, deno, node }: Readonly<Record<string, string | undefined
   if (bun !== undefined) return { name: 'bun', version: bun };
   if (deno !== undefined) return { name: 'deno', version: deno };
   return { name: 'node', version: node ?? '' };
-}
-
-function versionOfPackage(): string | undefined {
-  const root = packageFolders()?.root;
-  if (root === undefined) return undefined;
-  return (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { readonly version: string }).version;
 }

@@ -1,7 +1,7 @@
-// What a prebuilt addon shows of itself and asks of a system, by binutils.
+// Checks, with binutils, which names a prebuilt addon exports, and which libraries and functions it needs.
 import { execFileSync } from 'node:child_process';
 
-/** What Node looks for when it loads an addon. */
+/** The functions that Node looks for when it loads an addon. */
 const ENTRIES = ['napi_register_module_v1', 'node_api_module_get_api_version_v1'];
 /** Prefixes of OpenSSL's own functions: all of them stay inside. */
 const OPENSSL = /^(EVP|OSSL|OPENSSL|CRYPTO|RAND|ERR|BIO|BN|EC|RSA|ASN1|X509|PEM|ENGINE)_/;

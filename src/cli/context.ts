@@ -1,10 +1,7 @@
 /** Gives every command its outputs, its progress display and its cancellation. */
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import type { RunOptions } from '../index.js';
 import { numberOf } from './flags/common.js';
 import { ProgressDisplay } from './progress.js';
-import { packageRoot } from './sdk.js';
 import { Stdout } from './stdout.js';
 import { plainJson, plainLines } from './text.js';
 
@@ -85,9 +82,4 @@ export class Context {
   close(): void {
     this.#progress.stop();
   }
-}
-
-export function packageVersion(): string {
-  const manifest = join(packageRoot(), 'package.json');
-  return (createRequire(manifest)(manifest) as { version: string }).version;
 }

@@ -33,11 +33,12 @@ import { registerSplit } from './commands/split.js';
 import { registerUnlock } from './commands/unlock.js';
 import { registerUsers } from './commands/users/index.js';
 import { registerVerify } from './commands/verify.js';
-import { Context, packageVersion } from './context.js';
+import { Context } from './context.js';
 import { EXIT_HELP, errorText, exitOf } from './exit.js';
 import { example } from './flags/common.js';
 import { checkValues } from './option-labels.js';
 import { checkOutputs } from './output-folders.js';
+import { packageVersion } from './sdk.js';
 import { StandardStreams, withTerminalFlag } from './standard-streams.js';
 import type { Stdout } from './stdout.js';
 
@@ -85,7 +86,7 @@ export function programOf(context: Context, json = false): Command {
     .description('Protect machine-learning models on machines you do not own.')
     .option('-V, --version', 'print the version; with --json, those of OpenSSL and the runtime too')
     .on('option:version', () => {
-      context.stdout.write(`${json ? JSON.stringify(versions()) : packageVersion()}\n`);
+      context.stdout.write(`${json ? JSON.stringify(versions()) : (packageVersion() ?? 'unknown')}\n`);
       throw new CommanderError(0, 'commander.version', '');
     })
     // After the name of a command only its own flags count: `models --version` is an error.

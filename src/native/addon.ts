@@ -104,9 +104,6 @@ function ownFolders(): PackageFolders {
   throw unavailable(`This copy of ${PACKAGE} is inside a bundle, which has no native addon`, { advice: BUNDLED });
 }
 
-/** NATIVE_UNAVAILABLE */
-export const packageRoot = (): string => ownFolders().root;
-
 const unavailable = (what: string, options: ConstructorParameters<typeof ModelGuardError>[2]): ModelGuardError =>
   new ModelGuardError('NATIVE_UNAVAILABLE', what, options);
 

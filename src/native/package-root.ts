@@ -1,6 +1,6 @@
 /** The folders of the installed package. */
 import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { codeOf } from '../errors.js';
 
 export const PACKAGE = '@org/model-guard';
@@ -31,6 +31,13 @@ export function packageFolders(): PackageFolders | undefined {
   if (nameIn(source) !== PACKAGE) return undefined;
   const root = dirname(source);
   return { root, prebuilds: resolve(root, 'prebuilds'), built: resolve(root, 'build/Release/model_guard.node') };
+}
+
+/** The version in the package's manifest; undefined inside a bundle. */
+export function packageVersion(): string | undefined {
+  const root = packageFolders()?.root;
+  if (root === undefined) return undefined;
+  return (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { readonly version: string }).version;
 }
 
 function nameIn(manifest: string): unknown {

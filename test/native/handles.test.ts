@@ -1,11 +1,11 @@
 /** The addon against callers that bypass the SDK: if these fail, a script can crash the process or forge a handle. */
 import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
-import { packageRoot } from '../../src/native/addon.js';
 import type { NativeBinding } from '../../src/native/binding.js';
+import { projectRoot } from '../support/shared.js';
 
 const require = createRequire(import.meta.url);
-const native = (require('node-gyp-build') as (folder: string) => NativeBinding)(packageRoot());
+const native = (require('node-gyp-build') as (folder: string) => NativeBinding)(projectRoot);
 const thrownBy = (task: () => unknown): unknown => {
   try {
     task();

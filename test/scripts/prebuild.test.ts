@@ -1,5 +1,5 @@
 /**
- * What goes into the package's binary, and what the check of it sees. If these fail, prebuilds are made from another OpenSSL than the one
+ * The source of the OpenSSL in the package's binary, and the check of that binary. If these fail, prebuilds are made from another OpenSSL than the one
  * that was reviewed, or one that works on the build machine alone is released.
  */
 import { execFile } from 'node:child_process';

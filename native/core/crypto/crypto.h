@@ -14,7 +14,7 @@ namespace mg::crypto {
 Status random_bytes(Span out);
 bool equal(View a, View b);  // constant time in the content; false where sizes differ
 void wipe(Span bytes);       // survives the optimiser
-// Has OpenSSL register its clean-up at exit now. exit() runs in reverse order: a handler registered later runs before the clean-up.
+// Has OpenSSL register its clean-up at exit now, where it has one (a prebuilt addon's has none). exit() runs in reverse order: a handler registered later runs before the clean-up.
 void initialize();
 // The OpenSSL that runs, as "3.5.7".
 const char* library_version();
