@@ -12,12 +12,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { CiphertextCache, openCache } from '../../src/cache/cache.js';
+import { CiphertextCache } from '../../src/cache/cache.js';
 import type { CacheKey } from '../../src/cache/entry.js';
-import { CacheFolder, defaultCacheFolder } from '../../src/cache/folder.js';
+import { CacheFolder } from '../../src/cache/folder.js';
 import { CACHE_UNUSED_WARNING } from '../../src/cache/warn.js';
 import { bytesOf, keyOf, put } from '../support/cached-parts.js';
 import { seeded } from '../support/seed.js';
@@ -365,44 +364,5 @@ describe('removing', () => {
     expect(await cache.clear()).toMatchObject({ removed: [], failures: [] });
     await cache.drop(keyOf(1, 1000));
     expect(existsSync(cache.folder)).toBe(false);
-  });
-});
-
-describe('folders of the cache that are open to other users', () => {
-  it('are closed where they are its own; the one that was named stays as it is', async () => {
-    const root = path.join(base, 'wide');
-    const own = [path.join(root, 'big-parts'), path.join(root, 'big-parts/v1')];
-    for (const one of [root, ...own]) mkdirSync(one, { recursive: true });
-    for (const one of [root, ...own]) chmodSync(one, 0o755);
-    await new CacheFolder(root).make();
-    expect([root, ...own].map((one) => statSync(one).mode & 0o777)).toEqual([0o755, 0o700, 0o700]);
-  });
-});
-
-describe('the default folder', () => {
-  const { XDG_CACHE_HOME, HOME } = process.env;
-  afterEach(() => {
-    Object.assign(process.env, { XDG_CACHE_HOME, HOME });
-  });
-
-  it('lies in XDG_CACHE_HOME, else in the home folder; relative paths are no answer', () => {
-    process.env.XDG_CACHE_HOME = '/var/cache/somebody';
-    expect(defaultCacheFolder()).toBe('/var/cache/somebody/model-guard');
-    for (const other of ['', 'relative/cache']) {
-      process.env.XDG_CACHE_HOME = other;
-      expect(defaultCacheFolder()).toBe(path.join(homedir(), '.cache', 'model-guard'));
-    }
-    delete process.env.XDG_CACHE_HOME;
-    process.env.HOME = '/home/somebody';
-    expect(defaultCacheFolder()).toBe('/home/somebody/.cache/model-guard');
-    process.env.HOME = 'somewhere';
-    expect(defaultCacheFolder()).toBeUndefined();
-    expect(openCache(undefined)).toBeUndefined();
-    expect(openCache({ folder: '/elsewhere' })?.folder).toBe('/elsewhere');
-    expect(openCache(false)).toBeUndefined();
-  });
-
-  it('of tests is not that of whoever runs them', () => {
-    expect(defaultCacheFolder()?.startsWith(homedir() + path.sep)).toBe(false);
   });
 });
