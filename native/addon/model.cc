@@ -14,7 +14,7 @@ constexpr uint64_t kMaxArray = uint64_t(1) << 32;  // the limit of an ArrayBuffe
 
 void drop(void* keep) { delete static_cast<std::shared_ptr<void>*>(keep); }
 
-// An ArrayBuffer over memory that `keep` owns. The memory is unmapped when V8 has freed the backing store (a transfer to another thread
+// An ArrayBuffer over memory that `keep` owns; empty where the runtime shows no memory but its own, as Electron does. The memory is unmapped when V8 has freed the backing store (a transfer to another thread
 // moves it there) and the ArrayBuffer itself is collected too: native readers hold either, and a late one then reads mapped zeros.
 Napi::ArrayBuffer give(Napi::Env env, uint8_t* data, size_t size, const std::shared_ptr<void>& keep) {
   if (size == 0) return Napi::ArrayBuffer::New(env, 0);
@@ -22,6 +22,7 @@ Napi::ArrayBuffer give(Napi::Env env, uint8_t* data, size_t size, const std::sha
   napi_value array;
   const napi_status created = napi_create_external_arraybuffer(
       env, data, size, [](napi_env, void*, void* hint) { drop(hint); }, store.get(), &array);
+  if (created == napi_no_external_buffers_allowed) return Napi::ArrayBuffer();
   if (created != napi_ok) {
     store.release();  // Node runs the finalizer even when it refuses
     raise(env, Status(Code::OUT_OF_MEMORY, "this JavaScript runtime cannot show memory of that size without a copy"));
@@ -76,6 +77,8 @@ class ModelHandle : public Handle<ModelHandle> {
         raise(info.Env(), Status(Code::LIMIT_EXCEEDED, "'" + file.path + "' has " + std::to_string(file.size) +
                                                            " bytes; an array holds at most 4 GiB"));
       const Napi::ArrayBuffer buffer = give(info.Env(), file.region.data(), size_t(file.size), state);
+      if (buffer.IsEmpty())
+        raise(info.Env(), Status(Code::LIMIT_EXCEEDED, "this JavaScript runtime shows no memory but its own, as Electron does"));
       held = Napi::Persistent(Napi::Uint8Array::New(info.Env(), size_t(file.size), buffer, 0));
     }
     return held.Value();
@@ -101,6 +104,7 @@ class ModelHandle : public Handle<ModelHandle> {
     job.result = [this, self, copy](Napi::Env env) -> Napi::Value {
       if (state->disposed) raise(env, Status(Code::DISPOSED, "the model was disposed of while this read was under way"));
       const Napi::ArrayBuffer buffer = give(env, copy->data(), copy->size(), copy);
+      if (buffer.IsEmpty()) return copy_out(env, *copy);
       remember(copy);
       return Napi::Uint8Array::New(env, copy->size(), buffer, 0);
     };
@@ -149,6 +153,10 @@ class ModelHandle : public Handle<ModelHandle> {
     for (const auto& copy : copies_)
       if (const auto region = copy.lock()) region->wipe();
     copies_.clear();
+    for (const auto& copy : copies_out_) {
+      if (Napi::Uint8Array array = copy.Value(); !array.IsEmpty()) std::memset(array.Data(), 0, array.ByteLength());
+    }
+    copies_out_.clear();
     state->wipe_when_idle();
   }
 
@@ -188,8 +196,18 @@ class ModelHandle : public Handle<ModelHandle> {
     if (region->size()) copies_.push_back(region);
   }
 
+  // An array in the runtime's own memory. It is wiped with the model, and until then it can be swapped and dumped.
+  Napi::Value copy_out(Napi::Env env, const Region& region) {
+    Napi::Uint8Array array = Napi::Uint8Array::New(env, region.size());
+    std::memcpy(array.Data(), region.data(), region.size());
+    copies_out_.remove_if([](const auto& copy) { return copy.Value().IsEmpty(); });
+    copies_out_.push_back(Napi::Weak(array));
+    return array;
+  }
+
   std::vector<Napi::Reference<Napi::Uint8Array>> bytes_;
   std::list<std::weak_ptr<Region>> copies_;
+  std::list<Napi::Reference<Napi::Uint8Array>> copies_out_;  // weak
   int users_ = 0;
   std::vector<Napi::Promise::Deferred> waiting_;
 };

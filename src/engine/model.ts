@@ -84,7 +84,8 @@ export class GuardedFile {
   /**
    * The file's bytes, without a copy; the same array every time, zeros after `dispose()`. Its buffer holds no other file. What reads
    * them after the current turn, such as a job of zlib, belongs into {@link use}.
-   * @throws LIMIT_EXCEEDED above 4 GiB (use {@link read}), DISPOSED
+   * @throws LIMIT_EXCEEDED above 4 GiB, and in runtimes whose arrays must lie in memory of their own, such as Electron (use
+   * {@link read}) · DISPOSED
    */
   get bytes(): Uint8Array {
     return call(() => this.#model.bytes(this.#index), IN_RANGES);
@@ -95,7 +96,7 @@ export class GuardedFile {
    * `Symbol.asyncDispose` waits for it. The reader itself must not wait for that.
    * @param reader Given {@link bytes}; must not keep them.
    * @returns What the reader returns.
-   * @throws LIMIT_EXCEEDED above 4 GiB, DISPOSED; what the reader throws
+   * @throws LIMIT_EXCEEDED where {@link bytes} does, DISPOSED; what the reader throws
    * @example
    * const packed = await file.use((bytes) => promisify(zlib.gzip)(bytes));
    */
@@ -111,7 +112,8 @@ export class GuardedFile {
   }
 
   /**
-   * A copy of a range, in guarded memory that is wiped with the model.
+   * A copy of a range, in guarded memory that is wiped with the model. In Electron the copy lies in the runtime's own memory: it is
+   * wiped, too, but can be swapped and dumped until then.
    * @param offset First byte, 0 to `size`.
    * @param length Bytes, at most `size - offset`.
    * @throws INVALID_ARGUMENT, LIMIT_EXCEEDED above 4 GiB, DISPOSED, OUT_OF_MEMORY
@@ -159,7 +161,7 @@ export class GuardedModel<Metadata = LoadedMetadata> {
 
   /**
    * The bytes of the only file, without a copy (see {@link GuardedFile.bytes}).
-   * @throws INVALID_ARGUMENT if there are several files, LIMIT_EXCEEDED above 4 GiB, DISPOSED
+   * @throws INVALID_ARGUMENT if there are several files; what {@link GuardedFile.bytes} throws
    */
   get bytes(): Uint8Array {
     return this.#only().bytes;
@@ -167,7 +169,7 @@ export class GuardedModel<Metadata = LoadedMetadata> {
 
   /**
    * Gives a reader the bytes of the only file and keeps them until it is done (see {@link GuardedFile.use}).
-   * @throws INVALID_ARGUMENT if there are several files, LIMIT_EXCEEDED above 4 GiB, DISPOSED; what the reader throws
+   * @throws INVALID_ARGUMENT if there are several files; what {@link GuardedFile.use} and the reader throw
    */
   async use<Result>(reader: (bytes: Uint8Array) => Result | PromiseLike<Result>): Promise<Result> {
     return this.#only().use(reader);
