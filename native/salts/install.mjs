@@ -11,5 +11,12 @@ const { status, stdout } = spawnSync(process.execPath, [createRequire(import.met
   // node-gyp compiles on one core unless it is told, and tells of every step.
   env: { JOBS: 'max', npm_config_loglevel: 'error', ...process.env, ...(own && { npm_config_build_from_source: 'true' }) },
 });
-if (status !== 0) process.stderr.write(stdout ?? '');
+if (status !== 0) {
+  process.stderr.write(stdout ?? '');
+  const reason = own ? 'MODEL_GUARD_SALTS names salts of your own' : `the package brings none for this system (${process.platform}-${process.arch})`;
+  console.error(
+    `@org/model-guard: the native addon has to be compiled, because ${reason}, and that failed. It needs Python 3, make and a C++17 compiler, such as ` +
+      '`apt-get install python3 make g++` on Debian and Ubuntu, or `apk add python3 make g++` on Alpine.',
+  );
+}
 process.exit(status ?? 1);

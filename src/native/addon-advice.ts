@@ -9,6 +9,10 @@ const REBUILD = `Run \`npm rebuild ${PACKAGE}\` on this machine (${here}): it ne
 
 export const BUNDLED = `Keep ${PACKAGE} external to your bundler, so that it is loaded from node_modules; or bring the addon's file along and name it with useNativeAddon. ${GUIDE}`;
 
+export const TRUNCATED = 'Its copy or download was interrupted, or the disk was full. Install the package again.';
+
+export const OTHER_PROCESSOR = `Install the package on this machine (${here}); do not copy node_modules. ${REBUILD}`;
+
 /** For a package that holds no addon for this machine. */
 export function adviceWhereMissing(prebuilds: string): string {
   if (process.platform !== 'linux')
@@ -25,10 +29,7 @@ const LOADER: readonly (readonly [pattern: RegExp, advice: string])[] = [
     /GLIBC(XX)?_[\d.]+|musl|\bld-linux|Error relocating/,
     `It was built for another C library than this system's (glibc or musl, or an older one). ${REBUILD}`,
   ],
-  [
-    /ELF|[Ee]xec format|wrong architecture/,
-    `It was built for another processor or system than this one (${here}), or is damaged. Install the package here, do not copy node_modules. ${REBUILD}`,
-  ],
+  [/ELF|[Ee]xec format|wrong architecture/, `It was built for another system than this one, or is damaged. ${OTHER_PROCESSOR}`],
   [
     /NODE_MODULE_VERSION|undefined symbol|self-register/,
     `It was built for another version of Node, or is another addon. ${REBUILD}`,

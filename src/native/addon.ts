@@ -8,8 +8,9 @@ import { createRequire } from 'node:module';
 import { dirname, isAbsolute, sep } from 'node:path';
 import nodeGypBuild from 'node-gyp-build';
 import { ERROR_CODES, ModelGuardError } from '../errors.js';
-import { adviceFor, adviceWhereMissing, BUNDLED, GUIDE } from './addon-advice.js';
+import { adviceFor, adviceWhereMissing, BUNDLED, GUIDE, OTHER_PROCESSOR, TRUNCATED } from './addon-advice.js';
 import type { NativeBinding } from './binding.js';
+import { elfFault } from './elf.js';
 import { PACKAGE, type PackageFolders, packageFolders } from './package-root.js';
 
 /** node-gyp-build searches the folder that this variable names in place of the package's own. */
@@ -59,9 +60,14 @@ export function loadAddon(): NativeBinding {
 function loadFile(file: string, otherwise?: string): NativeBinding {
   let addon: Partial<NativeBinding>;
   try {
+    const fault = elfFault(file);
+    if (fault === 'truncated') throw unavailable(`The native addon ${file} is not whole`, { advice: TRUNCATED });
+    if (fault === 'processor')
+      throw unavailable(`The native addon ${file} is for another processor`, { advice: OTHER_PROCESSOR });
     // By the file's own path: a bundle may not know where this module lies.
     addon = createRequire(file)(file) as Partial<NativeBinding>;
   } catch (cause) {
+    if (cause instanceof ModelGuardError) throw cause;
     throw unavailable(`The native addon could not be loaded from ${file}`, { cause, advice: adviceFor(cause) ?? otherwise });
   }
   if (addon.codes?.every((code) => Object.hasOwn(ERROR_CODES, code)) && typeof addon.control === 'function')

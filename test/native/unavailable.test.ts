@@ -3,7 +3,7 @@
  * environment replaces the code that makes every check.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'tsup';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -106,7 +106,32 @@ describe('an addon that does not load', () => {
   it('is explained where it is for another system', () => {
     const root = install('damaged');
     put(native(root), 'no ELF file at all, and longer than the header of one would be, which the loader reads first of all');
-    expect(start(root, [])).toMatch(/^NATIVE_UNAVAILABLE .*another processor or system/);
+    expect(start(root, [])).toMatch(/^NATIVE_UNAVAILABLE .*another system than this one, or is damaged/);
+  });
+
+  // The system's loader ends the process over such a file.
+  it.each([0.01, 0.5, 0.99])('is explained where it was cut off, at %d of its bytes', (part) => {
+    const root = install(`cut-${part}`);
+    const bytes = readFileSync(built);
+    writeFileSync(put(native(root), ''), bytes.subarray(0, part * bytes.length));
+    expect(start(root, [])).toMatch(/^NATIVE_UNAVAILABLE .*is not whole.*Install the package again/);
+  });
+
+  it('is explained where it is for another processor', () => {
+    const root = install('processor');
+    const bytes = readFileSync(built);
+    bytes.writeUInt16LE(process.arch === 'x64' ? 183 : 62, 18);
+    writeFileSync(put(native(root), ''), bytes);
+    expect(start(root, [])).toMatch(/^NATIVE_UNAVAILABLE .*for another processor.*do not copy node_modules/);
+  });
+
+  it('is explained where the system is older than the one that it was built for', () => {
+    const root = install('newer-glibc');
+    const bytes = readFileSync(built);
+    const name = bytes.indexOf('GLIBC_2.');
+    bytes.write('GLIBC_9.', name);
+    writeFileSync(put(native(root), ''), bytes);
+    expect(start(root, [])).toMatch(/^NATIVE_UNAVAILABLE .*another C library than this system's/);
   });
 
   it('is explained where the package brings those of other systems only', () => {
