@@ -67,6 +67,13 @@ const State& constructed_from(const Napi::CallbackInfo& info) {
   return *static_cast<const State*>(state);
 }
 
+// The tag of a kind of handle. It differs between two copies of the addon in one process, which may be of two versions: one must not read
+// the objects of the other.
+inline napi_type_tag tag_of(uint64_t kind) {
+  static const char here = 0;
+  return {kind, uint64_t(reinterpret_cast<uintptr_t>(&here))};
+}
+
 // A fact about a new handle. A plain property: unlike a getter, it cannot be called on another object.
 inline void show(const Napi::CallbackInfo& info, const char* name, Napi::Value value) {
   info.This().As<Napi::Object>().DefineProperty(Napi::PropertyDescriptor::Value(name, value, napi_enumerable));

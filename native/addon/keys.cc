@@ -9,8 +9,8 @@
 namespace mg::addon {
 namespace {
 
-constexpr napi_type_tag kKeyTag = {0x6d672d6b65790001, 0x8d1f2f0a5f4e4b11};
-constexpr napi_type_tag kControlTag = {0x6d672d63746c0001, 0x8d1f2f0a5f4e4b12};
+const napi_type_tag kKeyTag = tag_of(0x6d672d6b65790001);
+const napi_type_tag kControlTag = tag_of(0x6d672d63746c0001);
 
 class KeyHandle : public Handle<KeyHandle> {
  public:
@@ -126,7 +126,8 @@ Napi::Value check_path(const Napi::CallbackInfo& info) {
 }  // namespace
 
 std::shared_ptr<const keys::Key> as_key(Napi::Value value) {
-  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kKeyTag)) raise_argument(value.Env(), "this is not a key");
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kKeyTag))
+    raise_argument(value.Env(), "this key was made by another copy of the package in this process; use one copy for both");
   return KeyHandle::Unwrap(value.As<Napi::Object>())->key;
 }
 

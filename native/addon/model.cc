@@ -9,7 +9,7 @@
 namespace mg::addon {
 namespace {
 
-constexpr napi_type_tag kModelTag = {0x6d672d6d6f640001, 0x8d1f2f0a5f4e4b13};
+const napi_type_tag kModelTag = tag_of(0x6d672d6d6f640001);
 constexpr uint64_t kMaxArray = uint64_t(1) << 32;  // the limit of an ArrayBuffer in Node 20
 
 void drop(void* keep) { delete static_cast<std::shared_ptr<void>*>(keep); }

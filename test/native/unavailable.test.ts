@@ -209,6 +209,33 @@ describe('another addon', () => {
   });
 });
 
+describe('two copies of the package in a process, each with its own addon', () => {
+  /** Of one copy, and then of the other. A copy of another version lays out its objects in another way. */
+  const program = (one: string, other: string, lines: string): Result => {
+    for (const root of [one, other]) put(native(root), { copyOf: built });
+    const index = JSON.stringify(path.join(other, 'dist/index.js'));
+    return firstUse(one, { lines: `const [own, other] = [await import('./dist/index.js'), await import(${index})]; ${lines}` });
+  };
+  const seal = `encrypt(new Uint8Array(3), { name: 'm', version: '1', recipients: [key] })`;
+
+  it("refuse each other's keys", () => {
+    const lines = `const key = other.MasterKey.generate(); await own.${seal};`;
+    expect(program(install('strange-key-one'), install('strange-key-other'), lines)).toEqual({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('made by another copy of the package in this process'),
+    });
+  });
+
+  it("take each other's public keys and containers", () => {
+    const lines = `
+      const device = own.DeviceKey.generate();
+      const key = device.publicKey;
+      const sealed = await other.${seal};
+      (await own.decrypt(sealed, { identities: [device], unsigned: 'accept' })).dispose();`;
+    expect(program(install('public-key-one'), install('public-key-other'), lines)).toEqual({ loaded: true });
+  });
+});
+
 describe('useNativeAddon', () => {
   const use = (file: string): string => `useNativeAddon(${JSON.stringify(file)});`;
 
