@@ -1,13 +1,22 @@
 #!/usr/bin/env bash
-# Builds and runs the C++ tests. With "sanitize": under AddressSanitizer and UndefinedBehaviorSanitizer.
+# Builds and runs the C++ tests. With "sanitize": under AddressSanitizer and UndefinedBehaviorSanitizer. With "own-crypto": over the
+# OpenSSL of the prebuilds, which scripts/crypto/build.sh makes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=build/native
 options=(-DCMAKE_BUILD_TYPE=Release)
-if [ "${1:-}" = sanitize ]; then
-  build=build/sanitize
-  options=(-DMG_SANITIZE=ON)
-fi
+case "${1:-}" in
+  sanitize)
+    build=build/sanitize
+    options=(-DMG_SANITIZE=ON)
+    ;;
+  own-crypto)
+    build=build/native-own-crypto
+    crypto="$PWD/.openssl/linux-$(node -p process.arch)"
+    [ -e "$crypto" ] || scripts/crypto/build.sh "$(basename "$crypto")"
+    options+=(-DMG_CRYPTO="$crypto")
+    ;;
+esac
 echo "compiling the C++ tests into $build: minutes the first time"
 cmake -S . -B "$build" "${options[@]}" >/dev/null
 cmake --build "$build" --target mg_test -j "$(nproc)" >"$build/build.log" 2>&1 || { grep -E -A5 "error" "$build/build.log"; exit 1; }

@@ -9,12 +9,11 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { checkAddon } from './prebuild/check-addon.mjs';
+import { MACHINES, ownCrypto, toolPrefix } from './prebuild/own-crypto.mjs';
 
 const require = createRequire(import.meta.url);
-const root = fileURLToPath(new URL('..', import.meta.url));
+const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const MAX_BYTES = 5_000_000;
-/** The names of each processor: Node's, and the GNU tools'. */
-const MACHINES = { x64: 'x86_64', arm64: 'aarch64' };
 
 const { arch, glibc } = parseArgs({
   options: { arch: { type: 'string', default: process.arch }, glibc: { type: 'string' } },
@@ -34,14 +33,10 @@ function fail(what) {
   process.exit(1);
 }
 
-const cross = arch === process.arch ? '' : `${MACHINES[arch]}-linux-gnu-`;
-const crypto = path.join(root, '.openssl', target);
+const cross = toolPrefix(arch);
+const { folder: crypto, env } = ownCrypto(root, arch);
 if (linux) step(path.join(root, 'scripts/crypto/build.sh'), [target]);
 
-const { CC = `${cross}gcc`, CXX = `${cross}g++` } = process.env;
-// These headers have to come before Node's, which hold those of another OpenSSL. No path of this machine is in the binary.
-const flags = `-I${crypto}/include -ffile-prefix-map=${root}=`;
-const env = { ...process.env, CC: `${CC} ${flags}`, CXX: `${CXX} ${flags}`, MODEL_GUARD_CRYPTO: crypto, LC_ALL: 'C' };
 const prebuildify = require.resolve('prebuildify/bin.js');
 const options = ['--napi', '--strip', '--tag-libc', '--arch', arch, ...(cross ? ['--strip-bin', `${cross}strip`] : [])];
 step(process.execPath, [prebuildify, ...options], linux ? env : process.env);

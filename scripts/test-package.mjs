@@ -1,19 +1,24 @@
 // Packs the package, installs the tarball in an empty project as a stranger would, and uses it there: ESM, CommonJS, types, the
 // command. Also publint and attw on the tarball.
+//   npm run test:package                     with a binary made for this machine
+//   npm run test:package -- --prebuilds      with those in prebuilds/, which scripts/prebuild/debian11.sh has made; in Debian 11 too, as root
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { tryBundlers } from './package/bundlers.mjs';
 import { tellStories } from './package/runtimes.mjs';
+import { tellInDebian11 } from './package/systems.mjs';
 
 // npm hands the settings of this clone on to its scripts; a stranger's npx does not have this one.
 delete process.env.npm_config_package;
 
+const { prebuilds } = parseArgs({ options: { prebuilds: { type: 'boolean', default: false } } }).values;
 const root = fileURLToPath(new URL('..', import.meta.url));
 const temporary = mkdtempSync(path.join(tmpdir(), 'model-guard-package-'));
-const [sources, project] = ['sources', 'project'].map((name) => path.join(temporary, name));
+const [sources, project, cache] = ['sources', 'project', 'cache'].map((name) => path.join(temporary, name));
 
 /** Runs a command; ends the script where it fails. */
 function run(title, command, args, options = {}) {
@@ -29,16 +34,19 @@ function run(title, command, args, options = {}) {
 const bin = (name) => path.join(root, 'node_modules/.bin', name);
 
 // In this clone, so that a copy has it already: nothing but its source is asked for a second time.
-if (process.platform === 'linux')
+if (process.platform === 'linux' && !prebuilds)
   run("the prebuild's OpenSSL", path.join(root, 'scripts/crypto/build.sh'), [`linux-${process.arch}`], { cwd: root });
 // Packed from a copy: making the binary empties build/, where a developer's own lies.
-const skipped = new Set(['node_modules', 'build', 'dist', 'prebuilds', '.git'].map((name) => path.join(root, name)));
+const unwantedHere = ['node_modules', 'build', 'dist', '.git', '.debian11', ...(prebuilds ? [] : ['prebuilds'])];
+const skipped = new Set(unwantedHere.map((name) => path.join(root, name)));
 cpSync(root, sources, { recursive: true, filter: (file) => !skipped.has(file) });
 mkdirSync(project);
 symlinkSync(path.join(root, 'node_modules'), path.join(sources, 'node_modules'));
 
+if (prebuilds) run('dist/', process.execPath, ['scripts/prepare.mjs'], { cwd: sources });
+const pack = ['pack', '--json', '--silent', '--pack-destination', project, ...(prebuilds ? ['--ignore-scripts'] : [])];
 // The build's own lines come before the JSON on the same output.
-const output = run('npm pack', 'npm', ['pack', '--json', '--silent', '--pack-destination', project], { cwd: sources });
+const output = run('npm pack', 'npm', pack, { cwd: sources });
 const packed = JSON.parse(output.slice(output.search(/^\[\s*\{/m)));
 const tarball = path.join(project, packed[0].filename);
 const files = packed[0].files.map((file) => file.path);
@@ -52,7 +60,7 @@ run('publint', bin('publint'), ['run', tarball, '--strict'], { cwd: root });
 run('attw (node16, bundler)', bin('attw'), [tarball, '--profile', 'node16'], { cwd: root });
 
 writeFileSync(path.join(project, 'package.json'), JSON.stringify({ name: 'stranger', private: true }));
-run('npm install in an empty project', 'npm', ['install', '--no-audit', '--no-fund', tarball]);
+run('npm install in an empty project', 'npm', ['install', '--no-audit', '--no-fund', '--cache', cache, tarball]);
 if (existsSync(path.join(project, 'node_modules/@org/model-guard/build')))
   throw new Error('the install compiled although a binary fits');
 
@@ -200,5 +208,9 @@ process.kill(-child.pid, 'SIGTERM');
 console.log('ok: the server starts');
 
 await tellStories({ project, temporary, run });
+if (prebuilds) {
+  const processors = ['x64', 'arm64'].filter((name) => files.some((file) => file.startsWith(`prebuilds/linux-${name}/`)));
+  await tellInDebian11({ project, temporary, tarball, cache, processors, run });
+}
 
 rmSync(temporary, { recursive: true, force: true });

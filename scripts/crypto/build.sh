@@ -3,7 +3,7 @@
 #
 #   scripts/crypto/build.sh linux-x64 | linux-arm64
 #
-# MODEL_GUARD_OPENSSL_ARCHIVE names the source archive where it cannot be downloaded; its digest has to be the one in source.sh.
+# MODEL_GUARD_OPENSSL_ARCHIVE names the source archive where it cannot be downloaded (fetch.sh).
 # CC names another compiler; for linux-arm64 on x64 it is aarch64-linux-gnu-gcc. A library that is up to date stays.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -36,16 +36,6 @@ options=("$platform" --prefix=/nowhere --openssldir=/nowhere)
 for feature in $off; do options+=("no-$feature"); done
 options+=(-fPIC -fvisibility=hidden -ffunction-sections -fdata-sections)
 
-matches() { echo "$OPENSSL_SHA256  $1" | sha256sum --check --status; }
-fail() { echo "$1" >&2; exit 1; }
-
-archive=".openssl/openssl-$OPENSSL_VERSION.tar.gz"
-if [ -n "${MODEL_GUARD_OPENSSL_ARCHIVE:-}" ]; then
-  archive="$MODEL_GUARD_OPENSSL_ARCHIVE"
-  [ -f "$archive" ] || fail "MODEL_GUARD_OPENSSL_ARCHIVE: there is no file $archive"
-  matches "$archive" || fail "$archive is not the source of OpenSSL $OPENSSL_VERSION: its SHA-256 is another than $OPENSSL_SHA256"
-fi
-
 out=".openssl/$target"
 stamp="$({ cat scripts/crypto/build.sh scripts/crypto/source.sh; "$CC" --version; } | sha256sum | cut -d' ' -f1)"
 if [ "$(cat "$out/stamp" 2>/dev/null)" = "$stamp" ]; then
@@ -53,18 +43,7 @@ if [ "$(cat "$out/stamp" 2>/dev/null)" = "$stamp" ]; then
   exit 0
 fi
 
-mkdir -p .openssl
-if ! { [ -f "$archive" ] && matches "$archive"; }; then
-  for url in "${OPENSSL_URLS[@]}"; do
-    echo "downloading $url"
-    curl --fail --silent --show-error --location --connect-timeout 20 --max-filesize 200000000 --output "$archive.part" "$url" || continue
-    matches "$archive.part" && mv "$archive.part" "$archive" && break
-    echo "its SHA-256 is another than $OPENSSL_SHA256" >&2
-  done
-  rm -f "$archive.part"
-  matches "$archive" 2>/dev/null || fail "OpenSSL $OPENSSL_VERSION could not be downloaded: name its archive in MODEL_GUARD_OPENSSL_ARCHIVE"
-fi
-
+archive="$(scripts/crypto/fetch.sh)"
 work=".openssl/$target.work"
 rm -rf "$work" "$out" "$out.new"
 mkdir -p "$work"

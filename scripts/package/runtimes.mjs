@@ -52,7 +52,7 @@ export async function tellStories({ project, temporary, run }) {
 }
 
 /** A server of the installed package, on an empty folder, with what a first client needs. */
-async function startGuard(project, data) {
+export async function startGuard(project, data) {
   const main = path.join(project, 'node_modules/@org/model-guard-server/bin/model-guard-server.js');
   const child = spawn(process.execPath, [main, '--data', data, '--port', '0'], {
     cwd: project,

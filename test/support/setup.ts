@@ -6,5 +6,9 @@
 import { afterAll } from 'vitest';
 import { cleanUp } from './cleanup.js';
 
+// A prebuild, whose OpenSSL is its own (npm run test:own-crypto).
+const { MG_TEST_ADDON: addon } = process.env;
+if (addon !== undefined) (await import('../../src/native/addon.js')).useNativeAddon(addon);
+
 Object.defineProperty(process, 'env', { writable: false });
 afterAll(cleanUp);

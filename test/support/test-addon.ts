@@ -4,6 +4,9 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { projectRoot } from './shared.js';
 
+/** The tests run over the OpenSSL of the prebuilds (`npm run test:own-crypto`). */
+const ownCrypto = process.env.MG_TEST_ADDON !== undefined;
+
 export type VectorHash = 'sha256' | 'sha384' | 'sha512';
 
 /** Functions throw, or return null, where they refuse. */
@@ -34,7 +37,8 @@ function hasVectors(loaded: unknown): loaded is { readonly vectors: Primitives }
 }
 
 export function loadPrimitives(): Primitives {
-  const file = path.join(projectRoot, 'test/addon/build/Release/vectors.node');
+  const folder = ownCrypto ? 'own-crypto' : 'addon';
+  const file = path.join(projectRoot, `test/${folder}/build/Release/vectors.node`);
   if (!existsSync(file)) throw new Error(`${file} is missing: the addon was not built for tests`);
   const loaded: unknown = createRequire(import.meta.url)(file);
   if (!hasVectors(loaded)) throw new Error(`${file} exports no vectors`);
