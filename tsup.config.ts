@@ -17,7 +17,6 @@ export default defineConfig([
     // Or a key would print as _MasterKey: classes that name themselves are renamed.
     keepNames: true,
     target,
-    sourcemap: true,
     // The addon is found from where the module lies.
     esbuildOptions(options, { format }) {
       if (format === 'cjs') options.define = { ...options.define, 'import.meta.dirname': '__dirname' };

@@ -4,6 +4,5 @@ export default defineConfig({
   entry: { index: 'src/index.ts', main: 'src/start/main.ts' },
   format: ['esm'],
   target: 'node20',
-  sourcemap: true,
   dts: { entry: { index: 'src/index.ts' } },
 });
