@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { tryBundlers } from './package/bundlers.mjs';
-import { tellStories } from './package/runtimes.mjs';
+import { installRuntimes, tellStories } from './package/runtimes.mjs';
+import { tryDrivers } from './package/sqlite.mjs';
 
 // npm hands the settings of this clone on to its scripts; a stranger's npx does not have this one.
 delete process.env.npm_config_package;
@@ -184,7 +185,8 @@ const packedServer = JSON.parse(
 const shipped = packedServer[0].files.map((file) => file.path);
 if (shipped.some((file) => file.startsWith('test/') || file.startsWith('src/')))
   throw new Error("the server's package ships its sources");
-run('npm install of the server', 'npm', ['install', '--no-audit', '--no-fund', path.join(project, packedServer[0].filename)]);
+const serverTarball = path.join(project, packedServer[0].filename);
+run('npm install of the server', 'npm', ['install', '--no-audit', '--no-fund', serverTarball]);
 const child = spawn('npx', ['@org/model-guard-server', '--data', 'guard-data', '--port', '0'], {
   cwd: project,
   detached: true,
@@ -199,6 +201,8 @@ if (!said.includes('"listening"')) throw new Error(`the server did not start: ${
 process.kill(-child.pid, 'SIGTERM');
 console.log('ok: the server starts');
 
-await tellStories({ project, temporary, run });
+const runtimes = installRuntimes({ temporary, run });
+await tellStories({ project, runtimes, temporary, run });
+await tryDrivers({ tarballs: [tarball, serverTarball], runtimes, temporary, root, run });
 
 rmSync(temporary, { recursive: true, force: true });

@@ -41,7 +41,12 @@ function warningsOf(config: Config): readonly string[] {
   return warnings;
 }
 
-function textOf({ url, database, firstPassword }: AnnouncedServer, config: Config, key: string, warnings: readonly string[]): string {
+function textOf(
+  { url, database, firstPassword }: AnnouncedServer,
+  config: Config,
+  key: string,
+  warnings: readonly string[],
+): string {
   const { publicUrl, dataFolder, adminEmail } = config;
   const lines = [
     `The guard server listens at ${url}`,

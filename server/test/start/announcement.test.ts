@@ -33,7 +33,13 @@ describe('a server that has started', () => {
     const { records, text } = announced();
     expect(text).toBe('');
     expect(records).toEqual([
-      expect.objectContaining({ msg: 'listening', url: URL, signing_key: KEY, server_id: 'ab'.repeat(16), database: 'SQLite (node:sqlite)' }),
+      expect.objectContaining({
+        msg: 'listening',
+        url: URL,
+        signing_key: KEY,
+        server_id: 'ab'.repeat(16),
+        database: 'SQLite (node:sqlite)',
+      }),
       expect.objectContaining({ level: 'warn', file: FILE }),
     ]);
   });
