@@ -8,6 +8,12 @@ const alias = [
   { find: /^@org\/model-guard$/, replacement: source('src/index.ts') },
 ];
 
+/** As in an install without better-sqlite3: the server's tests run on node:sqlite. It takes Node 24 or newer. */
+const withoutBetterSqlite3 =
+  process.env.MG_TEST_SQLITE === 'node:sqlite'
+    ? [{ find: /^better-sqlite3$/, replacement: 'better-sqlite3-is-not-installed' }]
+    : [];
+
 const setupFiles = [source('test/support/setup.ts')];
 
 /** Milliseconds. For what hangs, not for what is slow: a busy machine takes ten times as long as a quiet one. */
@@ -23,7 +29,7 @@ export default defineConfig({
     globalSetup: [source('test/support/environment.ts')],
     projects: [
       {
-        resolve: { alias },
+        resolve: { alias: [...alias, ...withoutBetterSqlite3] },
         test: {
           name: 'server',
           setupFiles,

@@ -16,8 +16,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import Database from 'better-sqlite3';
 import { Client } from 'pg';
+import { sqliteDriver } from '../server/src/database/sqlite/drivers/index.js';
 import { deviceIdOf, encode, PROOF_HEADER, proofMessage } from '../src/contract/index.js';
 import { DeviceKey, guardServer, protect, SigningKey } from '../src/index.js';
 import { handleOf } from '../src/keys/key.js';
@@ -174,12 +174,11 @@ async function committer(): Promise<{ commit(): Promise<void>; end(): Promise<vo
     return { commit: async () => void (await client.query(query)), end };
   }
 
-  const database = new Database(join(folder, 'peer.sqlite'));
-  database.pragma('journal_mode = WAL');
-  database.pragma('synchronous = FULL');
+  const database = (await sqliteDriver()).open(join(folder, 'peer.sqlite'), { busyMs: 0 });
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
   database.exec('CREATE TABLE rows (at INTEGER PRIMARY KEY, bytes BLOB)');
   const insert = database.prepare('INSERT INTO rows (bytes) VALUES (?)');
-  return { commit: async () => void insert.run(bytes), end: async () => void database.close() };
+  return { commit: async () => void insert.run([bytes]), end: async () => void database.close() };
 }
 
 const { child: oldest, serverKey, passwordFile } = await start();

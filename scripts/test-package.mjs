@@ -9,7 +9,9 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { tryBundlers } from './package/bundlers.mjs';
-import { tellStories } from './package/runtimes.mjs';
+import { tellOnFipsHost } from './package/fips-host.mjs';
+import { installRuntimes, tellStories } from './package/runtimes.mjs';
+import { tryDrivers } from './package/sqlite.mjs';
 import { tellInDebian11 } from './package/systems.mjs';
 
 // npm hands the settings of this clone on to its scripts; a stranger's npx does not have this one.
@@ -194,7 +196,8 @@ const packedServer = JSON.parse(
 const shipped = packedServer[0].files.map((file) => file.path);
 if (shipped.some((file) => file.startsWith('test/') || file.startsWith('src/')))
   throw new Error("the server's package ships its sources");
-run('npm install of the server', 'npm', ['install', '--no-audit', '--no-fund', path.join(project, packedServer[0].filename)]);
+const serverTarball = path.join(project, packedServer[0].filename);
+run('npm install of the server', 'npm', ['install', '--no-audit', '--no-fund', serverTarball]);
 const child = spawn('npx', ['@org/model-guard-server', '--data', 'guard-data', '--port', '0'], {
   cwd: project,
   detached: true,
@@ -209,7 +212,10 @@ if (!said.includes('"listening"')) throw new Error(`the server did not start: ${
 process.kill(-child.pid, 'SIGTERM');
 console.log('ok: the server starts');
 
-await tellStories({ project, temporary, run });
+const runtimes = installRuntimes({ temporary, run });
+await tellStories({ project, runtimes, temporary, run });
+if (process.platform === 'linux') tellOnFipsHost({ project, runtimes, temporary, run });
+await tryDrivers({ tarballs: [tarball, serverTarball], runtimes, temporary, root, run });
 if (prebuilds) {
   const processors = ['x64', 'arm64'].filter((name) => files.some((file) => file.startsWith(`prebuilds/linux-${name}/`)));
   await tellInDebian11({ project, temporary, tarball, cache, processors, run });

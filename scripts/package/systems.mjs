@@ -3,10 +3,9 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startGuard } from './runtimes.mjs';
+import { STORY, startGuard } from './runtimes.mjs';
 
 const SCRIPT = fileURLToPath(new URL('in-debian11.sh', import.meta.url));
-const STORY = fileURLToPath(new URL('../../test/runtimes/story.mjs', import.meta.url));
 const DEBIAN = { x64: 'amd64', arm64: 'arm64' };
 const NODE = '20.20.2';
 /** Root's rights, for the mounts of the system. */
@@ -28,7 +27,7 @@ export async function tellInDebian11({ project, temporary, tarball, cache, proce
     cpSync(STORY, inside('project/story.mjs'));
     writeFileSync(inside('project/package.json'), JSON.stringify({ name: 'stranger', private: true }));
 
-    const guard = await startGuard(project, path.join(temporary, `guard-debian11-${processor}`));
+    const guard = await startGuard({ project, data: path.join(temporary, `guard-debian11-${processor}`) });
     cpSync(guard.facts.passwordFile, inside('project/password.txt'));
     writeFileSync(inside('project/guard.json'), JSON.stringify({ ...guard.facts, passwordFile: '/mnt/project/password.txt' }));
     const [command, ...words] = [...AS_ROOT, SCRIPT, DEBIAN[processor], folder];

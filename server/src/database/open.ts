@@ -9,6 +9,7 @@ import { POSTGRES_TABLES, SQLITE_TABLES } from './dialect.js';
 import { migrate } from './migrations.js';
 import { openPostgres } from './postgres/driver.js';
 import { demandTls } from './postgres/tls.js';
+import { sqliteDriver } from './sqlite/drivers/index.js';
 import { failureOf, isDamaged } from './sqlite/failures.js';
 import { databaseFile, openSqlite } from './sqlite/file.js';
 import { DatabaseUnavailable } from './unavailable.js';
@@ -47,8 +48,17 @@ function passwordOf(url: string): string {
 }
 
 /**
+ * Names the database and its driver for an operator.
+ * @throws NATIVE_UNAVAILABLE where no driver of SQLite is there, and one is needed
+ */
+export async function describeDatabase({ databaseUrl }: Pick<DatabasePlace, 'databaseUrl'>): Promise<string> {
+  return databaseUrl === undefined ? `SQLite (${(await sqliteDriver()).name})` : 'PostgreSQL';
+}
+
+/**
  * Opens the database and brings its tables up to date; makes the data folder if it is missing, for this user alone.
- * @throws INVALID_ARGUMENT for a URL that is none of PostgreSQL; SERVER_UNREACHABLE; IO_FAILED where the file or its disk cannot be used
+ * @throws INVALID_ARGUMENT for a URL that is none of PostgreSQL; SERVER_UNREACHABLE; NATIVE_UNAVAILABLE without a driver of SQLite;
+ *   IO_FAILED where the file or its disk cannot be used
  */
 export async function openDatabase({ dataFolder, databaseUrl }: DatabasePlace): Promise<Database> {
   await makeStateFolder(dataFolder, '--data');

@@ -11,7 +11,7 @@ export interface AnnouncementOutput {
   readonly write?: ((text: string) => void) | undefined;
 }
 
-/** Announces the address, the key that clients pin, the file of the first password, and warnings. */
+/** Announces the address, the key that clients pin, the database, the file of the first password, and warnings. */
 export function announce(server: AnnouncedServer, config: Config, { log, write }: AnnouncementOutput): void {
   const { serverId, keys } = server.context;
   const key = keys.signing.publicKey.toString();
@@ -20,14 +20,14 @@ export function announce(server: AnnouncedServer, config: Config, { log, write }
     write(textOf(server, config, key, warnings));
     return;
   }
-  log.info({ url: server.url, server_id: serverId, signing_key: key }, 'listening');
+  log.info({ url: server.url, server_id: serverId, signing_key: key, database: server.database }, 'listening');
   for (const warning of warnings) log.warn(warning);
   if (server.firstPassword !== undefined)
     log.warn({ file: server.firstPassword }, 'the first password is in this file: change it at the first log-in');
 }
 
 /** The part of a server that is announced. */
-type AnnouncedServer = Pick<RunningServer, 'url' | 'firstPassword'> & {
+type AnnouncedServer = Pick<RunningServer, 'url' | 'database' | 'firstPassword'> & {
   readonly context: { readonly serverId: string; readonly keys: { readonly signing: { readonly publicKey: object } } };
 };
 
@@ -41,7 +41,12 @@ function warningsOf(config: Config): readonly string[] {
   return warnings;
 }
 
-function textOf({ url, firstPassword }: AnnouncedServer, config: Config, key: string, warnings: readonly string[]): string {
+function textOf(
+  { url, database, firstPassword }: AnnouncedServer,
+  config: Config,
+  key: string,
+  warnings: readonly string[],
+): string {
   const { publicUrl, dataFolder, adminEmail } = config;
   const lines = [
     `The guard server listens at ${url}`,
@@ -50,6 +55,7 @@ function textOf({ url, firstPassword }: AnnouncedServer, config: Config, key: st
     `  signing key  ${key}   (clients pin it)`,
     `  fingerprint  ${fingerprintOf(key)}`,
     `  data         ${dataFolder}`,
+    `  database     ${database}`,
     ...warnings.flatMap((warning) => ['', `Warning: ${warning}.`]),
     ...(firstPassword === undefined ? [] : firstSteps(publicUrl, key, adminEmail, firstPassword)),
     '',

@@ -10,7 +10,7 @@ import { createAuditLog } from '../audit/log.js';
 import type { Config } from '../base/config.js';
 import { type Clock, openClock } from '../database/clock.js';
 import type { Database } from '../database/connection.js';
-import { findDatabaseUrl, openDatabase } from '../database/open.js';
+import { describeDatabase, findDatabaseUrl, openDatabase } from '../database/open.js';
 import { lockDataFolder } from '../database/sqlite/lock.js';
 import { checkDatabaseMarker } from '../keys/database-marker.js';
 import { ServerKeyring } from '../keys/keyring.js';
@@ -42,6 +42,8 @@ export interface OpenServer {
   readonly app: FastifyInstance;
   readonly context: PartsContext;
   readonly tokens: Tokens;
+  /** The database and its driver, for an operator. */
+  readonly database: string;
   /** The file of the first password, where this start made the first account. */
   readonly firstPassword: string | undefined;
   /** Listens, and returns the URL for clients. */
@@ -80,6 +82,8 @@ export async function openServer(given: Config, parts: ServerParts = {}): Promis
   // The public URL is certain only once the port is known.
   const config: { -readonly [Key in keyof Config]: Config[Key] } = { ...given, databaseUrl: await findDatabaseUrl(given) };
   const log = parts.log ?? makeLog(config);
+  // Before any folder is made: without a driver nothing is left behind.
+  const database = await describeDatabase(config);
   const connections = await Connections.open(config, log);
   const certificates = config.tls && (await Certificates.read(config.tls, log));
   const listener = makeListener(certificates);
@@ -126,7 +130,7 @@ export async function openServer(given: Config, parts: ServerParts = {}): Promis
     const quiet = parts.logAddresses === false && log.isLevelEnabled('info');
     const { listen, close } = lifeOf(app, closeDatabase, config, connections, quiet);
     const reloadCertificates = async (): Promise<void> => certificates?.reload();
-    return { app, context, tokens, firstPassword, listen, reloadCertificates, close };
+    return { app, context, tokens, database, firstPassword, listen, reloadCertificates, close };
   } catch (error) {
     // Throw the first failure, not one of closing.
     await closeDatabase().catch(() => undefined);

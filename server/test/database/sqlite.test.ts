@@ -2,11 +2,11 @@
 import { chmod, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import Sqlite from 'better-sqlite3';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Database } from '../../src/database/connection.js';
 import { openDatabase } from '../../src/database/open.js';
+import { CommonFile } from '../../src/database/sqlite/drivers/driver.js';
 import { databaseFile } from '../../src/database/sqlite/file.js';
 
 let folder: string;
@@ -35,7 +35,7 @@ describe('the SQLite database', () => {
   });
 
   it('compiles a query once, and evicts the least recently used', async () => {
-    const prepared = vi.spyOn(Sqlite.prototype, 'prepare');
+    const prepared = vi.spyOn(CommonFile.prototype, 'prepare');
     const ask = (count: number) => sql.raw(`select ${count}`).execute(db);
     await ask(0);
     await ask(0);

@@ -1,8 +1,8 @@
 /** Readiness for balancers. If these fail, a balancer sends requests to replicas that cannot serve, or removes those that can. */
-import Sqlite from 'better-sqlite3';
 import { sql } from 'kysely';
 import { expect, it } from 'vitest';
 import { WRITER } from '../../src/database/postgres/driver.js';
+import { sqliteDriver } from '../../src/database/sqlite/drivers/index.js';
 import { databaseFile } from '../../src/database/sqlite/file.js';
 import { makeWriteProbe } from '../../src/database/writable.js';
 import { asSuperuser, onPostgres } from '../support/database.js';
@@ -127,7 +127,7 @@ it('it is not while another program holds the lock of writers', () =>
         await client.query('ROLLBACK');
       }, database);
     else {
-      const file = new Sqlite(databaseFile(server.folder));
+      const file = (await sqliteDriver()).open(databaseFile(server.folder), { busyMs: 5000 });
       file.exec('BEGIN IMMEDIATE');
       await notReady();
       file.exec('ROLLBACK');

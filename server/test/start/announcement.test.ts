@@ -23,7 +23,7 @@ function announced(settings: Partial<Settings> = {}, { terminal = false, first =
     text += more;
   };
   const context = { serverId: 'ab'.repeat(16), keys: { signing: { publicKey: { toString: () => KEY } } } };
-  const server = { url: URL, firstPassword: first ? file : undefined, context };
+  const server = { url: URL, database: 'SQLite (node:sqlite)', firstPassword: first ? file : undefined, context };
   announce(server, config, { log, write: terminal ? write : undefined });
   return { records, text };
 }
@@ -33,7 +33,13 @@ describe('a server that has started', () => {
     const { records, text } = announced();
     expect(text).toBe('');
     expect(records).toEqual([
-      expect.objectContaining({ msg: 'listening', url: URL, signing_key: KEY, server_id: 'ab'.repeat(16) }),
+      expect.objectContaining({
+        msg: 'listening',
+        url: URL,
+        signing_key: KEY,
+        server_id: 'ab'.repeat(16),
+        database: 'SQLite (node:sqlite)',
+      }),
       expect.objectContaining({ level: 'warn', file: FILE }),
     ]);
   });
@@ -43,6 +49,7 @@ describe('a server that has started', () => {
     expect(records).toEqual([]);
     expect(text).toContain(`listens at ${URL}\n`);
     expect(text).toMatch(new RegExp(`signing key +${KEY}`));
+    expect(text).toMatch(/database +SQLite \(node:sqlite\)\n/);
     expect(text).toContain(`npx model-guard login --url ${URL} --server-key ${KEY} --credentials admin.txt\n`);
     // A path is one word of the shell.
     expect(text).toContain(`npx model-guard password --current '${FILE}' --new new-password.txt\n`);

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { verifyAuditLog } from '@org/model-guard';
 import type { Checkpoint } from '@org/model-guard/server-kit';
-import Sqlite from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sqliteDriver } from '../../src/database/sqlite/drivers/index.js';
 import { databaseFile } from '../../src/database/sqlite/file.js';
 import { asSuperuser, filesOfDatabase, onPostgres } from '../support/database.js';
 import { filesIn, findTexts } from '../support/needles.js';
@@ -42,10 +42,10 @@ async function whileRead(task: () => Promise<void>): Promise<void> {
       await client.query('SELECT count(*) FROM meta');
       await task();
     }, new URL(databaseUrl).pathname);
-  const reader = new Sqlite(databaseFile(server.folder), { readonly: true });
+  const reader = (await sqliteDriver()).open(databaseFile(server.folder), { busyMs: 5000 });
   try {
     reader.exec('BEGIN');
-    reader.prepare('SELECT count(*) FROM subjects').get();
+    reader.prepare('SELECT count(*) FROM subjects').all([]);
     await task();
   } finally {
     reader.close();
@@ -126,12 +126,12 @@ describe('erasing an account', () => {
       .where('id', '=', subject)
       .executeTakeFirstOrThrow();
     // A rebuilt page may keep the bytes where no row is any more.
-    const careless = new Sqlite(databaseFile(server.folder));
-    careless.pragma('secure_delete = OFF');
+    const careless = (await sqliteDriver()).open(databaseFile(server.folder), { busyMs: 5000 });
+    careless.exec('pragma secure_delete = OFF');
     careless.exec('CREATE TABLE scratch (value BLOB)');
-    careless.prepare('INSERT INTO scratch VALUES (?)').run(wrapped);
+    careless.prepare('INSERT INTO scratch VALUES (?)').run([wrapped]);
     careless.exec('DELETE FROM scratch');
-    careless.pragma('wal_checkpoint(TRUNCATE)');
+    careless.exec('pragma wal_checkpoint(TRUNCATE)');
     careless.close();
     const copies = (): number =>
       readFileSync(databaseFile(server.folder)).toString('latin1').split(wrapped.toString('latin1')).length - 1;

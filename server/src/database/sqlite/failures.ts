@@ -1,6 +1,6 @@
 /** Failures of SQLite that the request did not cause: a full or failing disk, another process that holds the file. */
-import Sqlite from 'better-sqlite3';
 import { DatabaseUnavailable } from '../unavailable.js';
+import { SqliteError } from './drivers/driver.js';
 
 interface FailureMeaning {
   readonly message: string;
@@ -17,12 +17,11 @@ const MEANINGS: Readonly<Record<string, FailureMeaning>> = {
 
 /** The error to throw in place of the driver's; constraint errors and faults of the code stay as they are. */
 export function failureOf(error: unknown): unknown {
-  if (!(error instanceof Sqlite.SqliteError)) return error;
+  if (!(error instanceof SqliteError)) return error;
   const kind = Object.keys(MEANINGS).find((code) => error.code === code || error.code.startsWith(`${code}_`));
   const meaning = kind === undefined ? undefined : MEANINGS[kind];
   return meaning ? new DatabaseUnavailable(`${meaning.message}: ${error.message} (${error.code})`, meaning.undone) : error;
 }
 
 /** Whether the file is not a database, or a damaged one. */
-export const isDamaged = (error: unknown): boolean =>
-  error instanceof Sqlite.SqliteError && /^SQLITE_(NOTADB|CORRUPT)/.test(error.code);
+export const isDamaged = (error: unknown): boolean => error instanceof SqliteError && /^SQLITE_(NOTADB|CORRUPT)/.test(error.code);

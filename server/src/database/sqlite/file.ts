@@ -1,12 +1,13 @@
 /** Opens the database as one SQLite file, durable at every commit. */
 import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import Sqlite from 'better-sqlite3';
 import { Kysely } from 'kysely';
 import { makeStateFolder } from '../../base/state-folder.js';
 import type { Database } from '../connection.js';
 import type { Schema } from '../schema.js';
-import { DurableDialect } from './driver.js';
+import type { SqliteDriver, SqliteFile } from './drivers/driver.js';
+import { sqliteDriver } from './drivers/index.js';
+import { DurableDialect } from './durable-dialect.js';
 
 const BUSY_MS = 5000;
 
@@ -15,9 +16,10 @@ export const databaseFile = (dataFolder: string): string => join(dataFolder, 'gu
 
 /** Opens the database of a data folder; makes both if they are missing, for this user alone. */
 export async function openSqlite(dataFolder: string): Promise<Database> {
+  const driver = await sqliteDriver();
   await makeStateFolder(dataFolder, '--data');
   await tighten(databaseFile(dataFolder));
-  return new Kysely<Schema>({ dialect: new DurableDialect(openFile(databaseFile(dataFolder))) });
+  return new Kysely<Schema>({ dialect: new DurableDialect(openFile(driver, databaseFile(dataFolder))) });
 }
 
 /** Closes files to other users: a copied or restored database may be open to them. */
@@ -30,20 +32,31 @@ async function tighten(file: string): Promise<void> {
   }
 }
 
-function openFile(path: string): Sqlite.Database {
+function openFile(driver: SqliteDriver, path: string): SqliteFile {
   // The log and index beside the file inherit its mode.
   const before = process.umask(0o077);
   try {
-    const file = new Sqlite(path, { timeout: BUSY_MS });
-    file.pragma('journal_mode = WAL');
-    // An acknowledged commit is on the disk.
-    file.pragma('synchronous = FULL');
-    file.pragma('foreign_keys = ON');
-    // Deleted bytes are overwritten: erased keys must not stay in free pages.
-    file.pragma('secure_delete = ON');
-    file.pragma('trusted_schema = OFF');
+    const file = driver.open(path, { busyMs: BUSY_MS });
+    try {
+      for (const setting of SETTINGS) file.exec(`pragma ${setting}`);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
     return file;
   } finally {
     process.umask(before);
   }
 }
+
+const SETTINGS = [
+  'journal_mode = WAL',
+  // An acknowledged commit is on the disk.
+  'synchronous = FULL',
+  'foreign_keys = ON',
+  // Deleted bytes are overwritten: erased keys must not stay in free pages.
+  'secure_delete = ON',
+  'trusted_schema = OFF',
+  // KiB. The drivers have other defaults.
+  'cache_size = -16000',
+];

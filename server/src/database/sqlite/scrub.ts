@@ -1,10 +1,11 @@
 /** Removes deleted rows from the files of SQLite: older pages in the log beside the file, and copies in rebuilt pages. */
 import { open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import Sqlite from 'better-sqlite3';
 import { sql } from 'kysely';
 import type { Database } from '../connection.js';
 import { DatabaseUnavailable } from '../unavailable.js';
+import { type SqliteDriver, SqliteError } from './drivers/driver.js';
+import { sqliteDriver } from './drivers/index.js';
 
 const PIECE = 1024 * 1024;
 
@@ -29,19 +30,20 @@ const PAUSE_MS = 50;
 
 /** Moves the log into the file and truncates it; false while another connection reads it. */
 async function emptyLog(db: Database, file: string): Promise<boolean> {
+  const driver = await sqliteDriver();
   for (let attempt = 1; ; attempt++) {
     // No transaction of this process runs meanwhile.
-    if (await db.connection().execute(async () => checkpoint(file))) return true;
+    if (await db.connection().execute(async () => checkpoint(driver, file))) return true;
     if (attempt === ATTEMPTS) return false;
     await delay(PAUSE_MS);
   }
 }
 
 /** Uses a connection of its own that does not wait, since waiting would block this process. */
-function checkpoint(path: string): boolean {
-  const file = new Sqlite(path, { timeout: 0, fileMustExist: true });
+function checkpoint(driver: SqliteDriver, path: string): boolean {
+  const file = driver.open(path, { busyMs: 0, mustExist: true });
   try {
-    const [row] = file.pragma('wal_checkpoint(TRUNCATE)') as { readonly busy: number }[];
+    const [row] = file.prepare('pragma wal_checkpoint(TRUNCATE)').all([]) as { readonly busy: number }[];
     return row?.busy === 0;
   } catch (error) {
     if (isBusy(error)) return false;
@@ -53,7 +55,7 @@ function checkpoint(path: string): boolean {
 
 /** An error of this connection, or of the server's. */
 const isBusy = (error: unknown): boolean =>
-  error instanceof DatabaseUnavailable || (error instanceof Sqlite.SqliteError && error.code.startsWith('SQLITE_BUSY'));
+  error instanceof DatabaseUnavailable || (error instanceof SqliteError && error.code.startsWith('SQLITE_BUSY'));
 
 /** Whether any of `needles` lies in the file. */
 async function holdsAny(file: string, needles: readonly Buffer[]): Promise<boolean> {

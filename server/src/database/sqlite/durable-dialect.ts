@@ -1,5 +1,4 @@
 /** Runs queries at SQLite: compiles repeated statements once, and takes the write lock at the begin of a transaction. */
-import type Sqlite from 'better-sqlite3';
 import {
   CompiledQuery,
   type DatabaseConnection,
@@ -10,6 +9,7 @@ import {
   SqliteDriver,
   type SqliteStatement,
 } from 'kysely';
+import type { SqliteFile } from './drivers/driver.js';
 import { failureOf } from './failures.js';
 
 /** The queries of all routes are fewer; lists of many lengths must not accumulate. */
@@ -17,10 +17,10 @@ const KEPT_STATEMENTS = 256;
 
 /** Caches compiled statements, the most recently used last. */
 class CompiledOnce implements SqliteDatabase {
-  readonly #database: Sqlite.Database;
+  readonly #database: SqliteFile;
   readonly #statements = new Map<string, SqliteStatement>();
 
-  constructor(database: Sqlite.Database) {
+  constructor(database: SqliteFile) {
     this.#database = database;
   }
 
@@ -64,10 +64,10 @@ class ExplainingConnection implements DatabaseConnection {
 
 /** Transactions take the write lock when they begin, so that their reads are still true when they write, across processes too. */
 class ImmediateDriver extends SqliteDriver {
-  readonly #file: Sqlite.Database;
+  readonly #file: SqliteFile;
   #explaining: DatabaseConnection | undefined;
 
-  constructor(database: SqliteDatabase, file: Sqlite.Database) {
+  constructor(database: SqliteDatabase, file: SqliteFile) {
     super({ database });
     this.#file = file;
   }
@@ -97,8 +97,8 @@ class TransactionalAdapter extends SqliteAdapter {
 
 export class DurableDialect extends SqliteDialect {
   readonly #database: SqliteDatabase;
-  readonly #file: Sqlite.Database;
-  constructor(file: Sqlite.Database) {
+  readonly #file: SqliteFile;
+  constructor(file: SqliteFile) {
     const database = new CompiledOnce(file);
     super({ database });
     this.#database = database;
