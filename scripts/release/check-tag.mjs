@@ -6,7 +6,7 @@ const [tag = '', file] = process.argv.slice(2);
 const read = (name) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8');
 
 /** The text under the heading of a version, or undefined. */
-export function sectionOf(changelog, version) {
+function sectionOf(changelog, version) {
   const sections = changelog.split(/^## /m).slice(1);
   const section = sections.find((text) => text === version || text.startsWith(`${version}\n`) || text.startsWith(`${version} `));
   return section?.slice(section.indexOf('\n')).trim();

@@ -1,4 +1,4 @@
-/** The rules of the workflows, each broken once in a copy. If these fail, a job with rights of this repository may run code that nobody chose. */
+/** The rules of the workflows, each broken once in a copy. If these fail, a job with rights of this repository may run code that no maintainer chose. */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -57,7 +57,7 @@ const BROKEN: readonly (readonly [string, string, string, RegExp])[] = [
   ['concurrency', 'concurrency:\n  group: good\n', '', /it has no concurrency/],
   ['credentials', '        with:\n          persist-credentials: false\n', '', /job build keeps the token of its checkout/],
   ['strangers', 'on: push', 'on:\n  pull_request_target:', /rights on code of strangers/],
-  ['expression', '"$NAME"', '"${{ github.ref_name }}"', /job build has an expression in run/],
+  ['expression', '"$NAME"', `"\${{ github.ref_name }}"`, /job build has an expression in run/],
   ['no-script', 'run planted', 'run missing', /package\.json has no script missing/],
   ['no-file', 'scripts/planted.sh', 'scripts/missing.sh', /there is no file scripts\/missing\.sh/],
   ['shell', 'npm run planted', 'curl https://example.org', /it is no script of this repository/],
