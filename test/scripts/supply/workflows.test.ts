@@ -1,6 +1,6 @@
 /** The rules of the workflows, each broken once in a copy. If these fail, a job with rights of this repository may run code that no maintainer chose. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { projectRoot } from '../../support/shared.js';
@@ -46,8 +46,8 @@ jobs:
 `;
 /** Each rule: what of GOOD is replaced, and what is said. */
 const BROKEN: readonly (readonly [string, string, string, RegExp])[] = [
-  ['tag', `@${DIGEST} # v6.0.2`, '@v6', /line 17 names no action by digest and version/],
-  ['no-version', ' # v6.0.2', '', /line 17 names no action by digest and version/],
+  ['tag', `@${DIGEST} # v6.0.2`, '@v6', /line 16 names no action by digest and version/],
+  ['no-version', ' # v6.0.2', '', /line 16 names no action by digest and version/],
   ['image', /@sha256:\w+/.exec(GOOD)![0], '', /job build names an image without its digest/],
   ['top', 'permissions: {}', 'permissions: read-all', /it lacks "permissions: {}" at the top/],
   ['rights', '    permissions:\n      id-token: write\n', '', /job build names no permissions/],
@@ -93,12 +93,17 @@ describe('the check of the workflows', () => {
     expect(said).not.toContain('good.yml');
   });
 
-  it('finds nothing in the workflows of this project, and fails without a script that they run', () => {
+  it('finds nothing in the workflows of this project, until a script that they run is gone', () => {
     const folder = mkdtempSync(path.join(base, 'own-'));
     for (const name of ['.github', '.ci', 'scripts', 'package.json'])
       cpSync(path.join(projectRoot, name), path.join(folder, name), { recursive: true });
     const names = readdirSync(path.join(folder, '.github/workflows'));
     expect(names.sort()).toEqual(['ci.yml', 'release.yml', 'scan.yml']);
     expect(check(folder)).toEqual({ status: 0, stdout: `ok: ${names.sort().join(', ')}\n`, stderr: '' });
+    rmSync(path.join(folder, 'scripts/release/publish.sh'));
+    expect(check(folder)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('there is no file scripts/release/publish.sh'),
+    });
   });
 });
