@@ -12,8 +12,8 @@ docker build --pull --file server/deploy/Dockerfile --tag model-guard-server:sca
 # The scanner gets the image as a file: it has no way to the Docker daemon.
 docker save --output "$work/image.tar" model-guard-server:scan
 trivy() {
-  docker run --rm --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --volume "$work:/work" \
-    "$TRIVY" image --input /work/image.tar --cache-dir /work/cache --scanners vuln --quiet "$@"
+  docker run --rm --user "$(id -u):$(id -g)" --read-only --cap-drop ALL --security-opt no-new-privileges \
+    --volume "$work:/work" --env TMPDIR=/work --env HOME=/work "$TRIVY" image --input /work/image.tar --cache-dir /work/cache --scanners vuln --quiet "$@"
 }
 trivy --format sarif --output /work/image.sarif
 cp "$work/image.sarif" image.sarif

@@ -52,7 +52,7 @@ describe('the SBOM', () => {
   });
 
   it('is refused where a component is broken', async () => {
-    const broken = structuredClone(sbom) as { components: { type: string }[] };
+    const broken = structuredClone(sbom) as unknown as { components: { type: string }[] };
     broken.components[0]!.type = 'nonsense';
     expect(await validate(broken)).not.toBeNull();
   });
