@@ -134,3 +134,56 @@ describe('two builds', () => {
     expect(existsSync(out)).toBe(false);
   });
 });
+
+describe('publishing', () => {
+  /** A copy with release/ and stand-ins for npm and gh, which write down their words; `published` is what the registry has already. */
+  function prepare(published: string) {
+    const { folder, read, write } = copy();
+    const version = JSON.parse(read('package.json')).version as string;
+    mkdirSync(path.join(folder, 'release'));
+    mkdirSync(path.join(folder, 'tools'));
+    for (const name of ['org-model-guard', 'org-model-guard-server']) write(`release/${name}-${version}.tgz`, name);
+    write('CHANGELOG.md', `# Changelog\n\n## ${version}\n\n- this\n`);
+    const sums = spawnSync('bash', ['-c', 'sha256sum *'], { cwd: path.join(folder, 'release'), encoding: 'utf8' }).stdout;
+    write('release/SHA256SUMS', sums);
+    const tools = {
+      npm: `if [ "$1" = view ]; then case "$2" in ${published || 'none'}) echo ${version} ;; esac; else echo "npm $*" >> "$LOG"; fi`,
+      gh: 'echo "gh $*" >> "$LOG"; while [ $# -gt 0 ]; do [ "$1" = --notes-file ] && cat "$2" >> "$LOG"; shift; done; true',
+    };
+    for (const [name, text] of Object.entries(tools))
+      writeFileSync(path.join(folder, 'tools', name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+    const log = path.join(folder, 'log');
+    const start = (script: string) => {
+      const env = { PATH: `${folder}/tools:${process.env.PATH}`, LOG: log, TAG: `v${version}` };
+      const { status } = spawnSync(path.join(folder, 'scripts/release', script), { env, encoding: 'utf8' });
+      return { status, log: existsSync(log) ? readFileSync(log, 'utf8') : '' };
+    };
+    return { version, write, start };
+  }
+
+  it('sends the SDK before the server that depends on it, each with its provenance', () => {
+    const { version, start } = prepare('');
+    const publish = (name: string) => `npm publish ./${name}-${version}.tgz --provenance --ignore-scripts\n`;
+    expect(start('publish.sh')).toEqual({ status: 0, log: publish('org-model-guard') + publish('org-model-guard-server') });
+  });
+
+  it('goes on where an earlier run broke off', () => {
+    const { version, start } = prepare('@org/model-guard@*');
+    expect(start('publish.sh').log).toBe(`npm publish ./org-model-guard-server-${version}.tgz --provenance --ignore-scripts\n`);
+  });
+
+  it('sends nothing that is not what was packed', () => {
+    const { version, write, start } = prepare('');
+    write(`release/org-model-guard-server-${version}.tgz`, 'another');
+    for (const script of ['publish.sh', 'github.sh']) expect(start(script), script).toEqual({ status: 1, log: '' });
+  });
+
+  it("puts the changelog's section and every file on the release's page", () => {
+    const { version, start } = prepare('');
+    const { status, log } = start('github.sh');
+    expect(status).toBe(0);
+    expect(log).toContain(`gh release create v${version} --verify-tag --title v${version} --notes-file`);
+    for (const file of ['SHA256SUMS', `org-model-guard-${version}.tgz`]) expect(log).toContain(` release/${file}`);
+    expect(log).toMatch(/\n- this\n$/);
+  });
+});
