@@ -15,7 +15,7 @@ function ask() {
   return stdout;
 }
 
-/** Ends the script: no answer is no reason to pass. */
+/** Ends the script: without an answer the check must not pass. */
 function fail(reason) {
   console.error(`audit: ${reason}`);
   process.exit(2);

@@ -73,7 +73,7 @@ for (const file of files) {
 for (const finding of findings) console.error(finding);
 if (findings.length > 0) {
   console.error(
-    'A credential that was committed is public: replace it where it is used, then remove it here. What is none goes to ALLOWED.',
+    'A credential that was committed is public: replace it where it is used, then remove it here. A finding that is no credential goes into ALLOWED.',
   );
   process.exit(1);
 }
