@@ -44,6 +44,7 @@ if (!linux) process.exit(0);
 
 const folder = path.join(root, 'prebuilds', target);
 cpSync(path.join(crypto, 'LICENSE.txt'), path.join(folder, 'LICENSE.openssl.txt'));
+cpSync(path.join(root, 'node_modules/node-addon-api/LICENSE.md'), path.join(folder, 'LICENSE.node-addon-api.txt'));
 const addon = path.join(
   folder,
   readdirSync(folder).find((name) => name.endsWith('.node')),

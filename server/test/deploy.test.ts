@@ -46,6 +46,22 @@ describe('the Dockerfile', () => {
     expect(text).not.toMatch(/^(ENV|ARG) .*(SECRET|PASSWORD|KEY|TOKEN)/im);
   });
 
+  it('starts from one base image, named by its digest, and takes in the security updates since', () => {
+    const bases = [...text.matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image);
+    expect(bases).toHaveLength(2);
+    expect(new Set(bases).size).toBe(1);
+    expect(bases[0]).toMatch(/^node:20-bookworm-slim@sha256:[0-9a-f]{64}$/);
+    expect(last).toMatch(/^RUN apt-get update \\\n && apt-get upgrade -y/m);
+    expect(last.indexOf('apt-get upgrade')).toBeLessThan(last.indexOf('\nUSER '));
+  });
+
+  it('leaves out the package managers, which the server never starts', () => {
+    for (const tool of ['npm', 'npx', 'corepack', 'yarn']) expect(last, tool).toContain(` /usr/local/bin/${tool}`);
+    expect(
+      [...last.matchAll(/^(?:HEALTHCHECK .*CMD|ENTRYPOINT) (\[.*\])$/gm)].map(([, words = '']) => JSON.parse(words)[0]),
+    ).toEqual(['node', 'node']);
+  });
+
   it('starts the server with flags that it has', () => {
     const command = JSON.parse(/^CMD (\[.*\])$/m.exec(last)?.[1] ?? '[]') as string[];
     const given = command.filter((word) => word.startsWith('--'));
@@ -102,6 +118,10 @@ describe('the compose file', () => {
         cap_drop: ['ALL'],
         security_opt: ['no-new-privileges:true'],
       });
+    for (const [name, service] of Object.entries(services)) expect(service.pids_limit, name).toBeLessThan(1024);
+    // A core dump would hold keys.
+    expect(services.guard?.ulimits).toMatchObject({ core: 0 });
+    expect(services.nginx?.image).toMatch(/^nginx:1\.\d+-alpine@sha256:[0-9a-f]{64}$/);
     expect(services.guard?.tmpfs).toEqual(['/tmp:noexec,nosuid,nodev,size=64m']);
     expect(services.guard?.cap_add).toBeUndefined();
   });
