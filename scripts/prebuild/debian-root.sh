@@ -4,7 +4,7 @@
 #   scripts/prebuild/debian-root.sh NAME amd64 | arm64 [PACKAGE...]
 #
 # Debian 11 gets no more updates, so it is the same every time. A system that is there stays; one that was interrupted is made anew.
-# MODEL_GUARD_DEBIAN names another mirror. A foreign processor's system needs qemu-user-static, with its entry in binfmt_misc.
+# debootstrap is installed where it is missing. MODEL_GUARD_DEBIAN names another mirror. A foreign processor's system needs qemu-user-static, with its entry in binfmt_misc.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 name="$1" arch="$2"
@@ -13,6 +13,7 @@ root=".debian11/$name"
 [ -e "$root" ] && exit 0
 [ "$(id -u)" -eq 0 ] || { echo "$0: root alone can make a system" >&2; exit 1; }
 
+command -v debootstrap >/dev/null || apt-get install --yes --no-install-recommends debootstrap debian-archive-keyring >&2
 mkdir -p .debian11
 rm -rf "$root.new"
 echo "making a Debian 11 system in $root: a few minutes; its output goes to $root.log" >&2
