@@ -51,19 +51,19 @@ export function makeSbom() {
   const bundled = bundledPackages();
   const { packages } = JSON.parse(read('package-lock.json'));
 
+  // cyclonedx-npm takes what an optional dependency shares with development for development's alone; the lock file does not.
+  const locked = (component) => packages[propertyOf(component, 'cdx:npm:package:path')];
   const isBundled = (component) => bundled.has(`${nameOf(component)}@${component.version}`);
   // node_modules/ may have a package that dist/ contains several times.
   const isFirst = (component, index) => document.components.findIndex(({ purl }) => purl === component.purl) === index;
   // The root is linked into its own workspace: that component is the main one again.
   const isMain = (component) => component.purl === main.purl;
   const shipped = document.components.filter(
-    (component, index) =>
-      !isMain(component) &&
-      (propertyOf(component, DEVELOPMENT) === undefined || (isBundled(component) && isFirst(component, index))),
+    (component, index) => !isMain(component) && (!locked(component)?.dev || (isBundled(component) && isFirst(component, index))),
   );
   for (const component of shipped) {
     component.properties = component.properties.filter(({ name }) => name !== DEVELOPMENT);
-    const [algorithm, digest] = (packages[propertyOf(component, 'cdx:npm:package:path')]?.integrity ?? '').split('-');
+    const [algorithm, digest] = (locked(component)?.integrity ?? '').split('-');
     if (algorithm === 'sha512') component.hashes = [{ alg: 'SHA-512', content: Buffer.from(digest, 'base64').toString('hex') }];
   }
 
