@@ -14,8 +14,9 @@ constexpr uint64_t kMaxArray = uint64_t(1) << 32;  // the limit of an ArrayBuffe
 
 void drop(void* keep) { delete static_cast<std::shared_ptr<void>*>(keep); }
 
-// An ArrayBuffer over memory that `keep` owns; empty where the runtime shows no memory but its own, as Electron does. The memory is unmapped when V8 has freed the backing store (a transfer to another thread
-// moves it there) and the ArrayBuffer itself is collected too: native readers hold either, and a late one then reads mapped zeros.
+// An ArrayBuffer over memory that `keep` owns; empty where the runtime shows no memory but its own, as Electron does. The memory is
+// unmapped when V8 has freed the backing store (a transfer to another thread moves it there) and the ArrayBuffer itself is collected too:
+// native readers hold either, and a late one then reads mapped zeros.
 Napi::ArrayBuffer give(Napi::Env env, uint8_t* data, size_t size, const std::shared_ptr<void>& keep) {
   if (size == 0) return Napi::ArrayBuffer::New(env, 0);
   auto store = std::make_unique<std::shared_ptr<void>>(keep);
@@ -154,7 +155,8 @@ class ModelHandle : public Handle<ModelHandle> {
       if (const auto region = copy.lock()) region->wipe();
     copies_.clear();
     for (const auto& copy : copies_out_) {
-      if (Napi::Uint8Array array = copy.Value(); !array.IsEmpty()) std::memset(array.Data(), 0, array.ByteLength());
+      Napi::ArrayBuffer buffer = copy.Value();
+      if (!buffer.IsEmpty() && buffer.ByteLength() > 0) std::memset(buffer.Data(), 0, buffer.ByteLength());
     }
     copies_out_.clear();
     state->wipe_when_idle();
@@ -196,18 +198,19 @@ class ModelHandle : public Handle<ModelHandle> {
     if (region->size()) copies_.push_back(region);
   }
 
-  // An array in the runtime's own memory. It is wiped with the model, and until then it can be swapped and dumped.
+  // An array in the runtime's own memory, which can be swapped and dumped. dispose() wipes it; its buffer is held, because views of other
+  // types may outlive the array.
   Napi::Value copy_out(Napi::Env env, const Region& region) {
     Napi::Uint8Array array = Napi::Uint8Array::New(env, region.size());
     std::memcpy(array.Data(), region.data(), region.size());
     copies_out_.remove_if([](const auto& copy) { return copy.Value().IsEmpty(); });
-    copies_out_.push_back(Napi::Weak(array));
+    copies_out_.push_back(Napi::Weak(array.ArrayBuffer()));
     return array;
   }
 
   std::vector<Napi::Reference<Napi::Uint8Array>> bytes_;
   std::list<std::weak_ptr<Region>> copies_;
-  std::list<Napi::Reference<Napi::Uint8Array>> copies_out_;  // weak
+  std::list<Napi::Reference<Napi::ArrayBuffer>> copies_out_;  // weak
   int users_ = 0;
   std::vector<Napi::Promise::Deferred> waiting_;
 };
@@ -220,7 +223,8 @@ Napi::Value new_model(Napi::Env env, std::vector<container::LoadedFile> files) {
 }
 
 std::shared_ptr<ModelState> as_model(Napi::Value value) {
-  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kModelTag)) raise_argument(value.Env(), "this is not a model");
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kModelTag))
+    raise_argument(value.Env(), "this model was loaded by another copy of the package in this process; use one copy for both");
   return ModelHandle::Unwrap(value.As<Napi::Object>())->state;
 }
 

@@ -13,7 +13,7 @@ const { status, stdout } = spawnSync(process.execPath, [createRequire(import.met
 });
 if (status !== 0) {
   process.stderr.write(stdout ?? '');
-  const reason = own ? 'MODEL_GUARD_SALTS names salts of your own' : `the package brings none for this system (${process.platform}-${process.arch})`;
+  const reason = own ? 'MODEL_GUARD_SALTS names salts of your own' : `the package brings none that loads on this system (${process.platform}-${process.arch})`;
   console.error(
     `@org/model-guard: the native addon has to be compiled, because ${reason}, and that failed. It needs Python 3, make and a C++17 compiler, such as ` +
       '`apt-get install python3 make g++` on Debian and Ubuntu, or `apk add python3 make g++` on Alpine.',

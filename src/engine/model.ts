@@ -112,8 +112,8 @@ export class GuardedFile {
   }
 
   /**
-   * A copy of a range, in guarded memory that is wiped with the model. In Electron the copy lies in the runtime's own memory: it is
-   * wiped, too, but can be swapped and dumped until then.
+   * A copy of a range, in guarded memory that is wiped with the model. In Electron the copy lies in the runtime's own memory, which can be
+   * swapped and dumped: `dispose()` wipes it, but not what was collected before, or transferred to another thread.
    * @param offset First byte, 0 to `size`.
    * @param length Bytes, at most `size - offset`.
    * @throws INVALID_ARGUMENT, LIMIT_EXCEEDED above 4 GiB, DISPOSED, OUT_OF_MEMORY

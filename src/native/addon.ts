@@ -61,9 +61,9 @@ function loadFile(file: string, otherwise?: string): NativeBinding {
   let addon: Partial<NativeBinding>;
   try {
     const fault = elfFault(file);
-    if (fault === 'truncated') throw unavailable(`The native addon ${file} is not whole`, { advice: TRUNCATED });
+    if (fault === 'truncated') throw unavailable(`The native addon ${file} is not whole`, { advice: otherwise ?? TRUNCATED });
     if (fault === 'processor')
-      throw unavailable(`The native addon ${file} is for another processor`, { advice: OTHER_PROCESSOR });
+      throw unavailable(`The native addon ${file} is for another processor`, { advice: otherwise ?? OTHER_PROCESSOR });
     // By the file's own path: a bundle may not know where this module lies.
     addon = createRequire(file)(file) as Partial<NativeBinding>;
   } catch (cause) {

@@ -2,6 +2,8 @@
  * A runtime whose arrays must lie in memory of its own, such as Electron; the test's addon answers as there. If this fails, a model
  * cannot be used there at all, or copies of it outlive it.
  */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { decrypt, encrypt, type GuardedModel, MasterKey } from '../../src/index.js';
 import { useNativeAddon } from '../../src/native/addon.js';
@@ -40,6 +42,15 @@ describe('in a runtime that shows no memory but its own', () => {
     expect(weights.length).toBe(all.length);
     expect([...all, ...part].some((byte) => byte !== 0)).toBe(false);
     await expect(model.read(0, 1)).rejects.toMatchObject({ code: 'DISPOSED' });
+  });
+
+  it('dispose wipes a copy of which only a view of another type is left', async () => {
+    const view = await model.read(0, 1024).then(({ buffer }) => new Uint32Array(buffer));
+    expect(view[0]).not.toBe(0);
+    setFlagsFromString('--expose-gc');
+    (runInNewContext('gc') as () => void)();
+    model.dispose();
+    expect(view.some((word) => word !== 0)).toBe(false);
   });
 
   it('a read under way at dispose gives nothing', async () => {

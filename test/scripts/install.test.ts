@@ -23,5 +23,7 @@ it('the install says what it needs where there is no compiler', () => {
     encoding: 'utf8',
   });
   expect(status).not.toBe(0);
-  expect(stderr).toMatch(/has to be compiled, because the package brings none for this system \(linux-\w+\).*C\+\+17 compiler/);
+  expect(stderr).toMatch(
+    /has to be compiled, because the package brings none that loads on this system \(linux-\w+\).*C\+\+17 compiler/,
+  );
 });
