@@ -1,5 +1,5 @@
 /**
- * Loading a model with the OpenSSL of a prebuild against the one of Node: the same model from the same folder, in memory before.
+ * Loading a model with the OpenSSL of a prebuild against the one of Node: the same model from the same folder, already in the page cache.
  *
  *   npx tsx bench/openssl.ts [MiB]
  *

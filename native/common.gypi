@@ -2,7 +2,7 @@
   # What every gyp build of native code shares: the flags, and the files that are made for the build.
   "target_defaults": {
     # A folder that scripts/crypto/build.sh has made, for prebuilds: their OpenSSL. Empty: Node's own. The compiler's command names its
-    # headers (scripts/prebuild.mjs), since gyp would put them behind Node's.
+    # headers (scripts/prebuild/own-crypto.mjs), since gyp would put them behind Node's.
     "variables": { "own_crypto": "<!(node -p \"process.env.MODEL_GUARD_CRYPTO || ''\")" },
     "include_dirs": ["core", ".", "<(SHARED_INTERMEDIATE_DIR)", "<!(node -p \"require('node-addon-api').include_dir\")"],
     # The last: an exception that meets a worker being terminated cannot reach any caller, and must not end the process.

@@ -13,7 +13,7 @@ case "${1:-}" in
   own-crypto)
     build=build/native-own-crypto
     crypto="$PWD/.openssl/linux-$(node -p process.arch)"
-    [ -e "$crypto" ] || scripts/crypto/build.sh "$(basename "$crypto")"
+    scripts/crypto/ensure.sh "$(basename "$crypto")"
     options+=(-DMG_CRYPTO="$crypto")
     ;;
 esac

@@ -6,13 +6,11 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, readdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { checkAddon } from './prebuild/check-addon.mjs';
-import { MACHINES, ownCrypto, toolPrefix } from './prebuild/own-crypto.mjs';
+import { MACHINES, ownCrypto, root, toolPrefix } from './prebuild/own-crypto.mjs';
 
 const require = createRequire(import.meta.url);
-const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const MAX_BYTES = 5_000_000;
 
 const { arch, glibc } = parseArgs({
@@ -34,7 +32,7 @@ function fail(what) {
 }
 
 const cross = toolPrefix(arch);
-const { folder: crypto, env } = ownCrypto(root, arch);
+const { folder: crypto, env } = ownCrypto(arch);
 if (linux) step(path.join(root, 'scripts/crypto/build.sh'), [target]);
 
 const prebuildify = require.resolve('prebuildify/bin.js');

@@ -4,13 +4,11 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { ownCrypto } from './prebuild/own-crypto.mjs';
+import { ownCrypto, root } from './prebuild/own-crypto.mjs';
 
 const TESTS = ['test/vectors', 'test/format', 'test/recipients', 'test/legacy', 'test/keys', 'test/protect-load.test.ts'];
 
 const require = createRequire(import.meta.url);
-const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const target = `${process.platform}-${process.arch}`;
 
 function step(command, args, options) {
@@ -24,10 +22,9 @@ if (!addon) {
   console.error(`There is no prebuild for ${target}. Make it first: npm run prebuild`);
   process.exit(1);
 }
-// Debian 11's is taken as it is: another compiler would make another one.
-if (!existsSync(path.join(root, '.openssl', target))) step(path.join(root, 'scripts/crypto/build.sh'), [target]);
+step(path.join(root, 'scripts/crypto/ensure.sh'), [target]);
 console.log('Compiling test/own-crypto, which takes a minute or two.');
-const { env } = ownCrypto(root, process.arch);
+const { env } = ownCrypto(process.arch);
 const nodeGyp = require.resolve('node-gyp/bin/node-gyp.js');
 const { MODEL_GUARD_SALTS: _, ...publicSalts } = env;
 for (const word of ['configure', 'build'])
@@ -36,6 +33,6 @@ for (const word of ['configure', 'build'])
     env: publicSalts,
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-step(process.execPath, [require.resolve('vitest/vitest.mjs'), 'run', '--project', 'unit', ...TESTS], {
+step(process.execPath, [path.join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--project', 'unit', ...TESTS], {
   env: { ...process.env, MG_TEST_ADDON: path.join(prebuilds, addon) },
 });

@@ -9,10 +9,10 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { tryBundlers } from './package/bundlers.mjs';
-import { tellOnFipsHost } from './package/fips-host.mjs';
+import { runStoryOnFipsHost } from './package/fips-host.mjs';
 import { installRuntimes, tellStories } from './package/runtimes.mjs';
 import { tryDrivers } from './package/sqlite.mjs';
-import { tellInDebian11 } from './package/systems.mjs';
+import { runStoryInDebian11 } from './package/systems.mjs';
 
 // npm hands the settings of this clone on to its scripts; a stranger's npx does not have this one.
 delete process.env.npm_config_package;
@@ -214,11 +214,11 @@ console.log('ok: the server starts');
 
 const runtimes = installRuntimes({ temporary, run });
 await tellStories({ project, runtimes, temporary, run });
-if (process.platform === 'linux') tellOnFipsHost({ project, runtimes, temporary, run });
+if (process.platform === 'linux') runStoryOnFipsHost({ project, runtimes, temporary, run });
 await tryDrivers({ tarballs: [tarball, serverTarball], runtimes, temporary, root, run });
 if (prebuilds) {
   const processors = ['x64', 'arm64'].filter((name) => files.some((file) => file.startsWith(`prebuilds/linux-${name}/`)));
-  await tellInDebian11({ project, temporary, tarball, cache, processors, run });
+  await runStoryInDebian11({ project, temporary, tarball, cache, processors, run });
 }
 
 rmSync(temporary, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-// The package on a host that sets OpenSSL to FIPS mode for every program, without the module that the mode needs, and preloads another
+// Runs the package on a host that sets OpenSSL to FIPS mode for every program, without the module that the mode needs, and preloads another
 // libcrypto. The addon's own OpenSSL must take notice of neither. In Bun: Node reads the configuration for itself, and does not start.
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ default_properties = fips=yes
 `;
 
 /** In `project` the story has been told once; `runtimes` is of installRuntimes. */
-export function tellOnFipsHost({ project, runtimes, temporary, run }) {
+export function runStoryOnFipsHost({ project, runtimes, temporary, run }) {
   const file = path.join(temporary, 'fips.cnf');
   writeFileSync(file, CONFIGURATION);
   const env = { ...process.env, OPENSSL_CONF: file };

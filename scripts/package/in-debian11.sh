@@ -11,6 +11,10 @@ set -euo pipefail
 [ "${1:-}" = --mounts ] || exec unshare --mount --propagation private "$0" --mounts "$@"
 arch="$2" folder="$3"
 cd "$(dirname "$0")/../.."
+export PATH="$PATH:/usr/sbin:/sbin"
+# What root leaves there is the user's, who removes it.
+give_back() { [ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID" "$folder"; }
+trap give_back EXIT
 
 scripts/prebuild/debian-root.sh "bare-$arch" "$arch"
 root=".debian11/bare-$arch"

@@ -1,4 +1,4 @@
-// The server where better-sqlite3 could not be compiled: on node:sqlite in Node 24 and 26, refused in a sentence in Node 20, and on
+// Runs the server where better-sqlite3 could not be compiled: on node:sqlite in Node 24 and 26, refused in a sentence in Node 20, and on
 // PostgreSQL, which needs neither. The tests of the database run on node:sqlite, too.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';

@@ -1,19 +1,25 @@
-// The tarball in Debian 11, the oldest system that prebuilds are for, with Node alone and no compiler: on this processor and, where the tarball
-// has a binary for it, on the other one in emulation.
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+// Installs the tarball in Debian 11, the oldest system that prebuilds are for, with Node alone and no compiler: on this processor, and on the
+// other one where this system can emulate it.
+import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { STORY, startGuard } from './runtimes.mjs';
 
 const SCRIPT = fileURLToPath(new URL('in-debian11.sh', import.meta.url));
 const DEBIAN = { x64: 'amd64', arm64: 'arm64' };
+/** Linux's entry for programs of another processor. */
+const EMULATOR = { x64: '/proc/sys/fs/binfmt_misc/qemu-x86_64', arm64: '/proc/sys/fs/binfmt_misc/qemu-aarch64' };
 const NODE = '20.20.2';
 /** Root's rights, for the mounts of the system. */
 const AS_ROOT = process.getuid() === 0 ? ['env'] : ['sudo', 'env', `PATH=${process.env.PATH}`];
 
 /** `cache` is npm's, from an install of the tarball; `processors` those that the tarball has binaries for. */
-export async function tellInDebian11({ project, temporary, tarball, cache, processors, run }) {
+export async function runStoryInDebian11({ project, temporary, tarball, cache, processors, run }) {
   for (const processor of processors) {
+    if (processor !== process.arch && !existsSync(EMULATOR[processor])) {
+      console.log(`SKIPPED: this system runs no programs for ${processor} (qemu-user-static, binfmt_misc)`);
+      continue;
+    }
     const folder = path.join(temporary, `debian11-${processor}`);
     const inside = (...names) => path.join(folder, ...names);
     mkdirSync(inside('project'), { recursive: true });

@@ -1,5 +1,9 @@
-// How gyp compiles over an OpenSSL that scripts/crypto/build.sh has made.
+// Sets node-gyp's environment so that it compiles over an OpenSSL of scripts/crypto/build.sh.
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The clone's folder. */
+export const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
 /** The names of each processor: Node's, and the GNU tools'. */
 export const MACHINES = { x64: 'x86_64', arm64: 'aarch64' };
@@ -7,8 +11,8 @@ export const MACHINES = { x64: 'x86_64', arm64: 'aarch64' };
 /** Prefix of the GNU tools for a processor; empty for this machine's own. */
 export const toolPrefix = (arch) => (arch === process.arch ? '' : `${MACHINES[arch]}-linux-gnu-`);
 
-/** Of a clone: its OpenSSL for a processor, and the environment of node-gyp there. */
-export function ownCrypto(root, arch) {
+/** The folder of the OpenSSL for a processor, and the environment of node-gyp. */
+export function ownCrypto(arch) {
   const folder = path.join(root, '.openssl', `${process.platform}-${arch}`);
   const { CC = `${toolPrefix(arch)}gcc`, CXX = `${toolPrefix(arch)}g++` } = process.env;
   // These headers have to come before Node's, which hold those of another OpenSSL. No path of this machine is in the binary.

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# Makes a prebuild once more, its OpenSSL too, at another path and later, and fails where a byte of it is another.
+# Makes a prebuild twice, its OpenSSL too, at two paths, and fails where a byte of the second is another.
 #
-#   sudo scripts/prebuild/reproducible.sh linux-x64
+#   sudo env "PATH=$PATH" scripts/prebuild/reproducible.sh linux-x64
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target="$1"
-digests() { (cd "prebuilds/$target" && sha256sum -- *); }
 
-[ -d "prebuilds/$target" ] || scripts/prebuild/debian11.sh "$target"
-first="$(digests)"
-rm -rf .debian11/build/another
-MODEL_GUARD_PREBUILD_AT=/another/place scripts/prebuild/debian11.sh "$target"
-second="$(digests)"
+digests() {
+  rm -rf --one-file-system ".debian11/build/model-guard/$1"
+  MODEL_GUARD_PREBUILD_PLACE="$1" scripts/prebuild/debian11.sh "$target" >&2
+  (cd "prebuilds/$target" && sha256sum -- *)
+}
+first="$(digests here)"
+second="$(digests elsewhere)"
 if [ "$first" != "$second" ]; then
   printf 'two builds of %s differ\n%s\n%s\n' "$target" "$first" "$second" >&2
   exit 1

@@ -6,4 +6,6 @@ notes="$(mktemp)"
 trap 'rm -f "$notes"' EXIT
 node scripts/release/check-tag.mjs "$TAG" "$notes"
 (cd release && sha256sum --check --strict SHA256SUMS)
-gh release create "$TAG" --verify-tag --title "$TAG" --notes-file "$notes" release/*
+# A first try may have broken off after it made the page.
+gh release view "$TAG" >/dev/null 2>&1 || gh release create "$TAG" --verify-tag --title "$TAG" --notes-file "$notes"
+gh release upload "$TAG" --clobber release/*

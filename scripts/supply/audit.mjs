@@ -21,7 +21,7 @@ function fail(reason) {
   process.exit(2);
 }
 
-/** npm's report, of version 2: an advisory stands with the package that it is about, others name that package. */
+/** npm's report, of version 2: an advisory stands with the package that it is about, and dependents name that package. */
 function parse(text) {
   let answer;
   try {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What a release rests on besides the code: the list of its parts, their licences, no credentials in the repository, the workflows.
+# Checks the parts of a release besides its code: the list of components, their licences, no credentials in the repository, the workflows.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 npm run --silent sbom

@@ -21,7 +21,7 @@ function bundledPackages() {
   );
 }
 
-/** Every package of the lock file, development's included, as cyclonedx-npm describes it. */
+/** The packages of the lock file as cyclonedx-npm describes them; those of development are among them in spite of --omit. */
 function describeLock() {
   const tool = path.join(root, 'node_modules/@cyclonedx/cyclonedx-npm/bin/cyclonedx-npm-cli.js');
   const options = [

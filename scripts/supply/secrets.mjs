@@ -1,8 +1,8 @@
 // Finds credentials in the repository: tokens of clouds and registries, private keys, passwords in addresses, key files of model-guard.
 //   npm run secrets [-- FOLDER]
 // In a clone it reads the tracked files and the new ones that git does not ignore; elsewhere every file.
-import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { lintSource } from '@secretlint/core';
 import { creator } from '@secretlint/secretlint-rule-preset-recommend';
@@ -38,8 +38,13 @@ const PRESET = '@secretlint/secretlint-rule-preset-recommend';
 const LARGEST = 4 * 1024 * 1024;
 
 const folder = path.resolve(process.argv[2] ?? '.');
-const git = spawnSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: folder, encoding: 'utf8' });
-const names = git.status === 0 ? git.stdout.split('\0') : readdirSync(folder, { recursive: true });
+const names = existsSync(path.join(folder, '.git'))
+  ? execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
+      cwd: folder,
+      encoding: 'utf8',
+      maxBuffer: 64 * 1024 * 1024,
+    }).split('\0')
+  : readdirSync(folder, { recursive: true });
 const files = names.filter((name) => statSync(path.join(folder, name), { throwIfNoEntry: false })?.isFile());
 
 /** Each as [start, end, description]. */

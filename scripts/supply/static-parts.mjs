@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 const source = fileURLToPath(new URL('../crypto/source.sh', import.meta.url));
 
-/** OpenSSL as scripts/crypto/source.sh names it, and the C++ runtime of the compiler, whose version is that of the builder's GCC. */
+/** OpenSSL as scripts/crypto/source.sh names it, and the C++ runtime of Debian 11's compiler. */
 export function staticParts() {
   const script = 'source "$1" && printf "%s\\n" "$OPENSSL_VERSION" "$OPENSSL_SHA256" "$OPENSSL_URLS"';
   const [version, digest, url] = execFileSync('bash', ['-euc', script, 'bash', source], { encoding: 'utf8' }).split('\n');
@@ -26,7 +26,8 @@ export function staticParts() {
     {
       type: 'library',
       name: 'libstdc++',
-      'bom-ref': 'libstdc++',
+      version: '10.2.1',
+      'bom-ref': 'libstdc++@10.2.1',
       description: 'The C++ runtime of GCC with libgcc, linked into the prebuilt addon',
       licenses: [{ expression: 'GPL-3.0-or-later WITH GCC-exception-3.1' }],
     },

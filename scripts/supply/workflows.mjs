@@ -41,6 +41,7 @@ function* checkJob(name, job) {
   for (const { image = '' } of [job.container, ...Object.values(job.services ?? {})].filter(Boolean))
     if (!/@sha256:[0-9a-f]{64}$/.test(image)) yield `job ${name} names an image without its digest`;
   for (const { run, uses, with: inputs } of job.steps ?? []) {
+    if (uses !== undefined && !/@[0-9a-f]{40}$/.test(uses)) yield `job ${name} names ${uses} without its digest`;
     if (uses?.startsWith(CHECKOUT) && inputs?.['persist-credentials'] !== false)
       yield `job ${name} keeps the token of its checkout`;
     if (run === undefined) continue;

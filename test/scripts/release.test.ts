@@ -139,7 +139,9 @@ describe('publishing', () => {
   /** A copy with release/ and stand-ins for npm and gh, which write down their words; `published` is what the registry has already. */
   function prepare(published: string) {
     const { folder, read, write } = copy();
-    const version = JSON.parse(read('package.json')).version as string;
+    const manifest = JSON.parse(read('package.json')) as { version: string; repository?: string };
+    const { version } = manifest;
+    write('package.json', JSON.stringify({ ...manifest, repository: 'github:example/model-guard' }));
     mkdirSync(path.join(folder, 'release'));
     mkdirSync(path.join(folder, 'tools'));
     for (const name of ['org-model-guard', 'org-model-guard-server']) write(`release/${name}-${version}.tgz`, name);
@@ -148,13 +150,13 @@ describe('publishing', () => {
     write('release/SHA256SUMS', sums);
     const tools = {
       npm: `if [ "$1" = view ]; then case "$2" in ${published || 'none'}) echo ${version} ;; esac; else echo "npm $*" >> "$LOG"; fi`,
-      gh: 'echo "gh $*" >> "$LOG"; while [ $# -gt 0 ]; do [ "$1" = --notes-file ] && cat "$2" >> "$LOG"; shift; done; true',
+      gh: '[ "$2" = view ] && exit "$NO_PAGE"; echo "gh $*" >> "$LOG"; while [ $# -gt 0 ]; do [ "$1" = --notes-file ] && cat "$2" >> "$LOG"; shift; done; true',
     };
     for (const [name, text] of Object.entries(tools))
       writeFileSync(path.join(folder, 'tools', name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
     const log = path.join(folder, 'log');
-    const start = (script: string) => {
-      const env = { PATH: `${folder}/tools:${process.env.PATH}`, LOG: log, TAG: `v${version}` };
+    const start = (script: string, more: Readonly<Record<string, string>> = {}) => {
+      const env = { PATH: `${folder}/tools:${process.env.PATH}`, LOG: log, TAG: `v${version}`, NO_PAGE: '1', ...more };
       const { status } = spawnSync(path.join(folder, 'scripts/release', script), { env, encoding: 'utf8' });
       return { status, log: existsSync(log) ? readFileSync(log, 'utf8') : '' };
     };
@@ -172,6 +174,12 @@ describe('publishing', () => {
     expect(start('publish.sh').log).toBe(`npm publish ./org-model-guard-server-${version}.tgz --provenance --ignore-scripts\n`);
   });
 
+  it('waits for the name of the repository, without which npm takes no provenance', () => {
+    const { write, start } = prepare('');
+    write('package.json', JSON.stringify({ version: '1.0.0' }));
+    expect(start('publish.sh')).toEqual({ status: 1, log: '' });
+  });
+
   it('sends nothing that is not what was packed', () => {
     const { version, write, start } = prepare('');
     write(`release/org-model-guard-server-${version}.tgz`, 'another');
@@ -183,7 +191,15 @@ describe('publishing', () => {
     const { status, log } = start('github.sh');
     expect(status).toBe(0);
     expect(log).toContain(`gh release create v${version} --verify-tag --title v${version} --notes-file`);
-    for (const file of ['SHA256SUMS', `org-model-guard-${version}.tgz`]) expect(log).toContain(` release/${file}`);
-    expect(log).toMatch(/\n- this\n$/);
+    expect(log).toContain('\n- this\n');
+    const upload = log.split('\n').find((line) => line.startsWith(`gh release upload v${version} --clobber`));
+    for (const file of ['SHA256SUMS', `org-model-guard-${version}.tgz`]) expect(upload).toContain(` release/${file}`);
+  });
+
+  it('sends the files to a page that an earlier run has made', () => {
+    const { version, start } = prepare('');
+    const { status, log } = start('github.sh', { NO_PAGE: '0' });
+    expect(status).toBe(0);
+    expect(log).toMatch(new RegExp(`^gh release upload v${version} --clobber .*SHA256SUMS`));
   });
 });

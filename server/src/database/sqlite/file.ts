@@ -57,6 +57,6 @@ const SETTINGS = [
   // Deleted bytes are overwritten: erased keys must not stay in free pages.
   'secure_delete = ON',
   'trusted_schema = OFF',
-  // KiB. The drivers have other defaults.
+  // Negative: KiB. The two drivers have different defaults.
   'cache_size = -16000',
 ];

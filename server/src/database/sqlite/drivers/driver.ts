@@ -50,7 +50,7 @@ export class CommonFile implements SqliteFile {
   readonly #file: DriverFile;
   readonly #attempt: Attempt;
 
-  /** @param translate Makes a {@link SqliteError} of a driver's error; others pass. */
+  /** @param translate Makes a {@link SqliteError} of a driver's error; other errors are returned unchanged. */
   constructor(file: DriverFile, translate: Translate) {
     this.#file = file;
     this.#attempt = attemptWith(translate);
@@ -106,7 +106,7 @@ function bind(value: unknown): unknown {
   if (value === undefined || value === null) return null;
   if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'string' || ArrayBuffer.isView(value))
     return value;
-  throw new TypeError(`a parameter of SQL is a number, a text, bytes or null, and no ${typeof value}`);
+  throw new TypeError(`a parameter of SQL is a number, a big integer, a text, bytes or null, and no ${typeof value}`);
 }
 
 /** Bytes are buffers. A number that JavaScript cannot hold exactly is refused rather than rounded. */

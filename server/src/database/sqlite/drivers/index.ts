@@ -1,4 +1,4 @@
-/** Chooses the driver of SQLite, when a file is opened first: a server on PostgreSQL needs none. */
+/** Chooses the driver of SQLite, where the database is a file: a server on PostgreSQL needs none. */
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import { loadBetterSqlite3 } from './better-sqlite3.js';
 import type { SqliteDriver } from './driver.js';

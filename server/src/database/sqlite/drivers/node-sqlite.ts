@@ -4,7 +4,7 @@ import type { SqliteStatement } from 'kysely';
 import { attemptWith, CommonFile, type DriverFile, NumberTooLarge, type SqliteDriver, SqliteError } from './driver.js';
 import { errorCodeOf } from './error-codes.js';
 
-/** Node 22 has the module too, but says that it is an experiment, and tests of this project do not run on it there. */
+/** Node 22 has the module too, with a warning that it is experimental; it is not tested there. */
 const FIRST_NODE = 24;
 
 /** The used part of the module: its types come with those of Node 22. */
