@@ -1,4 +1,7 @@
-/** What must not compile, and that the schemas and the types of the public face say the same. Checked by `npm run typecheck`. */
+/**
+ * Programs that must not compile; and that the schemas and the types of the public face say the same. Checked by `npm run
+ * typecheck`.
+ */
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import type { z } from 'zod';
 import type { Checkpoint, RouteAnswer, RouteRequest, StatementBody } from '../src/contract/index.js';

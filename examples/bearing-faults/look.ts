@@ -1,4 +1,4 @@
-/** What can be seen in some bytes without a key. */
+/** Prints facts about some bytes that need no key. */
 
 /** Bits per byte of the distribution of byte values; 8 is what random bytes approach. */
 export function entropy(bytes: Uint8Array): number {

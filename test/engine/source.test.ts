@@ -1,4 +1,4 @@
-/** What may be protected: files and folders, and everything else is refused by name. */
+/** Files and folders may be protected; everything else is refused by name. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';

@@ -1,4 +1,4 @@
-/** What a machine shows of itself: how good each part is and why. Values only where asked for, and never a hash of one. */
+/** The fingerprint of a machine: how good each part is and why. Values only where asked for, and never a hash of one. */
 import { describe, expect, it } from 'vitest';
 import { fingerprint, type HardwareFingerprint, type MachineFactor } from '../../src/index.js';
 import { become, bindTo, openOn } from '../support/bound.js';

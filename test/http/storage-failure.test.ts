@@ -1,4 +1,6 @@
-/** What a storage's answers become. If these fail, people are sent to the wrong place, or what would pass is given up. */
+/**
+ * The errors that a storage's answers become. If these fail, people are sent to the wrong place, or what would pass is given up.
+ */
 import { expect, it } from 'vitest';
 import { retryHintOf } from '../../src/http/retry-hints.js';
 import { storageFailure } from '../../src/http/storage-failure.js';

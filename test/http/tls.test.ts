@@ -1,4 +1,4 @@
-/** Who may be the server. If these fail, somebody else on the way may be it. */
+/** The certificates that a server may show. If these fail, an attacker on the way may be the server. */
 import { rm, writeFile } from 'node:fs/promises';
 import { createServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';

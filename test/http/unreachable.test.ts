@@ -1,4 +1,4 @@
-/** What the network says of itself. If these fail, a restart of a network ends an upload of hours, or something is done twice. */
+/** Failures of the network itself. If these fail, a restart of a network ends an upload of hours, or something is done twice. */
 import { expect, it } from 'vitest';
 import { retryHintOf } from '../../src/http/retry-hints.js';
 import { unreachable } from '../../src/http/unreachable.js';

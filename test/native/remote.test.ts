@@ -1,4 +1,7 @@
-/** What devices and servers sign and seal to each other: docs/server-protocol.md, computed a second time over node:crypto and @hpke/core. */
+/**
+ * The bytes that devices and servers sign and seal to each other: docs/server-protocol.md, computed a second time over
+ * node:crypto and @hpke/core.
+ */
 import * as crypto from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';

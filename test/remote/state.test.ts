@@ -1,4 +1,4 @@
-/** What a device remembers. If these fail, a device forgets what it has seen, or believes what somebody else wrote. */
+/** The state that a device keeps. If these fail, a device forgets what it has seen, or believes what another user wrote. */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

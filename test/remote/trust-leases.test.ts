@@ -1,4 +1,7 @@
-/** What a device believes about its leases: each case is a server that says one thing and hands out another, or is not there. */
+/**
+ * The statements about leases that a device believes: each case is a server that says one thing and hands out another, or is not
+ * there.
+ */
 import path from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import type { Statement } from '../../src/contract/index.js';

@@ -1,4 +1,4 @@
-/** Who may speak for the server: whose statements and tokens are believed. Each case is somebody who is not the server. */
+/** The statements and tokens that a client believes. In each case another party poses as the server. */
 import { SignJWT } from 'jose';
 import { describe, expect, it, vi } from 'vitest';
 import type { Statement, StatementBody } from '../../src/contract/index.js';

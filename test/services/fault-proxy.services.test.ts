@@ -1,4 +1,4 @@
-/** What is signed for the fault proxy's address is good at the S3 server behind it. */
+/** A request that is signed for the fault proxy's address is good at the S3 server behind it. */
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,

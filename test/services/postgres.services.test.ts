@@ -1,4 +1,4 @@
-/** What makeDatabase() promises. */
+/** The promises of makeDatabase(). */
 import { Client } from 'pg';
 import { expect, it } from 'vitest';
 import { makeDatabase } from '../support/services.js';

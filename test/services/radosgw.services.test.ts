@@ -1,4 +1,4 @@
-/** What we rely on from an S3 server, and what makeBucket() promises: shown on a real one. */
+/** The properties of an S3 server that we rely on, and the promises of makeBucket(), shown on a real one. */
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,

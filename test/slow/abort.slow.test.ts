@@ -1,4 +1,4 @@
-/** What is aborted stops within a batch, says so in one way, and leaves neither memory nor files behind. */
+/** An aborted call stops within a batch, says so in one way, and leaves neither memory nor files behind. */
 import { randomFillSync } from 'node:crypto';
 import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

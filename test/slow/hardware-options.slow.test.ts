@@ -1,4 +1,4 @@
-/** What the public face of machine binding accepts, and what its objects show. */
+/** The options that machine binding accepts, and what its objects show. */
 import path from 'node:path';
 import { inspect } from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';

@@ -1,4 +1,7 @@
-/** What a crash or somebody else left in a staging folder. If these fail, damage is published, or nobody can publish any more. */
+/**
+ * Leftovers of a crash, or of another user, in a staging folder. If these fail, damage is published, or no one can publish any
+ * more.
+ */
 import {
   chmodSync,
   copyFileSync,

@@ -1,4 +1,4 @@
-/** What every PartStore promises, for each store of this package and for a pair of them. */
+/** The promises of every PartStore, for each store of this package and for a pair of them. */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -1,4 +1,7 @@
-/** What a store may bring along: defaults that are asked for, the newest version, approvals. `guardServer` needs all of it. */
+/**
+ * The extras that a store may bring along: defaults that are asked for, the newest version, approvals. `guardServer` needs all of
+ * it.
+ */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';

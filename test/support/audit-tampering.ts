@@ -1,4 +1,4 @@
-/** What somebody with an audit log in hand can do to it, up to the event that a checkpoint covers. */
+/** The changes that a holder of an audit log can make to it, up to the event that a checkpoint covers. */
 import fc from 'fast-check';
 import { exported, type SampleLog } from './audit-log.js';
 

@@ -1,4 +1,4 @@
-/** What can go wrong with one exchange over HTTP, and what it does to headers and bodies. */
+/** The faults of one exchange over HTTP, and their effect on headers and bodies. */
 
 export type Fault =
   /** The answer, or what follows its first `after` bytes, comes late or never. */

@@ -1,4 +1,4 @@
-/** What a process of ours has mapped, and what is in it. */
+/** Reads the memory map of a process of ours, and its contents. */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 
 export interface Mapping {

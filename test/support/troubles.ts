@@ -1,4 +1,4 @@
-/** What may go wrong while a model is loaded, and how a load may then end. */
+/** The faults that may meet a load, and the ends that it may then have. */
 import type { ModelGuardErrorCode } from '../../src/errors.js';
 import type { SeenRequest } from './fault-proxy.js';
 import type { Fault } from './faults.js';
