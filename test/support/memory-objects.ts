@@ -58,11 +58,7 @@ export class MemoryObjects implements ObjectStorage {
     return { status: 206, contentRange, contentLength: body.length, bytes: one(body), discard: () => undefined };
   }
 
-  async write(
-    key: string,
-    bytes: Uint8Array,
-    request: ObjectRequest & { readonly ifAbsent?: boolean | undefined },
-  ): Promise<void> {
+  async write(key: string, bytes: Uint8Array, request: Parameters<ObjectStorage['write']>[2]): Promise<void> {
     throwIfAborted(request.signal);
     if (request.ifAbsent && this.#objects.has(key))
       throw new ModelGuardError('ALREADY_EXISTS', `${request.what} is there already`);
