@@ -57,7 +57,8 @@ for (const unwanted of ['test/', 'build/', 'examples/', 'src/']) {
 }
 // dist/ is not minified: its own lines stand in a stack, and maps would double the download.
 if (files.some((file) => /^dist\/.*\.map$/.test(file))) throw new Error('the package ships source maps');
-if (!files.some((file) => file.endsWith('.node'))) throw new Error('the package ships no binary for this platform');
+const addon = files.find((file) => file.startsWith(`prebuilds/${process.platform}-${process.arch}/`) && file.endsWith('.node'));
+if (addon === undefined) throw new Error('the package ships no binary for this platform');
 console.log(`ok: ${files.length} files, ${(packed[0].size / 1024).toFixed(0)} KiB packed`);
 
 run('publint', bin('publint'), ['run', tarball, '--strict'], { cwd: root });
@@ -110,7 +111,6 @@ run('require', process.execPath, ['common.cjs']);
 run('keys pass between import and require', process.execPath, ['both.mjs']);
 
 // The environment leads to something else: refused. The program itself names a copy: taken, by both copies of the package.
-const addon = files.find((file) => file.endsWith('.node'));
 const elsewhere = path.join(temporary, 'elsewhere');
 mkdirSync(path.join(elsewhere, 'build/Release'), { recursive: true });
 const own = path.join(elsewhere, 'build/Release/own.node');
