@@ -19,4 +19,6 @@ struct LegacyRequest {
 };
 std::shared_ptr<LegacyRequest> as_legacy(Napi::Value artifact, Napi::Value key);
 
+Napi::Value new_legacy_reader(Napi::Env env, std::shared_ptr<legacy::Decrypted> from);
+
 }  // namespace mg::addon
