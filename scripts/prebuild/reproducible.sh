@@ -5,16 +5,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target="$1"
+builds="$(mktemp -d)"
+trap 'rm -rf "$builds"' EXIT
 
-digests() {
-  rm -rf --one-file-system ".debian11/build/model-guard/$1"
-  MODEL_GUARD_PREBUILD_PLACE="$1" scripts/prebuild/debian11.sh "$target" >&2
-  (cd "prebuilds/$target" && sha256sum -- *)
-}
-first="$(digests here)"
-second="$(digests elsewhere)"
-if [ "$first" != "$second" ]; then
-  printf 'two builds of %s differ\n%s\n%s\n' "$target" "$first" "$second" >&2
-  exit 1
-fi
-printf 'two builds of %s are the same to the byte\n%s\n' "$target" "$second"
+number=0
+for place in here elsewhere; do
+  rm -rf --one-file-system ".debian11/build/model-guard/$place"
+  MODEL_GUARD_PREBUILD_PLACE="$place" scripts/prebuild/debian11.sh "$target"
+  number=$((number + 1))
+  cp -r "prebuilds/$target" "$builds/$target-$number"
+done
+node scripts/release/compare-builds.mjs "$builds"
