@@ -115,6 +115,11 @@ describe('the licences', () => {
     expect(rows.map(({ name }) => name)).not.toContain('@org/model-guard-server');
   });
 
+  it('make no exception for another licence under the same name', () => {
+    const planted = { name: 'libstdc++', version: '9', licenses: [{ license: { id: 'GPL-3.0-only' } }] };
+    expect(checkLicences([planted]).problems).toEqual(['libstdc++ 9: its licence is GPL-3.0-only']);
+  });
+
   it.each([
     ['one that is allowed', [{ license: { id: 'MIT' } }]],
     ['a choice with one that is allowed', [{ expression: '(MIT OR GPL-3.0-only)' }]],

@@ -48,6 +48,12 @@ jobs:
 const BROKEN: readonly (readonly [string, string, string, RegExp])[] = [
   ['tag', `@${DIGEST} # v6.0.2`, '@v6', /line 16 names no action by digest and version/],
   ['no-version', ' # v6.0.2', '', /line 16 names no action by digest and version/],
+  [
+    'quoted',
+    `- uses: actions/checkout@${DIGEST} # v6.0.2`,
+    '- "uses": actions/checkout@v6',
+    /names actions\/checkout@v6 without its digest/,
+  ],
   ['image', /@sha256:\w+/.exec(GOOD)![0], '', /job build names an image without its digest/],
   ['top', 'permissions: {}', 'permissions: read-all', /it lacks "permissions: {}" at the top/],
   ['rights', '    permissions:\n      id-token: write\n', '', /job build names no permissions/],
