@@ -1,8 +1,8 @@
 {
   # What every gyp build of native code shares: the flags, and the files that are made for the build.
   "target_defaults": {
-    # A folder that scripts/crypto/build.sh has made, for prebuilds: their OpenSSL. Empty: Node's own. The compiler's command names its
-    # headers (scripts/prebuild/own-crypto.mjs), since gyp would put them behind Node's.
+    # A folder that scripts/crypto/build.sh has made, for prebuilds: their OpenSSL, and for x64 the SHA-256 of libipsec-mb. Empty: Node's own
+    # OpenSSL alone. The compiler's command names its headers (scripts/prebuild/own-crypto.mjs), since gyp would put them behind Node's.
     "variables": { "own_crypto": "<!(node -p \"process.env.MODEL_GUARD_CRYPTO || ''\")" },
     "include_dirs": ["core", ".", "<(SHARED_INTERMEDIATE_DIR)", "<!(node -p \"require('node-addon-api').include_dir\")"],
     # The last: an exception that meets a worker being terminated cannot reach any caller, and must not end the process.
@@ -33,6 +33,10 @@
         "cflags": ["-ffunction-sections", "-fdata-sections"],
         "libraries": ["<(own_crypto)/lib/libcrypto.a"],
         "ldflags": ["-Wl,--gc-sections", "-Wl,-z,nodelete", "-static-libstdc++", "-static-libgcc"]
+      }],
+      ["own_crypto!='' and target_arch=='x64'", {
+        "defines": ["MG_IPSEC_MB"],
+        "libraries": ["<(own_crypto)/lib/libipsec-mb-sha256.a"]
       }],
       # No -lcrypto: the node binary exports its own OpenSSL, which is patched with Node. -ldl: a TPM's library, where there is one.
       ["OS=='linux'", {

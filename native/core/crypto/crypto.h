@@ -1,4 +1,5 @@
-// Every cryptographic primitive of the project, over OpenSSL 3 (Node's own in a build from source). Only this room uses OpenSSL.
+// Every cryptographic primitive of the project, over OpenSSL 3 (Node's own in a build from source); only this room uses OpenSSL.
+// Many SHA-256 digests at once come from libipsec-mb, where it is compiled in (docs/decisions/0031).
 // No function keeps a cipher context or a key beyond its call, except Gcm, whose context lives as long as the object.
 // Functions return false (or a Status) instead of throwing; outputs are wiped on failure.
 #pragma once
@@ -58,6 +59,17 @@ class Sha256Stream {
   void* ctx_;
   bool ok_;
 };
+
+// --- sha256_many.cc
+struct Message {
+  View prefix;  // fewer than 64 bytes
+  View body;
+};
+// SHA-256 of each prefix || body, several at a time where the processor can: fastest where their lengths are alike. For public data alone:
+// nothing is wiped from registers or the stack. False if a prefix is too long or OpenSSL failed.
+bool sha256_many(const Message* messages, size_t count, Sha256* digests);
+// The engine that does so: "AVX-512", "SHA-NI" or "AVX2" in a prebuilt addon for x64, or "OpenSSL".
+const char* sha256_many_engine();
 
 // --- kdf.cc   RFC 5869, RFC 7914
 Status hkdf_extract(Hash hash, View salt, View ikm, Span prk);  // prk.size == hash_size; empty salt = zeros (RFC 5869)

@@ -11,17 +11,18 @@ constexpr uint8_t kLeaf[1] = {0}, kInner[1] = {1};
 
 // Pairs neighbours level by level; a lone last node rises unchanged. That is the split at the largest power of two below n
 // of RFC 9162, and as 64 is a power of two it also combines the nodes of whole batches to the same root as their leaves.
-bool fold(crypto::Sha256Hasher& hasher, Node* nodes, size_t n) {
-  while (n > 1) {
-    size_t pairs = n / 2;
-    for (size_t i = 0; i < pairs; i++) {
-      Node node;
-      if (!hasher.hash({View(kInner), View(nodes[2 * i].data(), 32), View(nodes[2 * i + 1].data(), 32)}, node.data()))
-        return false;
-      nodes[i] = node;
+bool fold(Node* nodes, size_t n) {
+  for (; n > 1; n = n / 2 + n % 2) {
+    const size_t pairs = n / 2;
+    for (size_t done = 0; done < pairs; done += kBatchChunks) {
+      const size_t count = std::min(pairs - done, size_t(kBatchChunks));
+      crypto::Message children[kBatchChunks];
+      Node parents[kBatchChunks];
+      for (size_t i = 0; i < count; i++) children[i] = {View(kInner), View(nodes[2 * (done + i)].data(), 2 * sizeof(Node))};
+      if (!crypto::sha256_many(children, count, parents)) return false;
+      std::copy_n(parents, count, nodes + done);
     }
     if (n % 2 == 1) nodes[pairs] = nodes[n - 1];
-    n = pairs + n % 2;
   }
   return true;
 }
@@ -48,25 +49,26 @@ Result<Tree> Tree::parse(View stored, uint64_t plaintext_size) {
 }
 
 Result<Node> Tree::hash_batch(View prefix, View sealed_chunks) {
-  size_t count = (sealed_chunks.size + kSealedChunk - 1) / kSealedChunk;
+  const size_t count = (sealed_chunks.size + kSealedChunk - 1) / kSealedChunk;
   if (count == 0 || count > kBatchChunks) return Status(Code::INTERNAL, "a batch has 1 to 64 chunks");
-  crypto::Sha256Hasher hasher;
-  Node nodes[kBatchChunks];
+  if (prefix.size > kPrefix) return Status(Code::INTERNAL, "the payload's prefix has 56 bytes");
+  uint8_t first[sizeof kLeaf + kPrefix];
+  std::copy(prefix.begin(), prefix.end(), std::copy(std::begin(kLeaf), std::end(kLeaf), first));
+  crypto::Message leaves[kBatchChunks];
   for (size_t k = 0; k < count; k++) {
-    size_t from = k * size_t(kSealedChunk);
-    View chunk = sealed_chunks.sub(from, std::min(size_t(kSealedChunk), sealed_chunks.size - from));
-    if (!hasher.hash({View(kLeaf), k == 0 ? prefix : View(), chunk}, nodes[k].data()))
-      return Status(Code::INTERNAL, "SHA-256 failed");
+    const size_t from = k * size_t(kSealedChunk);
+    leaves[k] = {View(kLeaf), sealed_chunks.sub(from, std::min(size_t(kSealedChunk), sealed_chunks.size - from))};
   }
-  if (!fold(hasher, nodes, count)) return Status(Code::INTERNAL, "SHA-256 failed");
+  leaves[0].prefix = View(first, sizeof kLeaf + prefix.size);
+  Node nodes[kBatchChunks];
+  if (!crypto::sha256_many(leaves, count, nodes) || !fold(nodes, count)) return Status(Code::INTERNAL, "SHA-256 failed");
   return nodes[0];
 }
 
 Node Tree::root() const {
   std::vector<Node> nodes = nodes_;
   nodes.resize(size_t(count_));
-  crypto::Sha256Hasher hasher;
-  if (fold(hasher, nodes.data(), nodes.size())) return nodes[0];
+  if (fold(nodes.data(), nodes.size())) return nodes[0];
   // SHA-256 failed (out of memory inside the library). A random value equals no digest, so every check of it fails.
   Node nothing;
   if (!crypto::random_bytes(Span(nothing.data(), nothing.size())).ok()) std::abort();

@@ -1,4 +1,5 @@
 #include "payload/payload_support.h"
+#include "support/sha256_engines.h"
 
 using namespace payload_test;
 
@@ -107,4 +108,50 @@ TEST_CASE("tree: a claimed size takes no memory before its batches come") {
   Tree tree(kMaxPlaintext);  // 128 GiB of nodes
   tree.set(0, Node{});
   CHECK(tree.node(0) == Node{});
+}
+
+TEST_CASE("tree: every engine of SHA-256 finds a flipped bit in any chunk of a batch") {
+  const Bytes prefix = noise(kPrefix, 4);
+  Bytes chunks = noise(kBatchChunks * kSealedChunk - 5000, 5);
+  std::vector<Bytes> leaves;
+  for (size_t from = 0; from < chunks.size(); from += kSealedChunk) {
+    leaves.push_back(from == 0 ? prefix : Bytes());
+    append(leaves.back(), View(chunks).sub(from, std::min<size_t>(kSealedChunk, chunks.size() - from)));
+  }
+  const Node right = naive(leaves, 0, kBatchChunks);
+  test::with_each_sha256_engine([&] {
+    REQUIRE(*Tree::hash_batch(View(prefix), View(chunks)) == right);
+    for (size_t k = 0; k < kBatchChunks; k++) {
+      CAPTURE(k);
+      uint8_t& byte = chunks[k * kSealedChunk + k * 173];
+      byte ^= 1;
+      CHECK(*Tree::hash_batch(View(prefix), View(chunks)) != right);
+      byte ^= 1;
+    }
+  });
+}
+
+TEST_CASE("tree: a payload that one engine of SHA-256 sealed opens with every other, and not where it was tampered with") {
+  work::Pool pool(2);
+  const work::Control control;
+  const Bytes plain = noise(100 * kChunk + 77, 6);
+  test::with_each_sha256_engine([&] {
+    payload_test::Message sealed = seal(plain, pool, control);
+    test::with_each_sha256_engine([&] {
+      const auto open = [&] {
+        FlatTarget target(plain.size());
+        MemorySource from{View(sealed.sealed)};
+        BatchChecks checks;
+        checks.verified = &sealed.tree;
+        return decrypt_range(sealed.keys, plain.size(), 0, chunk_count(plain.size()), from, target, nullptr, sealed.prefix(),
+                             pool, control, checks);
+      };
+      CHECK(open().ok());
+      for (size_t at : {kPrefix, kPrefix + 63 * kSealedChunk, kPrefix + 64 * kSealedChunk, uint64_t(sealed.sealed.size()) - 1}) {
+        sealed.sealed[at] ^= 0x80;
+        CHECK(open().code == Code::DIGEST_MISMATCH);
+        sealed.sealed[at] ^= 0x80;
+      }
+    });
+  });
 }
