@@ -41,7 +41,8 @@ step(process.execPath, [prebuildify, ...options], linux ? env : process.env);
 if (!linux) process.exit(0);
 
 const folder = path.join(root, 'prebuilds', target);
-cpSync(path.join(crypto, 'LICENSE.txt'), path.join(folder, 'LICENSE.openssl.txt'));
+for (const name of readdirSync(crypto).filter((name) => name.startsWith('LICENSE.')))
+  cpSync(path.join(crypto, name), path.join(folder, name));
 cpSync(path.join(root, 'node_modules/node-addon-api/LICENSE.md'), path.join(folder, 'LICENSE.node-addon-api.txt'));
 const addon = path.join(
   folder,

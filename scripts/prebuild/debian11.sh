@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes prebuilds in a Debian 11 system, so that they run with glibc 2.31 and newer: prebuilds/TARGET/, and their OpenSSL in .openssl/TARGET/.
+# Makes prebuilds in a Debian 11 system, so that they run with glibc 2.31 and newer: prebuilds/TARGET/, and their libraries in .openssl/TARGET/.
 #
 #   sudo env "PATH=$PATH" scripts/prebuild/debian11.sh linux-x64 [linux-arm64]
 #
@@ -26,7 +26,7 @@ for target in "$@"; do
   esac
 done
 packages=(g++ make perl python3)
-[ "$machine" != amd64 ] || packages+=(g++-aarch64-linux-gnu)
+[ "$machine" != amd64 ] || packages+=(g++-aarch64-linux-gnu nasm xz-utils)
 scripts/prebuild/debian-root.sh build "$machine" "${packages[@]}"
 root=.debian11/build
 
@@ -39,8 +39,12 @@ mkdir -p "$root$at/.openssl" .openssl
 find "$root$at" -mindepth 1 -maxdepth 1 ! -name .openssl -exec rm -rf --one-file-system {} +
 git -c safe.directory='*' ls-files -z --cached --others --exclude-standard --deduplicate |
   tar --create --null --ignore-failed-read --files-from=- | tar --extract --no-same-owner --directory "$root$at"
-archive="$(scripts/crypto/fetch.sh)"
-cp "$archive" "$root$at/.openssl/source.tar.gz"
+archives=()
+for name in OPENSSL IPSEC_MB; do
+  archive="$(scripts/crypto/fetch.sh "$name")"
+  cp "$archive" "$root$at/.openssl/"
+  archives+=("MODEL_GUARD_${name}_ARCHIVE=$at/.openssl/${archive##*/}")
+done
 
 # Read-only: nothing in that system can change this one. An addon is compiled with the headers of the Node that runs node-gyp.
 bind() {
@@ -58,7 +62,7 @@ mount -t proc proc "$root/proc"
 for target in "$@"; do
   # shellcheck disable=SC2016
   chroot "$root" /usr/bin/env -i PATH="$at/node_modules/.bin:/usr/local/bin:/usr/bin:/bin" HOME=/root npm_config_nodedir=/usr/local \
-    MODEL_GUARD_OPENSSL_ARCHIVE="$at/.openssl/source.tar.gz" \
+    "${archives[@]}" \
     /bin/sh -c 'cd "$1" && exec node scripts/prebuild.mjs --arch "$2" --glibc "$3"' sh "$at" "${target#linux-}" "$GLIBC"
   for made in "prebuilds/$target" ".openssl/$target"; do
     rm -rf "$made"

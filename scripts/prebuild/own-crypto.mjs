@@ -1,4 +1,4 @@
-// Sets node-gyp's environment so that it compiles over an OpenSSL of scripts/crypto/build.sh.
+// Sets node-gyp's environment so that it compiles over the libraries of scripts/crypto/build.sh.
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -11,7 +11,7 @@ export const MACHINES = { x64: 'x86_64', arm64: 'aarch64' };
 /** Prefix of the GNU tools for a processor; empty for this machine's own. */
 export const toolPrefix = (arch) => (arch === process.arch ? '' : `${MACHINES[arch]}-linux-gnu-`);
 
-/** The folder of the OpenSSL for a processor, and the environment of node-gyp. */
+/** The folder of the libraries for a processor, and the environment of node-gyp. */
 export function ownCrypto(arch) {
   const folder = path.join(root, '.openssl', `${process.platform}-${arch}`);
   const { CC = `${toolPrefix(arch)}gcc`, CXX = `${toolPrefix(arch)}g++` } = process.env;

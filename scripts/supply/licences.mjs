@@ -52,7 +52,7 @@ const notice = (rows) => `# Third-party software
 
 Software of other makers that \`@org/model-guard\` and \`@org/model-guard-server\` contain or install. The text of each licence lies in the
 package's own folder under \`node_modules\`; of what \`dist/\` contains in \`dist/THIRD-PARTY-LICENSES\`; of the parts of the prebuilt addon
-(OpenSSL, node-addon-api) beside it in \`prebuilds/\`. libstdc++ and libgcc are in the addon under the GCC Runtime Library Exception.
+(OpenSSL, libipsec-mb, node-addon-api) beside it in \`prebuilds/\`. libstdc++ and libgcc are in the addon under the GCC Runtime Library Exception.
 
 | | version | licence |
 |---|---|---|

@@ -57,18 +57,17 @@ describe('the SBOM', () => {
     expect(await validate(broken)).not.toBeNull();
   });
 
-  it('names the OpenSSL of scripts/crypto/source.sh, so that a scanner finds its advisories', () => {
+  it.each([
+    ['openssl', 'OPENSSL', 'pkg:generic/openssl@', 'cpe:2.3:a:openssl:openssl:VERSION:*:*:*:*:*:*:*'],
+    ['intel-ipsec-mb', 'IPSEC_MB', 'pkg:github/intel/intel-ipsec-mb@v', undefined],
+  ])('names the %s of scripts/crypto/source.sh, so that a scanner finds its advisories', (name, variable, purl, cpe) => {
     const source = read('scripts/crypto/source.sh');
-    const [, version] = /^OPENSSL_VERSION=(.+)$/m.exec(source) ?? [];
-    const [, digest] = /^OPENSSL_SHA256=(.+)$/m.exec(source) ?? [];
-    expect(find('openssl')).toMatchObject({
-      version,
-      hashes: [{ alg: 'SHA-256', content: digest }],
-      cpe: `cpe:2.3:a:openssl:openssl:${version}:*:*:*:*:*:*:*`,
-      purl: expect.stringMatching(
-        new RegExp(`^pkg:generic/openssl@${version}\\?checksum=sha256:${digest}&download_url=https%3A`),
-      ),
-    });
+    const [, version] = new RegExp(`^${variable}_VERSION=(.+)$`, 'm').exec(source) ?? [];
+    const [, digest] = new RegExp(`^${variable}_SHA256=(.+)$`, 'm').exec(source) ?? [];
+    const found = find(name);
+    expect(found).toMatchObject({ version, hashes: [{ alg: 'SHA-256', content: digest }] });
+    expect(found?.cpe).toBe(cpe?.replace('VERSION', version!));
+    expect(found?.purl).toMatch(`${purl}${version}?checksum=sha256:${digest}&download_url=http`);
   });
 
   it('has every package that users install, with its digest in the lock file', () => {
@@ -92,7 +91,9 @@ describe('the SBOM', () => {
     );
     const more = sbom.components.map(fullName).filter((name) => !users.has(name));
     expect(contained).toContain('cli-progress');
-    expect(more.sort()).toEqual([...[...contained].filter((name) => !users.has(name!)), 'libstdc++', 'openssl'].sort());
+    expect(more.sort()).toEqual(
+      [...[...contained].filter((name) => !users.has(name!)), 'intel-ipsec-mb', 'libstdc++', 'openssl'].sort(),
+    );
   });
 
   it('tells of no dependency that it does not list', () => {
@@ -111,7 +112,9 @@ describe('the licences', () => {
       problems: readonly string[];
     };
     expect(problems).toEqual([]);
-    expect(rows.map(({ name }) => name)).toEqual(expect.arrayContaining(['openssl', 'libstdc++', 'zod', 'node-addon-api']));
+    expect(rows.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['openssl', 'intel-ipsec-mb', 'libstdc++', 'zod', 'node-addon-api']),
+    );
     expect(rows.map(({ name }) => name)).not.toContain('@org/model-guard-server');
   });
 
