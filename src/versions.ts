@@ -10,6 +10,11 @@ export interface Versions {
    * updates it. `runtime`: that of the Node which runs the program, where the addon was compiled on this machine.
    */
   readonly openssl: { readonly version: string; readonly from: 'own' | 'runtime' };
+  /**
+   * What hashes the chunks of a model on this processor: OpenSSL, or the code for many digests at once that prebuilt addons for x64 have for
+   * processors with AVX-512, SHA-NI or AVX2.
+   */
+  readonly sha256: 'OpenSSL' | 'AVX-512' | 'SHA-NI' | 'AVX2';
   /** The runtime that runs the program. */
   readonly runtime: { readonly name: 'node' | 'bun' | 'deno'; readonly version: string };
   /** System and processor, such as `linux-x64`. */
@@ -24,11 +29,15 @@ export interface Versions {
  * console.log(`OpenSSL ${openssl.version} (${openssl.from})`);
  */
 export function versions(): Versions {
-  const { version, own } = call((native) => native.openssl);
+  const {
+    openssl: { version, own },
+    sha256Engine,
+  } = call((native) => native);
   const modelGuard = packageVersion();
   return {
     ...(modelGuard !== undefined && { modelGuard }),
     openssl: { version, from: own ? 'own' : 'runtime' },
+    sha256: sha256Engine,
     runtime: runtime(process.versions),
     platform: `${process.platform}-${process.arch}`,
   };

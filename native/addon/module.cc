@@ -32,6 +32,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   openssl.Set("version", crypto::library_version());
   openssl.Set("own", crypto::library_is_own());
   exports.Set("openssl", openssl);
+  exports.Set("sha256Engine", crypto::sha256_many_engine());
   export_keys(env, exports);
   export_hardware(env, exports);
   export_legacy(env, exports);

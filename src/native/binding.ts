@@ -37,5 +37,6 @@ export interface NativeBinding extends KeyBinding, HardwareBinding, LegacyBindin
   readonly codes: readonly string[];
   /** `own`: a copy inside the addon's file, and not the one of the program. */
   readonly openssl: { readonly version: string; readonly own: boolean };
+  readonly sha256Engine: 'OpenSSL' | 'AVX-512' | 'SHA-NI' | 'AVX2';
   control(): NativeControl;
 }

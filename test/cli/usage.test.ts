@@ -130,6 +130,7 @@ describe('help', () => {
     expect(told).toEqual({
       modelGuard: expect.stringMatching(/^\d+\.\d+\.\d+$/),
       openssl: { version: process.versions.openssl?.replace(/\+.*/, ''), from: 'runtime' },
+      sha256: 'OpenSSL',
       runtime: { name: 'node', version: process.versions.node },
       platform: `${process.platform}-${process.arch}`,
     });
