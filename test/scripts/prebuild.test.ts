@@ -1,8 +1,8 @@
 /**
- * The source of the OpenSSL in the package's binary, and the check of that binary. If these fail, prebuilds are made from another OpenSSL than the one
- * that was reviewed, or one that works on the build machine alone is released.
+ * The sources of the libraries in the package's binary, and the check of that binary. If these fail, prebuilds are made from other sources than those
+ * that were reviewed, or one that works on the build machine alone is released.
  */
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -13,7 +13,7 @@ import { temporaryFolder } from '../support/temp.js';
 
 const folder = temporaryFolder('prebuild');
 
-describe('the source of OpenSSL', () => {
+describe("the source of a prebuild's library", () => {
   const clone = path.join(folder, 'clone');
   beforeAll(() => {
     mkdirSync(clone);
@@ -36,6 +36,21 @@ describe('the source of OpenSSL', () => {
       expect.stringMatching(/^\S*openssl\.tar\.gz is not the source of OpenSSL 3\.5\.\d+: its SHA-256 is/),
     ]);
     expect(existsSync(path.join(clone, '.openssl'))).toBe(false);
+  });
+
+  it('of libipsec-mb too', () => {
+    const archive = path.join(folder, 'ipsec-mb.tar.xz');
+    writeFileSync(archive, 'not the source');
+    const env = { PATH: process.env.PATH, MODEL_GUARD_IPSEC_MB_ARCHIVE: archive };
+    const { status, stdout, stderr } = spawnSync(path.join(clone, 'scripts/crypto/fetch.sh'), ['IPSEC_MB'], {
+      env,
+      encoding: 'utf8',
+    });
+    expect([status, stdout, stderr]).toEqual([
+      1,
+      '',
+      expect.stringMatching(/^\S*ipsec-mb\.tar\.xz is not the source of libipsec-mb \d+\.\d+: its SHA-256 is/),
+    ]);
   });
 
   it('is named where there is none', async () => {
