@@ -6,6 +6,7 @@ const VERBS = '^src/(?!index|errors)[a-z-]+\\.ts$';
 const SRC = [
   '^src/errors\\.ts$',
   '^src/base/',
+  '^src/formats/',
   '^src/native/',
   '^src/files/',
   '^src/http/',

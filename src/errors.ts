@@ -115,6 +115,10 @@ export const ERROR_CODES = {
     exit: 2,
     advice: "Pass the publisher's public key as verifier, or unsigned: 'accept' if you know the origin otherwise.",
   },
+  TENSORS_MALFORMED: {
+    exit: 3,
+    advice: 'Do not use the file: its table of tensors is damaged or hostile. Export the model again.',
+  },
   IN_USE: { exit: 6, advice: 'Wait until the other one is done, or give this one a folder of its own.' },
   NOT_AUTHENTICATED: { exit: 7, advice: 'Check e-mail address and password of the account (`model-guard login`).' },
   NOT_AUTHORISED: {

@@ -1,0 +1,77 @@
+/** What all formats share: the entry of a tensor, and the rules for sizes, names and places. */
+import { ModelGuardError } from '../errors.js';
+
+/** Where the bytes of a tensor lie. */
+export interface TensorPlace {
+  /** The name of a file within the model. */
+  readonly file: string;
+  readonly offset: number;
+  /** Bytes. */
+  readonly length: number;
+}
+
+/** An entry of a table. */
+export interface TensorInfo {
+  readonly name: string;
+  /** As the format calls it: `F32`, `Q4_K`, `FLOAT`. */
+  readonly dtype: string;
+  /** The outermost dimension first; empty for a scalar. */
+  readonly shape: readonly number[];
+  /** Absent where the file does not hold the values as little-endian bytes in one piece. */
+  readonly place?: TensorPlace | undefined;
+}
+
+/** The largest models have less than 200,000. */
+export const MAX_TENSORS = 262_144;
+export const MAX_RANK = 64;
+
+/** A name from a file, which may be hostile, as part of a message. */
+export const quoted = (name: string): string => JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}…` : name);
+
+export const malformed = (file: string, what: string): ModelGuardError =>
+  new ModelGuardError('TENSORS_MALFORMED', `The tensors of ${quoted(file)}: ${what}`);
+
+export const tooMuch = (file: string, what: string): ModelGuardError =>
+  new ModelGuardError('LIMIT_EXCEEDED', `The tensors of ${quoted(file)}: ${what}`);
+
+/** The product of a shape. Exact, however large. */
+export const elements = (shape: readonly number[]): bigint => shape.reduce((count, size) => count * BigInt(size), 1n);
+
+/** Collects the entries of one file: bounds their number, and refuses names that repeat and places that overlap. */
+export class TensorTable {
+  readonly #file: string;
+  readonly #entries = new Map<string, TensorInfo>();
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  add(entry: TensorInfo): void {
+    if (this.#entries.has(entry.name)) throw malformed(this.#file, `${quoted(entry.name)} is there twice`);
+    if (this.#entries.size === MAX_TENSORS) throw tooMuch(this.#file, `more than ${MAX_TENSORS}`);
+    this.#entries.set(entry.name, entry);
+  }
+
+  finish(): readonly TensorInfo[] {
+    const entries = [...this.#entries.values()];
+    checkOverlaps(this.#file, entries);
+    return entries;
+  }
+}
+
+function checkOverlaps(file: string, entries: readonly TensorInfo[]): void {
+  const places = new Map<string, TensorPlace[]>();
+  for (const { place } of entries) {
+    if (!place || place.length === 0) continue;
+    const those = places.get(place.file);
+    if (those) those.push(place);
+    else places.set(place.file, [place]);
+  }
+  for (const those of places.values()) {
+    let end = 0;
+    for (const { file: name, offset, length } of those.sort((a, b) => a.offset - b.offset)) {
+      if (offset < end) throw malformed(file, `two overlap at byte ${offset} of ${quoted(name)}`);
+      end = offset + length;
+    }
+  }
+}

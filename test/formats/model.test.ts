@@ -1,0 +1,85 @@
+/** Tensors of whole models: formats by content, shards, names in several files. If this fails, a name gives the tensor of another file. */
+import { describe, expect, it } from 'vitest';
+import { fileTensors, modelTensors } from '../../src/formats/index.js';
+import { codeOf, failureOf } from '../support/failures.js';
+import { modelOf, onnxProto, writeGguf, writeSafetensors } from '../support/tensor-files.js';
+
+const { external, graph, initializer, model, tensor } = onnxProto;
+const weights = (...names: readonly string[]): Uint8Array =>
+  writeSafetensors(names.map((name) => ({ name, dtype: 'U8', shape: [4], bytes: new Uint8Array(4) })));
+const index = (map: unknown): Uint8Array =>
+  Uint8Array.from(Buffer.from(JSON.stringify({ metadata: { total_size: 8 }, weight_map: map })));
+const where = async (files: Readonly<Record<string, Uint8Array>>) =>
+  Object.fromEntries((await modelTensors(modelOf(files))).map(({ name, place }) => [name, place?.file]));
+
+describe('a format', () => {
+  it.each([
+    ['safetensors', weights('a'), 1],
+    ['GGUF', writeGguf([]), 0],
+    ['ONNX', model(graph()), 0],
+  ])('is found by content: %s', async (_, bytes, count) => {
+    for (const name of ['model.bin', 'model.gguf', 'model.onnx', 'model'])
+      expect(await fileTensors(name, modelOf({ [name]: bytes }))).toHaveLength(count);
+  });
+
+  it.each(['a.safetensors', 'a.GGUF', 'a.onnx'])('is found by extension where the content is none: %s', async (name) => {
+    expect(await codeOf(() => fileTensors(name, modelOf({ [name]: Uint8Array.of(0xff) })))).toBe('TENSORS_MALFORMED');
+  });
+
+  it('that has no table is refused', async () => {
+    expect(await codeOf(() => fileTensors('a.bin', modelOf({ 'a.bin': new Uint8Array(9) })))).toBe('SOURCE_UNSUPPORTED');
+    expect(await codeOf(() => modelTensors(modelOf({ 'a.bin': new Uint8Array(9), 'b.txt': new Uint8Array(0) })))).toBe(
+      'SOURCE_UNSUPPORTED',
+    );
+  });
+});
+
+describe('a model of several files', () => {
+  it('has the tensors of all its weight files, and passes over the rest', async () => {
+    expect(
+      await where({
+        'config.json': new Uint8Array(3),
+        'a.safetensors': weights('x'),
+        'sub/b.gguf': writeGguf([]),
+        'c.safetensors': weights('y'),
+      }),
+    ).toEqual({
+      x: 'a.safetensors',
+      y: 'c.safetensors',
+    });
+  });
+
+  it('finds external data beside the ONNX file', async () => {
+    const net = model(graph(initializer(tensor('w', 1, [1]), external({ location: 'w.bin' }))));
+    expect(await where({ 'sub/net.onnx': net, 'sub/w.bin': new Uint8Array(4) })).toEqual({ w: 'sub/w.bin' });
+  });
+
+  it('is refused where two files have the same name, with both named', async () => {
+    const error = await failureOf(() => where({ 'a.safetensors': weights('x'), 'b.safetensors': weights('x') }));
+    expect(error.code).toBe('INVALID_ARGUMENT');
+    expect(error.message).toContain('"a.safetensors" and "b.safetensors"');
+  });
+});
+
+describe('the index of shards', () => {
+  const name = 'sub/model.safetensors.index.json';
+  it('says which file counts', async () => {
+    const files = { 'sub/1.safetensors': weights('x', 'y'), 'sub/2.safetensors': weights('x', 'z') };
+    expect(await where({ ...files, [name]: index({ x: '2.safetensors', z: '2.safetensors' }) })).toEqual({
+      x: 'sub/2.safetensors',
+      y: 'sub/1.safetensors',
+      z: 'sub/2.safetensors',
+    });
+  });
+
+  it.each([
+    ['a tensor that its shard lacks', index({ y: '1.safetensors' })],
+    ['a file that the model lacks', index({ x: '3.safetensors' })],
+    ['a file outside of the model', index({ x: '../1.safetensors' })],
+    ['a number for a file', index({ x: 1 })],
+    ['no map', Uint8Array.from(Buffer.from('{}'))],
+    ['a name twice', Uint8Array.from(Buffer.from('{"weight_map":{"x":"1.safetensors","x":"1.safetensors"}}'))],
+  ])('is refused with %s', async (_, bytes) => {
+    expect(await codeOf(() => where({ 'sub/1.safetensors': weights('x'), [name]: bytes }))).toBe('TENSORS_MALFORMED');
+  });
+});
