@@ -7,7 +7,7 @@ export { decrypt, decryptFile } from './decrypt.js';
 export type { EncryptOptions } from './encrypt.js';
 export { encrypt, encryptFile } from './encrypt.js';
 export type { ContainerInfo } from './engine/container.js';
-export type { GuardedFile, GuardedModel, LoadedMetadata, ModelMetadata, Protection } from './engine/model.js';
+export type { GuardedFile, GuardedModel, LoadedMetadata, ModelMetadata, Protection, StreamOptions } from './engine/model.js';
 export type {
   DerivationOptions,
   OriginOptions,
@@ -18,6 +18,8 @@ export type {
   SplitRule,
 } from './engine/options.js';
 export type { ProtectedModel, SealedFile } from './engine/seal.js';
+export type { ByteStream } from './engine/stream.js';
+export type { GuardedTensor } from './engine/tensors.js';
 export { AbortError, ModelGuardError, type ModelGuardErrorCode } from './errors.js';
 export type { ExportMachineOptions } from './export-machine.js';
 export { exportMachine } from './export-machine.js';
@@ -59,6 +61,7 @@ export {
   type OpenBigPart,
   type PartStore,
   type Published,
+  type ReadBigOptions,
   type S3KeyPairs,
   type S3KeySource,
   type S3Keys,

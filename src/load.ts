@@ -4,7 +4,7 @@ import { parse } from './base/validate.js';
 import { openCache } from './cache/cache.js';
 import { type CacheOptions, cacheOptions } from './cache/options.js';
 import { GuardedModel } from './engine/model.js';
-import { metadataOf, openStored, resolveOpening } from './engine/open.js';
+import { metadataOf, openLazily, openStored, resolveOpening } from './engine/open.js';
 import {
   type DerivationOptions,
   identities,
@@ -29,6 +29,7 @@ export const loadOptions = z
     identities: identities.optional(),
     maxDerivations,
     cache: z.union([z.literal(false), cacheOptions], { error: 'wants false, or { folder, maxBytes }' }).optional(),
+    lazy: z.boolean().optional(),
   })
   .refine(oneOrigin, ONE_ORIGIN);
 
@@ -40,6 +41,16 @@ export interface LoadOptions extends OriginOptions, DerivationOptions, RunOption
   readonly identities?: readonly Identity[] | undefined;
   /** Where big parts that came over a network are kept, as ciphertext; `false`: nowhere. */
   readonly cache?: CacheOptions | false | undefined;
+  /**
+   * Leaves the payload in its store, and decrypts what `read` and `tensors` ask for, when they do; `bytes` and `use` are refused
+   * (INVALID_ARGUMENT). The store stays open until `dispose()`; a read that it fails rejects with its error, and a later one may succeed.
+   *
+   * Each MiB that a read touches is checked against the publisher's digest first, by the tree that `protect` stored beside the part. Where that is
+   * missing, `load` reads the whole part once. So it does with a part in the cache, which it reads there without the store; it puts none there.
+   * With `unsigned: 'accept'` the model's key alone authenticates each chunk of 16 KiB. Keys stay in memory until `dispose()`, as the
+   * bytes of a whole model do, also when a lease ends. Default: false.
+   */
+  readonly lazy?: boolean | undefined;
 }
 
 /**
@@ -61,16 +72,20 @@ export interface LoadOptions extends OriginOptions, DerivationOptions, RunOption
  * using model = await load('defects@3', {
  *   from: fileStore('/srv/models'), identities: [await DeviceKey.fromFile('device.key')], verifier: 'mgs1:…',
  * });
+ * @example
+ * await using model = await load('llama@2', { from: httpStore('https://cdn.example.org'), identities, verifier, lazy: true });
+ * const head = await (await model.tensors()).get('lm_head.weight').read();
  */
 export async function load(ref: Reference, options: LoadOptions): Promise<GuardedModel> {
   const asked = parse(reference, ref, 'ref');
-  const { from, identities, maxDerivations, verifier, unsigned, leaseKeys, cache, ...run } = parse(loadOptions, options);
+  const { from, identities, maxDerivations, verifier, unsigned, leaseKeys, cache, lazy, ...run } = parse(loadOptions, options);
   const { small } = splitStores(from);
   return await abortable(run.signal, async () => {
     const wanted = await withVersion(small, asked, run);
     const defaults = await defaultsOf(small, { for: 'opening', ref: wanted, signal: run.signal });
     const opening = resolveOpening({ identities, maxDerivations, verifier, unsigned, leaseKeys }, wanted, defaults);
-    const { model, info } = await openStored(from, wanted, opening, run, openCache(cache));
+    const open = lazy ? openLazily : openStored;
+    const { model, info } = await open(from, wanted, opening, run, openCache(cache));
     return new GuardedModel(model, metadataOf(info, opening));
   });
 }

@@ -32,7 +32,11 @@ void export_parts(Napi::Env env, Napi::Object exports);
 std::shared_ptr<const keys::Key> as_key(Napi::Value value);
 Napi::Value new_key(Napi::Env env, std::shared_ptr<const keys::Key> key);
 std::shared_ptr<Work> as_control(Napi::Value value);
-Napi::Value new_reader(Napi::Env env, std::shared_ptr<container::Reader> reader);
+struct ReaderState {
+  std::shared_ptr<container::Reader> reader;
+  std::shared_ptr<const Bytes> head;  // payload bytes of the small part
+};
+Napi::Value new_reader(Napi::Env env, ReaderState state);
 
 // The plaintext of a loaded model. Lives until the last array over it is collected; wiped at dispose() or then.
 class ModelState {

@@ -1,9 +1,9 @@
 // A loaded model: arrays over guarded memory, and taking them back.
-#include <list>
 #include <utility>
 
 #include "convert.h"
 #include "entry.h"
+#include "guarded_copies.h"
 #include "handles.h"
 
 namespace mg::addon {
@@ -11,28 +11,6 @@ namespace {
 
 const napi_type_tag kModelTag = tag_of(0x6d672d6d6f640001);
 constexpr uint64_t kMaxArray = uint64_t(1) << 32;  // the limit of an ArrayBuffer in Node 20
-
-void drop(void* keep) { delete static_cast<std::shared_ptr<void>*>(keep); }
-
-// An ArrayBuffer over memory that `keep` owns; empty where the runtime shows no memory but its own, as Electron does. The memory is
-// unmapped when V8 has freed the backing store (a transfer to another thread moves it there) and the ArrayBuffer itself is collected too:
-// native readers hold either, and a late one then reads mapped zeros.
-Napi::ArrayBuffer give(Napi::Env env, uint8_t* data, size_t size, const std::shared_ptr<void>& keep) {
-  if (size == 0) return Napi::ArrayBuffer::New(env, 0);
-  auto store = std::make_unique<std::shared_ptr<void>>(keep);
-  napi_value array;
-  const napi_status created = napi_create_external_arraybuffer(
-      env, data, size, [](napi_env, void*, void* hint) { drop(hint); }, store.get(), &array);
-  if (created == napi_no_external_buffers_allowed) return Napi::ArrayBuffer();
-  if (created != napi_ok) {
-    store.release();  // Node runs the finalizer even when it refuses
-    raise(env, Status(Code::OUT_OF_MEMORY, "this JavaScript runtime cannot show memory of that size without a copy"));
-  }
-  store.release();
-  napi_add_finalizer(
-      env, array, new std::shared_ptr<void>(keep), [](napi_env, void* object, void*) { drop(object); }, nullptr, nullptr);
-  return Napi::ArrayBuffer(env, array);
-}
 
 }  // namespace
 
@@ -77,7 +55,7 @@ class ModelHandle : public Handle<ModelHandle> {
       if (file.size > kMaxArray)
         raise(info.Env(), Status(Code::LIMIT_EXCEEDED, "'" + file.path + "' has " + std::to_string(file.size) +
                                                            " bytes; an array holds at most 4 GiB"));
-      const Napi::ArrayBuffer buffer = give(info.Env(), file.region.data(), size_t(file.size), state);
+      const Napi::ArrayBuffer buffer = show_memory(info.Env(), file.region.data(), size_t(file.size), state);
       if (buffer.IsEmpty())
         raise(info.Env(), Status(Code::LIMIT_EXCEEDED, "this JavaScript runtime shows no memory but its own, as Electron does"));
       held = Napi::Persistent(Napi::Uint8Array::New(info.Env(), size_t(file.size), buffer, 0));
@@ -104,10 +82,7 @@ class ModelHandle : public Handle<ModelHandle> {
     job.settled = [model = state] { model->leave(); };
     job.result = [this, self, copy](Napi::Env env) -> Napi::Value {
       if (state->disposed) raise(env, Status(Code::DISPOSED, "the model was disposed of while this read was under way"));
-      const Napi::ArrayBuffer buffer = give(env, copy->data(), copy->size(), copy);
-      if (buffer.IsEmpty()) return copy_out(env, *copy);
-      remember(copy);
-      return Napi::Uint8Array::New(env, copy->size(), buffer, 0);
+      return copies_.give(env, copy, copy->size());
     };
     return Environment::of(info.Env()).run(info.Env(), std::move(job));
   }
@@ -151,14 +126,7 @@ class ModelHandle : public Handle<ModelHandle> {
   void dispose(const Napi::CallbackInfo&) {
     if (state->disposed) return;
     for (auto& held : bytes_) held.Reset();
-    for (const auto& copy : copies_)
-      if (const auto region = copy.lock()) region->wipe();
-    copies_.clear();
-    for (const auto& copy : copies_out_) {
-      Napi::ArrayBuffer buffer = copy.Value();
-      if (!buffer.IsEmpty() && buffer.ByteLength() > 0) std::memset(buffer.Data(), 0, buffer.ByteLength());
-    }
-    copies_out_.clear();
+    copies_.wipe();
     state->wipe_when_idle();
   }
 
@@ -193,24 +161,8 @@ class ModelHandle : public Handle<ModelHandle> {
     return size_t(index);
   }
 
-  void remember(const std::shared_ptr<Region>& region) {
-    copies_.remove_if([](const auto& copy) { return copy.expired(); });
-    if (region->size()) copies_.push_back(region);
-  }
-
-  // An array in the runtime's own memory, which can be swapped and dumped. dispose() wipes it; its buffer is held, because views of other
-  // types may outlive the array.
-  Napi::Value copy_out(Napi::Env env, const Region& region) {
-    Napi::Uint8Array array = Napi::Uint8Array::New(env, region.size());
-    std::memcpy(array.Data(), region.data(), region.size());
-    copies_out_.remove_if([](const auto& copy) { return copy.Value().IsEmpty(); });
-    copies_out_.push_back(Napi::Weak(array.ArrayBuffer()));
-    return array;
-  }
-
   std::vector<Napi::Reference<Napi::Uint8Array>> bytes_;
-  std::list<std::weak_ptr<Region>> copies_;
-  std::list<Napi::Reference<Napi::ArrayBuffer>> copies_out_;  // weak
+  GuardedCopies copies_;
   int users_ = 0;
   std::vector<Napi::Promise::Deferred> waiting_;
 };

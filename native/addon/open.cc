@@ -47,21 +47,10 @@ struct OpenedState {
   }
 };
 
-// The payload of a container, its end in a file that must stay as it is.
-class PayloadOnDisk : public payload::Source {
- public:
-  PayloadOnDisk(std::shared_ptr<const OpenedState> state, std::unique_ptr<payload::SteadyFile> big)
-      : state_(std::move(state)), head_(View(state_->head)), big_(std::move(big)) {}
-  uint64_t size() const override { return joined_.size(); }
-  Status read(uint64_t offset, Span out) override { return joined_.read(offset, out); }
-  Status check_unchanged() override { return joined_.check_unchanged(); }
-
- private:
-  const std::shared_ptr<const OpenedState> state_;
-  payload::MemorySource head_;
-  const std::unique_ptr<payload::SteadyFile> big_;
-  payload::JoinedSource joined_{head_, *big_};
-};
+std::shared_ptr<const Bytes> stored_tree(Napi::Value source) {
+  const auto object = source.As<Napi::Object>();
+  return std::make_shared<Bytes>(present(object, "tree") ? copy_bytes(object.Get("tree"), "tree") : Bytes());
+}
 
 class OpenedHandle : public Handle<OpenedHandle> {
  public:
@@ -74,8 +63,7 @@ class OpenedHandle : public Handle<OpenedHandle> {
     auto work = as_work(info[1]);
     auto source = as_source(info[0], work);
     const auto big_offset = state_->big_offset(info[0]);
-    auto tree = std::make_shared<Bytes>();
-    if (const auto object = info[0].As<Napi::Object>(); present(object, "tree")) *tree = copy_bytes(object.Get("tree"), "tree");
+    const auto tree = stored_tree(info[0]);
     auto files = std::make_shared<std::vector<container::LoadedFile>>();
     Job job;
     job.work = work;
@@ -98,20 +86,28 @@ class OpenedHandle : public Handle<OpenedHandle> {
   Napi::Value reader(const Napi::CallbackInfo& info) {
     auto work = as_work(info[1]);
     auto source = as_source(info[0], work);
-    if (!source->file) raise_argument(info.Env(), "a reader reads from a file");
-    auto made = std::make_shared<std::shared_ptr<container::Reader>>();
+    if (!source->file && !source->script) raise_argument(info.Env(), "a reader reads from a file or a script");
+    const auto tree = stored_tree(info[0]);
+    auto made = std::make_shared<ReaderState>();
+    made->head = std::shared_ptr<const Bytes>(state_, &state_->head);
     Job job;
     job.work = work;
-    job.compute = [s = state_, source, work, made, big_offset = state_->big_offset(info[0])](work::Pool& pool) -> Status {
-      auto big = payload::SteadyFile::open(*source->file, payload::SteadyFile::Links::follow, source->file_offset);
-      if (!big.ok()) return big.status();
-      auto from = std::make_shared<PayloadOnDisk>(s, std::move(*big));
-      auto reader = container::Reader::create(s->opened, std::move(from), big_offset, pool, work->control);
+    job.compute = [s = state_, source, work, made, tree, big_offset = state_->big_offset(info[0])](work::Pool& pool) -> Status {
+      std::shared_ptr<payload::Source> big = source->script;
+      if (!big) {
+        auto file = payload::SteadyFile::open(*source->file, payload::SteadyFile::Links::follow, source->file_offset);
+        if (!file.ok()) return file.status();
+        big = std::move(*file);
+      }
+      auto from = std::make_shared<JoinedPayload>(made->head, std::move(big));
+      auto reader = container::Reader::create(s->opened, std::move(from), big_offset, pool, work->control, View(*tree));
       if (!reader.ok()) return reader.status();
-      *made = std::move(*reader);
+      made->reader = std::move(*reader);
       return {};
     };
     job.result = [made](Napi::Env env) { return new_reader(env, std::move(*made)); };
+    job.failure = store_error(source);
+    if (source->script) job.waits = Job::Waits::script;
     return Environment::of(info.Env()).run(info.Env(), std::move(job));
   }
 

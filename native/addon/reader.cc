@@ -1,20 +1,24 @@
-// NativeReader: the plaintext of a container on disk, piece by piece.
+// NativeReader: the plaintext of a container, piece by piece.
 #include "container/reader.h"
 
 #include "convert.h"
 #include "entry.h"
+#include "guarded_copies.h"
 #include "handles.h"
+#include "source.h"
 
 namespace mg::addon {
 namespace {
 
+constexpr uint64_t kMaxArray = uint64_t(1) << 32;  // the limit of an ArrayBuffer in Node 20
+
 class ReaderHandle : public Handle<ReaderHandle> {
  public:
   explicit ReaderHandle(const Napi::CallbackInfo& info)
-      : Handle(info), reader_(constructed_from<std::shared_ptr<container::Reader>>(info)) {
+      : Handle(info), state_(constructed_from<ReaderState>(info)) {
     const Napi::Env env = info.Env();
     Napi::Array files = Napi::Array::New(env);
-    for (const auto& file : reader_->files()) {
+    for (const auto& file : state_.reader->files()) {
       Napi::Object one = Napi::Object::New(env);
       one.Set("path", file.path);
       one.Set("size", double(file.size));
@@ -24,40 +28,76 @@ class ReaderHandle : public Handle<ReaderHandle> {
   }
 
   Napi::Value read(const Napi::CallbackInfo& info) {
+    auto piece = std::make_shared<std::optional<container::Reader::Piece>>();
+    Job job = reading(info, piece, {nullptr, container::Reader::kMaxRead});
+    job.result = [piece](Napi::Env e) { return to_js(e, (*piece)->bytes()); };
+    return Environment::of(info.Env()).run(info.Env(), std::move(job));
+  }
+
+  // Into guarded memory. With a source, the payload is read from there.
+  Napi::Value readGuarded(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    if (!reader_) raise(env, Status(Code::DISPOSED, "the reader was closed"));
+    auto piece = std::make_shared<std::optional<container::Reader::Piece>>();
+    auto work = std::make_shared<Work>();
+    std::shared_ptr<SourceRequest> source;
+    if (!info[3].IsUndefined()) {
+      source = as_source(info[3], work);
+      if (!source->script) raise_argument(env, "a reader reads from a script or from its file");
+    }
+    const auto from = source ? std::make_shared<JoinedPayload>(state_.head, source->script) : nullptr;
+    Job job = reading(info, piece, {from.get(), kMaxArray});
+    job.work = work;
+    auto self = std::make_shared<Napi::ObjectReference>(Napi::Persistent(info.This().As<Napi::Object>()));
+    const size_t size = size_t(as_integer(info[2], "length"));
+    job.result = [this, self, piece, size](Napi::Env e) -> Napi::Value {
+      if (!state_.reader) raise(e, closed());
+      return copies_.give(e, std::make_shared<Region>((*piece)->take()), size);
+    };
+    job.failure = [this, self, source, from](Napi::Env e) -> Napi::Value {
+      if (!state_.reader) return to_js(e, closed());
+      return source ? source->script->error(e) : Napi::Value();
+    };
+    if (source) job.waits = Job::Waits::script;
+    return Environment::of(env).run(env, std::move(job));
+  }
+
+  // Reads in flight hold what they read from; those into guarded memory give nothing any more.
+  void close(const Napi::CallbackInfo&) {
+    state_.reader.reset();
+    copies_.wipe();
+  }
+
+ private:
+  static Status closed() { return Status(Code::DISPOSED, "the reader was closed"); }
+
+  Job reading(const Napi::CallbackInfo& info, const std::shared_ptr<std::optional<container::Reader::Piece>>& piece,
+              const container::Reader::Options& options) const {
+    if (!state_.reader) raise(info.Env(), closed());
     const uint64_t index = as_integer(info[0], "index"), offset = as_integer(info[1], "offset"),
                    length = as_integer(info[2], "length");
-    auto piece = std::make_shared<std::optional<container::Reader::Piece>>();
     Job job;
-    job.work = std::make_shared<Work>();
-    job.compute = [reader = reader_, index, offset, length, piece, work = job.work.get()](work::Pool& pool) -> Status {
-      auto read = reader->read(index, offset, length, pool, work->control);
+    job.compute = [reader = state_.reader, index, offset, length, piece, options](work::Pool& pool) -> Status {
+      auto read = reader->read(index, offset, length, pool, work::Control(), options);
       if (!read.ok()) return read.status();
       piece->emplace(std::move(*read));
       return {};
     };
-    job.result = [piece](Napi::Env e) { return to_js(e, (*piece)->bytes()); };
-    return Environment::of(env).run(env, std::move(job));
+    return job;
   }
 
-  // Reads in flight hold what they read from.
-  void close(const Napi::CallbackInfo&) { reader_.reset(); }
-
- private:
-  std::shared_ptr<container::Reader> reader_;
+  ReaderState state_;
+  GuardedCopies copies_;
 };
 
 }  // namespace
 
-Napi::Value new_reader(Napi::Env env, std::shared_ptr<container::Reader> reader) {
-  return construct(env, Environment::of(env).reader, reader);
-}
+Napi::Value new_reader(Napi::Env env, ReaderState state) { return construct(env, Environment::of(env).reader, state); }
 
 void define_reader(Napi::Env env, Environment& environment) {
   environment.reader = Napi::Persistent(ReaderHandle::DefineClass(env, "Reader",
                                                                   {
                                                                       ReaderHandle::define<&ReaderHandle::read>("read"),
+                                                                      ReaderHandle::define<&ReaderHandle::readGuarded>("readGuarded"),
                                                                       ReaderHandle::define<&ReaderHandle::close>("close"),
                                                                   }));
 }

@@ -35,6 +35,24 @@ class ScriptSource : public payload::Source {
   std::shared_ptr<Napi::ObjectReference> error_ = std::make_shared<Napi::ObjectReference>();
 };
 
+// A whole payload: `head`, which came with the small part, then `big`.
+class JoinedPayload : public payload::Source {
+ public:
+  JoinedPayload(std::shared_ptr<const Bytes> head, std::shared_ptr<payload::Source> big)
+      : bytes_(std::move(head)), head_(View(*bytes_)), big_(std::move(big)) {}
+  uint64_t size() const override { return joined_.size(); }
+  Status read(uint64_t offset, Span out) override { return joined_.read(offset, out); }
+  bool is_remote() const override { return joined_.is_remote(); }
+  bool renew(uint64_t offset, uint64_t size) override { return joined_.renew(offset, size); }
+  Status check_unchanged() override { return joined_.check_unchanged(); }
+
+ private:
+  const std::shared_ptr<const Bytes> bytes_;
+  payload::MemorySource head_;
+  const std::shared_ptr<payload::Source> big_;
+  payload::JoinedSource joined_{head_, *big_};
+};
+
 // Made on the JavaScript thread, opened (files) on the engine thread.
 struct SourceRequest {
   std::optional<std::string> file;

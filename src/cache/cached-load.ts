@@ -1,13 +1,13 @@
 /** Loads from the cache where it has the big part; else from the store, and fills the cache. */
 import { isUint8Array } from 'node:util/types';
-import { isModelGuardError, type ModelGuardErrorCode } from '../errors.js';
+import { isModelGuardError, type ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
 import type { OpenBigPart, PartStore } from '../stores/store.js';
 import type { CiphertextCache } from './cache.js';
 import type { CacheKey } from './entry.js';
 import { warnUnused } from './warn.js';
 import type { CacheWriter } from './writer.js';
 
-/** Codes of loads that fail because of the cached file: it is dropped, and the part is fetched. */
+/** Codes of reads that fail because of the cached file: the part is fetched then. */
 const FILE_FAULTS: ReadonlySet<ModelGuardErrorCode> = new Set([
   'DIGEST_MISMATCH',
   'INTEGRITY_FAILED',
@@ -16,8 +16,11 @@ const FILE_FAULTS: ReadonlySet<ModelGuardErrorCode> = new Set([
   'NOT_FOUND',
   'PERMISSION_DENIED',
   'SOURCE_UNSUPPORTED',
+  'SOURCE_CHANGED',
   'IO_FAILED',
 ]);
+
+export const isFileFault = (error: unknown): error is ModelGuardError => isModelGuardError(error) && FILE_FAULTS.has(error.code);
 
 /** The part of a store that opens big parts. */
 export type BigParts = Pick<PartStore, 'openBig'>;
@@ -37,7 +40,7 @@ export async function cachedLoad<T>(cache: CiphertextCache, { key, bigs, fromFil
     try {
       return await fromFile(file);
     } catch (error) {
-      if (!isModelGuardError(error) || !FILE_FAULTS.has(error.code)) throw error;
+      if (!isFileFault(error)) throw error;
       if (error.code !== 'NOT_FOUND') warnUnused(`${file} is damaged (${error.code}); the big part is fetched again.`);
       await cache.drop(key);
     }

@@ -1,10 +1,14 @@
 /** A decrypted model in guarded native memory. */
 import { z } from 'zod';
-import { parse } from '../base/validate.js';
+import type { AbortSignalLike } from '../base/abort.js';
+import { parse, signal } from '../base/validate.js';
 import { ModelGuardError } from '../errors.js';
+import { fileTensors, type ModelFiles, modelTensors } from '../formats/index.js';
 import type { NativeModel, NativeWork } from '../native/binding.js';
 import { call } from '../native/index.js';
 import { type RunOptions, work } from '../native/work.js';
+import { type ByteStream, rangeStream } from './stream.js';
+import { type GuardedTensor, guardedTensors } from './tensors.js';
 
 export const modelReader = z.custom<object>((value) => typeof value === 'function', 'wants a function');
 
@@ -16,6 +20,22 @@ export const range = (size: number) =>
   z
     .strictObject({ offset: z.int().min(0), length: z.int().min(0) })
     .refine(({ offset, length }) => offset + length <= size, `reaches beyond the file's ${size} bytes`);
+
+/** A part of a file of `size` bytes, and the signal that ends it. */
+const streamRange = (size: number) =>
+  z
+    .strictObject({ offset: z.int().min(0).max(size).default(0), length: z.int().min(0).optional(), signal: signal.optional() })
+    .refine(({ offset, length = 0 }) => offset + length <= size, `reaches beyond the file's ${size} bytes`);
+
+/** Options of `stream`. */
+export interface StreamOptions {
+  /** First byte. Default: 0. */
+  readonly offset?: number | undefined;
+  /** Bytes. Default: up to the end of the file. */
+  readonly length?: number | undefined;
+  /** Ends the stream with an AbortError. */
+  readonly signal?: AbortSignalLike | undefined;
+}
 
 /** The facts about a model. */
 export interface ModelMetadata {
@@ -68,15 +88,18 @@ export async function intoMemory(
 export class GuardedFile {
   readonly #model: NativeModel;
   readonly #index: number;
+  readonly #siblings: () => ModelFiles;
   /** Relative path within the model, segments separated by `/`. */
   readonly name: string;
   /** Bytes. */
   readonly size: number;
 
   /** @internal */
-  constructor(model: NativeModel, index: number, { path, size }: { readonly path: string; readonly size: number }) {
+  constructor(model: NativeModel, index: number, siblings: () => ModelFiles) {
+    const { path, size } = model.files[index] as NativeModel['files'][number];
     this.#model = model;
     this.#index = index;
+    this.#siblings = siblings;
     this.name = path;
     this.size = size;
   }
@@ -122,6 +145,32 @@ export class GuardedFile {
     parse(range(this.size), { offset, length }, 'range');
     return call(() => this.#model.read(this.#index, offset, length), IN_RANGES);
   }
+
+  /**
+   * The file, or a range of it, as a web stream of chunks of at most 1 MiB, each read when it is asked for. Chunks are guarded memory that is
+   * wiped with the model; a chunk of a stream that ends with an error was authentic all the same. `Readable.fromWeb` makes a stream of Node of it.
+   * @throws INVALID_ARGUMENT. The stream fails with what {@link read} throws, and with ABORT_ERR
+   * @example
+   * await pipeline(Readable.fromWeb(model.stream()), process.stdout);
+   */
+  stream(options: StreamOptions = {}): ByteStream {
+    const { offset, length = this.size - offset, signal } = parse(streamRange(this.size), options);
+    return rangeStream(this, { offset, length, signal });
+  }
+
+  /**
+   * The tensors of this safetensors, GGUF or ONNX file by name. Its table alone is read, in ranges; external data of ONNX may lie in other
+   * files of the model. The format is found by content first, then by extension.
+   * @throws SOURCE_UNSUPPORTED where the file is of another format · TENSORS_MALFORMED where its table breaks the format · LIMIT_EXCEEDED
+   * where the table is larger than any known model's (more than 262,144 tensors, a header above 100 MB) · VERSION_UNSUPPORTED for a GGUF file of
+   * another version than 2 and 3 · what {@link read} throws
+   * @example
+   * const tensors = await model.files.get('unet/model.safetensors').tensors();
+   */
+  async tensors(): Promise<ReadonlyMap<string, GuardedTensor>> {
+    const files = this.#siblings();
+    return guardedTensors(await fileTensors(this.name, files), files);
+  }
 }
 
 /** Facts about a loaded model. */
@@ -148,7 +197,7 @@ export class GuardedModel<Metadata = LoadedMetadata> {
   constructor(native: NativeModel, metadata: Metadata) {
     this.#native = native;
     this.metadata = metadata;
-    this.files = new Map(native.files.map((file, index) => [file.path, new GuardedFile(native, index, file)]));
+    this.files = new Map(native.files.map(({ path }, index) => [path, new GuardedFile(native, index, () => this.files)]));
   }
 
   #only(): GuardedFile {
@@ -183,7 +232,28 @@ export class GuardedModel<Metadata = LoadedMetadata> {
     return this.#only().read(offset, length);
   }
 
-  /** How this model's memory is protected, as achieved. */
+  /**
+   * The only file as a stream (see {@link GuardedFile.stream}).
+   * @throws INVALID_ARGUMENT if there are several files; what {@link GuardedFile.stream} throws
+   */
+  stream(options: StreamOptions = {}): ByteStream {
+    return this.#only().stream(options);
+  }
+
+  /**
+   * The tensors of all safetensors, GGUF and ONNX files of the model by name. Where a `*.safetensors.index.json` of Hugging Face says in
+   * which shard a tensor is, that one counts.
+   * @throws INVALID_ARGUMENT if two files have a tensor of the same name: choose one, `model.files.get(name).tensors()` · what
+   * {@link GuardedFile.tensors} throws
+   * @example
+   * const tensors = await model.tensors();
+   * const bytes = await tensors.get('lm_head.weight').read();
+   */
+  async tensors(): Promise<ReadonlyMap<string, GuardedTensor>> {
+    return guardedTensors(await modelTensors(this.files), this.files);
+  }
+
+  /** How this model's memory is protected, as achieved. All false for a lazy model, which holds none. */
   get protection(): Protection {
     return call(() => this.#native.protection());
   }

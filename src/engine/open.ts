@@ -1,10 +1,7 @@
 /** Shared by `load`, `decrypt` and `rekey`: trust, opening, and loading into guarded memory. */
-import { setMaxListeners } from 'node:events';
-import { type AbortSignalLike, throwIfAborted, untilAborted } from '../base/abort.js';
 import type { CiphertextCache } from '../cache/cache.js';
 import { type BigParts, cachedLoad } from '../cache/cached-load.js';
 import { ModelGuardError, optionError } from '../errors.js';
-import { within } from '../http/watch.js';
 import { resolveVerifiers } from '../keys/verifiers.js';
 import type { NativeHeaderInfo, NativeModel, NativeOpened, NativeSource, NativeTrust } from '../native/binding.js';
 import { call } from '../native/index.js';
@@ -13,13 +10,11 @@ import { machineKeys } from '../recipients/hardware.js';
 import { withKeyIds } from '../recipients/key-ids.js';
 import { type Identities, resolveIdentities } from '../recipients/resolve.js';
 import { bigPartOf, getSmall, label, splitStores, withStoreErrors } from '../stores/parts.js';
-import type { ModelRef, OpenBigPart, StoreDefaults, Stores } from '../stores/store.js';
+import type { ModelRef, OpenBigPart, PartStore, StoreDefaults, Stores } from '../stores/store.js';
+import { LazyModel } from './lazy.js';
 import { intoMemory, type LoadedMetadata } from './model.js';
 import type { DerivationOptions, OriginOptions } from './options.js';
-
-/** Milliseconds. After this long a part is loaded without its tree. */
-const TREE_MS = 15_000;
-const CLOSING_MS = 5_000;
+import { closePart, Reading } from './reading.js';
 
 export interface Opening extends Identities {
   readonly trust: NativeTrust;
@@ -83,6 +78,14 @@ export function openSmall(small: Uint8Array, opening: Opening, { signal }: Pick<
 export const loadPayload = (opened: NativeOpened, big: NativeSource, run: RunOptions): Promise<NativeModel> =>
   intoMemory(opened.info.plaintextSize, run, (running) => opened.load(big, running));
 
+/** The small part, what it opens to, and the key under which the cache has its big part. */
+async function fetchSmall(smalls: PartStore, ref: ModelRef, opening: Opening, run: RunOptions) {
+  const small = await getSmall(smalls, ref, run);
+  const opened = await openSmall(small, opening, run);
+  const { bigOffset: offset, bigSize: size } = call((native) => native.describeSmall(small));
+  return { small, opened, key: { digest: opened.info.digest, offset, size } };
+}
+
 /** Fetches, joins and decrypts `ref`; everything that was opened on the way is closed. */
 export async function openStored(
   from: Stores,
@@ -92,104 +95,68 @@ export async function openStored(
   cache?: CiphertextCache,
 ): Promise<{ model: NativeModel; info: NativeHeaderInfo }> {
   const { small: smalls, big: bigs } = splitStores(from);
-  const small = await getSmall(smalls, ref, run);
-  const opened = await openSmall(small, opening, run);
+  const { small, opened, key } = await fetchSmall(smalls, ref, opening, run);
   const load = (big: NativeSource) => loadPayload(opened, big, run);
   // A tree that comes early tells the first damaged range from the others, instead of the whole payload from the right one.
   const withTree = opening.trust.publishers.length > 0;
   const fromStore = (parts: BigParts) => withBigPart(parts, ref, small, run, load, { withTree });
   if (cache === undefined) return { model: await fromStore(bigs), info: opened.info };
-  const { bigOffset: offset, bigSize: size } = call((native) => native.describeSmall(small));
-  const key = { digest: opened.info.digest, offset, size };
   const model = await cachedLoad(cache, { key, bigs, fromFile: (file) => load({ file }), fromStore });
   return { model, info: opened.info };
 }
 
-/** Opens the big part that belongs to `small`; ends reads under way before it is closed again. */
-export async function withBigPart<T>(
-  store: BigParts,
+/** Opens `ref` for reading on demand: the part stays open until the model is disposed of. */
+export async function openLazily(
+  from: Stores,
   ref: ModelRef,
-  small: Uint8Array,
-  { signal }: RunOptions,
-  task: (big: NativeSource) => Promise<T>,
-  { withTree = false }: { readonly withTree?: boolean | undefined } = {},
-): Promise<T> {
+  opening: Opening,
+  run: RunOptions,
+  cache?: CiphertextCache,
+): Promise<{ model: NativeModel; info: NativeHeaderInfo }> {
+  const { small: smalls, big: bigs } = splitStores(from);
+  const { small, opened, key } = await fetchSmall(smalls, ref, opening, run);
+  const source = {
+    opened,
+    ref,
+    openPart: (signal: RunOptions['signal']) => openPart(bigs, ref, small, { signal }),
+    cached: await cache?.find(key),
+    withTree: opening.trust.publishers.length > 0,
+  };
+  return { model: await LazyModel.open(source, run), info: opened.info };
+}
+
+/** Opens the big part that belongs to `small`. */
+async function openPart(store: BigParts, ref: ModelRef, small: Uint8Array, { signal }: RunOptions): Promise<OpenBigPart> {
   const expected = bigPartOf(small);
   const part = await withStoreErrors('could not open the big part', ref, { signal, late: (opened) => closePart(opened) }, () =>
     store.openBig(ref, expected.name, { signal }),
   );
-  const reading = new Reading(part, ref, signal);
-  try {
-    if (part.size !== expected.size)
-      throw new ModelGuardError(
-        'PARTS_MISMATCH',
-        `The big part of ${label(ref)} has ${part.size} bytes where its small part says ${expected.size}`,
-      );
-    if (part.file !== undefined) return await task({ file: part.file });
-    const tree = withTree && part.remote ? await reading.tree() : undefined;
-    return await task({ size: part.size, read: (offset, length) => reading.read(offset, length), tree });
-  } finally {
-    await reading.end();
-    await closePart(part, signal);
-  }
+  if (part.size === expected.size) return part;
+  await closePart(part, signal);
+  throw new ModelGuardError(
+    'PARTS_MISMATCH',
+    `The big part of ${label(ref)} has ${part.size} bytes where its small part says ${expected.size}`,
+  );
 }
 
-/** Never rejects. The bytes are verified or refused by now: a part that does not close, or not in time, changes nothing of that. */
-const closePart = (part: OpenBigPart, signal?: RunOptions['signal']): Promise<void> =>
-  within(CLOSING_MS, signal, (until) => untilAborted(until, part.close())).catch(() => undefined);
-
-/** The engine's reads of a part. All of them end with it, and the caller's signal has one listener. */
-class Reading {
-  readonly #part: OpenBigPart;
-  readonly #ref: ModelRef;
-  readonly #signal: RunOptions['signal'];
-  readonly #ending = new AbortController();
-  readonly #reads = new Set<Promise<unknown>>();
-
-  constructor(part: OpenBigPart, ref: ModelRef, signal: RunOptions['signal']) {
-    this.#part = part;
-    this.#ref = ref;
-    this.#signal = signal;
-    setMaxListeners(0, this.#ending.signal);
-    signal?.addEventListener('abort', this.#abort);
-    if (signal?.aborted) this.#abort();
-  }
-
-  readonly #abort = (): void => this.#ending.abort(this.#signal?.reason);
-
-  read(offset: number, length: number): Promise<Uint8Array | readonly Uint8Array[]> {
-    const { signal } = this.#ending;
-    const reading = withStoreErrors('could not read the big part', this.#ref, { signal }, () =>
-      this.#part.read(offset, length, { signal }),
-    );
-    this.#reads.add(reading);
-    reading.then(
-      (given) => {
-        this.#reads.delete(reading);
-        // The engine copies synchronously when the promise resolves.
-        setImmediate(() => this.#part.recycle?.(given));
-      },
-      () => {
-        this.#reads.delete(reading);
-        // A final failure ends the load, so that the other reads are stopped.
-        this.#ending.abort();
-      },
-    );
-    return reading;
-  }
-
-  /** Undefined where the part has none, or not in time: it only makes a load of damaged bytes fail earlier. */
-  async tree(): Promise<Uint8Array | undefined> {
-    const asking = (until: AbortSignalLike) => untilAborted(until, this.#part.tree());
-    const tree = await within(TREE_MS, this.#ending.signal, asking).catch(() => undefined);
-    throwIfAborted(this.#signal);
-    return tree;
-  }
-
-  async end(): Promise<void> {
-    this.#signal?.removeEventListener('abort', this.#abort);
-    this.#ending.abort();
-    await Promise.allSettled(this.#reads);
+/** Runs `task` on the big part that belongs to `small`; ends reads under way before it is closed again. */
+export async function withBigPart<T>(
+  store: BigParts,
+  ref: ModelRef,
+  small: Uint8Array,
+  run: RunOptions,
+  task: (big: NativeSource) => Promise<T>,
+  { withTree = false }: { readonly withTree?: boolean | undefined } = {},
+): Promise<T> {
+  const part = await openPart(store, ref, small, run);
+  const reading = new Reading(part, ref, run.signal);
+  try {
+    if (part.file !== undefined) return await task({ file: part.file });
+    const tree = withTree && part.remote ? await reading.tree() : undefined;
+    return await task({ ...reading.source, tree });
+  } finally {
+    await reading.end();
+    await closePart(part, run.signal);
   }
 }
 

@@ -69,7 +69,7 @@ export class OnnxTensorReader {
 
   /** The tensor in `message`. Its name is its own, which may be empty. */
   async tensor(message: RawBytes): Promise<TensorInfo> {
-    const found = new TensorFields(this.#cursor.file);
+    const found = new TensorFields();
     const handle: FieldHandler = (field) => this.#field(found, field);
     await this.#messages.message(message.offset + message.length, handle);
     const { name, shape } = found;
@@ -90,7 +90,8 @@ export class OnnxTensorReader {
           found.name = name;
         });
       case RAW_DATA:
-        found.set('raw', bytes(this.#cursor, field));
+        if (found.raw) throw malformed(this.#cursor.file, `${quoted(found.name)} has its values twice`);
+        found.raw = bytes(this.#cursor, field);
         return;
       case FLOAT_DATA:
       case DOUBLE_DATA:
@@ -165,25 +166,17 @@ export class OnnxTensorReader {
   }
 }
 
+/** The fields of a TensorProto, as they come. */
 class TensorFields {
-  readonly #file: string;
   name = '';
   type = 0;
   readonly shape: number[] = [];
   raw: RawBytes | undefined;
+  /** The last field of float_data or double_data, and how many there are. */
   run: RawBytes | undefined;
   runs = 0;
   isExternal = false;
   readonly external = new Map<string, string>();
-
-  constructor(file: string) {
-    this.#file = file;
-  }
-
-  set(member: 'raw', field: RawBytes): void {
-    if (this[member]) throw malformed(this.#file, `${quoted(this.name)} has its values twice`);
-    this[member] = field;
-  }
 }
 
 export function bytes(cursor: Cursor, field: Field): RawBytes {

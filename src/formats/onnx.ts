@@ -69,6 +69,7 @@ class OnnxWalk {
       }
       if (field.number === MODEL.training)
         return this.#training(`training_info[${numbers.next(field)}]`, bytes(this.#cursor, field));
+      return undefined;
     });
     return this.#table.finish();
   }
@@ -85,6 +86,7 @@ class OnnxWalk {
     return this.#messages.message(end(message), (field) => {
       if (field.number === TRAINING.initialization) return this.#graph(`${scope}.initialization/`, this.#single(numbers, field));
       if (field.number === TRAINING.algorithm) return this.#graph(`${scope}.algorithm/`, this.#single(numbers, field));
+      return undefined;
     });
   }
 
@@ -95,6 +97,7 @@ class OnnxWalk {
         return this.#nodes(`${scope}node[${numbers.next(field)}].`, bytes(this.#cursor, field), 0, NODE.attribute);
       if (field.number === GRAPH.initializer) return this.#tensor((name) => `${scope}${name}`, bytes(this.#cursor, field));
       if (field.number === GRAPH.sparse) return this.#sparse((name) => `${scope}${name}`, bytes(this.#cursor, field));
+      return undefined;
     });
   }
 
@@ -106,6 +109,7 @@ class OnnxWalk {
         return this.#attribute(`${scope}attribute[${numbers.next(field)}]`, bytes(this.#cursor, field));
       if (field.number === node)
         return this.#nodes(`${scope}node[${numbers.next(field)}].`, bytes(this.#cursor, field), 0, NODE.attribute);
+      return undefined;
     });
   }
 
@@ -129,6 +133,8 @@ class OnnxWalk {
           const name = `${scope}.sparse_tensors[${numbers.next(field)}]`;
           return this.#sparse(() => name, bytes(this.#cursor, field));
         }
+        default:
+          return undefined;
       }
     });
   }

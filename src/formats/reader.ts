@@ -16,7 +16,7 @@ const WINDOW = 128 * 1024;
 export class Cursor {
   readonly #reader: RangeReader;
   readonly file: string;
-  #window = new DataView(new ArrayBuffer(0));
+  #window: DataView = new DataView(new ArrayBuffer(0));
   #start = 0;
   #position = 0;
 

@@ -1,4 +1,4 @@
-/** What all formats share: the entry of a tensor, and the rules for sizes, names and places. */
+/** Entries of tables that all formats share, and the rules for their sizes, names and places. */
 import { ModelGuardError } from '../errors.js';
 
 /** Where the bytes of a tensor lie. */

@@ -11,6 +11,7 @@ export type {
   OpenBigPart,
   PartStore,
   Published,
+  ReadBigOptions,
   Standing,
   StoreDefaults,
   StoreOptions,

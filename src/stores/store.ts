@@ -41,6 +41,12 @@ export interface UploadNotes {
   write(text: string): Promise<void>;
 }
 
+/** Options of {@link OpenBigPart.read}. */
+export interface ReadBigOptions extends StoreOptions {
+  /** False for a reader that does not go through the part in order: a hint that nothing need be fetched ahead. Default: true. */
+  readonly ahead?: boolean | undefined;
+}
+
 /** A big part opened for reading. */
 export interface OpenBigPart {
   /** Bytes in all. */
@@ -53,7 +59,7 @@ export interface OpenBigPart {
    * Exactly `length` bytes, in one piece or several; the store does not touch them again, unless they come back by `recycle`. Called
    * several times at once.
    */
-  read(offset: number, length: number, options?: StoreOptions): Promise<Uint8Array | readonly Uint8Array[]>;
+  read(offset: number, length: number, options?: ReadBigOptions): Promise<Uint8Array | readonly Uint8Array[]>;
   /** Returns memory that `read` gave, once it was copied, so that the store may use it again. Calling it is optional. */
   recycle?(given: Uint8Array | readonly Uint8Array[]): void;
   /** The `.tree` bytes, if they are stored. */

@@ -71,13 +71,13 @@ export class RangedPart {
   async read(
     offset: number,
     length: number,
-    { signal }: { readonly signal?: AbortSignalLike | undefined } = {},
+    { signal, ahead = true }: { readonly signal?: AbortSignalLike | undefined; readonly ahead?: boolean | undefined } = {},
   ): Promise<readonly Uint8Array[]> {
     throwIfAborted(signal);
     const { rangeBytes } = this.#options;
     const end = offset + length;
-    const parts: Promise<Uint8Array>[] = [];
-    for (let at = offset; at < end; ) {
+    const parts: Promise<Uint8Array>[] = ahead ? [] : [this.#fetchAlone(offset, end)];
+    for (let at = ahead ? offset : end; at < end; ) {
       const number = Math.floor(at / rangeBytes);
       const until = Math.min(end, (number + 1) * rangeBytes);
       parts.push(this.#take(number, at, until));

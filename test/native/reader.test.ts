@@ -114,6 +114,58 @@ describe('a reader', () => {
     expect(await codeOf(() => reader(onDisk(random.bytes(big.length)), []))).toBe('PARTS_MISMATCH');
   });
 
+  /** The part as a script that counts what it gives. */
+  const script = (bytes: Uint8Array, given = { bytes: 0 }) => ({
+    size: bytes.length,
+    read: async (offset: number, length: number) => {
+      given.bytes += length;
+      return bytes.slice(offset, offset + length);
+    },
+  });
+  const openTrusted = () =>
+    call((native) => native.open({ small, identities: [master.handle], hardware: false, trust: trust(publishers()) }));
+
+  it('reads from a script into guarded memory, by a tree only what it touches', async () => {
+    const tree = await call((native) => native.checkParts(small, { bytes: big }, {}));
+    const given = { bytes: 0 };
+    const from = await (await openTrusted()).reader({ ...script(big, given), tree }, {});
+    expect(given.bytes, 'the last chunk and the batch of the manifest, twice').toBeLessThan(2.2 * 2 ** 20);
+    given.bytes = 0;
+    const large = files.get('a/large') ?? none;
+    const piece = await from.readGuarded(0, 1_500_000, 77, script(big, given));
+    expect(same(piece, large.slice(1_500_000, 1_500_077))).toBe(true);
+    expect(piece.buffer.byteLength).toBe(77);
+    expect(given.bytes).toBeLessThan(1.1 * 2 ** 20);
+    expect((await from.readGuarded(1, 0, 0, script(big))).length).toBe(0);
+    from.close();
+    expect(piece.every((byte) => byte === 0)).toBe(true);
+    expect(await codeOf(() => call(() => from.readGuarded(0, 0, 1, script(big))))).toBe('DISPOSED');
+  });
+
+  it('believes no tree but that of the digest', async () => {
+    const tree = await call((native) => native.checkParts(small, { bytes: big }, {}));
+    for (const forged of [tree.map((byte, i) => (i === 0 ? byte ^ 1 : byte)), tree.slice(1), concat(tree, tree)]) {
+      const given = { bytes: 0 };
+      const from = await (await openTrusted()).reader({ ...script(big, given), tree: forged }, {});
+      expect(given.bytes, 'all of it was read').toBeGreaterThan(3_000_000);
+      from.close();
+    }
+  });
+
+  it('refuses damage where it reads it, and gives what the script rejects with', async () => {
+    const tree = await call((native) => native.checkParts(small, { bytes: big }, {}));
+    const from = await (await openTrusted()).reader({ ...script(big), tree }, {});
+    const changed = script(big.map((byte, i) => (i === 1_500_000 ? byte ^ 1 : byte)));
+    expect(await codeOf(() => call(() => from.readGuarded(0, 1_500_000, 1, changed)))).toBe('DIGEST_MISMATCH');
+    const cut = new Error('cut');
+    await expect(from.readGuarded(0, 1_500_000, 1, { size: big.length, read: () => Promise.reject(cut) })).rejects.toBe(cut);
+    expect((await from.readGuarded(0, 1_500_000, 1, script(big))).length).toBe(1);
+    expect(await codeOf(() => call(() => from.readGuarded(0, 0, 1, { bytes: big })))).toBe('INVALID_ARGUMENT');
+    const pending = codeOf(() => call(() => from.readGuarded(0, 0, 3_000_000, script(big))));
+    from.close();
+    expect(await pending, 'a read in flight gives nothing any more').toBe('DISPOSED');
+  });
+
   it('notices a file that changes under it, and can be cancelled while it checks', async () => {
     const file = onDisk(big);
     const from = await reader(file, publishers());

@@ -8,16 +8,22 @@ import path from 'node:path';
 
 export interface StaticServer {
   readonly url: string;
+  /** Bytes of all bodies so far. */
+  sent(): number;
   close(): Promise<void>;
 }
 
 export async function startStaticServer(folder: string): Promise<StaticServer> {
+  let sent = 0;
   const server = createServer(({ url = '/', headers }, response) => {
-    void answer(response, path.join(folder, new URL(url, 'http://files').pathname), headers.range);
+    void answer(response, path.join(folder, new URL(url, 'http://files').pathname), headers.range).then((bytes) => {
+      sent += bytes;
+    });
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    sent: () => sent,
     close: async () => {
       const closed = once(server, 'close');
       server.close();
@@ -27,12 +33,16 @@ export async function startStaticServer(folder: string): Promise<StaticServer> {
   };
 }
 
-async function answer(response: ServerResponse, file: string, range: string | undefined): Promise<void> {
+async function answer(response: ServerResponse, file: string, range: string | undefined): Promise<number> {
   const bytes = await readFile(file).catch(() => undefined);
-  if (!bytes) return void response.writeHead(404).end();
+  if (!bytes) {
+    response.writeHead(404).end();
+    return 0;
+  }
   const etag = `"${createHash('sha256').update(bytes).digest('hex')}"`;
   const [, from, to] = /^bytes=([0-9]+)-([0-9]+)$/.exec(range ?? '') ?? [];
   const part = from === undefined ? bytes : bytes.subarray(Number(from), Number(to) + 1);
   const label = from === undefined ? {} : { 'content-range': `bytes ${from}-${Number(from) + part.length - 1}/${bytes.length}` };
   response.writeHead(from === undefined ? 200 : 206, { etag, 'content-length': part.length, ...label }).end(part);
+  return part.length;
 }

@@ -72,6 +72,22 @@ async function readAll(source: Held, options: RangedOptions = {}, step = 3 * KIB
 describe('a part that is read in ranges', () => {
   const bytes = randomBytes(95 * KIB + 17);
 
+  it('is read here and there, and nothing else fetched, for a reader that says so', async () => {
+    const source = new Held(bytes);
+    const part = opened(source);
+    for (const offset of [50 * KIB, 0, 0, 9 * KIB])
+      expect(join(await part.read(offset, 2 * KIB, { ahead: false })).equals(bytes.subarray(offset, offset + 2 * KIB))).toBe(
+        true,
+      );
+    await part.close();
+    expect(source.asked.map(({ offset, length }) => [offset / KIB, length / KIB])).toEqual([
+      [50, 2],
+      [0, 2],
+      [0, 2],
+      [9, 2],
+    ]);
+  });
+
   it('is read in order with each byte asked for once, in ranges of the size that was said', async () => {
     const source = new Held(bytes);
     expect((await readAll(source)).equals(bytes)).toBe(true);

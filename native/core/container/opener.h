@@ -40,6 +40,7 @@ class OpenContainer {
   const payload::Keys& keys() const { return keys_; }
   View prefix() const { return View(prefix_); }
   bool trusts_publishers() const { return trusts_publishers_; }  // then nothing is released before check_digest()
+  std::optional<payload::Tree> publishers_tree(View stored) const;
   Status check_digest(const payload::Tree& tree) const;
   Status check_length(uint64_t payload_size, std::optional<uint64_t> big_offset) const;
   // PARTS_MISMATCH if that is the cause of `failure`, otherwise `failure`.
@@ -49,7 +50,6 @@ class OpenContainer {
  private:
   struct Contents;
   OpenContainer() = default;
-  std::optional<payload::Tree> publishers_tree(View stored) const;
   Result<Contents> prepare(payload::Source& payload, work::Pool& pool, const work::Control& control,
                            const payload::BatchChecks& checks) const;
   Status decrypt_signed(payload::Source& payload, Contents& contents, work::Pool& pool, const work::Control& control,

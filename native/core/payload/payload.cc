@@ -328,14 +328,15 @@ Status check_end(Worker& worker, const Keys& keys, uint64_t plaintext_size, Sour
 
 }  // namespace
 
-Status Reader::read(uint64_t offset, Span out, work::Pool& pool, const work::Control& control) {
+Status Reader::read(uint64_t offset, Span out, work::Pool& pool, const work::Control& control, Source* from) {
+  Source& sealed = from ? *from : sealed_;
   if (plaintext_size_ > kMaxPlaintext) return invalid("a payload's plaintext has fewer than 2^52 bytes");
   if (offset > plaintext_size_ || out.size > plaintext_size_ - offset) return invalid("the range lies outside the model");
   Workers workers;
   Status status;
   if (!end_checked_.load(std::memory_order_acquire)) {
     Workers::Lease worker = workers.take();
-    status = check_end(*worker, keys_, plaintext_size_, sealed_);
+    status = check_end(*worker, keys_, plaintext_size_, sealed);
     if (status.ok()) end_checked_.store(true, std::memory_order_release);
   }
   if (status.ok() && out.size > 0) {
@@ -344,7 +345,7 @@ Status Reader::read(uint64_t offset, Span out, work::Pool& pool, const work::Con
     status = pool.parallel(last - first + 1, control, [&](uint64_t i) {
       Workers::Lease worker = workers.take();
       const uint64_t from = std::max(offset, (first + i) * unit), to = std::min(offset + out.size, (first + i + 1) * unit);
-      Status done = read_batch(*worker, keys_, View(prefix_), plaintext_size_, sealed_, tree_, first + i, offset, out);
+      Status done = read_batch(*worker, keys_, View(prefix_), plaintext_size_, sealed, tree_, first + i, offset, out);
       if (done.ok()) progress.add(to - from);
       return done;
     });

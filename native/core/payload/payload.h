@@ -65,7 +65,8 @@ class Reader {
  public:
   Reader(const Keys& keys, View prefix, uint64_t plaintext_size, Source& sealed, const Tree* verified)
       : keys_(keys), prefix_(prefix.copy()), plaintext_size_(plaintext_size), sealed_(sealed), tree_(verified) {}
-  Status read(uint64_t offset, Span out, work::Pool& pool, const work::Control& control);
+  // `from`: where the payload is read this time, instead of `sealed`.
+  Status read(uint64_t offset, Span out, work::Pool& pool, const work::Control& control, Source* from = nullptr);
 
  private:
   const Keys& keys_;

@@ -128,7 +128,10 @@ export interface NativeOpened {
   readonly info: NativeHeaderInfo;
   /** `big` begins where `small` ends. */
   load(big: NativeSource, work: NativeWork): Promise<NativeModel>;
-  /** For what is too large to hold: reads pieces. With publishers to trust, the whole digest is checked first. `big` as in load, a file. */
+  /**
+   * For what is too large to hold: reads pieces. With publishers to trust, the digest is checked first: by `big.tree` where that is the signed
+   * one, else by reading the whole payload. `big` as in load, a file or a script; a script serves this call alone.
+   */
   reader(big: NativeSource, work: NativeWork): Promise<NativeReader>;
 }
 

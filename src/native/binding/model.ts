@@ -1,5 +1,7 @@
 /** Types of a decrypted model: in guarded memory, or read piece by piece. */
 
+import type { NativeSource } from './source.js';
+
 export interface NativeModel {
   readonly files: readonly { readonly path: string; readonly size: number }[];
   /** The file's bytes, no copy; the same array every time. LIMIT_EXCEEDED above 4 GiB, DISPOSED after dispose(). */
@@ -16,11 +18,19 @@ export interface NativeModel {
   settled(): Promise<void>;
 }
 
-/** The plaintext of a container on disk, piece by piece. */
+/** The plaintext of a container, piece by piece. */
 export interface NativeReader {
   readonly files: readonly { readonly path: string; readonly size: number }[];
   /** A copy in ordinary memory, at most 64 MiB; authentic. SOURCE_CHANGED if the file is not what it was at opening. */
   read(index: number, offset: number, length: number): Promise<Uint8Array>;
-  /** Lets go of the keys and the file, at once or when the last read is over. Further reads are DISPOSED. */
+  /**
+   * A copy in guarded memory, at most 4 GiB, that `close` wipes. `from`: the big part as a script, where the reader has no file, or its file
+   * has gone; each read has its own, and rejects with what that rejects with.
+   */
+  readGuarded(index: number, offset: number, length: number, from?: NativeSource): Promise<Uint8Array>;
+  /**
+   * Lets go of the keys and the file, at once or when the last read is over, and wipes what `readGuarded` gave. Further reads, and those of
+   * `readGuarded` in flight, are DISPOSED.
+   */
   close(): void;
 }

@@ -1,0 +1,64 @@
+#include "guarded_copies.h"
+
+#include <cstring>
+
+#include "convert.h"
+
+namespace mg::addon {
+namespace {
+
+constexpr size_t kSweep = 64;
+
+void drop(void* keep) { delete static_cast<std::shared_ptr<void>*>(keep); }
+
+}  // namespace
+
+Napi::ArrayBuffer show_memory(Napi::Env env, uint8_t* data, size_t size, const std::shared_ptr<void>& keep) {
+  if (size == 0) return Napi::ArrayBuffer::New(env, 0);
+  auto store = std::make_unique<std::shared_ptr<void>>(keep);
+  napi_value array;
+  const napi_status created = napi_create_external_arraybuffer(
+      env, data, size, [](napi_env, void*, void* hint) { drop(hint); }, store.get(), &array);
+  if (created == napi_no_external_buffers_allowed) return Napi::ArrayBuffer();
+  if (created != napi_ok) {
+    store.release();  // Node runs the finalizer even when it refuses
+    raise(env, Status(Code::OUT_OF_MEMORY, "this JavaScript runtime cannot show memory of that size without a copy"));
+  }
+  store.release();
+  napi_add_finalizer(
+      env, array, new std::shared_ptr<void>(keep), [](napi_env, void* object, void*) { drop(object); }, nullptr, nullptr);
+  return Napi::ArrayBuffer(env, array);
+}
+
+Napi::Value GuardedCopies::give(Napi::Env env, const std::shared_ptr<Region>& region, size_t size) {
+  const Napi::ArrayBuffer buffer = show_memory(env, region->data(), size, region);
+  if (buffer.IsEmpty()) return copy_out(env, View(region->data(), size));
+  if (regions_.size() >= sweep_at_) {
+    regions_.remove_if([](const auto& other) { return other.expired(); });
+    sweep_at_ = 2 * regions_.size() + kSweep;
+  }
+  if (size) regions_.push_back(region);
+  return Napi::Uint8Array::New(env, size, buffer, 0);
+}
+
+void GuardedCopies::wipe() {
+  for (const auto& one : regions_)
+    if (const auto region = one.lock()) region->wipe();
+  regions_.clear();
+  for (const auto& copy : copies_out_) {
+    Napi::ArrayBuffer buffer = copy.Value();
+    if (!buffer.IsEmpty() && buffer.ByteLength() > 0) std::memset(buffer.Data(), 0, buffer.ByteLength());
+  }
+  copies_out_.clear();
+}
+
+// Wiped like the others. The array's buffer is held, because views of other types may outlive the array.
+Napi::Value GuardedCopies::copy_out(Napi::Env env, View bytes) {
+  Napi::Uint8Array array = Napi::Uint8Array::New(env, bytes.size);
+  std::memcpy(array.Data(), bytes.data, bytes.size);
+  copies_out_.remove_if([](const auto& copy) { return copy.Value().IsEmpty(); });
+  copies_out_.push_back(Napi::Weak(array.ArrayBuffer()));
+  return array;
+}
+
+}  // namespace mg::addon
