@@ -21,7 +21,7 @@ const TIMEOUT = 120_000;
 
 /**
  * `unit` and `server` are what `npm test` runs; `slow` needs large files, many child processes or minutes; `services` needs an
- * S3 server and PostgreSQL, which `npm run test:services` starts.
+ * S3 server and PostgreSQL, which `npm run test:services` starts; `runtimes` needs packages that `npm run test:runtimes` installs.
  */
 export default defineConfig({
   test: {
@@ -47,7 +47,7 @@ export default defineConfig({
           name: 'unit',
           setupFiles,
           include: ['test/**/*.test.ts', 'server/test/isolated/**/*.test.ts'],
-          exclude: ['test/slow/**', 'test/services/**'],
+          exclude: ['test/slow/**', 'test/services/**', 'test/model-runtimes/**'],
           testTimeout: TIMEOUT,
           hookTimeout: TIMEOUT,
         },
@@ -60,6 +60,16 @@ export default defineConfig({
           include: ['test/services/**/*.services.test.ts', 'server/test/services/**/*.services.test.ts'],
           testTimeout: 600_000,
           hookTimeout: 600_000,
+        },
+      },
+      {
+        resolve: { alias },
+        test: {
+          name: 'runtimes',
+          setupFiles,
+          include: ['test/model-runtimes/*.test.ts'],
+          testTimeout: TIMEOUT,
+          hookTimeout: TIMEOUT,
         },
       },
       {
