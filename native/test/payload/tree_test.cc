@@ -21,6 +21,18 @@ Node naive(const std::vector<Bytes>& leaves, size_t from, size_t n) {
   return out;
 }
 
+// The same over nodes, where each stands for 64 leaves.
+Node naive(const std::vector<Node>& nodes, size_t from, size_t n) {
+  if (n == 1) return nodes[from];
+  size_t k = 1;
+  while (k * 2 < n) k *= 2;
+  const Node left = naive(nodes, from, k), right = naive(nodes, from + k, n - k);
+  const uint8_t inner[1] = {1};
+  Node out;
+  REQUIRE(crypto::digest(crypto::Hash::sha256, {View(inner), View(left), View(right)}, Span(out.data(), out.size())).ok());
+  return out;
+}
+
 // A tree over chunks of noise, and the leaves that it stands for.
 struct Sample {
   Tree tree;
@@ -61,6 +73,20 @@ TEST_CASE("tree: the root is RFC 9162's for 1 to 200 leaves and 4097") {
     REQUIRE(s.leaves.size() == leaves);
     REQUIRE(s.tree.root() == naive(s.leaves, 0, leaves));
     if (leaves <= kBatchChunks) REQUIRE(s.tree.root() == s.tree.node(0));
+  }
+}
+
+TEST_CASE("tree: the root of many batches is RFC 9162's over their nodes") {
+  for (size_t n : {1, 2, 127, 128, 129, 130, 131, 255, 256, 257, 400, 1000}) {
+    CAPTURE(n);
+    const Bytes bytes = noise(n * sizeof(Node), n);
+    std::vector<Node> nodes(n);
+    Tree tree(uint64_t(n) * kBatchChunks * kChunk - 1);
+    for (size_t i = 0; i < n; i++) {
+      std::copy_n(bytes.data() + i * sizeof(Node), sizeof(Node), nodes[i].begin());
+      tree.set(i, nodes[i]);
+    }
+    CHECK(tree.root() == naive(nodes, 0, n));
   }
 }
 
