@@ -25,7 +25,7 @@ class GuardedCopies {
   Napi::Value copy_out(Napi::Env env, View bytes);
 
   std::list<std::weak_ptr<Region>> regions_;
-  size_t sweep_at_ = 0;  // so that thousands of arrays take no quadratic time
+  size_t sweep_at_ = 0;                                       // so that thousands of arrays take no quadratic time
   std::list<Napi::Reference<Napi::ArrayBuffer>> copies_out_;  // weak
 };
 

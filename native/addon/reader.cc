@@ -14,8 +14,7 @@ constexpr uint64_t kMaxArray = uint64_t(1) << 32;  // the limit of an ArrayBuffe
 
 class ReaderHandle : public Handle<ReaderHandle> {
  public:
-  explicit ReaderHandle(const Napi::CallbackInfo& info)
-      : Handle(info), state_(constructed_from<ReaderState>(info)) {
+  explicit ReaderHandle(const Napi::CallbackInfo& info) : Handle(info), state_(constructed_from<ReaderState>(info)) {
     const Napi::Env env = info.Env();
     Napi::Array files = Napi::Array::New(env);
     for (const auto& file : state_.reader->files()) {
@@ -94,12 +93,13 @@ class ReaderHandle : public Handle<ReaderHandle> {
 Napi::Value new_reader(Napi::Env env, ReaderState state) { return construct(env, Environment::of(env).reader, state); }
 
 void define_reader(Napi::Env env, Environment& environment) {
-  environment.reader = Napi::Persistent(ReaderHandle::DefineClass(env, "Reader",
-                                                                  {
-                                                                      ReaderHandle::define<&ReaderHandle::read>("read"),
-                                                                      ReaderHandle::define<&ReaderHandle::readGuarded>("readGuarded"),
-                                                                      ReaderHandle::define<&ReaderHandle::close>("close"),
-                                                                  }));
+  environment.reader =
+      Napi::Persistent(ReaderHandle::DefineClass(env, "Reader",
+                                                 {
+                                                     ReaderHandle::define<&ReaderHandle::read>("read"),
+                                                     ReaderHandle::define<&ReaderHandle::readGuarded>("readGuarded"),
+                                                     ReaderHandle::define<&ReaderHandle::close>("close"),
+                                                 }));
 }
 
 }  // namespace mg::addon

@@ -9,6 +9,7 @@ import type { ModelRef, OpenBigPart } from '../stores/store.js';
 import { closePart, Reading } from './reading.js';
 
 type Signal = RunOptions['signal'];
+type FileRange = readonly [index: number, offset: number, length: number];
 
 interface LazySource {
   readonly opened: NativeOpened;
@@ -82,7 +83,7 @@ export class LazyModel implements NativeModel {
     });
   }
 
-  read(...range: readonly [index: number, offset: number, length: number]): Promise<Uint8Array> {
+  read(...range: FileRange): Promise<Uint8Array> {
     const reading = this.#hasFile ? this.#fromFile(range) : this.#fromPart(range);
     this.#reads.add(reading);
     const done = (): void => void this.#reads.delete(reading);
@@ -90,7 +91,7 @@ export class LazyModel implements NativeModel {
     return reading;
   }
 
-  async #fromFile(range: Parameters<NativeModel['read']>): Promise<Uint8Array> {
+  async #fromFile(range: FileRange): Promise<Uint8Array> {
     try {
       return await call(() => this.#reader.readGuarded(...range));
     } catch (error) {
@@ -100,7 +101,7 @@ export class LazyModel implements NativeModel {
     }
   }
 
-  async #fromPart(range: Parameters<NativeModel['read']>): Promise<Uint8Array> {
+  async #fromPart(range: FileRange): Promise<Uint8Array> {
     const { signal } = this.#closing;
     try {
       const ranges = await this.#part.ranges(signal);

@@ -15,13 +15,15 @@ const ATTRIBUTE = { tensor: 5, graph: 6, tensors: 10, graphs: 11, sparse: 22, sp
 const FUNCTION = { node: 7, attribute: 11 } as const;
 const SPARSE = { values: 1, indices: 2 } as const;
 
-/** Numbers of ModelProto's fields that can stand behind ir_version, with their wire types. */
-const SECOND_TAGS = new Set([0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42, 0x72]);
-const MAX_IR_VERSION = 0x7f;
-
-/** ONNX has no magic: a model begins with ir_version and another field of its own. */
-export const isOnnx = (start: Uint8Array): boolean =>
-  start.length > 2 && start[0] === 0x08 && (start[1] ?? 0) <= MAX_IR_VERSION && SECOND_TAGS.has(start[2] ?? 0);
+/**
+ * ONNX has no magic. Exporters begin with ir_version and producer_name; a SavedModel of TensorFlow begins with a number and a message, which is
+ * no text.
+ */
+export function isOnnx(start: Uint8Array): boolean {
+  const [irTag, irVersion = 0, nameTag, nameLength = 0, letter = 0] = start;
+  const isShort = (value: number): boolean => value > 0 && value < 0x80;
+  return irTag === 0x08 && isShort(irVersion) && nameTag === 0x12 && isShort(nameLength) && letter >= 0x20 && letter < 0x7f;
+}
 
 /**
  * The tensors of an ONNX model. An initializer of the main graph has its own name. Names within other graphs repeat, so these are named by

@@ -27,6 +27,10 @@ describe('a format', () => {
   });
 
   it('that has no table is refused', async () => {
+    const savedModel = Uint8Array.of(0x08, 0x01, 0x12, 0x20, 0x0a, 0x1e);
+    expect(await codeOf(() => fileTensors('saved_model.pb', modelOf({ 'saved_model.pb': savedModel })))).toBe(
+      'SOURCE_UNSUPPORTED',
+    );
     expect(await codeOf(() => fileTensors('a.bin', modelOf({ 'a.bin': new Uint8Array(9) })))).toBe('SOURCE_UNSUPPORTED');
     expect(await codeOf(() => modelTensors(modelOf({ 'a.bin': new Uint8Array(9), 'b.txt': new Uint8Array(0) })))).toBe(
       'SOURCE_UNSUPPORTED',

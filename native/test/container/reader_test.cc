@@ -150,6 +150,39 @@ TEST_CASE("reader: ranges that are in no file, and longer ones than allowed") {
   CHECK(equal(piece->bytes(), View(huge).from(1)));
 }
 
+TEST_CASE("reader: with the stored tree it reads what it needs, by any source; with another tree, all") {
+  World w;
+  const OnDisk file(View(w.made.big));
+  const auto opened = [&] {
+    auto container = OpenContainer::open(View(w.made.small), {w.master}, w.trust(true));
+    REQUIRE(container.ok());
+    return std::shared_ptr<const OpenContainer>(std::move(*container));
+  };
+  const uint64_t plaintext = opened()->header().core.plaintext_size;
+  payload::Tree tree(plaintext);
+  REQUIRE(payload::hash_all(opened()->prefix(), plaintext, *w.payload(file.path), tree, w.pool, work::Control()).ok());
+  Bytes stored = tree.stored();
+  for (const bool right : {true, false}) {
+    if (!right) stored[0] ^= 1;
+    std::atomic<int> reads{0}, others{0};
+    auto payload = w.payload(file.path), other = w.payload(file.path);
+    payload->on_read = [&](uint64_t) { reads++; };
+    other->on_read = [&](uint64_t) { others++; };
+    auto reader =
+        Reader::create(opened(), payload, w.made.small.size() - w.made.header_size, w.pool, work::Control(), View(stored));
+    REQUIRE(reader.ok());
+    // The last chunk twice and the first batch twice; with another tree, three batches before.
+    CHECK(reads == (right ? 4 : 7));
+    auto piece = (*reader)->read(0, 2000000, 77, w.pool, work::Control(), {other.get(), 77});
+    REQUIRE(piece.ok());
+    CHECK(reads == (right ? 4 : 7));
+    CHECK(others == 1);
+    const Region taken = piece->take();
+    CHECK(equal(View(taken.data(), 77), View(w.large).sub(2000000, 77)));
+    CHECK((*reader)->read(0, 0, 78, w.pool, work::Control(), {other.get(), 77}).status().code == Code::LIMIT_EXCEEDED);
+  }
+}
+
 TEST_CASE("reader: a changed chunk gives nothing of itself, and with publishers to trust, nothing at all") {
   World w;
   const size_t at = w.made.big.size() / 2;
