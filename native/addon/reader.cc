@@ -28,7 +28,7 @@ class ReaderHandle : public Handle<ReaderHandle> {
 
   Napi::Value read(const Napi::CallbackInfo& info) {
     auto piece = std::make_shared<std::optional<container::Reader::Piece>>();
-    Job job = reading(info, piece, {nullptr, container::Reader::kMaxRead});
+    Job job = reading(info, std::make_shared<Work>(), piece, {nullptr, container::Reader::kMaxRead});
     job.result = [piece](Napi::Env e) { return to_js(e, (*piece)->bytes()); };
     return Environment::of(info.Env()).run(info.Env(), std::move(job));
   }
@@ -44,8 +44,7 @@ class ReaderHandle : public Handle<ReaderHandle> {
       if (!source->script) raise_argument(env, "a reader reads from a script or from its file");
     }
     const auto from = source ? std::make_shared<JoinedPayload>(state_.head, source->script) : nullptr;
-    Job job = reading(info, piece, {from.get(), kMaxArray});
-    job.work = work;
+    Job job = reading(info, work, piece, {from.get(), kMaxArray});
     auto self = std::make_shared<Napi::ObjectReference>(Napi::Persistent(info.This().As<Napi::Object>()));
     const size_t size = size_t(as_integer(info[2], "length"));
     job.result = [this, self, piece, size](Napi::Env e) -> Napi::Value {
@@ -69,14 +68,16 @@ class ReaderHandle : public Handle<ReaderHandle> {
  private:
   static Status closed() { return Status(Code::DISPOSED, "the reader was closed"); }
 
-  Job reading(const Napi::CallbackInfo& info, const std::shared_ptr<std::optional<container::Reader::Piece>>& piece,
+  Job reading(const Napi::CallbackInfo& info, const std::shared_ptr<Work>& work,
+              const std::shared_ptr<std::optional<container::Reader::Piece>>& piece,
               const container::Reader::Options& options) const {
     if (!state_.reader) raise(info.Env(), closed());
     const uint64_t index = as_integer(info[0], "index"), offset = as_integer(info[1], "offset"),
                    length = as_integer(info[2], "length");
     Job job;
-    job.compute = [reader = state_.reader, index, offset, length, piece, options](work::Pool& pool) -> Status {
-      auto read = reader->read(index, offset, length, pool, work::Control(), options);
+    job.work = work;
+    job.compute = [reader = state_.reader, index, offset, length, piece, options, work = work.get()](work::Pool& pool) -> Status {
+      auto read = reader->read(index, offset, length, pool, work->control, options);
       if (!read.ok()) return read.status();
       piece->emplace(std::move(*read));
       return {};

@@ -84,6 +84,9 @@ export async function intoMemory(
   }
 }
 
+/** A model that is disposed of shows zeros, in which a table would be malformed: DISPOSED instead. */
+const whileAlive = <T>(file: GuardedFile | undefined, reading: Promise<T>): Promise<T> => reading.finally(() => file?.read(0, 0));
+
 /** One file of a loaded model. */
 export class GuardedFile {
   readonly #model: NativeModel;
@@ -169,7 +172,7 @@ export class GuardedFile {
    */
   async tensors(): Promise<ReadonlyMap<string, GuardedTensor>> {
     const files = this.#siblings();
-    return guardedTensors(await fileTensors(this.name, files), files);
+    return guardedTensors(await whileAlive(this, fileTensors(this.name, files)), files);
   }
 }
 
@@ -250,7 +253,8 @@ export class GuardedModel<Metadata = LoadedMetadata> {
    * const bytes = await tensors.get('lm_head.weight').read();
    */
   async tensors(): Promise<ReadonlyMap<string, GuardedTensor>> {
-    return guardedTensors(await modelTensors(this.files), this.files);
+    const [file] = this.files.values();
+    return guardedTensors(await whileAlive(file, modelTensors(this.files)), this.files);
   }
 
   /** How this model's memory is protected, as achieved. All false for a lazy model, which holds none. */

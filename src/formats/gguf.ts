@@ -4,7 +4,7 @@
  */
 import { ModelGuardError } from '../errors.js';
 import { Cursor, type RangeReader } from './reader.js';
-import { elements, MAX_TENSORS, malformed, quoted, type TensorInfo, TensorTable, tooMuch } from './tensor.js';
+import { elements, MAX_TENSORS, malformed, quoted, type TensorInfo, TensorTable, tooMuch, utf8 } from './tensor.js';
 
 /** Type number: name, elements of a block, bytes of a block. */
 const TYPES: ReadonlyMap<number, readonly [name: string, elements: number, bytes: number]> = new Map([
@@ -201,11 +201,6 @@ class GgufReader {
   async #text(most: number, what: string): Promise<string> {
     const length = await this.#cursor.u64();
     if (length > most) throw malformed(this.#file, `${what} claims ${length} bytes`);
-    try {
-      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await this.#cursor.bytes(length));
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
-      throw malformed(this.#file, `${what} is not UTF-8`);
-    }
+    return utf8(this.#file, await this.#cursor.bytes(length), what);
   }
 }

@@ -1,6 +1,6 @@
 /** Goes through messages in the wire format of Protocol Buffers, without reading the fields that are passed over. */
 import type { Cursor } from './reader.js';
-import { malformed, tooMuch } from './tensor.js';
+import { malformed, tooMuch, utf8 } from './tensor.js';
 
 /** A field of a message. The cursor stands at its value. */
 export type Field =
@@ -48,12 +48,7 @@ export class MessageReader {
 
   async text({ length }: { readonly length: number }, most: number): Promise<string> {
     if (length > most) throw tooMuch(this.#cursor.file, `a name of ${length} bytes`);
-    try {
-      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await this.#cursor.bytes(length));
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
-      throw malformed(this.#cursor.file, 'a name is not UTF-8');
-    }
+    return utf8(this.#cursor.file, await this.#cursor.bytes(length), 'a name');
   }
 
   /** At most ten bytes, of 64 bits. */

@@ -4,7 +4,7 @@
  */
 import { isObject, type Json, type JsonObject, parseJson } from './json.js';
 import type { RangeReader } from './reader.js';
-import { elements, MAX_RANK, malformed, quoted, type TensorInfo, TensorTable, tooMuch } from './tensor.js';
+import { elements, MAX_RANK, malformed, quoted, type TensorInfo, TensorTable, tooMuch, utf8 } from './tensor.js';
 
 /** Bytes of the length in front of the header. */
 const PREFIX = 8;
@@ -76,13 +76,10 @@ async function readHeader(file: string, reader: RangeReader): Promise<{ bytes: n
   return { bytes, entries };
 }
 
+/** A byte order mark is no brace either. */
 function text(file: string, bytes: Uint8Array): string {
   if (bytes[0] !== 0x7b) throw malformed(file, 'its header does not begin with a brace');
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw malformed(file, 'its header is not UTF-8');
-  }
+  return utf8(file, bytes, 'its header');
 }
 
 function checkMetadata(file: string, metadata: Json): void {

@@ -34,6 +34,16 @@ export const malformed = (file: string, what: string): ModelGuardError =>
 export const tooMuch = (file: string, what: string): ModelGuardError =>
   new ModelGuardError('LIMIT_EXCEEDED', `The tensors of ${quoted(file)}: ${what}`);
 
+const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+export function utf8(file: string, bytes: Uint8Array, what: string): string {
+  try {
+    return UTF_8.decode(bytes);
+  } catch {
+    throw malformed(file, `${what} is not UTF-8`);
+  }
+}
+
 /** The product of a shape. Exact, however large. */
 export const elements = (shape: readonly number[]): bigint => shape.reduce((count, size) => count * BigInt(size), 1n);
 

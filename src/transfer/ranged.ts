@@ -74,16 +74,21 @@ export class RangedPart {
     { signal, ahead = true }: { readonly signal?: AbortSignalLike | undefined; readonly ahead?: boolean | undefined } = {},
   ): Promise<readonly Uint8Array[]> {
     throwIfAborted(signal);
-    const { rangeBytes } = this.#options;
     const end = offset + length;
-    const parts: Promise<Uint8Array>[] = ahead ? [] : [this.#fetchAlone(offset, end)];
-    for (let at = ahead ? offset : end; at < end; ) {
+    const parts = ahead ? this.#inOrder(offset, end) : [this.#fetchAlone(offset, end)];
+    return await untilAborted(this.#closing.signal, untilAborted(signal, Promise.all(parts)));
+  }
+
+  #inOrder(offset: number, end: number): readonly Promise<Uint8Array>[] {
+    const { rangeBytes } = this.#options;
+    const parts: Promise<Uint8Array>[] = [];
+    for (let at = offset; at < end; ) {
       const number = Math.floor(at / rangeBytes);
       const until = Math.min(end, (number + 1) * rangeBytes);
       parts.push(this.#take(number, at, until));
       at = until;
     }
-    return await untilAborted(this.#closing.signal, untilAborted(signal, Promise.all(parts)));
+    return parts;
   }
 
   recycle(given: Uint8Array | readonly Uint8Array[]): void {

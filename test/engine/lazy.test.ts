@@ -186,7 +186,12 @@ describe('a store that goes away', () => {
       ...hooked(inner, () => {}),
       openBig: async (...args) => {
         const part = await inner.openBig(...args);
-        return { ...part, file: undefined, read: () => Promise.reject(gone), close: () => part.close().then(() => void closed++) };
+        return {
+          ...part,
+          file: undefined,
+          read: () => Promise.reject(gone),
+          close: () => part.close().then(() => void closed++),
+        };
       },
     };
     expect(await failureOf(() => open(store))).toBe(gone);

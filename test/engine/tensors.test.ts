@@ -49,6 +49,13 @@ describe('tensors()', () => {
     expect((await failureOf(() => model.tensors())).code).toBe('DISPOSED');
   });
 
+  it('is DISPOSED where the model is disposed of meanwhile', async () => {
+    const model = await open(writeSafetensors(one));
+    const pending = failureOf(() => model.tensors());
+    model.dispose();
+    expect((await pending).code).toBe('DISPOSED');
+  });
+
   it('of a folder finds shards, GGUF files, and external data of ONNX', async () => {
     const [x, y, z] = [weights('x', 50), weights('y', 60), random.bytes(64)];
     using model = await loadFolder({
