@@ -6,6 +6,8 @@ import { GuardedModel } from './engine/model.js';
 import { loadPayload, metadataOf, openSmall, resolveOpening } from './engine/open.js';
 import {
   type DerivationOptions,
+  type FormOptions,
+  form,
   identities,
   maxDerivations,
   ONE_ORIGIN,
@@ -18,11 +20,11 @@ import type { Identity } from './recipients/kinds.js';
 import { type Reference, reference } from './stores/options.js';
 
 export const decryptOptions = z
-  .strictObject({ ...run, ...originShape, identities, maxDerivations, ref: reference.optional() })
+  .strictObject({ ...run, ...originShape, identities, maxDerivations, as: form, ref: reference.optional() })
   .refine(oneOrigin, ONE_ORIGIN);
 
 /** Options of `decrypt` and `decryptFile`. */
-export interface DecryptOptions extends OriginOptions, DerivationOptions, RunOptions {
+export interface DecryptOptions extends OriginOptions, DerivationOptions, FormOptions, RunOptions {
   /** 1 to 32. */
   readonly identities: readonly Identity[];
   /** Refuses with REFERENCE_MISMATCH what says otherwise; without a version only the name is compared. */

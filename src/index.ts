@@ -10,6 +10,7 @@ export type { ContainerInfo } from './engine/container.js';
 export type { GuardedFile, GuardedModel, LoadedMetadata, ModelMetadata, Protection, StreamOptions } from './engine/model.js';
 export type {
   DerivationOptions,
+  FormOptions,
   OriginOptions,
   OverwriteOptions,
   PartFiles,

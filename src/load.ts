@@ -7,6 +7,8 @@ import { GuardedModel } from './engine/model.js';
 import { metadataOf, openLazily, openStored, resolveOpening } from './engine/open.js';
 import {
   type DerivationOptions,
+  type FormOptions,
+  form,
   identities,
   maxDerivations,
   ONE_ORIGIN,
@@ -28,13 +30,15 @@ export const loadOptions = z
     from: stores,
     identities: identities.optional(),
     maxDerivations,
+    as: form,
     cache: z.union([z.literal(false), cacheOptions], { error: 'wants false, or { folder, maxBytes }' }).optional(),
     lazy: z.boolean().optional(),
   })
-  .refine(oneOrigin, ONE_ORIGIN);
+  .refine(oneOrigin, ONE_ORIGIN)
+  .refine(({ lazy, as }) => !lazy || as !== 'path', { path: ['as'], error: "'path' wants the whole model in memory: leave lazy out" });
 
 /** Options of `load`. */
-export interface LoadOptions extends OriginOptions, DerivationOptions, RunOptions {
+export interface LoadOptions extends OriginOptions, DerivationOptions, FormOptions, RunOptions {
   /** Where the parts are. */
   readonly from: Stores;
   /** 1 to 32. Default: the store's. */

@@ -87,13 +87,20 @@ class ModelHandle : public Handle<ModelHandle> {
     return Environment::of(info.Env()).run(info.Env(), std::move(job));
   }
 
+  Napi::Value descriptor(const Napi::CallbackInfo& info) {
+    const int fd = state->files[file_index(info)].region.descriptor();
+    if (fd < 0) raise_argument(info.Env(), "this model was not loaded as a path");
+    return Napi::Number::New(info.Env(), fd);
+  }
+
   Napi::Value protection(const Napi::CallbackInfo& info) {
     must_live(info.Env());
-    Protection all{true, true, true, false};
+    Protection all{true, true, true, true};
     bool any = false, any_large = false;
     for (const auto& file : state->files) {
-      if (!file.region.size()) continue;
       const Protection one = file.region.protection();
+      all.memfd &= one.memfd;
+      if (!file.region.size()) continue;
       any = true;
       all.locked &= one.locked;
       all.dontdump &= one.dontdump;
@@ -122,12 +129,10 @@ class ModelHandle : public Handle<ModelHandle> {
     state->leave();
   }
 
-  // The arrays stay as long as they were: Node ends the process where a detached one is in a job of zlib.
-  void dispose(const Napi::CallbackInfo&) {
-    if (state->disposed) return;
-    for (auto& held : bytes_) held.Reset();
-    copies_.wipe();
-    state->wipe_when_idle();
+  // True when the memory is wiped by now, which readers postpone.
+  Napi::Value dispose(const Napi::CallbackInfo& info) {
+    if (!state->disposed) take_back();
+    return Napi::Boolean::New(info.Env(), state->idle());
   }
 
   Napi::Value settled(const Napi::CallbackInfo& info) {
@@ -161,6 +166,13 @@ class ModelHandle : public Handle<ModelHandle> {
     return size_t(index);
   }
 
+  // The arrays stay as long as they were: Node ends the process where a detached one is in a job of zlib.
+  void take_back() {
+    for (auto& held : bytes_) held.Reset();
+    copies_.wipe();
+    state->wipe_when_idle();
+  }
+
   std::vector<Napi::Reference<Napi::Uint8Array>> bytes_;
   GuardedCopies copies_;
   int users_ = 0;
@@ -185,6 +197,7 @@ void define_model(Napi::Env env, Environment& environment) {
                                                                 {
                                                                     ModelHandle::define<&ModelHandle::bytes>("bytes"),
                                                                     ModelHandle::define<&ModelHandle::read>("read"),
+                                                                    ModelHandle::define<&ModelHandle::descriptor>("descriptor"),
                                                                     ModelHandle::define<&ModelHandle::protection>("protection"),
                                                                     ModelHandle::define<&ModelHandle::enter>("enter"),
                                                                     ModelHandle::define<&ModelHandle::leave>("leave"),

@@ -64,15 +64,16 @@ class OpenedHandle : public Handle<OpenedHandle> {
     auto source = as_source(info[0], work);
     const auto big_offset = state_->big_offset(info[0]);
     const auto tree = stored_tree(info[0]);
+    const Backing backing = info[2].IsString() && as_string(info[2], "as") == "path" ? Backing::memfd : Backing::anonymous;
     auto files = std::make_shared<std::vector<container::LoadedFile>>();
     Job job;
     job.work = work;
-    job.compute = [s = state_, source, work, files, tree, big_offset](work::Pool& pool) -> Status {
+    job.compute = [s = state_, source, work, files, tree, big_offset, backing](work::Pool& pool) -> Status {
       auto big = source->open();
       if (!big.ok()) return big.status();
       payload::MemorySource head{View(s->head)};
       payload::JoinedSource payload(head, **big);
-      auto loaded = s->opened->load(payload, big_offset, pool, work->control, View(*tree));
+      auto loaded = s->opened->load(payload, big_offset, pool, work->control, View(*tree), backing);
       if (!loaded.ok()) return loaded.status();
       *files = std::move(*loaded);
       return {};

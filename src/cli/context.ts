@@ -9,6 +9,8 @@ export interface RunFlags {
   readonly threads?: string;
 }
 
+const INTERRUPTED = { SIGINT: 130, SIGTERM: 143 } as const;
+
 /** One for the process: it listens for errors of the stream. */
 const stdout = new Stdout(process.stdout);
 
@@ -18,24 +20,29 @@ export class Context {
   readonly #progress = new ProgressDisplay(process.stderr);
   /** Temporary paths, with the names that messages use instead. */
   readonly #called = new Map<string, string>();
-  #exit: number | undefined;
+  #interrupted: number | undefined;
   #stdoutIsTaken = false;
+
+  readonly #interrupt = (name: keyof typeof INTERRUPTED): void => {
+    this.#interrupted = INTERRUPTED[name];
+    this.#interruption.abort(new Error(name));
+  };
+  /** The exit code of a command that succeeds: not 0 only where it ran a program that ended with another. */
+  exit = 0;
 
   /** The first signal cancels; the second one ends the process. */
   watchSignals(): void {
-    for (const [name, exit] of [
-      ['SIGINT', 130],
-      ['SIGTERM', 143],
-    ] as const)
-      process.once(name, () => {
-        this.#exit = exit;
-        this.#interruption.abort(new Error(name));
-      });
+    process.once('SIGINT', this.#interrupt).once('SIGTERM', this.#interrupt);
+  }
+
+  /** From now on signals are for the program that the command runs. */
+  passSignalsOn(): void {
+    process.off('SIGINT', this.#interrupt).off('SIGTERM', this.#interrupt);
   }
 
   /** The exit code of the signal that came, if one did. */
   get interrupted(): number | undefined {
-    return this.#exit;
+    return this.#interrupted;
   }
 
   get signal(): AbortSignal {

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { isError, isModelGuardError } from '../errors.js';
 import { exitCodeOf, isCommanderError } from '../terminal/exit.js';
 import { causesOf, messageOf } from './messages.js';
+import { NotStarted } from './run-program.js';
 import { StdoutClosed } from './stdout.js';
 
 export const EXIT_HELP = `
@@ -18,12 +19,17 @@ Exit codes:
   6    files, folders and stores: missing, existing, unreadable, full
   7    the guard server: not reached, not trusted, or it refused
   130  interrupted (143: terminated)
-  141  the reader of standard output has left`;
+  141  the reader of standard output has left
+\`run\` ends with the code of its program: 128 and the number of the signal that ended it, 127 if it cannot be found, 126 if it cannot be
+executed.`;
 
 /** The status that a shell gives to a program which SIGPIPE ended. */
 const CLOSED = 141;
 
-export const exitOf = (error: unknown): number => (error instanceof StdoutClosed ? CLOSED : exitCodeOf(error));
+export function exitOf(error: unknown): number {
+  if (error instanceof StdoutClosed) return CLOSED;
+  return error instanceof NotStarted ? error.exit : exitCodeOf(error);
+}
 
 /** The line for stderr; with `--json` for machines. Undefined where Commander has written its own, or the reader of the output has left. */
 export function errorText(error: unknown, json: boolean, command?: Command): string | undefined {

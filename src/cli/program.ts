@@ -28,6 +28,7 @@ import { registerPublish } from './commands/publish.js';
 import { registerRekey } from './commands/rekey.js';
 import { registerRelease } from './commands/release.js';
 import { registerRewrap } from './commands/rewrap.js';
+import { registerRun } from './commands/run.js';
 import { registerServerKeys } from './commands/server-keys/index.js';
 import { registerSplit } from './commands/split.js';
 import { registerUnlock } from './commands/unlock.js';
@@ -47,6 +48,7 @@ const REGISTER = [
   registerKey,
   registerProtect,
   registerLoad,
+  registerRun,
   registerEncrypt,
   registerDecrypt,
   registerSplit,
@@ -112,7 +114,8 @@ const leavesOf = (command: Command): readonly Command[] =>
 export async function run(args: readonly string[]): Promise<number> {
   const context = new Context();
   context.watchSignals();
-  const json = args.includes('--json');
+  // Behind -- stand the words of another program.
+  const json = args.slice(0, args.includes('--') ? args.indexOf('--') : undefined).includes('--json');
   const program = programOf(context, json);
   const streams = new StandardStreams(context);
   let command: Command | undefined;
@@ -128,7 +131,7 @@ export async function run(args: readonly string[]): Promise<number> {
     // A command is done when its output is written.
     const unwritten = await context.stdout.failure();
     if (unwritten) throw unwritten;
-    return 0;
+    return context.exit;
   } catch (thrown) {
     const error = await explained(thrown, context.stdout);
     const text = errorText(error, json, command);

@@ -7,6 +7,7 @@ export type { CacheEntry } from '../cache/entry.js';
 export { cacheOptions } from '../cache/options.js';
 export type { Removal as CacheRemoval } from '../cache/remover.js';
 export { namingFile } from '../engine/container.js';
+export { isFolder } from '../engine/model.js';
 export { type Pace, pace } from '../http/retry.js';
 export { isSealedFile, readAnyKey, readPublicText } from '../keys/any.js';
 export { FACTORS, TPM_USES } from '../keys/machine-policy.js';

@@ -15,6 +15,7 @@ import {
 import type { GuardedFile, GuardedModel } from '../index.js';
 import type { Context } from './context.js';
 import { usage } from './flags/common.js';
+import { isFolder } from './sdk.js';
 
 const PIECE = 8 * 1024 * 1024;
 const MAX_ARRAY = 2 ** 32;
@@ -39,7 +40,7 @@ export async function writeOpened(
 /** To `-`, a new file, or for several files a new folder; whole or not at all, 0600. */
 async function writePlaintext(model: GuardedModel, out: string, { stdout, signal }: Context): Promise<void> {
   const [file] = model.files.values();
-  const single = model.files.size === 1 && model.metadata.format !== 'folder' ? file : undefined;
+  const single = isFolder(model) ? undefined : file;
   if (out === '-') {
     if (!single) throw usage('This model is a folder: give a folder instead of -');
     for await (const piece of pieces(single, signal)) await stdout.take(piece);

@@ -132,11 +132,18 @@ export class LazyModel implements NativeModel {
 
   leave(): void {}
 
-  dispose(): void {
-    if (this.#closed) return;
+  descriptor(): never {
+    throw new ModelGuardError('INVALID_ARGUMENT', 'This model is lazy: its files are not in memory', {
+      advice: "For a path, load it with as: 'path' and without lazy.",
+    });
+  }
+
+  dispose(): boolean {
+    if (this.#closed) return true;
     this.#reader.close();
     this.#closing.abort();
     this.#closed = Promise.allSettled(this.#reads).then(() => this.#part.close());
+    return true;
   }
 
   settled(): Promise<void> {

@@ -4,6 +4,7 @@ import type { AbortSignalLike } from '../base/abort.js';
 import { parse, signal } from '../base/validate.js';
 import { ModelGuardError } from '../errors.js';
 import { fileTensors, type ModelFiles, modelTensors } from '../formats/index.js';
+import { LinkFolder, ownProcess } from '../files/link-folder.js';
 import type { NativeModel, NativeWork } from '../native/binding.js';
 import { call } from '../native/index.js';
 import { type RunOptions, work } from '../native/work.js';
@@ -14,6 +15,8 @@ export const modelReader = z.custom<object>((value) => typeof value === 'functio
 
 /** Advice for a file that no array can hold. */
 const IN_RANGES = { LIMIT_EXCEEDED: 'Read it in ranges: read(offset, length).' } as const;
+
+const NO_PATH = { INVALID_ARGUMENT: "Load it with as: 'path'." } as const;
 
 /** A read within a file of `size` bytes. */
 export const range = (size: number) =>
@@ -57,7 +60,9 @@ export interface Protection {
   readonly locked: boolean;
   /** Kept out of core dumps. */
   readonly dontdump: boolean;
+  /** Every whole 2 MiB of it is one page. */
   readonly hugePages: boolean;
+  /** Each file lies in a sealed memfd, so that it has a path. */
   readonly memfd: boolean;
 }
 
@@ -174,6 +179,22 @@ export class GuardedFile {
     const files = this.#siblings();
     return guardedTensors(await whileAlive(this, fileTensors(this.name, files)), files);
   }
+
+  /**
+   * `/proc/self/fd/N`: opens the file in this process, in all its threads, to be read and to be mapped. It has exactly `size` bytes and
+   * lies in memory alone; to write to it fails. Good until `dispose()`, so keep the model; then N can become another file. What was opened
+   * before shows zeros from then on.
+   *
+   * Another process of this user opens it as `/proc/PID/fd/N`, PID being this process's. A child that is to hold the file itself inherits a
+   * descriptor: `spawn(…, { stdio: [0, 1, 2, openSync(file.path())] })` makes it `/proc/self/fd/3` there.
+   * @throws INVALID_ARGUMENT unless the model was loaded with `as: 'path'` · DISPOSED
+   * @example
+   * using model = await load('defects@3', { ...options, as: 'path' });
+   * const session = await InferenceSession.create(model.path());
+   */
+  path(): string {
+    return `/proc/self/fd/${call(() => this.#model.descriptor(this.#index), NO_PATH)}`;
+  }
 }
 
 /** Facts about a loaded model. */
@@ -181,6 +202,10 @@ export interface LoadedMetadata extends ModelMetadata {
   /** `verified`: a pinned publisher signed it. `accepted`: the caller accepted an unknown origin. */
   readonly origin: 'verified' | 'accepted';
 }
+
+/** A model of one file in a folder is a folder, too. */
+export const isFolder = ({ files, metadata }: GuardedModel<unknown>): boolean =>
+  files.size !== 1 || (metadata as Partial<ModelMetadata>).format === 'folder';
 
 /**
  * A model in guarded memory: kept out of core dumps, wiped on `dispose()`. Runtimes make copies of their own, which are beyond
@@ -191,6 +216,7 @@ export interface LoadedMetadata extends ModelMetadata {
  */
 export class GuardedModel<Metadata = LoadedMetadata> {
   readonly #native: NativeModel;
+  #links: LinkFolder | undefined;
   /** Its files by name, in byte order of name. */
   readonly files: ReadonlyMap<string, GuardedFile>;
   /** Facts about the model; those of a container come from its authenticated header. */
@@ -257,6 +283,27 @@ export class GuardedModel<Metadata = LoadedMetadata> {
     return guardedTensors(await whileAlive(file, modelTensors(this.files)), this.files);
   }
 
+  /**
+   * The path of the only file (see {@link GuardedFile.path}). Of a folder: a folder of symbolic links with the names of its files, each to
+   * `/proc/PID/fd/N`, so that other processes of this user can follow them while this one lives. Only this user may enter it. It lies below
+   * XDG_RUNTIME_DIR, or below the folder for temporary files, and is removed by `dispose()` and when the process exits; what a killed process
+   * left is removed when the next one makes such a folder.
+   * @throws INVALID_ARGUMENT unless the model was loaded with `as: 'path'` · DISPOSED · PERMISSION_DENIED, NO_SPACE, READ_ONLY, NOT_FOUND,
+   *   IO_FAILED if the folder cannot be made
+   */
+  path(): string {
+    const [first] = this.files.values();
+    const path = first?.path();
+    if (path !== undefined && !isFolder(this)) return path;
+    this.#links ??= this.#makeLinks();
+    return this.#links.path;
+  }
+
+  #makeLinks(): LinkFolder {
+    const process = ownProcess();
+    return new LinkFolder(new Map([...this.files].map(([name, file]) => [name, file.path().replace('self', process)])));
+  }
+
   /** How this model's memory is protected, as achieved. All false for a lazy model, which holds none. */
   get protection(): Protection {
     return call(() => this.#native.protection());
@@ -268,7 +315,9 @@ export class GuardedModel<Metadata = LoadedMetadata> {
    * `use` reads zeros, too.
    */
   dispose(): void {
-    this.#native.dispose();
+    const links = this.#links;
+    if (this.#native.dispose()) links?.remove();
+    else if (links) this.#native.settled().then(() => links.remove());
   }
 
   /** The same as {@link dispose}. */

@@ -13,7 +13,7 @@ import { bigPartOf, getSmall, label, splitStores, withStoreErrors } from '../sto
 import type { ModelRef, OpenBigPart, PartStore, StoreDefaults, Stores } from '../stores/store.js';
 import { LazyModel } from './lazy.js';
 import { intoMemory, type LoadedMetadata } from './model.js';
-import type { DerivationOptions, OriginOptions } from './options.js';
+import type { DerivationOptions, FormOptions, OriginOptions } from './options.js';
 import { closePart, Reading } from './reading.js';
 
 export interface Opening extends Identities {
@@ -75,8 +75,11 @@ export function openSmall(small: Uint8Array, opening: Opening, { signal }: Pick<
 }
 
 /** Step 8: the payload, into guarded memory. */
-export const loadPayload = (opened: NativeOpened, big: NativeSource, run: RunOptions): Promise<NativeModel> =>
-  intoMemory(opened.info.plaintextSize, run, (running) => opened.load(big, running));
+export const loadPayload = (
+  opened: NativeOpened,
+  big: NativeSource,
+  { as, ...run }: RunOptions & FormOptions,
+): Promise<NativeModel> => intoMemory(opened.info.plaintextSize, run, (running) => opened.load(big, running, as));
 
 /** The small part, what it opens to, and the key under which the cache has its big part. */
 async function fetchSmall(smalls: PartStore, ref: ModelRef, opening: Opening, run: RunOptions) {
@@ -91,7 +94,7 @@ export async function openStored(
   from: Stores,
   ref: ModelRef,
   opening: Opening,
-  run: RunOptions,
+  run: RunOptions & FormOptions,
   cache?: CiphertextCache,
 ): Promise<{ model: NativeModel; info: NativeHeaderInfo }> {
   const { small: smalls, big: bigs } = splitStores(from);

@@ -37,6 +37,14 @@ export const originShape = {
   leaseKeys: verifier.optional(),
 };
 
+export const form = z
+  .enum(['bytes', 'path'])
+  .refine(
+    (as) => as === 'bytes' || process.platform === 'linux',
+    "'path' wants Linux: other systems have no sealed files in memory",
+  )
+  .optional();
+
 /** Neither is left to the caller's code: the store's defaults may still bring a verifier. */
 export const oneOrigin = (options: { readonly verifier?: unknown; readonly unsigned?: unknown }) =>
   options.verifier === undefined || options.unsigned === undefined;
@@ -87,6 +95,15 @@ export interface SourceOptions {
    * only for folders whose links you trust: one can lead to any file that you may read. Default: links are SOURCE_UNSUPPORTED.
    */
   readonly followLinks?: boolean | undefined;
+}
+
+/** The form in which a model is wanted. */
+export interface FormOptions {
+  /**
+   * `path` (Linux 5.1 or newer): also as files that lie in memory alone, for runtimes and programs that want a path. `bytes` and `read` work
+   * all the same. Each file takes a descriptor. Default: `bytes`.
+   */
+  readonly as?: 'bytes' | 'path' | undefined;
 }
 
 /** Bounds the work that a container may cost before it opens. */

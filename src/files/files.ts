@@ -43,6 +43,14 @@ export async function withFileErrors<T>(action: string, path: string, task: () =
   }
 }
 
+export function withFileErrorsSync<T>(action: string, path: string, task: () => T): T {
+  try {
+    return task();
+  } catch (error) {
+    throw fileError(error, action, path);
+  }
+}
+
 const TEMPORARY = /^\.tmp-[0-9a-f]{24}$/;
 
 /** No model, version or part may have such a name, so that what a crash left is recognised. */

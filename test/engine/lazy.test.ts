@@ -123,6 +123,8 @@ describe('a lazy model', () => {
     await using lazy = await open(fileStore(served.folder));
     expect(await codeOf(() => lazy.bytes)).toBe('INVALID_ARGUMENT');
     expect(await codeOf(() => lazy.use(() => 0))).toBe('INVALID_ARGUMENT');
+    expect(await codeOf(() => lazy.path())).toBe('INVALID_ARGUMENT');
+    expect(await codeOf(() => open(fileStore(served.folder), { as: 'path' }))).toBe('INVALID_ARGUMENT');
     expect(await codeOf(() => lazy.read(0, plain.length + 1))).toBe('INVALID_ARGUMENT');
     expect(lazy.protection).toEqual({ locked: false, dontdump: false, hugePages: false, memfd: false });
   });

@@ -119,8 +119,8 @@ std::optional<payload::Tree> OpenContainer::publishers_tree(View stored) const {
   return std::move(*tree);
 }
 
-Result<OpenContainer::Contents> OpenContainer::prepare(payload::Source& payload, work::Pool& pool, const work::Control& control,
-                                                       const payload::BatchChecks& checks) const {
+Result<OpenContainer::Contents> OpenContainer::prepare(payload::Source& payload, Backing backing, work::Pool& pool,
+                                                       const work::Control& control, const payload::BatchChecks& checks) const {
   const uint64_t plaintext = header_.core.plaintext_size;
   auto listing = read_listing(plaintext, [&](uint64_t first, uint64_t count, Region& into) {
     StagingTarget target(into);
@@ -133,7 +133,7 @@ Result<OpenContainer::Contents> OpenContainer::prepare(payload::Source& payload,
   // For slow sources, ordinary pages: the time that the kernel spends on huge pages would not be regained.
   const Pages pages = payload.is_remote() ? Pages::ordinary : Pages::huge;
   for (const File& file : contents.listing.files) {
-    auto region = Region::allocate(size_t(payload::round_up(file.size)), pages);
+    auto region = Region::allocate(size_t(payload::round_up(file.size)), pages, backing);
     if (!region.ok()) return region.status();
     contents.files.push_back(LoadedFile{file.path, file.size, std::move(*region)});
   }
@@ -203,7 +203,7 @@ Status OpenContainer::decrypt_signed(payload::Source& payload, Contents& content
 }
 
 Result<std::vector<LoadedFile>> OpenContainer::load(payload::Source& source, std::optional<uint64_t> big_offset, work::Pool& pool,
-                                                    const work::Control& control, View stored_tree) const {
+                                                    const work::Control& control, View stored_tree, Backing backing) const {
   const uint64_t plaintext = header_.core.plaintext_size, chunks = payload::chunk_count(plaintext);
   if (auto s = check_length(source.size(), big_offset); !s.ok()) return s;
   CachedStart payload(source);
@@ -215,7 +215,7 @@ Result<std::vector<LoadedFile>> OpenContainer::load(payload::Source& source, std
     // A cancelled load reports only that it was cancelled.
     return control.cancelled ? Status(Code::ABORT_ERR, "cancelled") : blamed;
   };
-  auto contents = prepare(payload, pool, control, checks);
+  auto contents = prepare(payload, backing, pool, control, checks);
   if (!contents.ok()) return failed(contents.status());
   Status s;
   if (trusts_publishers_ && !tree) {
@@ -226,8 +226,9 @@ Result<std::vector<LoadedFile>> OpenContainer::load(payload::Source& source, std
                                checks);
   }
   if (!s.ok()) return failed(s);
-  for (const LoadedFile& file : contents->files) {
+  for (LoadedFile& file : contents->files) {
     s = check_padding(View(file.region.data() + file.size, file.region.size() - size_t(file.size)), file.path);
+    if (s.ok() && backing == Backing::memfd) s = file.region.seal(size_t(file.size));
     if (!s.ok()) return s;
   }
   return std::move(contents->files);

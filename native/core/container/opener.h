@@ -13,7 +13,7 @@ namespace mg::container {
 struct LoadedFile {
   std::string path;
   uint64_t size;
-  Region region;  // whole chunks; bytes past size are zero
+  Region region;  // whole chunks, bytes past size are zero; of a memfd, size bytes
 };
 
 class OpenContainer {
@@ -32,9 +32,11 @@ class OpenContainer {
   // Step 8: the whole model, each file into a region of its own. `payload` serves payload offsets. With publishers
   // in the Trust, nothing is returned before the digest is checked; where the root of `stored_tree`, untrusted `.tree` bytes, is
   // that digest, no batch is decrypted before it is checked. Where payload bytes from `big_offset` on came as a part of
-  // their own, and none of its first chunks is authentic, the error is PARTS_MISMATCH.
+  // their own, and none of its first chunks is authentic, the error is PARTS_MISMATCH. With Backing::memfd, each file is in a sealed
+  // one of its own.
   Result<std::vector<LoadedFile>> load(payload::Source& payload, std::optional<uint64_t> big_offset, work::Pool& pool,
-                                       const work::Control& control, View stored_tree = {}) const;
+                                       const work::Control& control, View stored_tree = {},
+                                       Backing backing = Backing::anonymous) const;
 
   // For a Reader, which reads the payload in another way than load().
   const payload::Keys& keys() const { return keys_; }
@@ -50,7 +52,7 @@ class OpenContainer {
  private:
   struct Contents;
   OpenContainer() = default;
-  Result<Contents> prepare(payload::Source& payload, work::Pool& pool, const work::Control& control,
+  Result<Contents> prepare(payload::Source& payload, Backing backing, work::Pool& pool, const work::Control& control,
                            const payload::BatchChecks& checks) const;
   Status decrypt_signed(payload::Source& payload, Contents& contents, work::Pool& pool, const work::Control& control,
                         const payload::BatchChecks& checks) const;

@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "memory/memfd.h"
+
 #ifndef MLOCK_ONFAULT
 #define MLOCK_ONFAULT 1
 #endif
@@ -27,15 +29,25 @@ bool lock_on_fault(void* data, size_t size) {
 #endif
 }
 
-// An anonymous mapping that starts on a 2 MiB boundary: the kernel gives huge pages only to whole aligned ones.
-uint8_t* map_aligned(size_t size) {
-  void* base = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (base == MAP_FAILED) return nullptr;
-  uint8_t* start = static_cast<uint8_t*>(base);
-  uint8_t* aligned = reinterpret_cast<uint8_t*>(round_up(reinterpret_cast<uintptr_t>(base), kHugePage));
+// Maps `fd`, or anonymous memory where it is -1. `at` is a mapping to replace, or null.
+uint8_t* map(void* at, size_t size, int fd) {
+  const int kind = fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
+  void* data = mmap(at, size, PROT_READ | PROT_WRITE, kind | (at ? MAP_FIXED : 0), fd, 0);
+  return data == MAP_FAILED ? nullptr : static_cast<uint8_t*>(data);
+}
+
+// A mapping that starts on a 2 MiB boundary: the kernel gives huge pages only to whole aligned ones.
+uint8_t* map_aligned(size_t size, int fd) {
+  uint8_t* start = map(nullptr, size + kHugePage, -1);
+  if (!start) return nullptr;
+  uint8_t* aligned = reinterpret_cast<uint8_t*>(round_up(reinterpret_cast<uintptr_t>(start), kHugePage));
   const size_t before = size_t(aligned - start), after = kHugePage - before;
   if (before) munmap(start, before);
   if (after) munmap(aligned + size, after);
+  if (fd >= 0 && !map(aligned, size, fd)) {
+    munmap(aligned, size);
+    return nullptr;
+  }
 #ifdef MADV_HUGEPAGE
   madvise(aligned, size, MADV_HUGEPAGE);
 #endif
@@ -55,7 +67,8 @@ size_t huge_bytes(const uint8_t* data, size_t size) {
     size_t kib;
     if (std::sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &start, &end) == 2) {
       inside = start < to && end > from;
-    } else if (inside && std::sscanf(line, "AnonHugePages: %zu kB", &kib) == 1) {
+    } else if (inside && (std::sscanf(line, "AnonHugePages: %zu kB", &kib) == 1 ||
+                          std::sscanf(line, "ShmemPmdMapped: %zu kB", &kib) == 1)) {
       total += kib * 1024;
     }
   }
@@ -68,7 +81,7 @@ void zero(uint8_t* data, size_t size) {
   __asm__ __volatile__("" : : "r"(data) : "memory");  // so that the compiler cannot drop it as a dead store
 }
 
-// Zeroes what is resident. Touching the rest would only fault empty pages in, gigabytes of them after an early abort.
+// Zeroes what is resident of anonymous memory. Touching the rest would only fault empty pages in, gigabytes of them after an early abort.
 void zero_resident(uint8_t* data, size_t size) {
   constexpr size_t kWindow = size_t(64) << 20;
   const size_t page = size_t(sysconf(_SC_PAGESIZE));
@@ -86,23 +99,25 @@ void zero_resident(uint8_t* data, size_t size) {
 
 }  // namespace
 
-Result<Region> Region::allocate(size_t size, Pages pages) {
+Result<Region> Region::allocate(size_t size, Pages pages, Backing backing) {
   Region region;
-  if (size == 0) return region;
   if (size > SIZE_MAX - 2 * kHugePage) return Status(Code::OUT_OF_MEMORY, "the model is larger than the address space");
+  if (backing == Backing::memfd) {
+    auto fd = memfd::create(size);
+    if (!fd.ok()) return fd.status();
+    region.fd_ = *fd;
+  }
+  if (size == 0) return region;
   const size_t mapped = round_up(size, size_t(sysconf(_SC_PAGESIZE)));
-  void* data = mapped >= kHugePage && pages == Pages::huge
-                   ? map_aligned(mapped)
-                   : mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (data == nullptr || data == MAP_FAILED)
+  region.data_ = mapped >= kHugePage && pages == Pages::huge ? map_aligned(mapped, region.fd_) : map(nullptr, mapped, region.fd_);
+  if (!region.data_)
     return Status(Code::OUT_OF_MEMORY, "no memory is left for " + std::to_string(size) + " bytes of a model", errno);
-  region.data_ = static_cast<uint8_t*>(data);
   region.size_ = size;
   region.mapped_ = mapped;
 #ifdef __linux__
-  region.dontdump_ = madvise(data, mapped, MADV_DONTDUMP) == 0;
+  region.dontdump_ = madvise(region.data_, mapped, MADV_DONTDUMP) == 0;
 #endif
-  region.locked_ = lock_on_fault(data, mapped);
+  region.locked_ = lock_on_fault(region.data_, mapped);
   return region;
 }
 
@@ -114,6 +129,7 @@ Region& Region::operator=(Region&& other) noexcept {
   data_ = std::exchange(other.data_, nullptr);
   size_ = std::exchange(other.size_, 0);
   mapped_ = std::exchange(other.mapped_, 0);
+  fd_ = std::exchange(other.fd_, -1);
   locked_ = other.locked_;
   dontdump_ = other.dontdump_;
   return *this;
@@ -125,25 +141,44 @@ Protection Region::protection() const {
   Protection achieved;
   achieved.locked = locked_;
   achieved.dontdump = dontdump_;
+  achieved.memfd = fd_ >= 0;
   const size_t whole = mapped_ / kHugePage * kHugePage;
   achieved.hugePages = whole > 0 && huge_bytes(data_, mapped_) >= whole;
   return achieved;
 }
 
+Status Region::seal(size_t size) {
+  const size_t kept = round_up(size, size_t(sysconf(_SC_PAGESIZE)));
+  // Behind the end of a file, a mapped page is a fault.
+  if (mapped_ > kept) munmap(data_ + kept, mapped_ - kept);
+  mapped_ = kept;
+  size_ = size;
+  return memfd::seal(fd_, size);
+}
+
 void Region::wipe() {
-  if (!mapped_) return;
-  if (mapped_ < kHugePage) zero(data_, mapped_);
-  else zero_resident(data_, mapped_);
+  if (mapped_) {
+    if (fd_ >= 0) memfd::for_each_data(fd_, mapped_, [this](size_t at, size_t size) { zero(data_ + at, size); });
+    else if (mapped_ < kHugePage) zero(data_, mapped_);
+    else zero_resident(data_, mapped_);
+    hand_back();
+  }
+  if (fd_ >= 0) close(fd_);
+  fd_ = -1;
+}
+
+void Region::hand_back() {
   // A locked page cannot be given back.
   if (locked_) munlock(data_, mapped_);
   locked_ = false;
-  madvise(data_, mapped_, MADV_DONTNEED);
+  // Sealed pages cannot be cut out of a memfd: it is unmapped, and goes when its last descriptor is closed.
+  if (fd_ >= 0) map(data_, mapped_, -1);
+  else madvise(data_, mapped_, MADV_DONTNEED);
 }
 
 void Region::release() {
-  if (!mapped_) return;
   wipe();
-  munmap(data_, mapped_);
+  if (mapped_) munmap(data_, mapped_);
   mapped_ = 0;
 }
 

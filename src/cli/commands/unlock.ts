@@ -4,7 +4,7 @@ import type { Context } from '../context.js';
 import { feedCommand } from '../feed-command.js';
 import { example, usage } from '../flags/common.js';
 import { type OriginFlags, originOf, withOrigin } from '../flags/keys.js';
-import { deviceServerOf, type ServerFlags, VARIABLES, withDevice, withServer } from '../flags/server.js';
+import { deviceServerOf, type ServerFlags, withDevice, withoutCredentials, withServer } from '../flags/server.js';
 
 interface Flags extends ServerFlags, OriginFlags {
   readonly name?: string;
@@ -51,9 +51,3 @@ const STATES: Readonly<Record<UnlockState, string>> = {
   done: 'done',
   failed: 'failed',
 };
-
-/** The command gets the archive, and no credentials to get another one. */
-const withoutCredentials = (): NodeJS.ProcessEnv => ({
-  ...process.env,
-  ...Object.fromEntries(Object.values(VARIABLES).map((name) => [name, undefined])),
-});

@@ -24,6 +24,12 @@ export interface ServerFlags {
 /** Environment variables of credentials that are in no file. */
 export const VARIABLES = { email: 'MODEL_GUARD_EMAIL', password: 'MODEL_GUARD_PASSWORD' } as const;
 
+/** The environment of a program that gets one model or archive, and no credentials to get another one. */
+export const withoutCredentials = (): NodeJS.ProcessEnv => ({
+  ...process.env,
+  ...Object.fromEntries(Object.values(VARIABLES).map((name) => [name, undefined])),
+});
+
 /** For every command that asks the server. */
 export const withServer = (command: Command): Command =>
   command

@@ -126,8 +126,8 @@ export interface NativeOpenRequest {
 
 export interface NativeOpened {
   readonly info: NativeHeaderInfo;
-  /** `big` begins where `small` ends. */
-  load(big: NativeSource, work: NativeWork): Promise<NativeModel>;
+  /** `big` begins where `small` ends. `as`: 'path' puts each file into a memfd, absent means 'bytes'. */
+  load(big: NativeSource, work: NativeWork, as?: 'bytes' | 'path'): Promise<NativeModel>;
   /**
    * For what is too large to hold: reads pieces. With publishers to trust, the digest is checked first: by `big.tree` where that is the signed
    * one, else by reading the whole payload. `big` as in load, a file or a script; a script serves this call alone.

@@ -8,12 +8,14 @@ export interface NativeModel {
   bytes(index: number): Uint8Array;
   /** A copy in guarded memory that is wiped with the model. */
   read(index: number, offset: number, length: number): Promise<Uint8Array>;
+  /** Of the file's memfd. INVALID_ARGUMENT for a model that was not loaded as a path, DISPOSED. */
+  descriptor(index: number): number;
   protection(): { locked: boolean; dontdump: boolean; hugePages: boolean; memfd: boolean };
   /** A reader comes, and must leave: dispose() wipes when none is there. DISPOSED */
   enter(): void;
   leave(): void;
-  /** Wipes what the arrays given out show, returns the pages. Idempotent, never throws. */
-  dispose(): void;
+  /** Wipes what the arrays given out show, returns the pages. Idempotent, never throws. False where a reader postpones it. */
+  dispose(): boolean;
   /** Resolves when no read is in flight any more. */
   settled(): Promise<void>;
 }

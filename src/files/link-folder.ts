@@ -1,0 +1,121 @@
+/** Folders of symbolic links to descriptors, which give the files of a model their names. They hold no content. */
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statfsSync,
+  symlinkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
+import { withFileErrorsSync } from './files.js';
+
+/** The magic number of statfs(2). */
+const TMPFS = 0x01021994;
+/** Its namespace of process ids, the process and when it began: an id is used again, and containers can share a folder. */
+const NAME = /^model-guard-links-([0-9]+)-([0-9]+)-([0-9]+)-\w+$/;
+const OTHERS = 0o077;
+
+/** This process, as the mounted /proc names it: in a container it can have another id there. */
+export const ownProcess = (): string => readlinkSync('/proc/self');
+
+const existing = new Set<string>();
+const forgotten = new FinalizationRegistry<string>(remove);
+
+/** Private to this user. Removed by `remove`, when it is collected, when the process exits, or after its death by the next one. */
+export class LinkFolder {
+  readonly path: string;
+
+  /** @param targets By path within the folder, segments separated by `/`. @throws What the system says about the folder. */
+  constructor(targets: ReadonlyMap<string, string>) {
+    const base = baseFolder();
+    removeStale(base);
+    if (existing.size === 0) process.once('exit', removeAll);
+    this.path = withFileErrorsSync('Cannot make a folder of links in', base, () => mkdtempSync(join(base, `${ownPrefix()}-`)));
+    existing.add(this.path);
+    forgotten.register(this, this.path);
+    withFileErrorsSync('Cannot fill the folder of links', this.path, () => {
+      for (const [name, target] of targets) {
+        const link = join(this.path, ...name.split('/'));
+        mkdirSync(dirname(link), { recursive: true, mode: 0o700 });
+        symlinkSync(target, link);
+      }
+    });
+  }
+
+  /** Idempotent, never throws. */
+  remove(): void {
+    remove(this.path);
+    if (existing.size === 0) process.off('exit', removeAll);
+  }
+}
+
+function remove(path: string): void {
+  if (existing.delete(path)) removeQuietly(path);
+}
+
+function removeAll(): void {
+  for (const path of existing) remove(path);
+}
+
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // Its links lead nowhere once the process has ended.
+  }
+}
+
+/** XDG_RUNTIME_DIR where it is as the specification demands and in memory; else the folder for temporary files. */
+function baseFolder(): string {
+  const { XDG_RUNTIME_DIR: runtime } = process.env;
+  return runtime !== undefined && isAbsolute(runtime) && isOurs(runtime) && isInMemory(runtime) ? runtime : tmpdir();
+}
+
+function isOurs(path: string): boolean {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  return stats?.isDirectory() === true && stats.uid === process.geteuid?.() && (stats.mode & OTHERS) === 0;
+}
+
+function isInMemory(path: string): boolean {
+  try {
+    return statfsSync(path).type === TMPFS;
+  } catch {
+    return false;
+  }
+}
+
+const ownPrefix = (): string => `model-guard-links-${namespace()}-${ownProcess()}-${beginningOf('self')}`;
+
+/** `pid:[4026531836]` without its words. */
+const namespace = (): string => readlinkSync('/proc/self/ns/pid').replace(/\D/g, '');
+
+/** In clock ticks since the boot (proc(5), field 22 of stat). Undefined for a process that is not there. */
+function beginningOf(pid: string): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The second field is the program's name, which may hold spaces and brackets.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Removes folders of this user whose process was killed. */
+function removeStale(base: string): void {
+  try {
+    const here = namespace();
+    for (const name of readdirSync(base)) {
+      const [, namespace, pid = '', beginning] = NAME.exec(name) ?? [];
+      if (namespace !== here || beginningOf(pid) === beginning) continue;
+      const path = join(base, name);
+      if (isOurs(path)) removeQuietly(path);
+    }
+  } catch {
+    // Leftovers hold nothing and must not be in the way of a load.
+  }
+}

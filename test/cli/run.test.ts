@@ -1,0 +1,237 @@
+/**
+ * `run`: any program gets a model's path. If these fail, a program reads another model, a signal or an exit code is lost, or plaintext or the
+ * folder of links outlives the program.
+ */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { constants } from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { Child } from '../support/children.js';
+import { modelGuard, succeed } from '../support/cli.js';
+import { type CliModels, makeModels } from '../support/cli-models.js';
+import { projectRoot } from '../support/shared.js';
+
+const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+const COMMAND = [process.execPath, '--import', tsx, path.join(projectRoot, 'src/cli/main.ts')];
+
+let models: CliModels;
+let temporary: string;
+beforeAll(async () => {
+  models = await makeModels('cli-run');
+  const { at, device, store } = models;
+  temporary = at('temporary');
+  mkdirSync(temporary);
+  await succeed('protect', at('net.onnx'), 'net@1', ...store, '--recipient', device);
+  await succeed('protect', at('net'), 'folder@1', ...store, '--recipient', device);
+});
+
+const words = (ref: string, ...command: readonly string[]): string[] => [
+  ...['run', ref, ...models.store, '--unsigned', 'accept', '--identity', models.at('device.key')],
+  ...(command.length > 0 ? ['--', ...command] : []),
+];
+const environment = () => ({ TMPDIR: temporary, XDG_RUNTIME_DIR: '', MODEL_GUARD_PASSWORD: 'of an account' });
+function run(ref: string, ...command: readonly string[]) {
+  const [node = '', ...args] = [...COMMAND, ...words(ref, ...command)];
+  const { status, stdout, stderr } = spawnSync(node, args, {
+    cwd: projectRoot,
+    env: { ...process.env, ...environment() },
+    input: 'from stdin',
+    maxBuffer: 2 ** 26,
+  });
+  return { status, stdout, stderr: String(stderr) };
+}
+const start = (ref: string, ...command: readonly string[]): Child =>
+  new Child([...COMMAND, ...words(ref, ...command)], { env: environment() });
+/** Folders of links; tsx has folders of its own there. */
+const links = (): readonly string[] => readdirSync(temporary).filter((name) => name.startsWith('model-guard'));
+
+describe('a program', () => {
+  it('gets the path of a file, in its arguments and its environment, and no credentials', () => {
+    const script = `import os, sys
+model, same = sys.argv[1], sys.argv[2]
+assert same == '--weights=' + model and os.environ['MODEL_GUARD_MODEL'] == model
+assert 'MODEL_GUARD_PASSWORD' not in os.environ
+assert sys.stdin.read() == 'from stdin'
+sys.stdout.buffer.write(open(model, 'rb').read())`;
+    const shown = run('net@1', 'python3', '-c', script, '{model}', '--weights={file:net.onnx}');
+    expect(shown.stderr).not.toContain('Error');
+    expect(shown.status).toBe(0);
+    expect(shown.stdout.equals(models.plain)).toBe(true);
+  });
+
+  it('gets a folder of links, which is gone afterwards', () => {
+    const script = 'cat "$1/deep/a" && test "$(cat "$2")" = b && test "$MODEL_GUARD_MODEL" = "$1" && echo "$1" >&2';
+    const { status, stdout, stderr } = run('folder@1', 'sh', '-c', script, 'sh', '{model}', '{file:b}');
+    expect(status).toBe(0);
+    expect(stdout.equals(models.plain)).toBe(true);
+    const folder = stderr.trimEnd().split('\n').at(-1) ?? '';
+    expect(path.dirname(folder)).toBe(temporary);
+    expect(existsSync(folder)).toBe(false);
+  });
+
+  it('has the files of the model and no other descriptor', () => {
+    const { stdout } = run('folder@1', 'sh', '-c', 'ls /proc/$$/fd; stat -Lc %s /proc/$$/fd/3 /proc/$$/fd/4');
+    expect(String(stdout).split('\n')).toEqual(['0', '1', '2', '3', '4', '1', '300000', '']);
+  });
+
+  it('cannot change the model', () => {
+    const { status, stderr } = run('net@1', 'sh', '-c', 'echo changed >> "$1"', 'sh', '{model}');
+    expect(status).not.toBe(0);
+    expect(stderr).toMatch(/not permitted|denied/i);
+  });
+});
+
+describe('the exit code', () => {
+  it.each([
+    ["is the program's", ['sh', '-c', 'exit 7'], 7, /^/],
+    ['is 128 and the signal that ended it', ['sh', '-c', 'kill -KILL $$'], 128 + constants.signals.SIGKILL, /^/],
+    [
+      'is 127 for a program that is not there',
+      ['no-such-program', '--json'],
+      127,
+      /^model-guard: no-such-program cannot be found\. .* \[NOT_FOUND\]$/m,
+    ],
+    [
+      'is 2 for a file that is not in the model',
+      ['cat', '{file:c}'],
+      2,
+      /^model-guard: \{file:c\} is no file of this model, which has net\.onnx\./m,
+    ],
+  ])('%s', (_, command, status, message) => {
+    const result = run('net@1', ...command);
+    expect(result.status).toBe(status);
+    expect(result.stderr).toMatch(message);
+    expect(links()).toEqual([]);
+  });
+
+  it('is 126 for a program that cannot be executed', () => {
+    const file = models.at('not-executable');
+    writeFileSync(file, 'text');
+    chmodSync(file, 0o600);
+    const { status, stderr } = run('net@1', file);
+    expect([status, stderr]).toEqual([126, expect.stringMatching(/cannot be executed \(EACCES\)\. .* \[PERMISSION_DENIED\]$/m)]);
+  });
+
+  it('is 2 without a program, before anything is loaded', async () => {
+    const { code, stderr } = await modelGuard(...words('missing@1'));
+    expect([code, stderr]).toEqual([2, expect.stringContaining('Give the program to run after --')]);
+  });
+});
+
+describe('signals', () => {
+  const TRAPS = `for signal in INT TERM HUP QUIT USR1 USR2 WINCH; do trap "echo $signal" $signal; done
+echo ready; while :; do read line && exit "$line"; done`;
+
+  it('reach the program, which decides', async () => {
+    const child = start('net@1', 'bash', '-c', TRAPS);
+    await child.waitFor('ready');
+    for (const name of ['INT', 'TERM', 'HUP', 'QUIT', 'USR1', 'USR2', 'WINCH'] as const) {
+      process.kill(child.pid, `SIG${name}`);
+      expect(await child.line()).toBe(name);
+    }
+    child.say('9');
+    expect(await child.ended).toMatchObject({ code: 9, signal: null });
+  });
+
+  it('of a terminal reach it once', () => {
+    const result = spawnSync(
+      'python3',
+      ['-c', AT_TERMINAL, ...COMMAND, ...words('net@1', 'python3', '-u', '-c', COUNT_INTERRUPTS)],
+      {
+        cwd: projectRoot,
+        encoding: 'utf8',
+        env: { ...process.env, ...environment() },
+      },
+    );
+    expect(result.stderr).toBe('');
+    expect(result.stdout).toContain('interrupts: 1');
+  });
+
+  it('that end the program end the command, as 128 and the signal', async () => {
+    const child = start('net@1', 'sh', '-c', 'echo ready; exec sleep 1000');
+    await child.waitFor('ready');
+    process.kill(child.pid, 'SIGTERM');
+    expect(await child.ended).toMatchObject({ code: 143, signal: null });
+  });
+});
+
+describe('SIGKILL', () => {
+  it('of the program ends the command and removes the folder', async () => {
+    const child = start('folder@1', 'sh', '-c', 'echo "ready $$"; exec sleep 1000');
+    process.kill(Number(await child.waitFor('ready')), 'SIGKILL');
+    expect(await child.ended).toMatchObject({ code: 137 });
+    expect(links()).toEqual([]);
+  });
+
+  it('of the command leaves the program its sealed files, and in the file system a folder of links until the next run', async () => {
+    const child = start(
+      'folder@1',
+      'sh',
+      '-c',
+      'echo "ready $1"; read word; cat "$1/b" > "$0"; echo done',
+      models.at('read'),
+      '{model}',
+    );
+    const folder = await child.waitFor('ready');
+    process.kill(child.pid, 'SIGKILL');
+    child.say('go on');
+    await child.waitFor('done');
+    expect(readFileSync(models.at('read'), 'utf8')).toBe('b');
+    await child.ended;
+    expect(existsSync(folder)).toBe(true);
+    const needle = models.plain.subarray(1000, 1032);
+    for (const file of readdirSync(temporary, { recursive: true, withFileTypes: true }))
+      if (file.isFile()) expect(readFileSync(path.join(file.parentPath, file.name)).indexOf(needle)).toBe(-1);
+    run('folder@1', 'true');
+    expect(links()).toEqual([]);
+  });
+});
+
+it('what the program left running sees zeros', async () => {
+  const script = '(read word < "$1"; od -An -tx1 -N4 -j1000 /proc/self/fd/3 > "$2"; echo > "$2.done") 3<&3 & exit 0';
+  const fifo = models.at('fifo');
+  expect(spawnSync('mkfifo', [fifo]).status).toBe(0);
+  expect(run('net@1', 'sh', '-c', script, 'sh', fifo, models.at('left')).status).toBe(0);
+  writeFileSync(fifo, 'go\n');
+  while (!existsSync(models.at('left.done'))) await new Promise((resolve) => setImmediate(resolve));
+  expect(readFileSync(models.at('left'), 'utf8').trim()).toBe('00 00 00 00');
+});
+
+/** Runs a command at a terminal of its own and presses Ctrl-C. SIGUSR1 follows the way of a signal that is passed on, and comes after it. */
+const AT_TERMINAL = `import os, pty, signal, sys
+pid, terminal = pty.fork()
+if pid == 0: os.execvp(sys.argv[1], sys.argv[1:])
+seen = b''
+def until(word):
+    global seen
+    while word not in seen:
+        try: piece = os.read(terminal, 1000)
+        except OSError: piece = b''
+        if not piece: sys.exit('ended without ' + repr(word) + ': ' + repr(seen))
+        seen += piece
+until(b'ready')
+os.write(terminal, b'\\x03')
+until(b'interrupted')
+os.kill(pid, signal.SIGUSR1)
+until(b'interrupts: ')
+try:
+    while True: seen += os.read(terminal, 1000)
+except OSError: pass
+sys.stdout.write(seen.decode())
+os.waitpid(pid, 0)`;
+const COUNT_INTERRUPTS = `import os, signal
+count = 0
+def interrupted(*_):
+    global count
+    count += 1
+    print('interrupted')
+def end(*_):
+    print('interrupts: %d' % count)
+    os._exit(0)
+signal.signal(signal.SIGINT, interrupted)
+signal.signal(signal.SIGUSR1, end)
+print('ready')
+while True: signal.pause()`;
