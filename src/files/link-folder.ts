@@ -21,7 +21,7 @@ const NAME = /^model-guard-links-([0-9]+)-([0-9]+)-([0-9]+)-\w+$/;
 const OTHERS = 0o077;
 
 /** This process, as the mounted /proc names it: in a container it can have another id there. */
-export const ownProcess = (): string => readlinkSync('/proc/self');
+export const ownProcess = (): string => withFileErrorsSync('Cannot read', '/proc/self', () => readlinkSync('/proc/self'));
 
 const existing = new Set<string>();
 const forgotten = new FinalizationRegistry<string>(remove);
@@ -38,24 +38,32 @@ export class LinkFolder {
     this.path = withFileErrorsSync('Cannot make a folder of links in', base, () => mkdtempSync(join(base, `${ownPrefix()}-`)));
     existing.add(this.path);
     forgotten.register(this, this.path);
-    withFileErrorsSync('Cannot fill the folder of links', this.path, () => {
-      for (const [name, target] of targets) {
-        const link = join(this.path, ...name.split('/'));
-        mkdirSync(dirname(link), { recursive: true, mode: 0o700 });
-        symlinkSync(target, link);
-      }
-    });
+    try {
+      withFileErrorsSync('Cannot fill the folder of links', this.path, () => this.#fill(targets));
+    } catch (error) {
+      this.remove();
+      throw error;
+    }
+  }
+
+  #fill(targets: ReadonlyMap<string, string>): void {
+    for (const [name, target] of targets) {
+      const link = join(this.path, ...name.split('/'));
+      mkdirSync(dirname(link), { recursive: true, mode: 0o700 });
+      symlinkSync(target, link);
+    }
   }
 
   /** Idempotent, never throws. */
   remove(): void {
     remove(this.path);
-    if (existing.size === 0) process.off('exit', removeAll);
   }
 }
 
 function remove(path: string): void {
-  if (existing.delete(path)) removeQuietly(path);
+  if (!existing.delete(path)) return;
+  if (existing.size === 0) process.off('exit', removeAll);
+  removeQuietly(path);
 }
 
 function removeAll(): void {
@@ -73,17 +81,16 @@ function removeQuietly(path: string): void {
 /** XDG_RUNTIME_DIR where it is as the specification demands and in memory; else the folder for temporary files. */
 function baseFolder(): string {
   const { XDG_RUNTIME_DIR: runtime } = process.env;
-  return runtime !== undefined && isAbsolute(runtime) && isOurs(runtime) && isInMemory(runtime) ? runtime : tmpdir();
+  return runtime !== undefined && isAbsolute(runtime) && isOurs(runtime) && statfsSync(runtime).type === TMPFS
+    ? runtime
+    : tmpdir();
 }
 
+/** A folder of this user that no other user may enter. */
 function isOurs(path: string): boolean {
-  const stats = lstatSync(path, { throwIfNoEntry: false });
-  return stats?.isDirectory() === true && stats.uid === process.geteuid?.() && (stats.mode & OTHERS) === 0;
-}
-
-function isInMemory(path: string): boolean {
   try {
-    return statfsSync(path).type === TMPFS;
+    const stats = lstatSync(path);
+    return stats.isDirectory() && stats.uid === process.geteuid?.() && (stats.mode & OTHERS) === 0;
   } catch {
     return false;
   }

@@ -64,11 +64,11 @@ function script(text: string, cwd: string, more?: Readonly<Record<string, string
   return run(process.execPath, ['example.mjs'], cwd, more);
 }
 
-/** `sha256sum - FILE` printed one digest twice: what came out is what went in. */
+/** `sha256sum` printed one digest each time: what came out is what went in. */
 function expectSame(output: string): void {
   const digests = [...output.matchAll(/^([0-9a-f]{64}) {2}/gm)].map(([, digest]) => digest);
-  expect(digests).toHaveLength(2);
-  expect(digests[0]).toBe(digests[1]);
+  expect(digests.length).toBeGreaterThanOrEqual(2);
+  expect(new Set(digests).size).toBe(1);
 }
 
 describe('README.md', () => {

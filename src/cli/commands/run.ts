@@ -42,20 +42,27 @@ that ended it, 127 if it cannot be found, 126 if it cannot be executed. If model
   command.action(async (ref: string, [name, ...args]: readonly string[], flags: LoadFlags) => {
     if (name === undefined) throw usage(`Give the program to run after --: model-guard run ${ref} … -- CMD {model}`);
     const model = await load(ref, { ...(await loadingOf(flags)), ...context.run(flags), as: 'path' });
-    const paths = new ProgramPaths(model);
     try {
-      const words = [name, ...args.map((word) => paths.insertInto(word))] as const;
-      throwIfAborted(context.signal);
-      const running = await paths.lend((descriptors) =>
-        startProgram(words, { env: { ...withoutCredentials(), MODEL_GUARD_MODEL: paths.model }, descriptors }),
-      );
-      context.passSignalsOn();
-      context.exit = await running.ended;
+      await runOn(model, [name, ...args], context);
     } finally {
-      paths.remove();
       await model[Symbol.asyncDispose]();
     }
   });
+}
+
+async function runOn(model: GuardedModel, [name, ...args]: readonly [string, ...string[]], context: Context): Promise<void> {
+  const paths = new ProgramPaths(model);
+  try {
+    const words = [name, ...args.map((word) => paths.insertInto(word))] as const;
+    throwIfAborted(context.signal);
+    const running = await paths.lend((descriptors) =>
+      startProgram(words, { env: { ...withoutCredentials(), MODEL_GUARD_MODEL: paths.model }, descriptors }),
+    );
+    context.passSignalsOn();
+    context.exit = await running.ended;
+  } finally {
+    paths.remove();
+  }
 }
 
 /** The paths by which a program finds a model whose files it inherits as descriptors. */
