@@ -72,15 +72,16 @@ sys.stdout.buffer.write(open(model, 'rb').read())`;
     expect(existsSync(folder)).toBe(false);
   });
 
-  it('has the files of the model and no other descriptor', () => {
-    const { stdout } = run('folder@1', 'sh', '-c', 'ls /proc/$$/fd; stat -Lc %s /proc/$$/fd/3 /proc/$$/fd/4');
-    expect(String(stdout).split('\n')).toEqual(['0', '1', '2', '3', '4', '1', '300000', '']);
+  it('has one descriptor of each file', () => {
+    const script = `for fd in /proc/$$/fd/*; do case "$(readlink $fd)" in *memfd:model-guard*) echo "\${fd##*/}";; esac; done
+stat -Lc %s /proc/$$/fd/3 /proc/$$/fd/4`;
+    expect(String(run('folder@1', 'sh', '-c', script).stdout).split('\n')).toEqual(['3', '4', '1', '300000', '']);
   });
 
   it('cannot change the model', () => {
-    const { status, stderr } = run('net@1', 'sh', '-c', 'echo changed >> "$1"', 'sh', '{model}');
-    expect(status).not.toBe(0);
-    expect(stderr).toMatch(/not permitted|denied/i);
+    const { status, stdout } = run('net@1', 'sh', '-c', 'if echo changed >> "$1"; then exit 3; fi; cat "$1"', 'sh', '{model}');
+    expect(status).toBe(0);
+    expect(stdout.equals(models.plain)).toBe(true);
   });
 });
 
@@ -122,13 +123,16 @@ describe('the exit code', () => {
 });
 
 describe('signals', () => {
-  const TRAPS = `for signal in INT TERM HUP QUIT USR1 USR2 WINCH; do trap "echo $signal" $signal; done
-echo ready; while :; do read line && exit "$line"; done`;
+  const TOLD = ['INT', 'TERM', 'HUP', 'QUIT', 'USR1', 'USR2', 'WINCH'] as const;
+  const TELL = `import signal, sys
+for name in sys.argv[1:]: signal.signal(getattr(signal, 'SIG' + name), lambda number, _: print(signal.Signals(number).name[3:], flush=True))
+print('ready', flush=True)
+sys.exit(int(sys.stdin.readline()))`;
 
   it('reach the program, which decides', async () => {
-    const child = start('net@1', 'bash', '-c', TRAPS);
+    const child = start('net@1', 'python3', '-c', TELL, ...TOLD);
     await child.waitFor('ready');
-    for (const name of ['INT', 'TERM', 'HUP', 'QUIT', 'USR1', 'USR2', 'WINCH'] as const) {
+    for (const name of TOLD) {
       process.kill(child.pid, `SIG${name}`);
       expect(await child.line()).toBe(name);
     }
@@ -191,7 +195,7 @@ describe('SIGKILL', () => {
 });
 
 it('what the program left running sees zeros', async () => {
-  const script = '(read word < "$1"; od -An -tx1 -N4 -j1000 /proc/self/fd/3 > "$2"; echo > "$2.done") 3<&3 & exit 0';
+  const script = '(read word < "$1"; od -An -tx1 -N4 -j1000 /proc/self/fd/3 > "$2"; echo > "$2.done") > /dev/null 2>&1 & exit 0';
   const fifo = models.at('fifo');
   expect(spawnSync('mkfifo', [fifo]).status).toBe(0);
   expect(run('net@1', 'sh', '-c', script, 'sh', fifo, models.at('left')).status).toBe(0);

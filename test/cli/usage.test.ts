@@ -106,6 +106,7 @@ describe('help', () => {
     'keygen',
     'protect',
     'load',
+    'run',
     'encrypt',
     'decrypt',
     'split',

@@ -23,9 +23,8 @@ Status no_memfd(int error) {
   return Status(Code::INVALID_ARGUMENT, "this system has no files in memory that can be sealed (memfd_create, Linux 5.1)", error);
 }
 
-Status beyond_limit(const char* what, const char* limit, rlim_t value, int error) {
-  return Status(Code::OUT_OF_MEMORY,
-                std::string(what) + ", and the limit of this process (" + limit + ") is " + std::to_string(value), error);
+Status beyond_limit(const std::string& what, const char* limit, rlim_t value, int error) {
+  return Status(Code::OUT_OF_MEMORY, what + ", and the limit of this process (" + limit + ") is " + std::to_string(value), error);
 }
 
 Status creation_error(int error) {
@@ -40,8 +39,8 @@ Status creation_error(int error) {
 Status check_file_limit(size_t size) {
   rlimit limit{};
   if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || size <= limit.rlim_cur) return {};
-  return beyond_limit(("a file of the model needs " + std::to_string(size) + " bytes").c_str(), "RLIMIT_FSIZE, ulimit -f",
-                      limit.rlim_cur, EFBIG);
+  return beyond_limit("a file of the model needs " + std::to_string(size) + " bytes", "RLIMIT_FSIZE, ulimit -f", limit.rlim_cur,
+                      EFBIG);
 }
 
 // Under strict accounting (vm.overcommit_memory = 2) the kernel can refuse a page of a memfd when it is first touched, which ends
