@@ -304,6 +304,28 @@ export class GuardedModel<Metadata = LoadedMetadata> {
     return new LinkFolder(new Map([...this.files].map(([name, file]) => [name, file.path().replace('self', process)])));
   }
 
+  /**
+   * Keeps the memory until the returned function is called, which may be called again: a `dispose()` meanwhile wipes it afterwards. For a
+   * runtime that goes on reading the bytes, or a mapped path, after it was made, as onnxruntime does with
+   * `session.use_ort_model_bytes_directly`: without this it computes with zeros after `dispose()`, and does not notice.
+   * @throws DISPOSED · INVALID_ARGUMENT for a lazy model, which keeps none
+   * @example
+   * const release = model.retain();
+   * const session = await InferenceSession.create(model.bytes, { extra: { session: { use_ort_model_bytes_directly: '1' } } });
+   * model.dispose();               // the memory stays
+   * await session.release();
+   * release();                     // wiped now
+   */
+  retain(): () => void {
+    call(() => this.#native.enter());
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      call(() => this.#native.leave());
+    };
+  }
+
   /** How this model's memory is protected, as achieved. All false for a lazy model, which holds none. */
   get protection(): Protection {
     return call(() => this.#native.protection());
