@@ -14,6 +14,15 @@
 #include "memory/fd.h"
 #include "memory/region.h"
 
+// AddressSanitizer reserves addresses beyond any limit.
+#if defined(__SANITIZE_ADDRESS__)
+#define MG_UNDER_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MG_UNDER_ASAN 1
+#endif
+#endif
+
 #ifdef __linux__
 using namespace mg;
 
@@ -164,7 +173,7 @@ TEST_CASE("limits of the process are errors that name them") {
                 [] { return Region::allocate(4 * kChunk, Pages::huge, Backing::memfd).ok() ? 7 : 1; }) == 7);
 }
 
-#ifndef __SANITIZE_ADDRESS__
+#ifndef MG_UNDER_ASAN
 TEST_CASE("a region for which no addresses are left is an error, and leaves no descriptor") {
   const int status = limited(RLIMIT_AS, size_t(1) << 32, [] {
     const auto region = Region::allocate(size_t(1) << 40, Pages::huge, Backing::memfd);
