@@ -37,10 +37,10 @@ options=("$platform" --prefix=/nowhere --openssldir=/nowhere)
 for feature in $off; do options+=("no-$feature"); done
 options+=(-fPIC -fvisibility=hidden -ffunction-sections -fdata-sections)
 
-# SHA-256 in 16, 8 and 2 lanes, and its constants: these files need nothing else of libipsec-mb.
+# SHA-256 in 16, 8 and 2 lanes, and the file with its constants: they need nothing else of libipsec-mb.
 assemble_sha256() { # with the flags of its own Makefile
   local file objects=()
-  for file in avx512_t1/sha256_x16_avx512 avx2_t1/sha256_oct_avx2 sse_t2/sha256_ni_x2_sse x86_64/const; do
+  for file in avx512_t1/sha256_x16_avx512 avx2_t1/sha256_oct_avx2 sse_t2/sha256_ni_x2_sse avx_t1/sha256_one_block_avx; do
     objects+=("${file##*/}.o")
     nasm -Werror -felf64 --reproducible -DLINUX -D__linux__ -DSAFE_DATA -I./ -o "${objects[-1]}" "$file.asm" || return
   done
