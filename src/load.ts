@@ -35,7 +35,10 @@ export const loadOptions = z
     lazy: z.boolean().optional(),
   })
   .refine(oneOrigin, ONE_ORIGIN)
-  .refine(({ lazy, as }) => !lazy || as !== 'path', { path: ['as'], error: "'path' wants the whole model in memory: leave lazy out" });
+  .refine(({ lazy, as }) => !lazy || as !== 'path', {
+    path: ['as'],
+    error: "'path' wants the whole model in memory: leave lazy out",
+  });
 
 /** Options of `load`. */
 export interface LoadOptions extends OriginOptions, DerivationOptions, FormOptions, RunOptions {

@@ -72,6 +72,22 @@ const protecting: Subject = {
   },
 };
 
+/** Bytes that are read of a lazy model: as many as a tensor of ordinary size has. */
+const PIECE = 2 ** 20;
+
+const lazyRead: Subject = {
+  name: 'model-guard load, verified and lazy, 1 MiB of it',
+  kind: 'piece',
+  start: async (place) => {
+    const options: LoadOptions = { ...(await openingOf(place)), lazy: true };
+    (await load(WARM, options)).dispose();
+    return timed(async () => {
+      await using model = await load(MODEL, options);
+      return await model.read(Math.floor((place.bytes - PIECE) / 2), PIECE);
+    });
+  },
+};
+
 /** Loads of this many are timed together, since one is too short. */
 const LOADS = 20;
 
@@ -102,6 +118,8 @@ const latency: readonly Subject[] = [
 export const ourSubjects: readonly Subject[] = [
   loading('model-guard load, unsigned accepted', ({ verifier: _, ...opening }) => ({ ...opening, unsigned: 'accept' })),
   loading('model-guard load, verified', (opening) => opening),
+  loading('model-guard load, verified, as a path', (opening) => ({ ...opening, as: 'path' })),
+  lazyRead,
   protecting,
   ...latency,
 ];

@@ -12,6 +12,8 @@ const PREAD = fileURLToPath(new URL('pread.c', import.meta.url));
 const READ_FILE_MAX = 2 ** 31 - 1;
 const tooLarge = (bytes: number) => (bytes > READ_FILE_MAX ? 'Node reads at most 2 GiB at once' : undefined);
 
+const PIECE = 2 ** 20;
+
 const compiler = (): string | undefined => ['/usr/bin/cc', '/usr/bin/gcc'].find(existsSync);
 
 /** `fs.readFile`, which loading is compared with. */
@@ -73,4 +75,23 @@ export const smallReadFile: Subject = {
   },
 };
 
-export const plainSubjects: readonly Subject[] = [readFileSubject, readFileSyncSubject, preadSubject, copySubject, smallReadFile];
+/** 1 MiB from the middle of the file. */
+export const pieceRead: Subject = {
+  name: 'open and read 1 MiB, plain',
+  kind: 'piece',
+  start: async ({ plain, bytes }) =>
+    timed(async () => {
+      const file = await open(plain);
+      await file.read(new Uint8Array(PIECE), 0, PIECE, Math.floor((bytes - PIECE) / 2));
+      await file.close();
+    }),
+};
+
+export const plainSubjects: readonly Subject[] = [
+  readFileSubject,
+  readFileSyncSubject,
+  preadSubject,
+  pieceRead,
+  copySubject,
+  smallReadFile,
+];

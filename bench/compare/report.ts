@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { plainInference } from './inference.js';
 import { drawBars } from './picture.js';
-import { copySubject, readFileSubject, smallReadFile } from './plain.js';
+import { copySubject, pieceRead, readFileSubject, smallReadFile } from './plain.js';
 import type { Kind, Subject } from './subject.js';
 
 const MIB = 2 ** 20;
@@ -30,11 +30,12 @@ export interface Table {
 /** Ratios compare with these, round by round. */
 export const BASES: Readonly<Record<Kind, Subject>> = {
   load: readFileSubject,
+  piece: pieceRead,
   latency: smallReadFile,
   protect: copySubject,
   inference: plainInference,
 };
-const KINDS: readonly Kind[] = ['load', 'latency', 'protect', 'inference'];
+const KINDS: readonly Kind[] = ['load', 'piece', 'latency', 'protect', 'inference'];
 const TITLES: Readonly<Record<Kind, string>> = {
   load: 'Load',
   latency: 'Latency',
@@ -45,6 +46,8 @@ const TITLES: Readonly<Record<Kind, string>> = {
 const sorted = (values: readonly number[]) => [...values].sort((a, b) => a - b);
 const median = (values: readonly number[]): number => sorted(values)[values.length >> 1] ?? Number.NaN;
 const speeds = ({ seconds }: Series, { bytes }: Table) => seconds.map((each) => bytes / each / 1e9);
+/** Speed of a whole model means nothing where only a part of it, or far more than it, is worked on. */
+const HAS_SPEED: readonly Kind[] = ['load', 'protect'];
 const milliseconds = (seconds: number) => (seconds < 0.1 ? (seconds * 1000).toFixed(2) : (seconds * 1000).toFixed(0));
 
 function row(one: Series, table: Table): string {
@@ -53,9 +56,10 @@ function row(one: Series, table: Table): string {
   const [speed, base] = [speeds(one, table), table.series.find((other) => other.subject === BASES[subject.kind])];
   const ratio = median(seconds.map((each, round) => (base?.seconds[round] ?? Number.NaN) / each));
   const [least, most] = [sorted(speed)[0] ?? 0, sorted(speed).at(-1) ?? 0];
+  const range = HAS_SPEED.includes(subject.kind) ? `${median(speed).toFixed(2)} (${least.toFixed(2)}–${most.toFixed(2)})` : '–';
   const peaks = grown.filter((bytes) => bytes !== undefined);
-  const peak = peaks.length === 0 ? '–' : (median(peaks) / table.bytes).toFixed(2);
-  return `| ${subject.name} | ${milliseconds(median(seconds))} | ${median(speed).toFixed(2)} (${least.toFixed(2)}–${most.toFixed(2)}) | ${Number.isNaN(ratio) ? '–' : ratio.toFixed(2)} | ${peak} |`;
+  const peak = peaks.length === 0 ? '–' : (median(peaks) / MIB).toFixed(0);
+  return `| ${subject.name} | ${milliseconds(median(seconds))} | ${range} | ${Number.isNaN(ratio) ? '–' : ratio.toFixed(2)} | ${peak} |`;
 }
 
 /** As people write it. */
@@ -70,7 +74,7 @@ function section(table: Table, kind: Kind): string[] {
   return [
     `**${TITLES[kind]}, ${sizeOf(table.bytes)}, ${table.cold ? 'cold' : 'warm'}**`,
     '',
-    `| | ms | GB/s (least–most) | × ${BASES[kind].name} | peak memory / size |`,
+    `| | ms | GB/s (least–most) | × ${BASES[kind].name} | peak memory, MiB |`,
     '|---|---|---|---|---|',
     ...series.map((one) => row(one, table)),
     '',

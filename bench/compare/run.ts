@@ -123,7 +123,7 @@ try {
     rmSync(place.folder, { recursive: true });
   };
   for (const size of values.sizes.split(',').map(Number))
-    await measureModel(size * MIB, subjectsOf('load', 'protect'), values.warm ? [false] : [false, true]);
+    await measureModel(size * MIB, subjectsOf('load', 'piece', 'protect'), values.warm ? [false] : [false, true]);
   await measureModel(SMALL, subjectsOf('latency'), [false]);
   await measureModel(values.onnx, subjectsOf('inference'), [false]);
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Linux ${release().split('-')[0]}, Node ${process.versions.node}; addon: ${ADDON}`;

@@ -17,10 +17,10 @@ export interface Measured {
 }
 
 /**
- * `load`: from a file to plaintext in memory. `latency`: the same for a model of 64 KiB. `protect`: from the plain file to a durable one.
+ * `load`: from a file to plaintext in memory. `piece`: 1 MiB from the middle of it. `latency`: all of a model of 64 KiB. `protect`: from the plain file to a durable one.
  * `inference`: from the file of an ONNX model to a first result.
  */
-export type Kind = 'load' | 'latency' | 'protect' | 'inference';
+export type Kind = 'load' | 'piece' | 'latency' | 'protect' | 'inference';
 
 export interface Subject {
   readonly name: string;

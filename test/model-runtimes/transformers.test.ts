@@ -2,7 +2,8 @@
  * @huggingface/transformers takes a folder model through its custom cache, which answers for every file of the repository: nothing is
  * fetched, nothing is written.
  */
-import { env, pipeline } from '@huggingface/transformers';
+import { readFileSync } from 'node:fs';
+import { env, type FeatureExtractionPipeline, pipeline } from '@huggingface/transformers';
 import { expect, test, vi } from 'vitest';
 import { onnxProto, proto } from '../support/tensor-files.js';
 import { protectedModel } from './protected.js';
@@ -43,29 +44,24 @@ function tinyRepository(rows: Float32Array, width: number): Record<string, Uint8
   };
 }
 
-test('a pipeline loads all its files from a protected folder', async () => {
+/** The recipe of docs/runtimes.md, given what it imports. */
+function recipe(): (...given: readonly unknown[]) => Promise<FeatureExtractionPipeline> {
+  const page = readFileSync(new URL('../../docs/runtimes.md', import.meta.url), 'utf8');
+  const [, block = ''] = /### transformers\.js.*?```js\n(.*?)```/s.exec(page) ?? [];
+  const [imports, ...body] = block.split('\n');
+  expect(imports).toBe("import { env, pipeline } from '@huggingface/transformers';");
+  const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
+  return AsyncFunction('env', 'pipeline', 'model', `${body.join('\n')}\nreturn extract;`) as ReturnType<typeof recipe>;
+}
+
+test('a pipeline loads all its files from a protected folder, by the recipe of the documentation', async () => {
   const rows = Float32Array.from({ length: WORDS.length * 4 }, (_, index) => index / 8);
   const model = await protectedModel(tinyRepository(rows, 4));
   const fetched = vi.fn(async () => new Response('', { status: 404 }));
   env.fetch = fetched;
-  env.useFSCache = false;
-  env.allowLocalModels = false;
-  env.useCustomCache = true;
-  const put = vi.fn(async () => {});
-  env.customCache = {
-    async match(request: string) {
-      const file = [...model.files.values()].find(
-        ({ name }) => request.endsWith(`org/tiny/resolve/main/${name}`) || request.endsWith(`org/tiny/${name}`),
-      );
-      return file && new Response(file.stream(), { headers: { 'content-length': String(file.size) } });
-    },
-    put,
-  };
-  const extract = await pipeline('feature-extraction', 'org/tiny', { dtype: 'fp32' });
-  model.dispose();
+  const extract = await recipe()(env, pipeline, model);
   const features = await extract('hello world');
   expect(features.dims).toEqual([1, 2, 4]);
   expect(Array.from(features.data as Float32Array)).toEqual([...rows.slice(8, 16)]);
   expect(fetched).not.toHaveBeenCalled();
-  expect(put).not.toHaveBeenCalled();
 });
