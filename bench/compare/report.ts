@@ -38,6 +38,7 @@ export const BASES: Readonly<Record<Kind, Subject>> = {
 const KINDS: readonly Kind[] = ['load', 'piece', 'latency', 'protect', 'inference'];
 const TITLES: Readonly<Record<Kind, string>> = {
   load: 'Load',
+  piece: 'A piece',
   latency: 'Latency',
   protect: 'Protect',
   inference: 'First inference',
