@@ -39,7 +39,15 @@ const bin = (name) => path.join(root, 'node_modules/.bin', name);
 if (process.platform === 'linux' && !prebuilds)
   run("the prebuild's OpenSSL", path.join(root, 'scripts/crypto/build.sh'), [`linux-${process.arch}`], { cwd: root });
 // Packed from a copy: making the binary empties build/, where a developer's own lies.
-const unwantedHere = ['node_modules', 'build', 'dist', '.git', '.debian11', ...(prebuilds ? [] : ['prebuilds'])];
+const unwantedHere = [
+  'node_modules',
+  'test/model-runtimes/node_modules',
+  'build',
+  'dist',
+  '.git',
+  '.debian11',
+  ...(prebuilds ? [] : ['prebuilds']),
+];
 const skipped = new Set(unwantedHere.map((name) => path.join(root, name)));
 cpSync(root, sources, { recursive: true, filter: (file) => !skipped.has(file) });
 mkdirSync(project);

@@ -2,6 +2,7 @@ export type { AuditCheckpoint, AuditLogSource, AuditReport, VerifyAuditLogOption
 export { verifyAuditLog } from './audit/verify.js';
 export type { AbortSignalLike } from './base/abort.js';
 export type { CacheOptions } from './cache/options.js';
+export type { AuditAction, AuditActionFilter } from './contract/audit-actions.js';
 export type { DecryptOptions } from './decrypt.js';
 export { decrypt, decryptFile } from './decrypt.js';
 export type { EncryptOptions } from './encrypt.js';
@@ -16,16 +17,18 @@ export type {
   PartFiles,
   Parts,
   SealOptions,
+  SourceOptions,
   SplitRule,
 } from './engine/options.js';
 export type { ProtectedModel, SealedFile } from './engine/seal.js';
-export type { ByteStream } from './engine/stream.js';
+export type { ModelStream } from './engine/stream.js';
 export type { GuardedTensor } from './engine/tensors.js';
-export { AbortError, ModelGuardError, type ModelGuardErrorCode } from './errors.js';
+export { AbortError, ModelGuardError, type ModelGuardErrorCode, type ModelGuardErrorOptions } from './errors.js';
 export type { ExportMachineOptions } from './export-machine.js';
 export { exportMachine } from './export-machine.js';
 export type { FingerprintOptions, HardwareFactor, HardwareFingerprint } from './fingerprint.js';
 export { fingerprint } from './fingerprint.js';
+export type { TlsSource } from './http/tls.js';
 export type { ReadKeyOptions } from './keys/files.js';
 export type { MachineFactor, MachinePolicy, MachineTerms, SealedKeyOptions } from './keys/machine-policy.js';
 export type { PassphraseSource } from './keys/passphrase.js';
@@ -57,6 +60,7 @@ export {
   fileStore,
   type HttpStoreOptions,
   httpStore,
+  type LeaseUse,
   type ModelRef,
   memoryStore,
   type OpenBigPart,

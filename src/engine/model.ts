@@ -8,7 +8,7 @@ import { fileTensors, type ModelFiles, modelTensors } from '../formats/index.js'
 import type { NativeModel, NativeWork } from '../native/binding.js';
 import { call } from '../native/index.js';
 import { type RunOptions, work } from '../native/work.js';
-import { type ByteStream, rangeStream } from './stream.js';
+import { type ModelStream, rangeStream } from './stream.js';
 import { type GuardedTensor, guardedTensors } from './tensors.js';
 
 export const modelReader = z.custom<object>((value) => typeof value === 'function', 'wants a function');
@@ -161,7 +161,7 @@ export class GuardedFile {
    * @example
    * await pipeline(Readable.fromWeb(model.stream()), process.stdout);
    */
-  stream(options: StreamOptions = {}): ByteStream {
+  stream(options: StreamOptions = {}): ModelStream {
     const { offset, length = this.size - offset, signal } = parse(streamRange(this.size), options);
     return rangeStream(this, { offset, length, signal });
   }
@@ -265,7 +265,7 @@ export class GuardedModel<Metadata = LoadedMetadata> {
    * The only file as a stream (see {@link GuardedFile.stream}).
    * @throws INVALID_ARGUMENT if there are several files; what {@link GuardedFile.stream} throws
    */
-  stream(options: StreamOptions = {}): ByteStream {
+  stream(options: StreamOptions = {}): ModelStream {
     return this.#only().stream(options);
   }
 

@@ -8,7 +8,7 @@ import type { RangeReader } from '../formats/index.js';
  * The ReadableStream of the program's own types, of Node or of the DOM: the declarations of this package need neither. Its chunks are
  * `Uint8Array`.
  */
-export type ByteStream = typeof globalThis extends { ReadableStream: { prototype: infer Stream } }
+export type ModelStream = typeof globalThis extends { ReadableStream: { prototype: infer Stream } }
   ? Stream
   : AsyncIterable<Uint8Array>;
 
@@ -25,7 +25,7 @@ export interface StreamRange {
  * Reads a chunk when its consumer asks for one, and none ahead. Chunks are not wiped when the next one is asked for: consumers, as Node's
  * `Readable`, hold several. They are wiped with the model, as all that `read` gives.
  */
-export function rangeStream(file: RangeReader, { offset, length, signal }: StreamRange): ByteStream {
+export function rangeStream(file: RangeReader, { offset, length, signal }: StreamRange): ModelStream {
   const end = offset + length;
   let at = offset;
   let stop = (): void => {};
@@ -57,5 +57,5 @@ export function rangeStream(file: RangeReader, { offset, length, signal }: Strea
     },
     { highWaterMark: 0 },
   );
-  return stream as unknown as ByteStream;
+  return stream as unknown as ModelStream;
 }

@@ -7,6 +7,7 @@ export type {
   BigPartSource,
   CollectOptions,
   DefaultsOptions,
+  LeaseUse,
   ModelRef,
   OpenBigPart,
   PartStore,

@@ -26,6 +26,7 @@ const CONFIGURED = [
   'server/tsconfig.json',
   '.dependency-cruiser.cjs',
   'knip.jsonc',
+  'typedoc.json',
   'biome.json',
   '.clang-format',
 ];
@@ -42,8 +43,25 @@ const run = (tool: string, ...words: readonly string[]) => {
 
 beforeAll(() => {
   for (const name of [...COPIED, ...CONFIGURED, 'tsup.config.ts', 'vitest.config.ts', 'server/tsup.config.ts'])
-    cpSync(path.join(projectRoot, name), place(name), { recursive: true, filter: (source) => !source.includes('/build/') });
+    cpSync(path.join(projectRoot, name), place(name), {
+      recursive: true,
+      filter: (source) => !/\/(build|node_modules)(\/|$)/.test(source),
+    });
   symlinkSync(path.join(projectRoot, 'node_modules'), place('node_modules'));
+});
+
+describe('the API reference', () => {
+  it('wants a docstring for each public name', () => {
+    const words = ['--emit', 'none', '--logLevel', 'Warn', '--readme', 'none'];
+    expect(run('typedoc', ...words)).toMatchObject({ status: 0, text: '' });
+    const text = readFileSync(place('src/split.ts'), 'utf8');
+    const at = text.indexOf('export async function splitFile');
+    writeFileSync(place('src/split.ts'), text.slice(0, text.lastIndexOf('/**', at)) + text.slice(at));
+    const { status, text: output } = run('typedoc', ...words);
+    writeFileSync(place('src/split.ts'), text);
+    expect(status).not.toBe(0);
+    expect(output).toContain('splitFile');
+  });
 });
 
 describe('the arrows', () => {
