@@ -1,6 +1,6 @@
 /** Gives every command its outputs, its progress display and its cancellation. */
 import type { RunOptions } from '../index.js';
-import { numberOf } from './flags/common.js';
+import { numberOf, usage } from './flags/common.js';
 import { ProgressDisplay } from './progress.js';
 import { Stdout } from './stdout.js';
 import { plainJson, plainLines } from './text.js';
@@ -29,6 +29,18 @@ export class Context {
   };
   /** The exit code of a command that succeeds: not 0 only where it ran a program that ended with another. */
   exit = 0;
+
+  readonly #isSeparated: boolean;
+
+  /** @param args All words of the command line. */
+  constructor(args: readonly string[]) {
+    this.#isSeparated = args.includes('--');
+  }
+
+  /** Without -- in front of a program, its options were taken for options of this command. */
+  checkSeparator(): void {
+    if (!this.#isSeparated) throw usage('Put -- before the program, so that its options are its own');
+  }
 
   /** The first signal cancels; the second one ends the process. */
   watchSignals(): void {

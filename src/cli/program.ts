@@ -112,7 +112,7 @@ const leavesOf = (command: Command): readonly Command[] =>
 
 /** Runs one command; the result is the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
-  const context = new Context();
+  const context = new Context(args);
   context.watchSignals();
   // Behind -- stand the words of another program.
   const json = args.slice(0, args.includes('--') ? args.indexOf('--') : undefined).includes('--json');

@@ -12,12 +12,15 @@ const OF_TERMINAL: ReadonlySet<NodeJS.Signals> = new Set(['SIGINT', 'SIGQUIT', '
 /** The exit codes that a shell gives. */
 const [NOT_EXECUTABLE, NOT_FOUND, KILLED] = [126, 127, 128];
 
+/** Codes of a name that leads to no program. */
+const MISSING: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR']);
+
 /** A program that could not be started; `exit` is the code that a shell would give. */
 export class NotStarted extends ModelGuardError {
   readonly exit: number;
 
   constructor(program: string, cause: unknown) {
-    const isMissing = codeOf(cause) === 'ENOENT';
+    const isMissing = MISSING.has(codeOf(cause));
     super(
       systemCode({ code: codeOf(cause) }),
       `${program} ${isMissing ? 'cannot be found' : `cannot be executed (${codeOf(cause)})`}`,
@@ -43,32 +46,33 @@ export interface RunningProgram {
   readonly ended: Promise<number>;
 }
 
-/** Resolves when the program has started. @throws NotStarted */
+/** Resolves when the program has started. From then on the signals of this process are the program's. @throws NotStarted */
 export async function startProgram(
   [program, ...args]: readonly [string, ...string[]],
   { env, descriptors }: ProgramOptions,
 ): Promise<RunningProgram> {
-  const child = spawn(program, args, { stdio: ['inherit', 'inherit', 'inherit', ...descriptors], env });
-  const stop = passSignalsTo(child);
-  const ended = once(child, 'exit').then(([code, signal]: (number | NodeJS.Signals | null)[]) =>
-    typeof signal === 'string' ? KILLED + constants.signals[signal as NodeJS.Signals] : Number(code),
-  );
-  ended.then(stop, stop);
-  await once(child, 'spawn').catch((cause: unknown) => {
+  try {
+    const child = spawn(program, args, { stdio: ['inherit', 'inherit', 'inherit', ...descriptors], env });
+    const ended = new Promise<number>((resolve) => child.once('exit', (code, signal) => resolve(exitCode(code, signal))));
+    passSignalsTo(child);
+    await once(child, 'spawn');
+    // A signal cannot be passed on to a program that has become another user. It goes on, and so does its model.
+    child.on('error', () => {});
+    return { ended };
+  } catch (cause) {
     throw new NotStarted(program, cause);
-  });
-  return { ended };
+  }
 }
 
-/** @returns A function that ends it. */
-function passSignalsTo(child: ChildProcess): () => void {
-  const pass = (signal: NodeJS.Signals): void => {
-    if (!(OF_TERMINAL.has(signal) && isInForeground())) child.kill(signal);
-  };
-  for (const signal of PASSED_ON) process.on(signal, pass);
-  return () => {
-    for (const signal of PASSED_ON) process.off(signal, pass);
-  };
+const exitCode = (code: number | null, signal: NodeJS.Signals | null): number =>
+  signal === null ? Number(code) : KILLED + constants.signals[signal];
+
+/** The handlers stay when the program has ended, and do nothing then: a signal must not end this process while it wipes the model. */
+function passSignalsTo(child: ChildProcess): void {
+  for (const signal of PASSED_ON)
+    process.on(signal, () => {
+      if (!(OF_TERMINAL.has(signal) && isInForeground())) child.kill(signal);
+    });
 }
 
 /** Whether a terminal sends its signals to this group of processes, which the program belongs to (proc(5), fields 5 to 8 of stat). */

@@ -203,6 +203,9 @@ export interface LoadedMetadata extends ModelMetadata {
   readonly origin: 'verified' | 'accepted';
 }
 
+/** Models whose memory stays although the program may hold them no more. */
+const retained = new Set<object>();
+
 /** A model of one file in a folder is a folder, too. */
 export const isFolder = ({ files, metadata }: GuardedModel<unknown>): boolean =>
   files.size !== 1 || (metadata as Partial<ModelMetadata>).format === 'folder';
@@ -313,16 +316,17 @@ export class GuardedModel<Metadata = LoadedMetadata> {
    * const release = model.retain();
    * const session = await InferenceSession.create(model.bytes, { extra: { session: { use_ort_model_bytes_directly: '1' } } });
    * model.dispose();               // the memory stays
-   * await session.release();
-   * release();                     // wiped now
+   * try { … } finally {
+   *   await session.release();
+   *   release();                   // wiped now
+   * }
    */
   retain(): () => void {
     call(() => this.#native.enter());
-    let held = true;
+    const hold = { model: this };
+    retained.add(hold);
     return () => {
-      if (!held) return;
-      held = false;
-      call(() => this.#native.leave());
+      if (retained.delete(hold)) call(() => this.#native.leave());
     };
   }
 
@@ -333,8 +337,8 @@ export class GuardedModel<Metadata = LoadedMetadata> {
 
   /**
    * Wipes the memory and returns it: every array given out shows zeros from now on. Idempotent, never throws. Reads in flight reject
-   * with DISPOSED; their memory, and that of readers in `use`, is wiped when the last one ends. Native code that reads the bytes without
-   * `use` reads zeros, too.
+   * with DISPOSED; their memory, and that of readers in `use` and of {@link retain}, is wiped when the last one ends. Native code that reads
+   * the bytes without either reads zeros, too.
    */
   dispose(): void {
     const links = this.#links;
@@ -347,7 +351,7 @@ export class GuardedModel<Metadata = LoadedMetadata> {
     this.dispose();
   }
 
-  /** {@link dispose}, then waits until no read and no reader in `use` is left. */
+  /** {@link dispose}, then waits until no read, no reader in `use` and no {@link retain} is left. */
   async [ASYNC_DISPOSE](): Promise<void> {
     this.dispose();
     await this.#native.settled();

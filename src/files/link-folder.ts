@@ -1,5 +1,6 @@
 /** Folders of symbolic links to descriptors, which give the files of a model their names. They hold no content. */
 import {
+  chmodSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -16,8 +17,11 @@ import { withFileErrorsSync } from './files.js';
 
 /** The magic number of statfs(2). */
 const TMPFS = 0x01021994;
-/** Its namespace of process ids, the process and when it began: an id is used again, and containers can share a folder. */
-const NAME = /^model-guard-links-([0-9]+)-([0-9]+)-([0-9]+)-\w+$/;
+/**
+ * The boot of its machine and its namespace of process ids, the process and when it began: an id is used again, and containers and machines
+ * can share a folder.
+ */
+const NAME = /^model-guard-links-([0-9a-f]+-[0-9]+)-([0-9]+)-([0-9]+)-\w+$/;
 const OTHERS = 0o077;
 
 /** This process, as the mounted /proc names it: in a container it can have another id there. */
@@ -26,7 +30,10 @@ export const ownProcess = (): string => withFileErrorsSync('Cannot read', '/proc
 const existing = new Set<string>();
 const forgotten = new FinalizationRegistry<string>(remove);
 
-/** Private to this user. Removed by `remove`, when it is collected, when the process exits, or after its death by the next one. */
+/**
+ * Private to this user, and not to be written to: a program that keeps its results beside the model would lose them. Removed by `remove`,
+ * when it is collected, when the process exits, or after its death by the next one; not when a worker thread is terminated.
+ */
 export class LinkFolder {
   readonly path: string;
 
@@ -34,8 +41,8 @@ export class LinkFolder {
   constructor(targets: ReadonlyMap<string, string>) {
     const base = baseFolder();
     removeStale(base);
-    if (existing.size === 0) process.once('exit', removeAll);
     this.path = withFileErrorsSync('Cannot make a folder of links in', base, () => mkdtempSync(join(base, `${ownPrefix()}-`)));
+    if (existing.size === 0) process.once('exit', removeAll);
     existing.add(this.path);
     forgotten.register(this, this.path);
     try {
@@ -52,6 +59,7 @@ export class LinkFolder {
       mkdirSync(dirname(link), { recursive: true, mode: 0o700 });
       symlinkSync(target, link);
     }
+    setModes(this.path, 0o500);
   }
 
   /** Idempotent, never throws. */
@@ -72,10 +80,19 @@ function removeAll(): void {
 
 function removeQuietly(path: string): void {
   try {
+    setModes(path, 0o700);
     rmSync(path, { recursive: true, force: true });
   } catch {
-    // Its links lead nowhere once the process has ended.
+    // Its links hold no content.
   }
+}
+
+/** Of a folder and all below it. */
+function setModes(folder: string, mode: number): void {
+  chmodSync(folder, 0o700);
+  for (const entry of readdirSync(folder, { withFileTypes: true }))
+    if (entry.isDirectory()) setModes(join(folder, entry.name), mode);
+  chmodSync(folder, mode);
 }
 
 /** XDG_RUNTIME_DIR where it is as the specification demands and in memory; else the folder for temporary files. */
@@ -96,10 +113,13 @@ function isOurs(path: string): boolean {
   }
 }
 
-const ownPrefix = (): string => `model-guard-links-${namespace()}-${ownProcess()}-${beginningOf('self')}`;
+const ownPrefix = (): string => `model-guard-links-${machine()}-${ownProcess()}-${beginningOf('self')}`;
 
-/** `pid:[4026531836]` without its words. */
-const namespace = (): string => readlinkSync('/proc/self/ns/pid').replace(/\D/g, '');
+/** The first digits of the boot's id, and the namespace: `pid:[4026531836]` without its words. */
+function machine(): string {
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8);
+  return `${boot}-${readlinkSync('/proc/self/ns/pid').replace(/\D/g, '')}`;
+}
 
 /** In clock ticks since the boot (proc(5), field 22 of stat). Undefined for a process that is not there. */
 function beginningOf(pid: string): string | undefined {
@@ -115,10 +135,10 @@ function beginningOf(pid: string): string | undefined {
 /** Removes folders of this user whose process was killed. */
 function removeStale(base: string): void {
   try {
-    const here = namespace();
+    const here = machine();
     for (const name of readdirSync(base)) {
-      const [, namespace, pid = '', beginning] = NAME.exec(name) ?? [];
-      if (namespace !== here || beginningOf(pid) === beginning) continue;
+      const [, maker, pid = '', beginning] = NAME.exec(name) ?? [];
+      if (maker !== here || beginningOf(pid) === beginning) continue;
       const path = join(base, name);
       if (isOurs(path)) removeQuietly(path);
     }

@@ -3,7 +3,7 @@
  * folder of links outlives the program.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import path from 'node:path';
@@ -72,6 +72,12 @@ sys.stdout.buffer.write(open(model, 'rb').read())`;
     expect(existsSync(folder)).toBe(false);
   });
 
+  it('cannot write into that folder, which would be lost', () => {
+    const script = 'stat -c %a "$1" "$1/deep"';
+    expect(String(run('folder@1', 'sh', '-c', script, 'sh', '{model}').stdout)).toBe('500\n500\n');
+    expect(links()).toEqual([]);
+  });
+
   it('has one descriptor of each file', () => {
     const script = `for fd in /proc/$$/fd/*; do case "$(readlink $fd)" in *memfd:model-guard*) echo "\${fd##*/}";; esac; done
 stat -Lc %s /proc/$$/fd/3 /proc/$$/fd/4`;
@@ -114,6 +120,22 @@ describe('the exit code', () => {
     chmodSync(file, 0o600);
     const { status, stderr } = run('net@1', file);
     expect([status, stderr]).toEqual([126, expect.stringMatching(/cannot be executed \(EACCES\)\. .* \[PERMISSION_DENIED\]$/m)]);
+  });
+
+  it('is 126 or 127 whatever is wrong with the name', () => {
+    const loop = models.at('loop');
+    symlinkSync(loop, loop);
+    expect(run('net@1', path.join(models.at('device.key'), 'program')).status).toBe(127);
+    expect(run('net@1', loop)).toMatchObject({ status: 126, stderr: expect.stringContaining('ELOOP') });
+    expect(run('net@1', 'a'.repeat(300)).status).toBe(126);
+  });
+
+  it('is 2 for an empty name, and without -- in front of a program, whose options would be taken from it', () => {
+    expect(run('net@1', '').status).toBe(2);
+    const [node = '', ...args] = [...COMMAND, ...words('net@1'), 'echo', '--threads', '4'];
+    const { status, stdout, stderr } = spawnSync(node, args, { cwd: projectRoot, encoding: 'utf8' });
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain('Put -- before the program');
   });
 
   it('is 2 without a program, before anything is loaded', async () => {

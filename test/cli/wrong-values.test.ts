@@ -141,7 +141,7 @@ function strangeWords(stderr: string, given: readonly string[]): string[] {
 }
 
 describe('messages about wrong values', () => {
-  const commands = leavesOf(programOf(new Context()));
+  const commands = leavesOf(programOf(new Context([])));
 
   it.each(commands.map((command) => [pathOf(command).join(' '), command] as const))('%s', async (_, command) => {
     const strange: string[] = [];

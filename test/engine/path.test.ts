@@ -26,6 +26,7 @@ import { decrypt, encrypt, fileStore, type GuardedModel, load, MasterKey, protec
 import { startWorker } from '../children/start-worker.js';
 import { startChild } from '../support/children.js';
 import { codeOf, failureOf } from '../support/failures.js';
+import { hooked } from '../support/hooked-store.js';
 import { seeded } from '../support/seed.js';
 import { temporaryFolder } from '../support/temp.js';
 
@@ -199,7 +200,7 @@ describe('the path of a folder', () => {
     const folder = model.path();
     expect(path.dirname(folder)).toBe(runtime);
     expect(model.path()).toBe(folder);
-    expect(statSync(folder).mode & 0o777).toBe(0o700);
+    expect(statSync(folder).mode & 0o777).toBe(0o500);
     for (const [name, bytes] of FILES) {
       const link = path.join(folder, name);
       expect(readlinkSync(link)).toMatch(new RegExp(`^/proc/${process.pid}/fd/\\d+$`));
@@ -238,17 +239,19 @@ describe('the path of a folder', () => {
     const kept = await living.waitFor('loaded');
     await child.kill();
     expect(existsSync(stale)).toBe(true);
-    // Of a container that shares the folder; of a process whose id is in use again; not ours.
-    const [, , , namespace, pid] = path.basename(kept).split('-');
-    const foreign = path.join(runtime, `model-guard-links-1-${pid}-1-abcdef`);
-    const reused = path.join(runtime, `model-guard-links-${namespace}-${pid}-1-abcdef`);
+    // Of a container, and of a machine, that share the folder; of a process whose id is in use again; not ours.
+    const [, , , boot, namespace, pid] = path.basename(kept).split('-');
+    const foreign = path.join(runtime, `model-guard-links-${boot}-1-${pid}-1-abcdef`);
+    const remote = path.join(runtime, `model-guard-links-0-${namespace}-${pid}-1-abcdef`);
+    const reused = path.join(runtime, `model-guard-links-${boot}-${namespace}-${pid}-1-abcdef`);
     const another = path.join(runtime, 'model-guard-links-mine');
-    for (const folder of [foreign, reused, another]) mkdirSync(folder, { mode: 0o700 });
+    for (const folder of [foreign, remote, reused, another]) mkdirSync(folder, { mode: 0o700 });
     writeFileSync(at('outside'), 'must stay');
     symlinkSync(at('outside'), path.join(reused, 'link'));
     using model = await load('one@1', opening);
     model.path();
-    expect([stale, kept, foreign, reused, another].map((folder) => existsSync(folder))).toEqual([false, true, true, false, true]);
+    const folders = [stale, kept, foreign, remote, reused, another];
+    expect(folders.map((folder) => existsSync(folder))).toEqual([false, true, true, true, false, true]);
     expect(readFileSync(at('outside'), 'utf8')).toBe('must stay');
     living.say('end');
     expect((await living.ended).code).toBe(0);
@@ -260,7 +263,10 @@ describe('loading as a path', () => {
   it('leaves no descriptor after an abort half-way, a refusal and dispose()', async () => {
     const before = memoryFiles();
     const stopping = new AbortController();
-    const aborted = load('net@1', { ...opening, threads: 1, signal: stopping.signal, onProgress: () => stopping.abort() });
+    const from = hooked(store, (operation, count) => void (operation === 'read' && count === 2 && stopping.abort()), {
+      streamed: true,
+    });
+    const aborted = load('net@1', { ...opening, from, cache: false, signal: stopping.signal });
     expect(await codeOf(() => aborted)).toBe('ABORT_ERR');
     const damaged = await encrypt(plain, { name: 'net', version: '1', recipients: identities });
     damaged[damaged.length - 5000] = (damaged[damaged.length - 5000] ?? 0) ^ 1;

@@ -2,8 +2,10 @@
  * A runtime that reads the model's own memory as long as it lives: onnxruntime with the bytes of a model in its own format. Disposed of too
  * early, it computes with zeros and reports no error: that is what `retain` is for.
  */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import path from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { beforeAll, expect, test } from 'vitest';
 import { decrypt, encrypt, MasterKey } from '../../src/index.js';
@@ -73,6 +75,26 @@ test('each holder counts once', async () => {
   expect(bytes.some((byte) => byte !== 0)).toBe(true);
   second();
   expect(bytes.every((byte) => byte === 0)).toBe(true);
+});
+
+test('memory that is retained outlives the last mention of its model', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const key = MasterKey.generate();
+  const sealed = await encrypt(ort, { name: 'bearings', version: '1', recipients: [key] });
+  const retained = await (async () => {
+    const model = await decrypt(sealed, { identities: [key], unsigned: 'accept', as: 'path' });
+    model.retain();
+    return openSync(model.path(), 'r');
+  })();
+  for (let turn = 0; turn < 5; turn++) {
+    collect();
+    await new Promise(setImmediate);
+  }
+  const bytes = new Uint8Array(ort.length);
+  readSync(retained, bytes, 0, bytes.length, 0);
+  closeSync(retained);
+  expect(Buffer.compare(bytes, ort)).toBe(0);
 });
 
 test('a model that was disposed of cannot be retained', async () => {

@@ -1,9 +1,10 @@
 import { closeSync, openSync } from 'node:fs';
 import type { Command } from 'commander';
 import { throwIfAborted } from '../../base/abort.js';
+import { codeOf, isError, ModelGuardError } from '../../errors.js';
 import { withFileErrorsSync } from '../../files/files.js';
 import { LinkFolder } from '../../files/link-folder.js';
-import { type GuardedModel, load } from '../../index.js';
+import { type GuardedFile, type GuardedModel, load } from '../../index.js';
 import type { Context } from '../context.js';
 import { example, usage } from '../flags/common.js';
 import { LOADED, type LoadFlags, loadingOf, withLoading } from '../flags/load.js';
@@ -13,6 +14,7 @@ import { isFolder } from '../sdk.js';
 
 /** Behind stdin, stdout and stderr. */
 const FIRST_DESCRIPTOR = 3;
+const NO_DESCRIPTORS: ReadonlySet<string | undefined> = new Set(['EMFILE', 'ENFILE']);
 /** File names that an error lists. */
 const MOST_NAMES = 10;
 
@@ -37,10 +39,15 @@ them, 3 and up, sealed against writing, and the paths are good in it and in the 
 wiped, and what it left running sees zeros.
 
 Streams and signals (INT, TERM, HUP, QUIT, USR1, USR2, WINCH) are the program's, and so is the exit code: 128 and the number of the signal
-that ended it, 127 if it cannot be found, 126 if it cannot be executed. If model-guard itself is killed (SIGKILL) the program goes on.`,
+that ended it, 127 if it cannot be found, 126 if it cannot be executed. In the foreground of a terminal INT, QUIT and WINCH are those that the
+terminal sends: one that another process sends to model-guard alone is not passed on. If model-guard itself is killed (SIGKILL) the program
+goes on.`,
   );
   command.action(async (ref: string, [name, ...args]: readonly string[], flags: LoadFlags) => {
-    if (name === undefined) throw usage(`Give the program to run after --: model-guard run ${ref} … -- CMD {model}`);
+    if (!name) throw usage(`Give the program to run after --: model-guard run ${ref} … -- CMD {model}`);
+    context.checkSeparator();
+    // Node opens a debugger at this signal, which is the program's.
+    process.on('SIGUSR1', () => {});
     const model = await load(ref, { ...(await loadingOf(flags)), ...context.run(flags), as: 'path' });
     try {
       await runOn(model, [name, ...args], context);
@@ -55,10 +62,10 @@ async function runOn(model: GuardedModel, [name, ...args]: readonly [string, ...
   try {
     const words = [name, ...args.map((word) => paths.insertInto(word))] as const;
     throwIfAborted(context.signal);
+    context.passSignalsOn();
     const running = await paths.lend((descriptors) =>
       startProgram(words, { env: { ...withoutCredentials(), MODEL_GUARD_MODEL: paths.model }, descriptors }),
     );
-    context.passSignalsOn();
     context.exit = await running.ended;
   } finally {
     paths.remove();
@@ -98,11 +105,23 @@ class ProgramPaths {
   async lend(start: (descriptors: readonly number[]) => Promise<RunningProgram>): Promise<RunningProgram> {
     const descriptors: number[] = [];
     try {
-      for (const file of this.#files.values())
-        descriptors.push(withFileErrorsSync('Cannot open', file.name, () => openSync(file.path(), 'r')));
+      for (const file of this.#files.values()) descriptors.push(this.#open(file));
       return await start(descriptors);
     } finally {
       for (const descriptor of descriptors) closeSync(descriptor);
+    }
+  }
+
+  #open(file: GuardedFile): number {
+    try {
+      return withFileErrorsSync('Cannot open', file.name, () => openSync(file.path(), 'r'));
+    } catch (error) {
+      if (!NO_DESCRIPTORS.has(codeOf(isError(error) ? error.cause : undefined))) throw error;
+      throw new ModelGuardError(
+        'OUT_OF_MEMORY',
+        `run needs two descriptors for each of the ${this.#files.size} files of the model, and the limit of this process (RLIMIT_NOFILE) is too low`,
+        { cause: error, advice: 'Raise it: ulimit -n.' },
+      );
     }
   }
 

@@ -27,6 +27,7 @@ a part for the whole; what leaves the group (setsid) is out of reach, and so is 
 In a pipeline of your shell nothing can do that: set -o pipefail, and use what came out only if the status is 0.`,
   );
   command.action(async (archive: string, argv: readonly string[], flags: Flags) => {
+    if (argv.length > 0) context.checkSeparator();
     const guard = await deviceServerOf(flags);
     const origin = flags.signer || flags.unsigned ? await originOf(flags) : {};
     const unlocking = guard.unlock(archive, {

@@ -24,7 +24,7 @@ export interface ServerFlags {
 /** Environment variables of credentials that are in no file. */
 export const VARIABLES = { email: 'MODEL_GUARD_EMAIL', password: 'MODEL_GUARD_PASSWORD' } as const;
 
-/** The environment of a program that gets one model or archive, and no credentials to get another one. */
+/** The environment of a program that gets one model or archive, without the credentials of the guard server, which would get it another. */
 export const withoutCredentials = (): NodeJS.ProcessEnv => ({
   ...process.env,
   ...Object.fromEntries(Object.values(VARIABLES).map((name) => [name, undefined])),
