@@ -5,7 +5,7 @@ import { isOnnx, onnx } from './onnx.js';
 import type { RangeReader } from './reader.js';
 import { isSafetensors, safetensors } from './safetensors.js';
 import { readShardMap } from './shards.js';
-import { malformed, quoted, type TensorInfo } from './tensor.js';
+import { inTwoFiles, malformed, quoted, type TensorInfo } from './tensor.js';
 
 export type { RangeReader } from './reader.js';
 export type { TensorInfo } from './tensor.js';
@@ -60,9 +60,9 @@ export async function fileTensors(name: string, files: ModelFiles): Promise<read
 }
 
 /**
- * The tensors of all files of a model. Where a `*.safetensors.index.json` says in which shard a tensor is, that one counts, and none may be
- * missing.
- * @throws INVALID_ARGUMENT where two files have a tensor of the same name; what {@link fileTensors} throws
+ * The tensors of all files of a model. Where a `*.safetensors.index.json` says in which shard a tensor is, that one counts among the shards and
+ * the files beside the index, and none may be missing.
+ * @throws INVALID_ARGUMENT where two files have a tensor of the same name, and no index decides between them; what {@link fileTensors} throws
  */
 export async function modelTensors(files: ModelFiles): Promise<readonly TensorInfo[]> {
   const shards = await readShardMap(files);
@@ -73,19 +73,16 @@ export async function modelTensors(files: ModelFiles): Promise<readonly TensorIn
     if (!table) continue;
     tables += 1;
     for (const tensor of table) {
-      if ((shards.get(tensor.name)?.file ?? file) !== file) continue;
+      const shard = shards.get(tensor.name);
+      if (shard && shard.file !== file && shard.indexes.some((index) => index.decidesFor(file))) continue;
       const other = found.get(tensor.name);
       if (other) throw inTwoFiles(tensor.name, other.file, file);
       found.set(tensor.name, { file, tensor });
     }
   }
   if (tables === 0) throw noTable('This model');
-  for (const [name, { index, file }] of shards)
-    if (!found.has(name)) throw malformed(index, `${quoted(name)} is not in ${quoted(file)}, where it must be`);
+  for (const [name, { indexes, file }] of shards)
+    if (found.get(name)?.file !== file)
+      throw malformed(indexes[0].name, `${quoted(name)} is not in ${quoted(file)}, where it must be`);
   return [...found.values()].map(({ tensor }) => tensor);
 }
-
-const inTwoFiles = (name: string, ...files: readonly string[]): ModelGuardError =>
-  new ModelGuardError('INVALID_ARGUMENT', `${files.map(quoted).join(' and ')} both have a tensor ${quoted(name)}`, {
-    advice: 'Choose one file: model.files.get(name).tensors().',
-  });

@@ -2,32 +2,58 @@
 import { isObject, parseJson } from './json.js';
 import { besides } from './onnx-tensor.js';
 import type { RangeReader } from './reader.js';
-import { MAX_TENSORS, malformed, quoted, tooMuch } from './tensor.js';
+import { inTwoFiles, MAX_TENSORS, malformed, quoted, tooMuch } from './tensor.js';
 
 const MAX_INDEX_BYTES = 100_000_000;
 
-/** Where an index says that a tensor is. */
+/** The file that has a tensor, by the indexes that name it: one, or several that agree. */
 interface Shard {
-  /** The name of the index. */
-  readonly index: string;
   readonly file: string;
+  readonly indexes: [ShardIndex, ...ShardIndex[]];
 }
 
-/** The shards of all indexes of a model, by the name of the tensor. A name that two indexes have is in the first one's file. */
+/** An index of shards. It decides for the files that it names, and for those in its own folder. */
+class ShardIndex {
+  readonly name: string;
+  readonly #named: ReadonlySet<string>;
+
+  constructor(name: string, named: ReadonlySet<string>) {
+    this.name = name;
+    this.#named = named;
+  }
+
+  decidesFor(file: string): boolean {
+    return folderOf(file) === folderOf(this.name) || this.#named.has(file);
+  }
+}
+
+/**
+ * The shards of all indexes of a model, by the name of the tensor.
+ * @throws INVALID_ARGUMENT where two indexes give a name different files · TENSORS_MALFORMED, LIMIT_EXCEEDED; what the reader throws
+ */
 export async function readShardMap(files: ReadonlyMap<string, RangeReader>): Promise<ReadonlyMap<string, Shard>> {
   const shards = new Map<string, Shard>();
-  for (const [index, reader] of files) {
-    if (!index.endsWith('.safetensors.index.json')) continue;
-    for (const [name, file] of await readIndex(index, reader, files)) if (!shards.has(name)) shards.set(name, { index, file });
+  for (const [name, reader] of files) {
+    if (!name.endsWith('.safetensors.index.json')) continue;
+    const entries = await readIndex(name, reader, files);
+    const index = new ShardIndex(name, new Set(entries.values()));
+    for (const [tensor, file] of entries) {
+      const other = shards.get(tensor);
+      if (other && other.file !== file) throw inTwoFiles(tensor, other.file, file);
+      if (other) other.indexes.push(index);
+      else shards.set(tensor, { file, indexes: [index] });
+    }
   }
   return shards;
 }
+
+const folderOf = (file: string): string => file.slice(0, file.lastIndexOf('/') + 1);
 
 async function readIndex(
   index: string,
   reader: RangeReader,
   files: ReadonlyMap<string, RangeReader>,
-): Promise<readonly (readonly [name: string, file: string])[]> {
+): Promise<ReadonlyMap<string, string>> {
   if (reader.size > MAX_INDEX_BYTES) throw tooMuch(index, `an index has at most ${MAX_INDEX_BYTES} bytes`);
   const json = parseJson(new TextDecoder().decode(await reader.read(0, reader.size)), 2 * MAX_TENSORS, {
     malformed: (what) => malformed(index, what),
@@ -35,9 +61,11 @@ async function readIndex(
   });
   const map = isObject(json) ? json.get('weight_map') : undefined;
   if (!isObject(map)) throw malformed(index, 'it has no weight_map');
-  return [...map].map(([name, location]) => {
-    const file = typeof location === 'string' ? besides(index, location) : undefined;
-    if (file === undefined || !files.has(file)) throw malformed(index, `${quoted(name)} lies in no file of the model`);
-    return [name, file];
-  });
+  return new Map(
+    [...map].map(([name, location]) => {
+      const file = typeof location === 'string' ? besides(index, location) : undefined;
+      if (file === undefined || !files.has(file)) throw malformed(index, `${quoted(name)} lies in no file of the model`);
+      return [name, file];
+    }),
+  );
 }

@@ -34,6 +34,11 @@ export const malformed = (file: string, what: string): ModelGuardError =>
 export const tooMuch = (file: string, what: string): ModelGuardError =>
   new ModelGuardError('LIMIT_EXCEEDED', `The tensors of ${quoted(file)}: ${what}`);
 
+export const inTwoFiles = (name: string, ...files: readonly string[]): ModelGuardError =>
+  new ModelGuardError('INVALID_ARGUMENT', `${files.map(quoted).join(' and ')} both have a tensor ${quoted(name)}`, {
+    advice: 'Choose one file: model.files.get(name).tensors().',
+  });
+
 const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export function utf8(file: string, bytes: Uint8Array, what: string): string {

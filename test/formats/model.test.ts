@@ -76,6 +76,48 @@ describe('the index of shards', () => {
     });
   });
 
+  it('decides for the files that it names, in other folders too', async () => {
+    expect(
+      await where({
+        'a/1.safetensors': weights('x'),
+        'b/2.safetensors': weights('x', 'y'),
+        'm.safetensors.index.json': index({ x: 'a/1.safetensors', y: 'b/2.safetensors' }),
+        'a/m.safetensors.index.json': index({ x: '1.safetensors' }),
+        'a/consolidated.safetensors': weights('x'),
+      }),
+    ).toEqual({ x: 'a/1.safetensors', y: 'b/2.safetensors' });
+  });
+
+  const te = { 'te/1.safetensors': weights('x'), 'te/m.safetensors.index.json': index({ x: '1.safetensors' }) };
+  it.each([
+    [
+      'two indexes in two folders',
+      { ...te, 'te2/1.safetensors': weights('x'), 'te2/m.safetensors.index.json': index({ x: '1.safetensors' }) },
+      '"te/1.safetensors" and "te2/1.safetensors"',
+    ],
+    ['a file in another folder', { ...te, 'te2/m.safetensors': weights('x') }, '"te/1.safetensors" and "te2/m.safetensors"'],
+    ['a file in a folder within', { ...te, 'te/in/m.safetensors': weights('x') }, '"te/1.safetensors" and "te/in/m.safetensors"'],
+    [
+      'two indexes in one folder',
+      { ...te, 'te/1.fp16.safetensors': weights('x'), 'te/m.fp16.safetensors.index.json': index({ x: '1.fp16.safetensors' }) },
+      '"te/1.safetensors" and "te/1.fp16.safetensors"',
+    ],
+    [
+      'two other files',
+      { ...te, 'a.safetensors': weights('y'), 'b.safetensors': weights('y') },
+      '"a.safetensors" and "b.safetensors"',
+    ],
+  ])('leaves no weights out: a name in %s is refused', async (_, files, both) => {
+    const error = await failureOf(() => where(files));
+    expect(error.code).toBe('INVALID_ARGUMENT');
+    expect(error.message).toContain(both);
+  });
+
+  it('is not satisfied by a file of another folder', async () => {
+    const files = { ...te, 'te/1.safetensors': weights('y'), 'te2/m.safetensors': weights('x') };
+    expect(await codeOf(() => where(files))).toBe('TENSORS_MALFORMED');
+  });
+
   it.each([
     ['a tensor that its shard lacks', index({ y: '1.safetensors' })],
     ['a file that the model lacks', index({ x: '3.safetensors' })],
