@@ -1,97 +1,54 @@
 /**
- * Parses JSON of an unknown origin (RFC 8259), stricter than JSON.parse: no name twice in an object, no half of a surrogate pair, and bounds
- * for depth and number of values.
+ * Reads JSON of an unknown origin (RFC 8259) as its caller expects it, member by member, so that nothing else is ever held in memory. Stricter
+ * than JSON.parse: no name twice in an object, and no half of a surrogate pair.
  */
-
-export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
-export type JsonObject = ReadonlyMap<string, Json>;
 
 const MAX_DEPTH = 16;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const MAX_NUMBER = 64;
-const WORDS: readonly (readonly [string, Json])[] = [
-  ['true', true],
-  ['false', false],
-  ['null', null],
-];
 
-/** How {@link parseJson} ends where it cannot go on. */
+/** The errors of a {@link JsonReader}. */
 interface JsonErrors {
   readonly malformed: (what: string) => Error;
   readonly tooMuch: (what: string) => Error;
 }
 
-export const isObject = (value: Json | undefined): value is JsonObject => value instanceof Map;
-
-export function parseJson(text: string, maxValues: number, errors: JsonErrors): Json {
-  const parser = new JsonParser(text, maxValues, errors);
-  const value = parser.value(0);
-  parser.end();
-  return value;
-}
-
-class JsonParser {
+/** Each method takes the value of its type that stands next, and refuses any other. */
+export class JsonReader {
   readonly #text: string;
   readonly #errors: JsonErrors;
-  #left: number;
   #at = 0;
 
-  constructor(text: string, maxValues: number, errors: JsonErrors) {
+  constructor(text: string, errors: JsonErrors) {
     this.#text = text;
-    this.#left = maxValues;
     this.#errors = errors;
   }
 
-  value(depth: number): Json {
-    if (this.#left-- === 0) throw this.#errors.tooMuch('its JSON has too many values');
-    if (depth > MAX_DEPTH) throw this.#errors.tooMuch('its JSON is nested too deeply');
-    switch (this.#peek()) {
-      case '{':
-        return this.#object(depth);
-      case '[':
-        return this.#array(depth);
-      case '"':
-        return this.#string();
-      default:
-        return this.#word();
-    }
-  }
-
-  end(): void {
-    if (this.#peek() !== '') throw this.#unexpected();
-  }
-
-  #object(depth: number): JsonObject {
-    const members = new Map<string, Json>();
-    this.#list('}', () => {
-      if (this.#peek() !== '"') throw this.#unexpected();
-      const name = this.#string();
-      if (members.has(name)) throw this.#errors.malformed(`its JSON has ${JSON.stringify(name.slice(0, 80))} twice`);
+  /** Calls `member` for each name; it must take the value. Names are remembered: `most` of them. */
+  object(most: number, member: (name: string) => void): void {
+    const names = new Set<string>();
+    this.#list('{', '}', () => {
+      const name = this.string();
+      if (names.has(name)) throw this.#errors.malformed(`its JSON has ${JSON.stringify(name.slice(0, 80))} twice`);
+      if (names.size === most) throw this.#errors.tooMuch(`an object of its JSON has more than ${most} members`);
+      names.add(name);
       this.#expect(':');
-      members.set(name, this.value(depth + 1));
+      member(name);
     });
-    return members;
   }
 
-  #array(depth: number): readonly Json[] {
-    const values: Json[] = [];
-    this.#list(']', () => values.push(this.value(depth + 1)));
+  /** A list of at most `most` numbers. */
+  numbers(most: number): readonly number[] {
+    const values: number[] = [];
+    this.#list('[', ']', () => {
+      if (values.length === most) throw this.#errors.malformed(`a list of its JSON has more than ${most} numbers`);
+      values.push(this.#number());
+    });
     return values;
   }
 
-  #list(close: string, item: () => void): void {
-    this.#at += 1;
-    if (this.#peek() !== close) {
-      item();
-      while (this.#peek() === ',') {
-        this.#at += 1;
-        item();
-      }
-    }
-    this.#expect(close);
-  }
-
-  #string(): string {
+  string(): string {
+    if (this.#peek() !== '"') throw this.#unexpected('text');
     const from = this.#at;
     let end = from;
     do {
@@ -109,6 +66,42 @@ class JsonParser {
     return value;
   }
 
+  /** Takes `null` if it stands next. */
+  isNull(): boolean {
+    return this.#word('null');
+  }
+
+  /** Goes past a value of any type. Names within it may repeat, because they are not read. */
+  skip(depth = 0): void {
+    if (depth > MAX_DEPTH) throw this.#errors.tooMuch('its JSON is nested too deeply');
+    const next = this.#peek();
+    if (next === '[') this.#list('[', ']', () => this.skip(depth + 1));
+    else if (next === '{')
+      this.#list('{', '}', () => {
+        this.string();
+        this.#expect(':');
+        this.skip(depth + 1);
+      });
+    else if (next === '"') this.string();
+    else if (!['true', 'false', 'null'].some((word) => this.#word(word))) this.#number();
+  }
+
+  end(): void {
+    if (this.#peek() !== '') throw this.#unexpected('its end');
+  }
+
+  #list(open: string, close: string, item: () => void): void {
+    this.#expect(open);
+    if (this.#peek() !== close) {
+      item();
+      while (this.#peek() === ',') {
+        this.#at += 1;
+        item();
+      }
+    }
+    this.#expect(close);
+  }
+
   /** An odd number of backslashes stands before it. */
   #isEscaped(at: number): boolean {
     let before = at;
@@ -117,19 +110,19 @@ class JsonParser {
   }
 
   #number(): number {
+    this.#peek();
     NUMBER.lastIndex = 0;
     const [digits] = NUMBER.exec(this.#text.slice(this.#at, this.#at + MAX_NUMBER)) ?? [];
-    if (digits === undefined || digits.length === MAX_NUMBER) throw this.#unexpected();
+    if (digits === undefined || digits.length === MAX_NUMBER) throw this.#unexpected('a number');
     this.#at += digits.length;
     return Number(digits);
   }
 
-  /** `true`, `false`, `null`, or else a number. */
-  #word(): Json {
-    const word = WORDS.find(([spelling]) => this.#text.startsWith(spelling, this.#at));
-    if (!word) return this.#number();
-    this.#at += word[0].length;
-    return word[1];
+  #word(word: string): boolean {
+    this.#peek();
+    if (!this.#text.startsWith(word, this.#at)) return false;
+    this.#at += word.length;
+    return true;
   }
 
   /** The next character that is not white space; empty at the end. */
@@ -142,11 +135,11 @@ class JsonParser {
   }
 
   #expect(character: string): void {
-    if (this.#peek() !== character) throw this.#unexpected();
+    if (this.#peek() !== character) throw this.#unexpected(JSON.stringify(character));
     this.#at += 1;
   }
 
-  #unexpected(): Error {
-    return this.#errors.malformed(`its JSON is not valid at character ${this.#at}`);
+  #unexpected(wanted: string): Error {
+    return this.#errors.malformed(`at character ${this.#at} of its JSON, ${wanted} must stand`);
   }
 }

@@ -2,15 +2,17 @@
  * Reads the header of a safetensors file. Source: the section "Format" of the README of huggingface/safetensors, and the checks of its
  * reference implementation.
  */
-import { isObject, type Json, type JsonObject, parseJson } from './json.js';
+import { JsonReader } from './json.js';
 import type { RangeReader } from './reader.js';
-import { elements, MAX_RANK, malformed, quoted, type TensorInfo, TensorTable, tooMuch, utf8 } from './tensor.js';
+import { elements, MAX_RANK, MAX_TENSORS, malformed, quoted, type TensorInfo, TensorTable, tooMuch, utf8 } from './tensor.js';
 
 /** Bytes of the length in front of the header. */
 const PREFIX = 8;
 export const MAX_HEADER = 100_000_000;
-/** Of the header's JSON: a tensor takes ten or so. */
-const MAX_VALUES = 1 << 22;
+/** Texts that `__metadata__` may have; common files have ten or so. */
+const MAX_METADATA = 65_536;
+/** Of a tensor: a fourth member is one twice, or an unknown one. */
+const MEMBERS = 3 + 1;
 
 /** Bits of an element. */
 const DTYPES: Readonly<Record<string, number>> = {
@@ -49,31 +51,31 @@ export function isSafetensors(start: Uint8Array): boolean {
  * @throws TENSORS_MALFORMED, LIMIT_EXCEEDED; what the reader throws
  */
 export async function safetensors(file: string, reader: RangeReader): Promise<readonly TensorInfo[]> {
-  const header = await readHeader(file, reader);
-  const dataStart = PREFIX + header.bytes;
+  const { bytes, json } = await readHeader(file, reader);
+  const dataStart = PREFIX + bytes;
   const table = new TensorTable(file);
-  for (const [name, entry] of header.entries) {
-    if (name === '__metadata__') checkMetadata(file, entry);
-    else table.add(tensor(file, name, entry, dataStart));
-  }
+  json.object(MAX_TENSORS + 1, (name) => {
+    if (name === '__metadata__') skipMetadata(json);
+    else table.add(tensor(file, name, json, dataStart));
+  });
+  json.end();
   const tensors = table.finish();
   checkContiguous(file, tensors, dataStart, reader.size);
   return tensors;
 }
 
-async function readHeader(file: string, reader: RangeReader): Promise<{ bytes: number; entries: JsonObject }> {
+async function readHeader(file: string, reader: RangeReader): Promise<{ bytes: number; json: JsonReader }> {
   if (reader.size <= PREFIX) throw malformed(file, 'it is too short for a header');
   const prefix = await reader.read(0, PREFIX);
   const length = new DataView(prefix.buffer, prefix.byteOffset).getBigUint64(0, true);
-  if (length > MAX_HEADER) throw tooMuch(file, `its header claims ${length} bytes; ${MAX_HEADER} are allowed`);
+  if (length > reader.size - PREFIX) throw malformed(file, `its header claims ${length} bytes, more than the file has`);
+  if (length > MAX_HEADER) throw tooMuch(file, `its header has ${length} bytes; ${MAX_HEADER} are allowed`);
   const bytes = Number(length);
-  if (bytes > reader.size - PREFIX) throw malformed(file, `its header claims ${bytes} bytes, more than the file has`);
-  const entries = parseJson(text(file, await reader.read(PREFIX, bytes)), MAX_VALUES, {
+  const json = new JsonReader(text(file, await reader.read(PREFIX, bytes)), {
     malformed: (what) => malformed(file, what),
     tooMuch: (what) => tooMuch(file, what),
   });
-  if (!isObject(entries)) throw malformed(file, 'its header is no JSON object');
-  return { bytes, entries };
+  return { bytes, json };
 }
 
 /** A byte order mark is no brace either. */
@@ -82,23 +84,26 @@ function text(file: string, bytes: Uint8Array): string {
   return utf8(file, bytes, 'its header');
 }
 
-function checkMetadata(file: string, metadata: Json): void {
-  if (!isObject(metadata) || [...metadata.values()].some((value) => typeof value !== 'string'))
-    throw malformed(file, '__metadata__ maps text to text only');
+/** Maps text to text. The reference implementation takes null for none. */
+function skipMetadata(json: JsonReader): void {
+  if (!json.isNull()) json.object(MAX_METADATA, () => json.string());
 }
 
-const MEMBERS = ['dtype', 'shape', 'data_offsets'];
-
-function tensor(file: string, name: string, entry: Json, dataStart: number): TensorInfo {
-  if (!isObject(entry) || entry.size !== MEMBERS.length || !MEMBERS.every((member) => entry.has(member)))
-    throw malformed(file, `${quoted(name)} needs dtype, shape and data_offsets, and nothing else`);
-  const dtype = entry.get('dtype');
-  const bits = typeof dtype === 'string' && Object.hasOwn(DTYPES, dtype) ? DTYPES[dtype] : undefined;
-  if (typeof dtype !== 'string' || bits === undefined) throw malformed(file, `${quoted(name)} has a dtype that is unknown`);
-  const shape = integers(entry.get('shape'));
-  const [begin, end, ...more] = integers(entry.get('data_offsets')) ?? [];
-  if (!shape || shape.length > MAX_RANK) throw malformed(file, `${quoted(name)} has no valid shape`);
-  if (begin === undefined || end === undefined || more.length > 0 || begin > end)
+function tensor(file: string, name: string, json: JsonReader, dataStart: number): TensorInfo {
+  const found: { dtype?: string; shape?: readonly number[]; offsets?: readonly number[] } = {};
+  json.object(MEMBERS, (member) => {
+    if (member === 'dtype') found.dtype = json.string();
+    else if (member === 'shape') found.shape = json.numbers(MAX_RANK);
+    else if (member === 'data_offsets') found.offsets = json.numbers(2);
+    else throw malformed(file, `${quoted(name)} has the unknown member ${quoted(member)}`);
+  });
+  const { dtype, shape, offsets } = found;
+  if (dtype === undefined || !shape || !offsets) throw malformed(file, `${quoted(name)} needs dtype, shape and data_offsets`);
+  const bits = Object.hasOwn(DTYPES, dtype) ? DTYPES[dtype] : undefined;
+  if (bits === undefined) throw malformed(file, `${quoted(name)} has a dtype that is unknown`);
+  const [begin, end] = offsets;
+  if (!shape.every(isCount)) throw malformed(file, `${quoted(name)} has no valid shape`);
+  if (!offsets.every(isCount) || begin === undefined || end === undefined || begin > end)
     throw malformed(file, `${quoted(name)} has no valid data_offsets`);
   const length = end - begin;
   if (elements(shape) * BigInt(bits) !== BigInt(length) * 8n)
@@ -106,12 +111,8 @@ function tensor(file: string, name: string, entry: Json, dataStart: number): Ten
   return { name, dtype, shape, place: { file, offset: dataStart + begin, length } };
 }
 
-/** Whole numbers from 0 to 2^53 - 1. */
-function integers(value: Json | undefined): readonly number[] | undefined {
-  return Array.isArray(value) && value.every((one) => Number.isSafeInteger(one) && (one as number) >= 0 && !Object.is(one, -0))
-    ? (value as readonly number[])
-    : undefined;
-}
+/** A whole number from 0 to 2^53 - 1. */
+const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0 && !Object.is(value, -0);
 
 function checkContiguous(file: string, tensors: readonly TensorInfo[], dataStart: number, size: number): void {
   let end = dataStart;

@@ -1,10 +1,12 @@
 /** Reads in which file of a sharded model a tensor lies: `*.safetensors.index.json`, as Hugging Face's libraries write it. */
-import { isObject, parseJson } from './json.js';
+import { JsonReader } from './json.js';
 import { besides } from './onnx-tensor.js';
 import type { RangeReader } from './reader.js';
 import { inTwoFiles, MAX_TENSORS, malformed, quoted, tooMuch } from './tensor.js';
 
 const MAX_INDEX_BYTES = 100_000_000;
+/** Of an index itself; common ones have two. */
+const MAX_MEMBERS = 1024;
 
 /** The file that has a tensor, by the indexes that name it: one, or several that agree. */
 interface Shard {
@@ -55,17 +57,22 @@ async function readIndex(
   files: ReadonlyMap<string, RangeReader>,
 ): Promise<ReadonlyMap<string, string>> {
   if (reader.size > MAX_INDEX_BYTES) throw tooMuch(index, `an index has at most ${MAX_INDEX_BYTES} bytes`);
-  const json = parseJson(new TextDecoder().decode(await reader.read(0, reader.size)), 2 * MAX_TENSORS, {
+  const json = new JsonReader(new TextDecoder().decode(await reader.read(0, reader.size)), {
     malformed: (what) => malformed(index, what),
     tooMuch: (what) => tooMuch(index, what),
   });
-  const map = isObject(json) ? json.get('weight_map') : undefined;
-  if (!isObject(map)) throw malformed(index, 'it has no weight_map');
-  return new Map(
-    [...map].map(([name, location]) => {
-      const file = typeof location === 'string' ? besides(index, location) : undefined;
+  const map = new Map<string, string>();
+  let hasMap = false;
+  json.object(MAX_MEMBERS, (member) => {
+    if (member !== 'weight_map') return json.skip();
+    hasMap = true;
+    json.object(MAX_TENSORS, (name) => {
+      const file = besides(index, json.string());
       if (file === undefined || !files.has(file)) throw malformed(index, `${quoted(name)} lies in no file of the model`);
-      return [name, file];
-    }),
-  );
+      map.set(name, file);
+    });
+  });
+  json.end();
+  if (!hasMap) throw malformed(index, 'it has no weight_map');
+  return map;
 }

@@ -113,6 +113,18 @@ describe('the index of shards', () => {
     expect(error.message).toContain(both);
   });
 
+  it('may have members of any kind beside its map, but not nested deeply', async () => {
+    const withMember = (json: string): Record<string, Uint8Array> => ({
+      'sub/1.safetensors': weights('x'),
+      [name]: Uint8Array.from(Buffer.from(`{"metadata":${json}, "weight_map":{"x":"1.safetensors"}}`)),
+    });
+    const members = '{"a":[1, -2.5e3, true, false, null, "b", {}, [[]]], "a":{"c":{"d":[]}}}';
+    expect(await where(withMember(members))).toEqual({ x: 'sub/1.safetensors' });
+    expect(await codeOf(() => where(withMember('['.repeat(1e6))))).toBe('LIMIT_EXCEEDED');
+    for (const wrong of ['nul', '[1,]', '{"a"}', '01', '"'])
+      expect(await codeOf(() => where(withMember(wrong)))).toBe('TENSORS_MALFORMED');
+  });
+
   it('is not satisfied by a file of another folder', async () => {
     const files = { ...te, 'te/1.safetensors': weights('y'), 'te2/m.safetensors': weights('x') };
     expect(await codeOf(() => where(files))).toBe('TENSORS_MALFORMED');
@@ -123,6 +135,9 @@ describe('the index of shards', () => {
     ['a file that the model lacks', index({ x: '3.safetensors' })],
     ['a file outside of the model', index({ x: '../1.safetensors' })],
     ['a number for a file', index({ x: 1 })],
+    ['a list for a file', index({ x: [1] })],
+    ['a list for its map', index(['1.safetensors'])],
+    ['bytes behind it', Uint8Array.from(Buffer.from('{"weight_map":{}}{}'))],
     ['no map', Uint8Array.from(Buffer.from('{}'))],
     ['a name twice', Uint8Array.from(Buffer.from('{"weight_map":{"x":"1.safetensors","x":"1.safetensors"}}'))],
   ])('is refused with %s', async (_, bytes) => {

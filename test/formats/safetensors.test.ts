@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { safetensors } from '../../src/formats/safetensors.js';
-import { codeOf } from '../support/failures.js';
+import { codeOf, failureOf } from '../support/failures.js';
 import { needShared } from '../support/shared.js';
 import {
   CountingReader,
@@ -48,6 +48,10 @@ describe('a valid file', () => {
         }
       }),
     );
+  });
+
+  it('may have null for metadata, as for the reference implementation', async () => {
+    expect(await read(rawSafetensors('{"__metadata__":null}'))).toEqual([]);
   });
 
   it('is read without its tensors', async () => {
@@ -103,6 +107,7 @@ describe('a header is refused', () => {
     ['with bytes behind its object', '{}{}', 0],
     ['that ends early', '{"a"', 0],
     ['with half a surrogate pair', '{"__metadata__":{"a":"\\ud800"}}', 0],
+    ['nested deeply', `{"a":${'['.repeat(1e6)}`, 0],
     ['with a line break in a name', '{"__metadata__":{"a\n":""}}', 0],
   ])('%s', async (_, header, data) => {
     expect(await codeOf(() => read(rawSafetensors(header, new Uint8Array(data))))).toBe('TENSORS_MALFORMED');
@@ -113,7 +118,7 @@ describe('a header is refused', () => {
   });
 
   it.each([
-    ['nested deeply', `{"a":${'['.repeat(1e6)}`],
+    ['with a million texts', `{"__metadata__":{${Array.from({ length: 1e6 }, (_, i) => `"${i}":""`).join()}}}`],
     [
       'of a million tensors',
       `{${Array.from({ length: 1e6 }, (_, i) => `"${i}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`).join()}}`,
@@ -122,15 +127,35 @@ describe('a header is refused', () => {
     expect(await codeOf(() => read(rawSafetensors(header)))).toBe('LIMIT_EXCEEDED');
   });
 
+  const many = (value: string): string => Array.from({ length: 2e6 }, () => value).join();
   it.each([
-    ['more than 100 MB', 100_000_001n, 'LIMIT_EXCEEDED'],
-    ['2^63 bytes', 1n << 63n, 'LIMIT_EXCEEDED'],
-    ['more than the file', 99_000_000n, 'TENSORS_MALFORMED'],
-  ])('that claims %s, before it is read', async (_, length, code) => {
+    ['objects for metadata', `{"__metadata__":[${many('{}')}]}`, 16],
+    ['objects in metadata', `{"__metadata__":{"a":{${many('"":0')}}}}`, 21],
+    ['objects in a shape', `{"a":{"shape":[${many('{}')}]}}`, 15],
+    ['objects for a tensor', `{"a":[${many('{}')}]}`, 5],
+    ['an object in a tensor', `{"a":{"dtype":{${many('"":0')}}}}`, 14],
+  ])('with millions of %s, at the first: the others are never in memory', async (_, header, at) => {
+    const error = await failureOf(() => read(rawSafetensors(header)));
+    expect(error.code).toBe('TENSORS_MALFORMED');
+    expect(error.message).toContain(`at character ${at} `);
+  });
+
+  it('with more than 64 dimensions, at the first one too many', async () => {
+    const error = await failureOf(() => read(rawSafetensors(`{"a":{"shape":[${many('1')}]}}`)));
+    expect(error).toMatchObject({ code: 'TENSORS_MALFORMED', message: expect.stringContaining('more than 64') });
+  });
+
+  it.each([
+    ['more than 100 MB', 100_000_001n, 2e8, 'LIMIT_EXCEEDED'],
+    ['more than the file and than 100 MB', 100_000_001n, 1e6, 'TENSORS_MALFORMED'],
+    ['2^63 bytes', 1n << 63n, 1e6, 'TENSORS_MALFORMED'],
+    ['more than the file', 99_000_000n, 1e6, 'TENSORS_MALFORMED'],
+  ])('that claims %s, before it is read', async (_, length, size, code) => {
     const bytes = rawSafetensors('{}');
     new DataView(bytes.buffer).setBigUint64(0, length, true);
     const reader = new CountingReader(bytes);
-    expect(await codeOf(() => safetensors('a', reader))).toBe(code);
+    const large = { size, read: (offset: number, count: number) => reader.read(offset, count) };
+    expect(await codeOf(() => safetensors('a', large))).toBe(code);
     expect(reader.given).toBe(8);
   });
 });
