@@ -4,7 +4,7 @@
  */
 import { ModelGuardError } from '../errors.js';
 import { Cursor, type RangeReader } from './reader.js';
-import { elements, MAX_TENSORS, malformed, quoted, type TensorInfo, TensorTable, tooMuch, utf8 } from './tensor.js';
+import { elements, MAX_TENSORS, malformed, quoted, type TensorInfo, TensorTable, tooMuch, unknownType, utf8 } from './tensor.js';
 
 /** Type number: name, elements of a block, bytes of a block. */
 const TYPES: ReadonlyMap<number, readonly [name: string, elements: number, bytes: number]> = new Map([
@@ -62,6 +62,10 @@ const UINT32 = 4;
 const STRING = 8;
 const ARRAY = 9;
 
+/** The length of a name, its number of dimensions, its type, its offset. */
+const MIN_TENSOR_BYTES = 8 + 4 + 4 + 8;
+/** The length of a key, its type, a value of one byte. */
+const MIN_KEY_BYTES = 8 + 4 + 1;
 const MAX_KEYS = 65_536;
 const MAX_KEY_BYTES = 65_535;
 const MAX_NAME_BYTES = 1024;
@@ -77,7 +81,7 @@ export const isGguf = (start: Uint8Array): boolean => Buffer.from(start.subarray
 
 /**
  * The tensors of a GGUF file, in the order of its table. Shapes have the outermost dimension first, where GGUF has it last.
- * @throws TENSORS_MALFORMED, LIMIT_EXCEEDED, VERSION_UNSUPPORTED for other versions than 2 and 3; what the reader throws
+ * @throws TENSORS_MALFORMED, LIMIT_EXCEEDED, VERSION_UNSUPPORTED for other versions than 2 and 3 and for unknown types of tensors; what the reader throws
  */
 export const gguf = (file: string, reader: RangeReader): Promise<readonly TensorInfo[]> => new GgufReader(file, reader).tensors();
 
@@ -100,9 +104,8 @@ class GgufReader {
     const cursor = this.#cursor;
     if (!isGguf(await cursor.bytes(4))) throw malformed(this.#file, 'it does not begin as GGUF does');
     await this.#checkVersion();
-    // Before anything is read: an entry of either list takes at least 16 bytes.
-    const tensors = await this.#count('tensors', MAX_TENSORS);
-    const keys = await this.#count('keys', MAX_KEYS);
+    const tensors = await this.#count('tensors', MAX_TENSORS, MIN_TENSOR_BYTES);
+    const keys = await this.#count('keys', MAX_KEYS, MIN_KEY_BYTES);
     const alignment = await this.#metadata(keys);
     const entries: Entry[] = [];
     for (let index = 0; index < tensors; index++) entries.push(await this.#entry(alignment));
@@ -128,9 +131,10 @@ class GgufReader {
     );
   }
 
-  async #count(what: string, most: number): Promise<number> {
+  /** Refused before any entry is read, of which each takes at least `entryBytes`. */
+  async #count(what: string, most: number, entryBytes: number): Promise<number> {
     const count = await this.#cursor.u64();
-    if (count > this.#size / 16) throw malformed(this.#file, `it claims ${count} ${what}, more than it has room for`);
+    if (count > this.#size / entryBytes) throw malformed(this.#file, `it claims ${count} ${what}, more than it has room for`);
     if (count > most) throw tooMuch(this.#file, `it has ${count} ${what}; ${most} are allowed`);
     return count;
   }
@@ -188,7 +192,7 @@ class GgufReader {
     const typeNumber = await cursor.u32();
     const offset = await cursor.u64();
     const type = TYPES.get(typeNumber);
-    if (!type) throw malformed(this.#file, `${quoted(name)} has the unknown type ${typeNumber}`);
+    if (!type) throw unknownType(this.#file, name, typeNumber);
     const [dtype, blockElements, blockBytes] = type;
     if ((sizes[0] ?? 1) % blockElements !== 0)
       throw malformed(this.#file, `a row of ${quoted(name)} is no whole number of blocks of ${dtype}`);

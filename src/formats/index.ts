@@ -28,6 +28,9 @@ async function formatOf(name: string, reader: RangeReader): Promise<ModelFormat 
   return extension?.toLowerCase() as ModelFormat | undefined;
 }
 
+/** `._model.safetensors`: macOS writes a file's attributes into such a one, where its file system keeps none. */
+const isAppleDouble = (file: string): boolean => /(?:^|\/)\._[^/]*$/.test(file);
+
 /** The tensors of one file; undefined where its format is none of those with a table. `files`: for external data of ONNX. */
 async function tableOf(name: string, reader: RangeReader, files: ModelFiles): Promise<readonly TensorInfo[] | undefined> {
   switch (await formatOf(name, reader)) {
@@ -69,6 +72,7 @@ export async function modelTensors(files: ModelFiles): Promise<readonly TensorIn
   const found = new Map<string, { readonly file: string; readonly tensor: TensorInfo }>();
   let tables = 0;
   for (const [file, reader] of files) {
+    if (isAppleDouble(file)) continue;
     const table = await tableOf(file, reader, files);
     if (!table) continue;
     tables += 1;

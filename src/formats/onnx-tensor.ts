@@ -1,7 +1,7 @@
 /** Reads a TensorProto of an ONNX model: its type, its shape, and where its values lie. */
 import type { Field, FieldHandler, MessageReader } from './protobuf.js';
 import type { Cursor } from './reader.js';
-import { elements, MAX_RANK, malformed, quoted, type TensorInfo, type TensorPlace, tooMuch } from './tensor.js';
+import { elements, MAX_RANK, malformed, quoted, type TensorInfo, type TensorPlace, tooMuch, unknownType } from './tensor.js';
 
 /** TensorProto.DataType: name and bits of an element. Text has no size. */
 const TYPES: ReadonlyMap<number, readonly [name: string, bits: number | undefined]> = new Map([
@@ -33,13 +33,19 @@ const TYPES: ReadonlyMap<number, readonly [name: string, bits: number | undefine
   [26, ['INT2', 2]],
 ]);
 
+const UNDEFINED = 0;
+
 /** Fields of TensorProto in onnx.proto3. */
 const DIMS = 1;
 const DATA_TYPE = 2;
 const FLOAT_DATA = 4;
+const INT32_DATA = 5;
+const STRING_DATA = 6;
+const INT64_DATA = 7;
 const NAME = 8;
 const RAW_DATA = 9;
 const DOUBLE_DATA = 10;
+const UINT64_DATA = 11;
 const EXTERNAL_DATA = 13;
 const DATA_LOCATION = 14;
 /** Fields of StringStringEntryProto. */
@@ -47,6 +53,12 @@ const KEY = 1;
 const VALUE = 2;
 /** TensorProto.DataLocation */
 const EXTERNAL = 1n;
+
+/** The types whose values these fields hold. */
+const FLOATS: ReadonlyMap<number, readonly string[]> = new Map([
+  [FLOAT_DATA, ['FLOAT', 'COMPLEX64']],
+  [DOUBLE_DATA, ['DOUBLE', 'COMPLEX128']],
+]);
 
 const MAX_NAME_BYTES = 65_535;
 const MAX_EXTERNAL_FIELDS = 16;
@@ -74,8 +86,9 @@ export class OnnxTensorReader {
     await this.#messages.message(message.offset + message.length, handle);
     const { name, shape } = found;
     const [dtype, bits] = TYPES.get(found.type) ?? [];
-    if (dtype === undefined) throw malformed(this.#cursor.file, `${quoted(name)} has the unknown type ${found.type}`);
-    return { name, dtype, shape, place: this.#place(found, bits) };
+    if (found.type === UNDEFINED) throw malformed(this.#cursor.file, `${quoted(name)} has no type`);
+    if (dtype === undefined) throw unknownType(this.#cursor.file, name, found.type);
+    return { name, dtype, shape, place: this.#place(found, dtype, bits) };
   }
 
   #field(found: TensorFields, field: Field): Promise<void> | void {
@@ -94,8 +107,12 @@ export class OnnxTensorReader {
         found.raw = bytes(this.#cursor, field);
         return;
       case FLOAT_DATA:
+      case INT32_DATA:
+      case STRING_DATA:
+      case INT64_DATA:
       case DOUBLE_DATA:
-        // One packed run is little-endian numbers one after the other; several fields are not in one piece.
+      case UINT64_DATA:
+        found.typed.add(field.number);
         found.runs += 1;
         if (field.kind === 'bytes') found.run = field;
         return;
@@ -128,17 +145,22 @@ export class OnnxTensorReader {
     found.external.set(pair.key, pair.value);
   }
 
-  #place(found: TensorFields, bits: number | undefined): TensorPlace | undefined {
+  #place(found: TensorFields, dtype: string, bits: number | undefined): TensorPlace | undefined {
     const { file } = this.#cursor;
-    const { name, raw, run, runs, shape, isExternal } = found;
-    if (isExternal && (raw || runs > 0)) throw malformed(file, `${quoted(name)} has values here and in another file`);
+    const { name, raw, typed, shape, isExternal } = found;
+    if (isExternal && (raw || typed.size > 0)) throw malformed(file, `${quoted(name)} has values here and in another file`);
+    if (typed.size + (raw ? 1 : 0) > 1) throw malformed(file, `${quoted(name)} has its values in two fields`);
+    const [field = 0] = typed;
+    if (FLOATS.get(field)?.includes(dtype) === false)
+      throw malformed(file, `${quoted(name)} has type ${dtype}, and its values in a field of another type`);
     if (bits === undefined) {
       if (isExternal || raw) throw malformed(file, `${quoted(name)} holds text, which has no raw bytes`);
       return undefined;
     }
     const length = (elements(shape) * BigInt(bits) + 7n) / 8n;
     if (isExternal) return this.#externalPlace(found, length);
-    const values = raw ?? (runs === 1 ? run : undefined);
+    // One packed run of floats is little-endian numbers one after the other; several fields are not in one piece.
+    const values = raw ?? (FLOATS.has(field) && found.runs === 1 ? found.run : undefined);
     if (values && BigInt(values.length) !== length) {
       throw malformed(file, `${quoted(name)} has ${values.length} bytes, which its type and shape do not give`);
     }
@@ -172,7 +194,8 @@ class TensorFields {
   type = 0;
   readonly shape: number[] = [];
   raw: RawBytes | undefined;
-  /** The last field of float_data or double_data, and how many there are. */
+  /** The numbers of the fields with values in a type of their own, how many such fields there are, and the last packed one. */
+  readonly typed = new Set<number>();
   run: RawBytes | undefined;
   runs = 0;
   isExternal = false;
@@ -189,10 +212,10 @@ function varint(cursor: Cursor, field: Field): bigint {
   return field.value;
 }
 
-/** A relative path beside `file`, as a name within the model; undefined if it could lead elsewhere. */
+/** A relative path beside `file`, without its `.` segments, as a name within the model; undefined if it could lead elsewhere. */
 export function besides(file: string, location: string): string | undefined {
-  const segments = location.split('/');
-  const isPlain = segments.every((segment) => segment !== '' && segment !== '.' && segment !== '..');
+  const segments = location.split('/').filter((segment) => segment !== '.');
+  const isPlain = segments.length > 0 && segments.every((segment) => segment !== '' && segment !== '..');
   if (!isPlain || /[\\\0]|^[A-Za-z]:/.test(location)) return undefined;
-  return `${file.slice(0, file.lastIndexOf('/') + 1)}${location}`;
+  return `${file.slice(0, file.lastIndexOf('/') + 1)}${segments.join('/')}`;
 }

@@ -29,8 +29,8 @@ export function isOnnx(start: Uint8Array): boolean {
  * The tensors of an ONNX model. An initializer of the main graph has its own name. Names within other graphs repeat, so these are named by
  * their place: `node[3].attribute[0].g/weight`, `node[7].attribute[0].t`, `function[0].node[2].attribute[0].t`. A sparse tensor has two entries, the
  * second with `.indices` behind its name. Only values in one piece have a place: raw_data, external data, and one packed run of floats.
- * @param sizes Those of all files of the model, for external data. Its places must not overlap, and lie in another file than the model.
- * @throws TENSORS_MALFORMED, LIMIT_EXCEEDED; what the reader throws
+ * @param sizes Those of all files of the model, for external data. Its places lie in another file than the model, and are equal or do not overlap.
+ * @throws TENSORS_MALFORMED, LIMIT_EXCEEDED, VERSION_UNSUPPORTED for an unknown type; what the reader throws
  */
 export async function onnx(file: string, reader: RangeReader, sizes: FileSizes): Promise<readonly TensorInfo[]> {
   const cursor = new Cursor(reader, file);
@@ -38,9 +38,10 @@ export async function onnx(file: string, reader: RangeReader, sizes: FileSizes):
   return await walk.model(reader.size);
 }
 
-/** Numbers the repeated fields of a message, and refuses to see a single one twice: readers merge these, each in its own way. */
+/** Numbers the fields of a message, each field number from 0 on. */
 class Numbering {
   readonly #counts = new Map<number, number>();
+
   next(field: Field): number {
     const index = this.#counts.get(field.number) ?? 0;
     this.#counts.set(field.number, index + 1);
@@ -76,7 +77,7 @@ class OnnxWalk {
     return this.#table.finish();
   }
 
-  /** A message that stands once in its parent. */
+  /** A message that may stand once in its parent. Readers of ONNX merge a second one, each in its own way: it is refused. */
   #single(numbers: Numbering, field: Field): RawBytes {
     if (numbers.next(field) > 0)
       throw malformed(this.#cursor.file, `a message that may stand once stands again at byte ${this.#cursor.position}`);

@@ -9,7 +9,7 @@ export type Field =
   | { readonly number: number; readonly kind: 'bytes'; readonly offset: number; readonly length: number }
   | { readonly number: number; readonly kind: 'fixed'; readonly offset: number; readonly length: 4 | 8 };
 
-/** What handles the fields of a message. It reads any part of a field's value, or nothing. */
+/** Handles one field. It reads any part of a field's value, or nothing. */
 export type FieldHandler = (field: Field) => Promise<void> | void;
 
 /** Fields of one file: what goes through them in a second or two. */

@@ -4,7 +4,18 @@
  */
 import { JsonReader } from './json.js';
 import type { RangeReader } from './reader.js';
-import { elements, MAX_RANK, MAX_TENSORS, malformed, quoted, type TensorInfo, TensorTable, tooMuch, utf8 } from './tensor.js';
+import {
+  elements,
+  MAX_RANK,
+  MAX_TENSORS,
+  malformed,
+  quoted,
+  type TensorInfo,
+  TensorTable,
+  tooMuch,
+  unknownType,
+  utf8,
+} from './tensor.js';
 
 /** Bytes of the length in front of the header. */
 const PREFIX = 8;
@@ -48,7 +59,7 @@ export function isSafetensors(start: Uint8Array): boolean {
 
 /**
  * The tensors of a safetensors file, in the order of its header. Their bytes follow the header, one after the other, without a hole.
- * @throws TENSORS_MALFORMED, LIMIT_EXCEEDED; what the reader throws
+ * @throws TENSORS_MALFORMED, LIMIT_EXCEEDED, VERSION_UNSUPPORTED for an unknown dtype; what the reader throws
  */
 export async function safetensors(file: string, reader: RangeReader): Promise<readonly TensorInfo[]> {
   const { bytes, json } = await readHeader(file, reader);
@@ -100,7 +111,7 @@ function tensor(file: string, name: string, json: JsonReader, dataStart: number)
   const { dtype, shape, offsets } = found;
   if (dtype === undefined || !shape || !offsets) throw malformed(file, `${quoted(name)} needs dtype, shape and data_offsets`);
   const bits = Object.hasOwn(DTYPES, dtype) ? DTYPES[dtype] : undefined;
-  if (bits === undefined) throw malformed(file, `${quoted(name)} has a dtype that is unknown`);
+  if (bits === undefined) throw unknownType(file, name, dtype);
   const [begin, end] = offsets;
   if (!shape.every(isCount)) throw malformed(file, `${quoted(name)} has no valid shape`);
   if (!offsets.every(isCount) || begin === undefined || end === undefined || begin > end)

@@ -36,7 +36,7 @@ class ShardIndex {
 export async function readShardMap(files: ReadonlyMap<string, RangeReader>): Promise<ReadonlyMap<string, Shard>> {
   const shards = new Map<string, Shard>();
   for (const [name, reader] of files) {
-    if (!name.endsWith('.safetensors.index.json')) continue;
+    if (!/(?:^|\/)(?!\._)[^/]*\.safetensors\.index\.json$/.test(name)) continue;
     const entries = await readIndex(name, reader, files);
     const index = new ShardIndex(name, new Set(entries.values()));
     for (const [tensor, file] of entries) {

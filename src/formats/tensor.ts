@@ -32,7 +32,16 @@ export const malformed = (file: string, what: string): ModelGuardError =>
   new ModelGuardError('TENSORS_MALFORMED', `The tensors of ${quoted(file)}: ${what}`);
 
 export const tooMuch = (file: string, what: string): ModelGuardError =>
-  new ModelGuardError('LIMIT_EXCEEDED', `The tensors of ${quoted(file)}: ${what}`);
+  new ModelGuardError('LIMIT_EXCEEDED', `The tensors of ${quoted(file)}: ${what}`, {
+    advice: 'Read the file whole or in ranges (bytes, read). A table that is larger than that of any known model may be hostile.',
+  });
+
+export const unknownType = (file: string, name: string, type: string | number): ModelGuardError =>
+  new ModelGuardError(
+    'VERSION_UNSUPPORTED',
+    `The tensors of ${quoted(file)}: ${quoted(name)} has the type ${quoted(String(type))}, which this release does not know`,
+    { advice: 'Update model-guard. If the newest version does not know the type, read the file whole (bytes, read).' },
+  );
 
 export const inTwoFiles = (name: string, ...files: readonly string[]): ModelGuardError =>
   new ModelGuardError('INVALID_ARGUMENT', `${files.map(quoted).join(' and ')} both have a tensor ${quoted(name)}`, {
@@ -52,7 +61,10 @@ export function utf8(file: string, bytes: Uint8Array, what: string): string {
 /** The product of a shape. Exact, however large. */
 export const elements = (shape: readonly number[]): bigint => shape.reduce((count, size) => count * BigInt(size), 1n);
 
-/** Collects the entries of one file: bounds their number, and refuses names that repeat and places that overlap. */
+/**
+ * Collects the entries of one file: bounds their number, and refuses names that repeat and places that overlap. In another file, two names may
+ * have the same place: exporters write weights once that a model uses twice.
+ */
 export class TensorTable {
   readonly #file: string;
   readonly #entries = new Map<string, TensorInfo>();
@@ -83,10 +95,12 @@ function checkOverlaps(file: string, entries: readonly TensorInfo[]): void {
     else places.set(place.file, [place]);
   }
   for (const those of places.values()) {
-    let end = 0;
-    for (const { file: name, offset, length } of those.sort((a, b) => a.offset - b.offset)) {
-      if (offset < end) throw malformed(file, `two overlap at byte ${offset} of ${quoted(name)}`);
-      end = offset + length;
+    let last = { offset: 0, length: 0 };
+    for (const place of those.sort((a, b) => a.offset - b.offset || a.length - b.length)) {
+      const isShared = place.file !== file && place.offset === last.offset && place.length === last.length;
+      if (place.offset < last.offset + last.length && !isShared)
+        throw malformed(file, `two overlap at byte ${place.offset} of ${quoted(place.file)}`);
+      last = place;
     }
   }
 }

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { fileTensors, modelTensors } from '../../src/formats/index.js';
 import { codeOf, failureOf } from '../support/failures.js';
-import { modelOf, onnxProto, writeGguf, writeSafetensors } from '../support/tensor-files.js';
+import { ggufValue, modelOf, onnxProto, writeGguf, writeSafetensors } from '../support/tensor-files.js';
 
 const { external, graph, initializer, model, tensor } = onnxProto;
 const weights = (...names: readonly string[]): Uint8Array =>
@@ -51,6 +51,26 @@ describe('a model of several files', () => {
       x: 'a.safetensors',
       y: 'c.safetensors',
     });
+  });
+
+  it('passes over the files that macOS writes beside others', async () => {
+    const attributes = Uint8Array.of(0, 5, 22, 7);
+    expect(
+      await where({
+        '._a.safetensors': attributes,
+        'a.safetensors': weights('x'),
+        'sub/._m.safetensors.index.json': attributes,
+        'sub/._b.safetensors': attributes,
+        'sub/c._d.safetensors': weights('y'),
+      }),
+    ).toEqual({ x: 'a.safetensors', y: 'sub/c._d.safetensors' });
+  });
+
+  it('says that a table above a limit can be passed by', async () => {
+    const keys = writeGguf([], { counts: { keys: 65_537 }, metadata: [['a', ggufValue.text('-'.repeat(1e6))]] });
+    const error = await failureOf(() => where({ 'a.gguf': keys }));
+    expect(error).toMatchObject({ code: 'LIMIT_EXCEEDED', message: expect.not.stringContaining('docs/format.md') });
+    expect(error.message).toContain('(bytes, read)');
   });
 
   it('finds external data beside the ONNX file', async () => {

@@ -70,6 +70,35 @@ describe('a valid model', () => {
     expect(tensor?.place).toEqual({ file: 'sub/weights.bin', offset: 84, length: 16 });
   });
 
+  it.each(['./weights.bin', '././weights.bin'])('has external data at %s', async (location) => {
+    const [tensor] = await read(model(graph(outside({ location }))));
+    expect(tensor?.place?.file).toBe('sub/weights.bin');
+  });
+
+  it('may have two names for the same external data', async () => {
+    const at = { location: 'weights.bin', offset: '16' };
+    const found = await read(
+      model(
+        graph(
+          outside(at),
+          outside({ ...at, location: './weights.bin', length: '16' }, 'v'),
+          outside({ ...at, offset: '32' }, 'u'),
+        ),
+      ),
+    );
+    expect(found.map(({ name, place }) => [name, place?.offset])).toEqual([
+      ['w', 16],
+      ['v', 16],
+      ['u', 32],
+    ]);
+  });
+
+  it('has a place for packed complex numbers and doubles', async () => {
+    const complex = initializer(tensor('complex', 14, [2]), proto.bytes(4, floats));
+    const doubles = initializer(tensor('doubles', 11, [2]), proto.bytes(10, floats));
+    expect((await places(model(graph(complex, doubles)))).map(([, bytes]) => bytes)).toEqual([[...floats], [...floats]]);
+  });
+
   it('is read without its values', async () => {
     const bytes = model(graph(initializer(tensor('w', FLOAT, [1e6]), raw(new Uint8Array(4e6))), initializer(whole('v'))));
     const reader = new CountingReader(bytes);
@@ -98,6 +127,10 @@ describe('a model is refused', () => {
     ['on a drive', 'C:weights.bin'],
     ['nowhere', ''],
     ['in a folder', 'weights.bin/'],
+    ['in its own folder', '.'],
+    ['above the model, after its own folder', './../sub/weights.bin'],
+    ['in the root, after its own folder', './/weights.bin'],
+    ['in the model itself, by its folder', './a.onnx'],
     ['at a path with a zero', 'weights.bin\0'],
     ['through a folder that is left again', 'x/../weights.bin'],
     ['in a file that the model lacks', 'other.bin'],
@@ -120,7 +153,17 @@ describe('a model is refused', () => {
     ['with its values twice', initializer(whole('w'), raw(floats))],
     ['with a negative dimension', initializer(tensor('w', FLOAT, [-1]), raw(floats))],
     ['whose product overflows', initializer(tensor('w', FLOAT, [1n << 32n, 1n << 30n, 4]), raw(floats))],
-    ['with an unknown type', initializer(tensor('w', 99, [4]), raw(floats))],
+    ['without a type', initializer(tensor('w', 0, [4]), raw(floats))],
+    ['of integers in float_data', initializer(tensor('w', 6, [4]), proto.bytes(4, floats))],
+    ['of doubles in float_data', initializer(tensor('w', 11, [2]), proto.bytes(4, floats))],
+    ['of floats in double_data', initializer(tensor('w', FLOAT, [4]), proto.bytes(10, floats))],
+    ['with raw and typed floats', initializer(whole('w'), proto.bytes(4, floats))],
+    ['with raw and typed integers', initializer(tensor('w', 6, [4]), raw(floats), proto.bytes(5, Uint8Array.of(1, 2, 3, 4)))],
+    ['with typed values and external ones', initializer(tensor('w', 6, [1]), external(at), proto.bytes(5, Uint8Array.of(1)))],
+    [
+      'whose values two names share in part',
+      Buffer.concat([outside(at), outside({ ...at, offset: '0' }, 'v'), outside({ ...at, offset: '8' }, 'u')]),
+    ],
     ['of text with raw bytes', initializer(tensor('w', 8, [4]), raw(floats))],
     ['whose attribute has two tensors where one may be', node(attribute(proto.bytes(5, whole('a')), proto.bytes(5, whole('b'))))],
     ['that is a number', proto.number(5, 1)],
@@ -137,6 +180,13 @@ describe('a model is refused', () => {
     ['a group', Uint8Array.from([...model(), 0x3b])],
   ])('with %s', async (_, bytes) => {
     expect(await codeOf(() => read(bytes))).toBe('TENSORS_MALFORMED');
+  });
+
+  it.each([27, 99])('with a type that this release does not know: %i', async (type) => {
+    await expect(read(model(graph(initializer(tensor('w', type, [4]), raw(floats)))))).rejects.toMatchObject({
+      code: 'VERSION_UNSUPPORTED',
+      message: expect.stringContaining(`"w" has the type "${type}"`),
+    });
   });
 
   it('with graphs nested deeply, or millions of fields', async () => {
