@@ -4,12 +4,36 @@ import { type AbortSignalLike, untilAborted } from '../base/abort.js';
 import { AbortError } from '../errors.js';
 import type { RangeReader } from '../formats/index.js';
 
+// biome-ignore lint/suspicious/noExplicitAny: stands for types of Node and of the DOM, which are not assignable to each other
+type Foreign = any;
+
+interface ModelStreamReader {
+  readonly closed: Promise<Foreign>;
+  read(): Promise<{ done: false; value: Uint8Array } | { done: true; value: undefined }>;
+  cancel(reason?: unknown): Promise<void>;
+  releaseLock(): void;
+}
+
+interface ModelStreamIterator extends AsyncIterator<Uint8Array, undefined> {
+  [Symbol.asyncIterator](): ModelStreamIterator;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+interface ModelStreamMembers {
+  getReader(): ModelStreamReader;
+  getReader(options: Foreign): Foreign;
+  readonly pipeThrough: Foreign;
+  readonly tee: Foreign;
+  readonly values: Foreign;
+  [Symbol.asyncIterator](): ModelStreamIterator;
+}
+
 /**
- * The ReadableStream of the program's own types, of Node or of the DOM: the declarations of this package need neither. Its chunks are
- * `Uint8Array`.
+ * A `ReadableStream` of `Uint8Array`: assignable to that of Node (`Readable.fromWeb`) and, in programs with its types, to that of the DOM
+ * (`new Response`). The declarations of this package need neither.
  */
 export type ModelStream = typeof globalThis extends { ReadableStream: { prototype: infer Stream } }
-  ? Stream
+  ? Omit<Stream, keyof ModelStreamMembers> & ModelStreamMembers
   : AsyncIterable<Uint8Array>;
 
 /** Bytes of a chunk: a batch of the engine. */

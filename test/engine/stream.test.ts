@@ -1,6 +1,8 @@
 /** Files as web streams. If this fails, a pipeline gets other bytes than the model has, or reads on after it was left. */
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 import { decrypt, encrypt, type GuardedModel, MasterKey, type StreamOptions } from '../../src/index.js';
 import { codeOf, failureOf } from '../support/failures.js';
@@ -16,6 +18,48 @@ const chunksOf = async (model: GuardedModel, options?: StreamOptions): Promise<r
   for await (const chunk of model.stream(options)) chunks.push(chunk);
   return chunks;
 };
+
+const USE = `
+import { Readable } from 'node:stream';
+import type { ModelStream } from '../../src/engine/stream.js';
+declare const stream: ModelStream;
+Readable.fromWeb(stream);
+new Response(stream);
+const web: ReadableStream<Uint8Array> = stream;
+for await (const chunk of stream) {
+  const bytes: Uint8Array = chunk;
+  // @ts-expect-error: chunks are no text, and not any
+  const text: string = chunk;
+}
+const { value } = await stream.getReader().read();
+const bytes: Uint8Array | undefined = value;
+// @ts-expect-error: chunks are no text, and not any
+const text: string | undefined = value;
+export {};
+`;
+
+describe('the type of a stream', () => {
+  it.each([
+    ['without the DOM', ['lib.es2022.d.ts']],
+    ['with the DOM', ['lib.es2022.d.ts', 'lib.dom.d.ts']],
+    ["with TypeScript's default libraries", undefined],
+  ])('is taken by Node and by the web, and iterates over bytes: %s', { timeout: 300_000 }, (_, lib) => {
+    const file = fileURLToPath(new URL('use.mts', import.meta.url));
+    const options: ts.CompilerOptions = {
+      ...{ strict: true, noEmit: true, skipLibCheck: true, types: ['node'], target: ts.ScriptTarget.ES2022 },
+      ...{ module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext },
+      ...(lib && { lib }),
+    };
+    const host = ts.createCompilerHost(options);
+    const { fileExists, getSourceFile } = host;
+    host.fileExists = (name) => name === file || fileExists(name);
+    host.getSourceFile = (name, ...rest) =>
+      name === file ? ts.createSourceFile(name, USE, rest[0]) : getSourceFile(name, ...rest);
+    const program = ts.createProgram([file], options, host);
+    const found = program.getSemanticDiagnostics(program.getSourceFile(file));
+    expect(found.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, ' '))).toEqual([]);
+  });
+});
 
 describe('stream()', () => {
   it('gives the file in chunks of 1 MiB, and any range of it', async () => {
