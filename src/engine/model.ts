@@ -89,8 +89,8 @@ export async function intoMemory(
   }
 }
 
-/** A model that is disposed of shows zeros, in which a table would be malformed: DISPOSED instead. */
-const whileAlive = <T>(file: GuardedFile | undefined, reading: Promise<T>): Promise<T> => reading.finally(() => file?.read(0, 0));
+/** A model that is disposed of shows zeros, in which a table would be malformed: `living` throws DISPOSED instead. */
+const whileAlive = <T>(living: () => ModelFiles, reading: Promise<T>): Promise<T> => reading.finally(() => void living());
 
 /** One file of a loaded model. */
 export class GuardedFile {
@@ -177,7 +177,7 @@ export class GuardedFile {
    */
   async tensors(): Promise<ReadonlyMap<string, GuardedTensor>> {
     const files = this.#siblings();
-    return guardedTensors(await whileAlive(this, fileTensors(this.name, files)), files);
+    return guardedTensors(await whileAlive(this.#siblings, fileTensors(this.name, files)), files);
   }
 
   /**
@@ -220,6 +220,7 @@ export const isFolder = ({ files, metadata }: GuardedModel<unknown>): boolean =>
 export class GuardedModel<Metadata = LoadedMetadata> {
   readonly #native: NativeModel;
   #links: LinkFolder | undefined;
+  #disposed = false;
   /** Its files by name, in byte order of name. */
   readonly files: ReadonlyMap<string, GuardedFile>;
   /** Facts about the model; those of a container come from its authenticated header. */
@@ -229,8 +230,13 @@ export class GuardedModel<Metadata = LoadedMetadata> {
   constructor(native: NativeModel, metadata: Metadata) {
     this.#native = native;
     this.metadata = metadata;
-    this.files = new Map(native.files.map(({ path }, index) => [path, new GuardedFile(native, index, () => this.files)]));
+    this.files = new Map(native.files.map(({ path }, index) => [path, new GuardedFile(native, index, this.#living)]));
   }
+
+  readonly #living = (): ModelFiles => {
+    if (this.#disposed) throw new ModelGuardError('DISPOSED', 'The model was disposed of');
+    return this.files;
+  };
 
   #only(): GuardedFile {
     const [file] = this.files.values();
@@ -282,8 +288,7 @@ export class GuardedModel<Metadata = LoadedMetadata> {
    * const bytes = await tensors.get('lm_head.weight').read();
    */
   async tensors(): Promise<ReadonlyMap<string, GuardedTensor>> {
-    const [file] = this.files.values();
-    return guardedTensors(await whileAlive(file, modelTensors(this.files)), this.files);
+    return guardedTensors(await whileAlive(this.#living, modelTensors(this.files)), this.files);
   }
 
   /**
@@ -342,6 +347,7 @@ export class GuardedModel<Metadata = LoadedMetadata> {
    */
   dispose(): void {
     const links = this.#links;
+    this.#disposed = true;
     if (this.#native.dispose()) links?.remove();
     else if (links) this.#native.settled().then(() => links.remove());
   }
