@@ -64,13 +64,28 @@ bool grow(int fd, size_t size) {
   return !failed;
 }
 
+// Empty. -1: errno says why.
+int create_empty() {
+  const auto open = [](unsigned flags) { return int(syscall(SYS_memfd_create, "model-guard", flags)); };
+  const int fd = open(kCloseOnExec | kAllowSealing | kNoExec);
+  return fd < 0 && errno == EINVAL ? open(kCloseOnExec | kAllowSealing) : fd;  // before Linux 6.3
+}
+
+// A file is sealed only after a model was decrypted into it. So an empty one is sealed before.
+Status try_seals() {
+  const int fd = create_empty();
+  if (fd < 0) return creation_error(errno);
+  Status status = seal(fd, 0);
+  close(fd);
+  return status;
+}
+
 }  // namespace
 
 Result<int> create(size_t size) {
   if (auto s = check_file_limit(size); !s.ok()) return s;
-  const auto open = [](unsigned flags) { return int(syscall(SYS_memfd_create, "model-guard", flags)); };
-  int fd = open(kCloseOnExec | kAllowSealing | kNoExec);
-  if (fd < 0 && errno == EINVAL) fd = open(kCloseOnExec | kAllowSealing);  // before Linux 6.3
+  if (auto s = try_seals(); !s.ok()) return s;
+  const int fd = create_empty();
   if (fd < 0) return creation_error(errno);
   // A process that was given the descriptor may open its path whichever user it became; for others the path leads nowhere.
   fchmod(fd, 0444);

@@ -7,7 +7,7 @@
 namespace mg::memfd {
 
 // A descriptor of a new file of `size` zeros, which programs started from here do not inherit. OUT_OF_MEMORY, naming the limit of the
-// process if one is in the way; INVALID_ARGUMENT where the system has no such files.
+// process if one is in the way; INVALID_ARGUMENT where the system has no such files, or cannot seal them as seal() does.
 Result<int> create(size_t size);
 
 // Cuts the file to `size` bytes. From now on no descriptor can write to it or change its size, and no new mapping can write; mappings

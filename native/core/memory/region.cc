@@ -114,6 +114,7 @@ Result<Region> Region::allocate(size_t size, Pages pages, Backing backing) {
     return Status(Code::OUT_OF_MEMORY, "no memory is left for " + std::to_string(size) + " bytes of a model", errno);
   region.size_ = size;
   region.mapped_ = mapped;
+  region.maker_ = getpid();
 #ifdef __linux__
   region.dontdump_ = madvise(region.data_, mapped, MADV_DONTDUMP) == 0;
 #endif
@@ -132,6 +133,7 @@ Region& Region::operator=(Region&& other) noexcept {
   fd_ = std::exchange(other.fd_, -1);
   locked_ = other.locked_;
   dontdump_ = other.dontdump_;
+  maker_ = other.maker_;
   return *this;
 }
 
@@ -158,13 +160,17 @@ Status Region::seal(size_t size) {
 
 void Region::wipe() {
   if (mapped_) {
-    if (fd_ >= 0) memfd::for_each_data(fd_, mapped_, [this](size_t at, size_t size) { zero(data_ + at, size); });
-    else if (mapped_ < kHugePage) zero(data_, mapped_);
-    else zero_resident(data_, mapped_);
+    if (getpid() == maker_) zero_pages();
     hand_back();
   }
   if (fd_ >= 0) close(fd_);
   fd_ = -1;
+}
+
+void Region::zero_pages() {
+  if (fd_ >= 0) memfd::for_each_data(fd_, mapped_, [this](size_t at, size_t size) { zero(data_ + at, size); });
+  else if (mapped_ < kHugePage) zero(data_, mapped_);
+  else zero_resident(data_, mapped_);
 }
 
 void Region::hand_back() {

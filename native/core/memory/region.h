@@ -1,5 +1,7 @@
 // Plaintext of a model: page-aligned memory that core dumps leave out; huge pages from 2 MiB up.
 #pragma once
+#include <sys/types.h>
+
 #include "bytes.h"
 #include "status.h"
 
@@ -43,11 +45,13 @@ class Region {
   int descriptor() const { return fd_; }  // of a memfd; -1 without one, and after wipe()
 
   // Zeroes every page and hands it back to the system, but keeps the addresses mapped: a late reader sees zeros
-  // instead of crashing the process. A process that still holds the memfd sees zeros, too.
+  // instead of crashing the process. A process that still holds the memfd sees zeros, too. A forked child zeroes nothing: the pages of a
+  // memfd are its parent's.
   void wipe();
 
  private:
   void release();
+  void zero_pages();
   void hand_back();
   int fd_ = -1;
   uint8_t* data_ = nullptr;
@@ -55,6 +59,7 @@ class Region {
   size_t mapped_ = 0;
   bool locked_ = false;
   bool dontdump_ = false;
+  pid_t maker_ = 0;
 };
 
 }  // namespace mg

@@ -1,6 +1,12 @@
 // Plaintext regions that are files: what other processes see of them, and what the limits of a process do to them.
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#ifdef __linux__
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#endif
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -8,6 +14,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdio>
 #include <vector>
 
@@ -63,6 +70,20 @@ int limited(__rlimit_resource_t limit, rlim_t value, Body body) {
   int status;
   REQUIRE(waitpid(child, &status, 0) == child);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+// From here on this process is one of a kernel that knows no seals. False where the system takes no filter.
+bool refuse_seals() {
+  sock_filter refusal[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[1])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 1024 + 9, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{sizeof refusal / sizeof *refusal, refusal};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 bool is_open(int fd) { return fcntl(fd, F_GETFD) >= 0; }
@@ -155,6 +176,32 @@ TEST_CASE("wiping touches no page that holds nothing") {
   uint8_t byte;
   REQUIRE(pread(holder.get(), &byte, 1, 10 * kHugePage) == 1);
   CHECK(byte == 0);
+}
+
+// If this fails, a child that exits normally wipes the model of the process that forked it.
+TEST_CASE("a forked child that drops a region takes nothing from its parent") {
+  for (const size_t size : {size_t(5000), 2 * kHugePage + 5}) {
+    Region region = sealed(size);
+    const int status = limited(RLIMIT_CORE, 0, [&] {
+      const int fd = region.descriptor();
+      region.wipe();
+      return region.data()[0] == 0 && !is_open(fd) ? 7 : 1;
+    });
+    CHECK(status == 7);
+    CHECK(Bytes(region.data(), region.data() + size) == Bytes(size, 7));
+    CHECK(read_all(region.descriptor()) == Bytes(size, 7));
+  }
+}
+
+// If this fails, a whole model is decrypted before the load is refused.
+TEST_CASE("a system without the seals is refused before there is a file to fill") {
+  const int status = limited(RLIMIT_CORE, 0, [] {
+    if (!refuse_seals()) return 98;
+    const auto region = Region::allocate(kChunk, Pages::huge, Backing::memfd);
+    return !region.ok() && region.status().code == Code::INVALID_ARGUMENT ? 7 : 1;
+  });
+  if (status == 98) MESSAGE("SKIPPED: this system takes no seccomp filter");
+  else CHECK(status == 7);
 }
 
 // If this fails, a limit that a service manager sets ends the process (SIGXFSZ), or the error does not name the limit.
