@@ -7,8 +7,6 @@
 namespace mg::addon {
 namespace {
 
-constexpr size_t kSweep = 64;
-
 void drop(void* keep) { delete static_cast<std::shared_ptr<void>*>(keep); }
 
 }  // namespace
@@ -33,31 +31,26 @@ Napi::ArrayBuffer show_memory(Napi::Env env, uint8_t* data, size_t size, const s
 Napi::Value GuardedCopies::give(Napi::Env env, const std::shared_ptr<Region>& region, size_t size) {
   const Napi::ArrayBuffer buffer = show_memory(env, region->data(), size, region);
   if (buffer.IsEmpty()) return copy_out(env, View(region->data(), size));
-  if (regions_.size() >= sweep_at_) {
-    regions_.remove_if([](const auto& other) { return other.expired(); });
-    sweep_at_ = 2 * regions_.size() + kSweep;
-  }
-  if (size) regions_.push_back(region);
+  if (size) regions_.add(region, [](const auto& other) { return other.expired(); });
   return Napi::Uint8Array::New(env, size, buffer, 0);
 }
 
 void GuardedCopies::wipe() {
-  for (const auto& one : regions_)
+  for (const auto& one : regions_.list)
     if (const auto region = one.lock()) region->wipe();
-  regions_.clear();
-  for (const auto& copy : copies_out_) {
+  regions_.list.clear();
+  for (const auto& copy : copies_out_.list) {
     Napi::ArrayBuffer buffer = copy.Value();
     if (!buffer.IsEmpty() && buffer.ByteLength() > 0) std::memset(buffer.Data(), 0, buffer.ByteLength());
   }
-  copies_out_.clear();
+  copies_out_.list.clear();
 }
 
 // Wiped like the others. The array's buffer is held, because views of other types may outlive the array.
 Napi::Value GuardedCopies::copy_out(Napi::Env env, View bytes) {
   Napi::Uint8Array array = Napi::Uint8Array::New(env, bytes.size);
   std::memcpy(array.Data(), bytes.data, bytes.size);
-  copies_out_.remove_if([](const auto& copy) { return copy.Value().IsEmpty(); });
-  copies_out_.push_back(Napi::Weak(array.ArrayBuffer()));
+  copies_out_.add(Napi::Weak(array.ArrayBuffer()), [](const auto& copy) { return copy.Value().IsEmpty(); });
   return array;
 }
 

@@ -4,6 +4,7 @@
 
 #include <list>
 #include <memory>
+#include <utility>
 
 #include "memory/region.h"
 
@@ -24,9 +25,24 @@ class GuardedCopies {
  private:
   Napi::Value copy_out(Napi::Env env, View bytes);
 
-  std::list<std::weak_ptr<Region>> regions_;
-  size_t sweep_at_ = 0;                                       // so that thousands of arrays take no quadratic time
-  std::list<Napi::Reference<Napi::ArrayBuffer>> copies_out_;  // weak
+  // Weak references. Collected ones are removed only when the list has doubled, so that thousands of arrays take no quadratic time.
+  template <class Weak>
+  struct Held {
+    template <class Collected>
+    void add(Weak one, Collected collected) {
+      if (list.size() >= sweep_at) {
+        list.remove_if(collected);
+        sweep_at = 2 * list.size() + kSweep;
+      }
+      list.push_back(std::move(one));
+    }
+    static constexpr size_t kSweep = 64;
+    std::list<Weak> list;
+    size_t sweep_at = 0;
+  };
+
+  Held<std::weak_ptr<Region>> regions_;
+  Held<Napi::Reference<Napi::ArrayBuffer>> copies_out_;
 };
 
 }  // namespace mg::addon
