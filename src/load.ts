@@ -54,8 +54,8 @@ export interface LoadOptions extends OriginOptions, DerivationOptions, FormOptio
    *
    * Each MiB that a read touches is checked against the publisher's digest first, by the tree that `protect` stored beside the part. Where that is
    * missing, `load` reads the whole part once. So it does with a part in the cache, which it reads there without the store; it puts none there.
-   * With `unsigned: 'accept'` the model's key alone authenticates each chunk of 16 KiB. Keys stay in memory until `dispose()`, as the
-   * bytes of a whole model do, also when a lease ends. Default: false.
+   * With `unsigned: 'accept'` the model's key alone authenticates each chunk of 16 KiB. The keys are wiped after `dispose()`, when
+   * the last read has ended and the garbage collector has freed the opened container; not when a lease ends. Default: false.
    */
   readonly lazy?: boolean | undefined;
 }

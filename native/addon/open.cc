@@ -52,6 +52,16 @@ std::shared_ptr<const Bytes> stored_tree(Napi::Value source) {
   return std::make_shared<Bytes>(present(object, "tree") ? copy_bytes(object.Get("tree"), "tree") : Bytes());
 }
 
+// Held open, a file may be marked as used or removed while it is read: every read authenticates its bytes anyway.
+Result<std::shared_ptr<payload::Source>> open_file(const SourceRequest& source, bool hold) {
+  const auto shared = [](auto file) -> Result<std::shared_ptr<payload::Source>> {
+    if (!file.ok()) return file.status();
+    return std::shared_ptr<payload::Source>(std::move(*file));
+  };
+  if (hold) return shared(payload::FileSource::open(*source.file, source.file_offset));
+  return shared(payload::SteadyFile::open(*source.file, payload::SteadyFile::Links::follow, source.file_offset));
+}
+
 class OpenedHandle : public Handle<OpenedHandle> {
  public:
   explicit OpenedHandle(const Napi::CallbackInfo& info)
@@ -93,10 +103,12 @@ class OpenedHandle : public Handle<OpenedHandle> {
     made->head = std::shared_ptr<const Bytes>(state_, &state_->head);
     Job job;
     job.work = work;
-    job.compute = [s = state_, source, work, made, tree, big_offset = state_->big_offset(info[0])](work::Pool& pool) -> Status {
+    const bool hold = as_object(info[0], "source").Get("holdOpen").ToBoolean();
+    job.compute = [s = state_, source, work, made, tree, hold,
+                   big_offset = state_->big_offset(info[0])](work::Pool& pool) -> Status {
       std::shared_ptr<payload::Source> big = source->script;
       if (!big) {
-        auto file = payload::SteadyFile::open(*source->file, payload::SteadyFile::Links::follow, source->file_offset);
+        auto file = open_file(*source, hold);
         if (!file.ok()) return file.status();
         big = std::move(*file);
       }

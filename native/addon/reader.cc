@@ -36,6 +36,7 @@ class ReaderHandle : public Handle<ReaderHandle> {
   // Into guarded memory. With a source, the payload is read from there.
   Napi::Value readGuarded(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
+    if (!state_.reader) raise(env, closed());
     auto piece = std::make_shared<std::optional<container::Reader::Piece>>();
     auto work = std::make_shared<Work>();
     std::shared_ptr<SourceRequest> source;
@@ -61,7 +62,7 @@ class ReaderHandle : public Handle<ReaderHandle> {
 
   // Reads in flight hold what they read from; those into guarded memory give nothing any more.
   void close(const Napi::CallbackInfo&) {
-    state_.reader.reset();
+    state_ = {};  // the head belongs to what was opened, and that has the keys
     copies_.wipe();
   }
 

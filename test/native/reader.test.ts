@@ -1,5 +1,5 @@
 /** Random access to a container on disk: what the reference sealed is read, and nothing that is not authentic. */
-import { statSync, utimesSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { NativeReader } from '../../src/native/binding.js';
@@ -8,7 +8,9 @@ import { concat, same } from '../reference/bytes.js';
 import { openContainer, sealContainer, splitContainer } from '../reference/container.js';
 import { publicOf } from '../reference/primitives.js';
 import { codeOf } from '../support/failures.js';
+import { collectGarbage } from '../support/garbage.js';
 import { type KnownKey, knownKeys, trust } from '../support/known-keys.js';
+import { secretBytes } from '../support/process-memory.js';
 import { seeded } from '../support/seed.js';
 import { temporaryFolder } from '../support/temp.js';
 
@@ -100,6 +102,28 @@ describe('a reader', () => {
     const opened = await call((native) => native.open({ small, identities: [master.handle], hardware: false, trust: trust() }));
     expect(await codeOf(() => call(() => opened.reader({ bytes: big }, {})))).toBe('INVALID_ARGUMENT');
     expect(await codeOf(() => call(() => opened.reader({ file: path.join(folder, 'none') }, {})))).toBe('NOT_FOUND');
+  });
+
+  it('has no keys left once it is closed', async () => {
+    const file = onDisk(big);
+    await collectGarbage();
+    const before = secretBytes(process.pid);
+    const from = await reader(file, []);
+    expect(secretBytes(process.pid)).toBeGreaterThan(before);
+    from.close();
+    await collectGarbage();
+    expect(secretBytes(process.pid)).toBe(before);
+    expect(await codeOf(() => call(() => from.readGuarded(0, 0, 1, script(big))))).toBe('DISPOSED');
+  });
+
+  it('takes a file that it holds open, whatever becomes of its name and its times', async () => {
+    const file = onDisk(big);
+    const from = await reader(file, publishers(), { holdOpen: true });
+    utimesSync(file, 1e9, 1e9);
+    expect(same(await from.read(2, 0, 16_384), files.get('c') ?? none)).toBe(true);
+    rmSync(file);
+    expect(same(await from.read(2, 0, 16_384), files.get('c') ?? none)).toBe(true);
+    from.close();
   });
 
   it('gives nothing of a part that was changed, cut, or is of another container', async () => {
