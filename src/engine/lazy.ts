@@ -1,7 +1,10 @@
 /** A model that stays in its store: its files are decrypted piece by piece, as they are read. */
 import { setMaxListeners } from 'node:events';
+import { throwIfAborted } from '../base/abort.js';
 import { isFileFault } from '../cache/cached-load.js';
+import { warnUnused } from '../cache/warn.js';
 import { ModelGuardError } from '../errors.js';
+import { removeQuietly } from '../files/files.js';
 import type { NativeModel, NativeOpened, NativeReader, NativeSource } from '../native/binding.js';
 import { call } from '../native/index.js';
 import { type RunOptions, work } from '../native/work.js';
@@ -21,6 +24,20 @@ interface LazySource {
   readonly withTree: boolean;
 }
 
+/** The file of a cache. Held open, because each use of the entry changes its time, and because it may be evicted. */
+interface CachedFile extends NativeSource {
+  readonly file: string;
+  readonly holdOpen: true;
+}
+
+/** Where a reader reads without being given a source: in a file of the store, or of the cache. */
+interface OwnFile {
+  readonly cached?: string | undefined;
+}
+
+/** Reads from a store at once. The engine gives threads of its own to each of them. */
+const READS = 8;
+
 /** Closes the parts of models that were never disposed of: a file that is open would be closed with a warning. */
 const forgotten = new FinalizationRegistry<StorePart>((part) => void part.close());
 
@@ -30,18 +47,19 @@ export class LazyModel implements NativeModel {
   readonly #reader: NativeReader;
   readonly #ref: ModelRef;
   readonly #part: StorePart;
-  /** The reader has a file of its own to read from. */
-  readonly #hasFile: boolean;
+  readonly #ownFile: OwnFile | undefined;
+  readonly #turns = new Turns(READS);
   readonly #closing = new AbortController();
   readonly #reads = new Set<Promise<unknown>>();
   #closed: Promise<void> | undefined;
+  #cacheDropped = false;
 
-  private constructor(reader: NativeReader, ref: ModelRef, part: StorePart, hasFile: boolean) {
+  private constructor(reader: NativeReader, ref: ModelRef, part: StorePart, ownFile: OwnFile | undefined) {
     this.files = reader.files;
     this.#reader = reader;
     this.#ref = ref;
     this.#part = part;
-    this.#hasFile = hasFile;
+    this.#ownFile = ownFile;
     setMaxListeners(0, this.#closing.signal);
     forgotten.register(this, part);
   }
@@ -53,9 +71,11 @@ export class LazyModel implements NativeModel {
     try {
       if (cached !== undefined) {
         try {
-          return new LazyModel(await openReader(opened, { file: cached }, run), ref, part, true);
+          const file: CachedFile = { file: cached, holdOpen: true };
+          return new LazyModel(await openReader(opened, file, run), ref, part, { cached });
         } catch (error) {
           if (!isFileFault(error)) throw error;
+          await dropEntry(cached, error.code);
         }
       }
       return await LazyModel.#fromStore(source, part, run);
@@ -71,39 +91,56 @@ export class LazyModel implements NativeModel {
     try {
       const tree = withTree ? await reading.tree() : undefined;
       const from = ranges.file === undefined ? reading.source : { file: ranges.file };
-      return new LazyModel(await openReader(opened, { ...from, tree }, run), ref, part, ranges.file !== undefined);
+      const reader = await openReader(opened, { ...from, tree }, run);
+      return new LazyModel(reader, ref, part, ranges.file === undefined ? undefined : {});
     } finally {
       await reading.end();
     }
   }
 
   bytes(): never {
+    this.#mustLive();
     throw new ModelGuardError('INVALID_ARGUMENT', 'This model is lazy: its bytes are not in memory', {
       advice: 'Read what you need: read(offset, length) or tensors(). For all bytes, load it without lazy.',
     });
   }
 
-  read(...range: FileRange): Promise<Uint8Array> {
-    const reading = this.#hasFile ? this.#fromFile(range) : this.#fromPart(range);
+  async read(...range: FileRange): Promise<Uint8Array> {
+    this.#mustLive();
+    const reading = this.#ownFile ? this.#fromFile(range, this.#ownFile) : this.#fromPart(range);
     this.#reads.add(reading);
-    const done = (): void => void this.#reads.delete(reading);
-    reading.then(done, done);
-    return reading;
+    try {
+      return await reading;
+    } catch (error) {
+      if (!this.#closed) throw error;
+      throw new ModelGuardError('DISPOSED', 'The model was disposed of while this read was under way', { cause: error });
+    } finally {
+      this.#reads.delete(reading);
+    }
   }
 
-  async #fromFile(range: FileRange): Promise<Uint8Array> {
+  #mustLive(): void {
+    if (this.#closed) throw new ModelGuardError('DISPOSED', 'The model was disposed of');
+  }
+
+  async #fromFile(range: FileRange, { cached }: OwnFile): Promise<Uint8Array> {
     try {
       return await call(() => this.#reader.readGuarded(...range));
     } catch (error) {
-      // The cache may have evicted its file, or a folder has another one under that name.
+      // The entry of the cache is damaged, or a folder has another file under that name.
       if (!isFileFault(error)) throw error;
+      if (cached !== undefined && !this.#cacheDropped) {
+        this.#cacheDropped = true;
+        await dropEntry(cached, error.code);
+      }
       return await this.#fromPart(range);
     }
   }
 
-  async #fromPart(range: FileRange): Promise<Uint8Array> {
-    const { signal } = this.#closing;
-    try {
+  #fromPart(range: FileRange): Promise<Uint8Array> {
+    return this.#turns.run(async () => {
+      const { signal } = this.#closing;
+      throwIfAborted(signal);
       const ranges = await this.#part.ranges(signal);
       const reading = new Reading(ranges, this.#ref, signal);
       try {
@@ -115,17 +152,15 @@ export class LazyModel implements NativeModel {
       } finally {
         await reading.end();
       }
-    } catch (error) {
-      if (!signal.aborted) throw error;
-      throw new ModelGuardError('DISPOSED', 'The model was disposed of while this read was under way', { cause: error });
-    }
+    });
   }
 
   protection(): ReturnType<NativeModel['protection']> {
+    this.#mustLive();
     return { locked: false, dontdump: false, hugePages: false, memfd: false };
   }
 
-  /** For readers of `bytes`, which there are none. */
+  /** A lazy model has no readers of `bytes`. */
   enter(): void {
     this.bytes();
   }
@@ -133,6 +168,7 @@ export class LazyModel implements NativeModel {
   leave(): void {}
 
   descriptor(): never {
+    this.#mustLive();
     throw new ModelGuardError('INVALID_ARGUMENT', 'This model is lazy: its files are not in memory', {
       advice: "For a path, load it with as: 'path' and without lazy.",
     });
@@ -166,6 +202,35 @@ async function openReader(opened: NativeOpened, big: NativeSource, run: RunOptio
   }
 }
 
+/** As a load does with an entry of the cache that it cannot use. The next load fetches the part and caches it. */
+async function dropEntry(file: string, code: string): Promise<void> {
+  if (code !== 'NOT_FOUND') warnUnused(`${file} is damaged (${code}); the big part is fetched again.`);
+  await removeQuietly(file);
+}
+
+/** Runs at most so many tasks at once, in the order of their calls. */
+class Turns {
+  readonly #waiting: (() => void)[] = [];
+  #free: number;
+
+  constructor(free: number) {
+    this.#free = free;
+  }
+
+  async run<T>(task: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free -= 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await task();
+    } finally {
+      // The turn is handed over, so that a later call cannot overtake the one that waits.
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#free += 1;
+    }
+  }
+}
+
 /** The big part in its store, opened when it is first needed. */
 class StorePart {
   readonly #open: LazySource['openPart'];
@@ -192,16 +257,20 @@ class StorePart {
   }
 }
 
-/** Ranges that are kept, each of a batch of the engine: 1 MiB and a little. */
+/** Ranges that are kept, each of at most 1 MiB and a little. */
 const RECENT = 4;
 
+type Range = Awaited<ReturnType<OpenBigPart['read']>>;
+
 /**
- * An open part whose last ranges are kept as they came, encrypted: the engine reads whole batches to check them, and neighbours in a file lie in
- * the same one.
+ * An open part whose last ranges are kept as they came, encrypted: where publishers are trusted, the engine reads whole batches to check them,
+ * and neighbours in a file lie in the same one. Equal ranges that are asked for at once are fetched once, and go on when one reader leaves.
  */
 class RecentRanges {
   readonly #part: OpenBigPart;
-  readonly #recent = new Map<string, Uint8Array | readonly Uint8Array[]>();
+  readonly #recent = new Map<string, Range>();
+  readonly #fetching = new Map<string, Promise<Range>>();
+  readonly #closing = new AbortController();
   readonly size: number;
   readonly file: string | undefined;
 
@@ -209,11 +278,12 @@ class RecentRanges {
     this.#part = part;
     this.size = part.size;
     this.file = part.file;
+    setMaxListeners(0, this.#closing.signal);
   }
 
-  async read(...[offset, length, options]: Parameters<OpenBigPart['read']>): ReturnType<OpenBigPart['read']> {
+  async read(offset: number, length: number): Promise<Range> {
     const key = `${offset} ${length}`;
-    const bytes = this.#recent.get(key) ?? (await this.#part.read(offset, length, { ...options, ahead: false }));
+    const bytes = this.#recent.get(key) ?? (await (this.#fetching.get(key) ?? this.#fetch(key, offset, length)));
     this.#recent.delete(key);
     this.#recent.set(key, bytes);
     for (const oldest of this.#recent.keys()) {
@@ -221,6 +291,16 @@ class RecentRanges {
       this.#recent.delete(oldest);
     }
     return bytes;
+  }
+
+  async #fetch(key: string, offset: number, length: number): Promise<Range> {
+    const fetching = this.#part.read(offset, length, { signal: this.#closing.signal, ahead: false });
+    this.#fetching.set(key, fetching);
+    try {
+      return await fetching;
+    } finally {
+      this.#fetching.delete(key);
+    }
   }
 
   forget(): void {
@@ -232,6 +312,7 @@ class RecentRanges {
   }
 
   close(): Promise<void> {
+    this.#closing.abort();
     return this.#part.close();
   }
 }

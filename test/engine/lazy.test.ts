@@ -2,9 +2,11 @@
  * Models that stay in their store. If this fails, a read gives other bytes than the publisher signed, fetches far more than it needs, or goes on
  * after the model was disposed of.
  */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { GuardedFile } from '../../src/engine/model.js';
 import {
   fileStore,
   type GuardedModel,
@@ -55,6 +57,21 @@ const readTensor = async (from: GuardedModel, name: string): Promise<Uint8Array>
 const bytesOf = (name: string): Uint8Array => tensors.find((tensor) => tensor.name === name)?.bytes ?? new Uint8Array(1);
 const isPlain = (bytes: Uint8Array, offset: number, length: number): boolean =>
   Buffer.compare(bytes, plain.subarray(offset, offset + length)) === 0;
+
+type Read = Awaited<ReturnType<PartStore['openBig']>>['read'];
+/** `inner` without its files, whose reads of big parts go through `wrap`. */
+const readingWith = (inner: PartStore, wrap: (read: Read) => Read): PartStore => ({
+  ...hooked(inner, () => {}),
+  openBig: async (...args) => {
+    const part = await inner.openBig(...args);
+    return {
+      size: part.size,
+      tree: () => part.tree(),
+      read: wrap((...range) => part.read(...range)),
+      close: () => part.close(),
+    };
+  },
+});
 
 /** The store's big part, with a byte changed. */
 function damage(big: string, offset: number): void {
@@ -136,6 +153,40 @@ describe('a lazy model', () => {
   });
 });
 
+describe('many reads at once', () => {
+  it('go to the store in turns', async () => {
+    let reading = 0;
+    let most = 0;
+    const store = readingWith(fileStore(served.folder), (read) => async (...range) => {
+      reading += 1;
+      most = Math.max(most, reading);
+      // The others have these turns to arrive.
+      for (let turn = 0; turn < 50; turn += 1) await nextTurn();
+      reading -= 1;
+      return read(...range);
+    });
+    await using lazy = await open(store);
+    const offsets = Array.from({ length: 15 }, (_, i) => (i + 0.5) * MIB);
+    const bytes = await Promise.all(offsets.map((offset) => lazy.read(offset, 1)));
+    expect(offsets.every((offset, i) => isPlain(bytes[i] ?? new Uint8Array(0), offset, 1))).toBe(true);
+    expect(most).toBeLessThanOrEqual(8);
+  });
+
+  it('of one place are one request', async () => {
+    let requests = 0;
+    const store = readingWith(fileStore(served.folder), (read) => async (...range) => {
+      requests += 1;
+      await nextTurn();
+      return read(...range);
+    });
+    await using lazy = await open(store);
+    requests = 0;
+    const all = await Promise.all(Array.from({ length: 100 }, () => lazy.read(9.5 * MIB, 10)));
+    expect(all.every((bytes) => isPlain(bytes, 9.5 * MIB, 10))).toBe(true);
+    expect(requests).toBe(1);
+  });
+});
+
 describe('damage', () => {
   it.each([
     ['a folder', (folder: string) => fileStore(folder)],
@@ -179,6 +230,17 @@ describe('a store that goes away', () => {
     expect(await failureOf(() => lazy.read(8 * MIB, 10))).toBe(gone);
     away = false;
     expect(isPlain(await lazy.read(8 * MIB, 10), 8 * MIB, 10)).toBe(true);
+  });
+
+  it('is not asked again for a table that was read', async () => {
+    await using lazy = await open(fileStore(served.folder));
+    const reads = vi.spyOn(GuardedFile.prototype, 'read');
+    try {
+      expect([...(await lazy.tensors()).keys()]).toEqual([...'abcdefgh']);
+      expect(reads.mock.calls.filter(([, length]) => length === 0)).toEqual([]);
+    } finally {
+      reads.mockRestore();
+    }
   });
 
   it('is closed when opening fails', async () => {
@@ -248,30 +310,77 @@ describe('dispose()', () => {
     lazy.dispose();
     expect(await reading).toBe('DISPOSED');
     expect(await codeOf(() => lazy.tensors())).toBe('DISPOSED');
+    expect(await codeOf(() => lazy.protection)).toBe('DISPOSED');
+    expect(await codeOf(() => lazy.bytes)).toBe('DISPOSED');
+    expect(await failureOf(() => lazy.read(0, 1))).toMatchObject({
+      message: expect.stringMatching(/^The model was disposed of/),
+    });
     await lazy[Symbol.asyncDispose]();
   });
 });
 
 describe('the cache', () => {
-  it('serves a part that it has, without its store, and is not filled', async () => {
+  const entries = (folder: string): readonly string[] =>
+    existsSync(folder)
+      ? readdirSync(folder, { recursive: true, encoding: 'utf8' })
+          .filter((name) => /[0-9a-f]{64}/.test(name))
+          .map((name) => path.join(folder, name))
+      : [];
+  async function cachedModel() {
     const store = remoteStore();
     await publish(store);
     const cache = { folder: newFolder() };
-    const kept = (): readonly string[] =>
-      existsSync(cache.folder)
-        ? readdirSync(cache.folder, { recursive: true, encoding: 'utf8' }).filter((name) => /[0-9a-f]{64}/.test(name))
-        : [];
+    const fill = async (): Promise<string> => {
+      using whole = await open(store, { cache, lazy: false });
+      expect(Buffer.compare(whole.bytes, plain)).toBe(0);
+      return entries(cache.folder)[0] ?? '';
+    };
+    const away: Stores = { small: store, big: { ...store, openBig: () => Promise.reject(new Error('no network')) } as PartStore };
+    return { store, away, cache, fill };
+  }
+
+  it('serves a part that it has, without its store, and is not filled', async () => {
+    const { store, away, cache, fill } = await cachedModel();
     await using first = await open(store, { cache });
     expect(Buffer.compare(await readTensor(first, 'd'), bytesOf('d'))).toBe(0);
-    expect(kept()).toEqual([]);
-    using whole = await open(store, { cache, lazy: false });
-    expect(Buffer.compare(whole.bytes, plain)).toBe(0);
-    expect(kept()).toHaveLength(1);
-    const away: Stores = { small: store, big: { ...store, openBig: () => Promise.reject(new Error('no network')) } as PartStore };
+    expect(entries(cache.folder)).toEqual([]);
+    await fill();
+    expect(entries(cache.folder)).toHaveLength(1);
     await using offline = await open(away, { cache });
     expect(Buffer.compare(await readTensor(offline, 'd'), bytesOf('d'))).toBe(0);
-    await using online = await open(store, { cache });
+  });
+
+  it('serves on where its entry is used elsewhere, and where it is evicted', async () => {
+    const { away, cache, fill } = await cachedModel();
+    const entry = await fill();
+    await using offline = await open(away, { cache });
+    utimesSync(entry, 1e9, 1e9);
+    expect(Buffer.compare(await readTensor(offline, 'd'), bytesOf('d')), 'used').toBe(0);
     rmSync(cache.folder, { recursive: true });
-    expect(Buffer.compare(await readTensor(online, 'd'), bytesOf('d')), 'evicted meanwhile').toBe(0);
+    expect(Buffer.compare(await readTensor(offline, 'e'), bytesOf('e')), 'evicted').toBe(0);
+  });
+
+  it('loses a damaged entry with a warning, whenever the damage shows, and the store serves', async () => {
+    const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    const { store, cache, fill } = await cachedModel();
+    const damaged = [
+      expect.stringMatching(/is damaged \(DIGEST_MISMATCH\)/),
+      expect.objectContaining({ code: 'MODEL_GUARD_CACHE_UNUSED' }),
+    ];
+    try {
+      damage(await fill(), 9 * MIB);
+      await using opened = await open(store, { cache });
+      expect(warnings.mock.calls).toEqual([damaged]);
+      expect(entries(cache.folder)).toEqual([]);
+      expect(Buffer.compare(await readTensor(opened, 'e'), bytesOf('e'))).toBe(0);
+    } finally {
+      warnings.mockRestore();
+    }
+    const entry = await fill();
+    await using later = await open(store, { cache });
+    damage(entry, 9 * MIB);
+    expect(Buffer.compare(await readTensor(later, 'e'), bytesOf('e'))).toBe(0);
+    expect(entries(cache.folder)).toEqual([]);
+    expect(Buffer.compare(await readTensor(later, 'e'), bytesOf('e'))).toBe(0);
   });
 });
