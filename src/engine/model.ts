@@ -171,7 +171,7 @@ export class GuardedFile {
    * files of the model. The format is found by content first, then by extension.
    * @throws SOURCE_UNSUPPORTED where the file is of another format · TENSORS_MALFORMED where its table breaks the format · LIMIT_EXCEEDED
    * where the table is larger than any known model's (more than 262,144 tensors, a header above 100 MB) · VERSION_UNSUPPORTED for a GGUF file of
-   * another version than 2 and 3 · what {@link read} throws
+   * another version than 2 and 3, and for a type of tensor that this release does not know · what {@link read} throws
    * @example
    * const tensors = await model.files.get('unet/model.safetensors').tensors();
    */
@@ -279,13 +279,13 @@ export class GuardedModel<Metadata = LoadedMetadata> {
   }
 
   /**
-   * The tensors of all safetensors, GGUF and ONNX files of the model by name. Where a `*.safetensors.index.json` of Hugging Face says in
-   * which shard a tensor is, that one counts.
+   * The tensors of all safetensors, GGUF and ONNX files of the model by name. A `*.safetensors.index.json` of Hugging Face decides
+   * in which file a tensor is, for the files of its own folder and those that it names.
    * @throws INVALID_ARGUMENT if two files have a tensor of the same name: choose one, `model.files.get(name).tensors()` · what
    * {@link GuardedFile.tensors} throws
    * @example
    * const tensors = await model.tensors();
-   * const bytes = await tensors.get('lm_head.weight').read();
+   * const bytes = await tensors.get('lm_head.weight')?.read();
    */
   async tensors(): Promise<ReadonlyMap<string, GuardedTensor>> {
     return guardedTensors(await whileAlive(this.#living, modelTensors(this.files)), this.files);

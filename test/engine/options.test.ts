@@ -82,8 +82,13 @@ const refused: readonly [string, () => Promise<unknown>, string, RegExp][] = [
     'INVALID_ARGUMENT',
     /^verifier: is an empty list/,
   ],
-  ['a form that is none', loading('net@1', { as: 'file' }), 'INVALID_ARGUMENT', /^as: /],
-  ['a path of a lazy model', loading('net@1', { as: 'path', lazy: true }), 'INVALID_ARGUMENT', /^as: 'path' wants the whole model/],
+  ['a form that is none', loading('net@1', { as: 'file' }), 'INVALID_ARGUMENT', /^options\.as: /],
+  [
+    'a path of a lazy model',
+    loading('net@1', { as: 'path', lazy: true }),
+    'INVALID_ARGUMENT',
+    /^options\.as: 'path' wants the whole model/,
+  ],
   ['no identities', loading('net@1', { identities: undefined }), 'INVALID_ARGUMENT', /^options\.identities/],
   [
     'bytes that are none',
