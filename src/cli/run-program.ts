@@ -39,6 +39,8 @@ interface ProgramOptions {
   readonly env: NodeJS.ProcessEnv;
   /** The program has them as descriptors 3, 4, … */
   readonly descriptors: readonly number[];
+  /** Called when the program's handlers of signals are there: those of the command go. Without any, a signal would end this process. */
+  readonly onSignals: () => void;
 }
 
 export interface RunningProgram {
@@ -49,12 +51,14 @@ export interface RunningProgram {
 /** Resolves when the program has started. From then on the signals of this process are the program's. @throws NotStarted */
 export async function startProgram(
   [program, ...args]: readonly [string, ...string[]],
-  { env, descriptors }: ProgramOptions,
+  { env, descriptors, onSignals }: ProgramOptions,
 ): Promise<RunningProgram> {
+  const signals = new PassedSignals();
+  onSignals();
   try {
     const child = spawn(program, args, { stdio: ['inherit', 'inherit', 'inherit', ...descriptors], env });
     const ended = new Promise<number>((resolve) => child.once('exit', (code, signal) => resolve(exitCode(code, signal))));
-    passSignalsTo(child);
+    signals.child = child;
     await once(child, 'spawn');
     // A signal cannot be passed on to a program that has become another user. It goes on, and so does its model.
     child.on('error', () => {});
@@ -67,12 +71,19 @@ export async function startProgram(
 const exitCode = (code: number | null, signal: NodeJS.Signals | null): number =>
   signal === null ? Number(code) : KILLED + constants.signals[signal];
 
-/** The handlers stay when the program has ended, and do nothing then: a signal must not end this process while it wipes the model. */
-function passSignalsTo(child: ChildProcess): void {
-  for (const signal of PASSED_ON)
-    process.on(signal, () => {
-      if (!(OF_TERMINAL.has(signal) && isInForeground())) child.kill(signal);
-    });
+/**
+ * Passes signals on to a child. The handlers are there before the child is, and stay when it has ended, doing nothing: a signal must not end
+ * this process while it wipes the model.
+ */
+class PassedSignals {
+  child: ChildProcess | undefined;
+
+  constructor() {
+    for (const signal of PASSED_ON)
+      process.on(signal, () => {
+        if (!(OF_TERMINAL.has(signal) && isInForeground())) this.child?.kill(signal);
+      });
+  }
 }
 
 /** Whether a terminal sends its signals to this group of processes, which the program belongs to (proc(5), fields 5 to 8 of stat). */

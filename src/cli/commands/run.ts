@@ -62,9 +62,12 @@ async function runOn(model: GuardedModel, [name, ...args]: readonly [string, ...
   try {
     const words = [name, ...args.map((word) => paths.insertInto(word))] as const;
     throwIfAborted(context.signal);
-    context.passSignalsOn();
     const running = await paths.lend((descriptors) =>
-      startProgram(words, { env: { ...withoutCredentials(), MODEL_GUARD_MODEL: paths.model }, descriptors }),
+      startProgram(words, {
+        env: { ...withoutCredentials(), MODEL_GUARD_MODEL: paths.model },
+        descriptors,
+        onSignals: () => context.passSignalsOn(),
+      }),
     );
     context.exit = await running.ended;
   } finally {
