@@ -20,15 +20,7 @@
 
 #include "memory/fd.h"
 #include "memory/region.h"
-
-// AddressSanitizer reserves addresses beyond any limit.
-#if defined(__SANITIZE_ADDRESS__)
-#define MG_UNDER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define MG_UNDER_ASAN 1
-#endif
-#endif
+#include "support/asan.h"
 
 #ifdef __linux__
 using namespace mg;

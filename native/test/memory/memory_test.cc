@@ -9,17 +9,9 @@
 
 #include "memory/region.h"
 #include "memory/secret.h"
+#include "support/asan.h"
 
 using namespace mg;
-
-// AddressSanitizer makes mlock() do nothing and report success, and reports faults in its own way.
-#if defined(__SANITIZE_ADDRESS__)
-#define MG_UNDER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define MG_UNDER_ASAN 1
-#endif
-#endif
 
 namespace {
 
