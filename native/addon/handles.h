@@ -83,4 +83,18 @@ inline void show(const Napi::CallbackInfo& info, const char* name, Napi::Value v
   info.This().As<Napi::Object>().DefineProperty(Napi::PropertyDescriptor::Value(name, value, napi_enumerable));
 }
 
+// The names and sizes of a model's files.
+template <class Files>
+void show_files(const Napi::CallbackInfo& info, const Files& files) {
+  const Napi::Env env = info.Env();
+  Napi::Array shown = Napi::Array::New(env);
+  for (const auto& file : files) {
+    Napi::Object one = Napi::Object::New(env);
+    one.Set("path", file.path);
+    one.Set("size", double(file.size));
+    shown.Set(shown.Length(), one);
+  }
+  show(info, "files", shown);
+}
+
 }  // namespace mg::addon

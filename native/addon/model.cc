@@ -10,7 +10,6 @@ namespace mg::addon {
 namespace {
 
 const napi_type_tag kModelTag = tag_of(0x6d672d6d6f640001);
-constexpr uint64_t kMaxArray = uint64_t(1) << 32;  // the limit of an ArrayBuffer in Node 20
 
 }  // namespace
 
@@ -37,14 +36,7 @@ class ModelHandle : public Handle<ModelHandle> {
       : Handle(info), state(constructed_from<std::shared_ptr<ModelState>>(info)) {
     info.This().As<Napi::Object>().TypeTag(&kModelTag);
     bytes_.resize(state->files.size());
-    Napi::Array files = Napi::Array::New(info.Env());
-    for (const auto& file : state->files) {
-      Napi::Object entry = Napi::Object::New(info.Env());
-      entry.Set("path", file.path);
-      entry.Set("size", double(file.size));
-      files.Set(files.Length(), entry);
-    }
-    show(info, "files", files);
+    show_files(info, state->files);
   }
 
   Napi::Value bytes(const Napi::CallbackInfo& info) {

@@ -10,20 +10,10 @@
 namespace mg::addon {
 namespace {
 
-constexpr uint64_t kMaxArray = uint64_t(1) << 32;  // the limit of an ArrayBuffer in Node 20
-
 class ReaderHandle : public Handle<ReaderHandle> {
  public:
   explicit ReaderHandle(const Napi::CallbackInfo& info) : Handle(info), state_(constructed_from<ReaderState>(info)) {
-    const Napi::Env env = info.Env();
-    Napi::Array files = Napi::Array::New(env);
-    for (const auto& file : state_.reader->files()) {
-      Napi::Object one = Napi::Object::New(env);
-      one.Set("path", file.path);
-      one.Set("size", double(file.size));
-      files.Set(files.Length(), one);
-    }
-    show(info, "files", files);
+    show_files(info, state_.reader->files());
   }
 
   Napi::Value read(const Napi::CallbackInfo& info) {
