@@ -6,6 +6,7 @@ export { chainHead, EMPTY_HEAD, exportHeader } from '../audit/chain.js';
 export { decode, encode, hex, unhex } from '../base/bytes.js';
 export { MAX_PEM, MAX_SMALL } from '../base/limits.js';
 export { countOf, list, text } from '../base/schemas.js';
+export { Semaphore } from '../base/semaphore.js';
 export { wordsOf } from '../base/validate.js';
 export * from '../contract/index.js';
 export { checkParts } from '../engine/check-parts.js';

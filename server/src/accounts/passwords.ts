@@ -2,7 +2,7 @@
 import { type Algorithm, hash, type Options, verify } from '@node-rs/argon2';
 import { ModelGuardError } from '@org/model-guard/server-kit';
 import { COMMON } from '../base/common-passwords.js';
-import { Semaphore } from '../limits/semaphore.js';
+import { BoundedSemaphore } from '../limits/semaphore.js';
 
 const COST: Options = { algorithm: 2 satisfies Algorithm.Argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 const SHORTEST = 12;
@@ -11,7 +11,7 @@ const FEWEST_DIFFERENT = 5;
 const TELLING = 3;
 
 /** Hashing is expensive on purpose and shares its threads with files and tokens: two at once leave threads for those. */
-const work = new Semaphore(2, 128);
+const work = new BoundedSemaphore(2, 128);
 
 /** NFC, so that one password typed on two keyboards is the same bytes (RFC 8265). */
 const bytesOf = (password: string): Buffer => Buffer.from(password.normalize('NFC'));
