@@ -1,7 +1,17 @@
 /** Reads a TensorProto of an ONNX model: its type, its shape, and where its values lie. */
 import type { Field, FieldHandler, MessageReader } from './protobuf.js';
 import type { Cursor } from './reader.js';
-import { elements, MAX_RANK, malformed, quoted, type TensorInfo, type TensorPlace, tooMuch, unknownType } from './tensor.js';
+import {
+  besides,
+  elements,
+  MAX_RANK,
+  malformed,
+  quoted,
+  type TensorInfo,
+  type TensorPlace,
+  tooMuch,
+  unknownType,
+} from './tensor.js';
 
 /** TensorProto.DataType: name and bits of an element. Text has no size. */
 const TYPES: ReadonlyMap<number, readonly [name: string, bits: number | undefined]> = new Map([
@@ -210,12 +220,4 @@ export function bytes(cursor: Cursor, field: Field): RawBytes {
 function varint(cursor: Cursor, field: Field): bigint {
   if (field.kind !== 'varint') throw malformed(cursor.file, `the field at byte ${cursor.position} has the wrong wire type`);
   return field.value;
-}
-
-/** A relative path beside `file`, without its `.` segments, as a name within the model; undefined if it could lead elsewhere. */
-export function besides(file: string, location: string): string | undefined {
-  const segments = location.split('/').filter((segment) => segment !== '.');
-  const isPlain = segments.length > 0 && segments.every((segment) => segment !== '' && segment !== '..');
-  if (!isPlain || /[\\\0]|^[A-Za-z]:/.test(location)) return undefined;
-  return `${file.slice(0, file.lastIndexOf('/') + 1)}${segments.join('/')}`;
 }

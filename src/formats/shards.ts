@@ -1,8 +1,7 @@
 /** Reads in which file of a sharded model a tensor lies: `*.safetensors.index.json`, as Hugging Face's libraries write it. */
 import { JsonReader } from './json.js';
-import { besides } from './onnx-tensor.js';
 import type { RangeReader } from './reader.js';
-import { inTwoFiles, MAX_TENSORS, malformed, quoted, tooMuch } from './tensor.js';
+import { besides, inTwoFiles, MAX_TENSORS, malformed, quoted, tooMuch } from './tensor.js';
 
 const MAX_INDEX_BYTES = 100_000_000;
 /** Of an index itself; common ones have two. */

@@ -58,6 +58,14 @@ export function utf8(file: string, bytes: Uint8Array, what: string): string {
   }
 }
 
+/** A relative path beside `file`, without its `.` segments, as a name within the model; undefined if it could lead elsewhere. */
+export function besides(file: string, location: string): string | undefined {
+  const segments = location.split('/').filter((segment) => segment !== '.');
+  const isPlain = segments.length > 0 && segments.every((segment) => segment !== '' && segment !== '..');
+  if (!isPlain || /[\\\0]|^[A-Za-z]:/.test(location)) return undefined;
+  return `${file.slice(0, file.lastIndexOf('/') + 1)}${segments.join('/')}`;
+}
+
 /** The product of a shape. Exact, however large. */
 export const elements = (shape: readonly number[]): bigint => shape.reduce((count, size) => count * BigInt(size), 1n);
 
