@@ -188,7 +188,7 @@ export const ERROR_CODES = {
 /** Every code an error of this package may carry; docs/errors.md explains each. */
 export type ModelGuardErrorCode = keyof typeof ERROR_CODES;
 
-/** What an error carries besides its code and its text. */
+/** The parts of an error besides its code and its text. */
 export interface ModelGuardErrorOptions {
   readonly cause?: unknown;
   readonly advice?: string | undefined;

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Place } from './subject.js';
 import { SUBJECTS } from './subjects.js';
 
-/** What a child prints. */
+/** A child prints this. */
 export interface Result {
   readonly seconds: number;
   /** Most bytes that the process held, beyond those that it held before the work. */

@@ -11,7 +11,7 @@ async function firstResult(): Promise<(bytes: Uint8Array) => Promise<unknown>> {
   return (bytes) => run(bytes, (session) => noiseFor(session, new Random(1)));
 }
 
-/** What loading a protected model is compared with. */
+/** Loading a protected model is compared with this. */
 export const plainInference: Subject = {
   name: 'onnxruntime, plain file',
   kind: 'inference',
