@@ -25,6 +25,25 @@ export const isFileFault = (error: unknown): error is ModelGuardError => isModel
 /** The part of a store that opens big parts. */
 export type BigParts = Pick<PartStore, 'openBig'>;
 
+/** A big part in the cache. */
+export interface CachedPart {
+  readonly file: string;
+  /** Removes it, with a warning, because of a fault of the file. The next load fetches the part and caches it. */
+  drop(fault: ModelGuardError): Promise<void>;
+}
+
+export async function findCached(cache: CiphertextCache, key: CacheKey): Promise<CachedPart | undefined> {
+  const file = await cache.find(key);
+  if (file === undefined) return undefined;
+  return {
+    file,
+    async drop({ code }) {
+      if (code !== 'NOT_FOUND') warnUnused(`${file} is damaged (${code}); the big part is fetched again.`);
+      await cache.drop(key);
+    },
+  };
+}
+
 interface CachedLoad<T> {
   readonly key: CacheKey;
   /** The store of the part. */
@@ -35,14 +54,13 @@ interface CachedLoad<T> {
 
 /** Runs `fromFile` with the cached part, or else `fromStore`. When `fromStore` has verified the part, it is in the cache. */
 export async function cachedLoad<T>(cache: CiphertextCache, { key, bigs, fromFile, fromStore }: CachedLoad<T>): Promise<T> {
-  const file = await cache.find(key);
-  if (file !== undefined) {
+  const cached = await findCached(cache, key);
+  if (cached) {
     try {
-      return await fromFile(file);
+      return await fromFile(cached.file);
     } catch (error) {
       if (!isFileFault(error)) throw error;
-      if (error.code !== 'NOT_FOUND') warnUnused(`${file} is damaged (${error.code}); the big part is fetched again.`);
-      await cache.drop(key);
+      await cached.drop(error);
     }
   }
   const caching = new CachingParts(bigs, cache, key);

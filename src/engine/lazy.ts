@@ -1,15 +1,15 @@
 /** A model that stays in its store: its files are decrypted piece by piece, as they are read. */
 import { setMaxListeners } from 'node:events';
 import { throwIfAborted } from '../base/abort.js';
-import { isFileFault } from '../cache/cached-load.js';
-import { warnUnused } from '../cache/warn.js';
+import { Semaphore } from '../base/semaphore.js';
+import { type CachedPart, isFileFault } from '../cache/cached-load.js';
 import { ModelGuardError } from '../errors.js';
-import { removeQuietly } from '../files/files.js';
 import type { NativeModel, NativeOpened, NativeReader, NativeSource } from '../native/binding.js';
 import { call } from '../native/index.js';
 import { type RunOptions, work } from '../native/work.js';
 import type { ModelRef, OpenBigPart } from '../stores/store.js';
-import { closePart, Reading } from './reading.js';
+import { Reading } from './reading.js';
+import { StorePart } from './store-part.js';
 
 type Signal = RunOptions['signal'];
 type FileRange = readonly [index: number, offset: number, length: number];
@@ -18,21 +18,14 @@ interface LazySource {
   readonly opened: NativeOpened;
   readonly ref: ModelRef;
   readonly openPart: (signal: Signal) => Promise<OpenBigPart>;
-  /** The file of the cache that holds the part. */
-  readonly cached: string | undefined;
+  readonly cached: CachedPart | undefined;
   /** Publishers are trusted, so that the tree is worth asking for. */
   readonly withTree: boolean;
 }
 
-/** The file of a cache. Held open, because each use of the entry changes its time, and because it may be evicted. */
-interface CachedFile extends NativeSource {
-  readonly file: string;
-  readonly holdOpen: true;
-}
-
 /** Where a reader reads without being given a source: in a file of the store, or of the cache. */
 interface OwnFile {
-  readonly cached?: string | undefined;
+  readonly cached?: CachedPart | undefined;
 }
 
 /** Reads from a store at once. The engine gives threads of its own to each of them. */
@@ -48,7 +41,7 @@ export class LazyModel implements NativeModel {
   readonly #ref: ModelRef;
   readonly #part: StorePart;
   readonly #ownFile: OwnFile | undefined;
-  readonly #turns = new Turns(READS);
+  readonly #turns = new Semaphore(READS);
   readonly #closing = new AbortController();
   readonly #reads = new Set<Promise<unknown>>();
   #closed: Promise<void> | undefined;
@@ -71,11 +64,11 @@ export class LazyModel implements NativeModel {
     try {
       if (cached !== undefined) {
         try {
-          const file: CachedFile = { file: cached, holdOpen: true };
-          return new LazyModel(await openReader(opened, file, run), ref, part, { cached });
+          const reader = await openReader(opened, { file: cached.file, holdOpen: true }, run);
+          return new LazyModel(reader, ref, part, { cached });
         } catch (error) {
           if (!isFileFault(error)) throw error;
-          await dropEntry(cached, error.code);
+          await cached.drop(error);
         }
       }
       return await LazyModel.#fromStore(source, part, run);
@@ -131,7 +124,7 @@ export class LazyModel implements NativeModel {
       if (!isFileFault(error)) throw error;
       if (cached !== undefined && !this.#cacheDropped) {
         this.#cacheDropped = true;
-        await dropEntry(cached, error.code);
+        await cached.drop(error);
       }
       return await this.#fromPart(range);
     }
@@ -199,120 +192,5 @@ async function openReader(opened: NativeOpened, big: NativeSource, run: RunOptio
   } catch (error) {
     reader?.close();
     throw error;
-  }
-}
-
-/** As a load does with an entry of the cache that it cannot use. The next load fetches the part and caches it. */
-async function dropEntry(file: string, code: string): Promise<void> {
-  if (code !== 'NOT_FOUND') warnUnused(`${file} is damaged (${code}); the big part is fetched again.`);
-  await removeQuietly(file);
-}
-
-/** Runs at most so many tasks at once, in the order of their calls. */
-class Turns {
-  readonly #waiting: (() => void)[] = [];
-  #free: number;
-
-  constructor(free: number) {
-    this.#free = free;
-  }
-
-  async run<T>(task: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    try {
-      return await task();
-    } finally {
-      // The turn is handed over, so that a later call cannot overtake the one that waits.
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#free += 1;
-    }
-  }
-}
-
-/** The big part in its store, opened when it is first needed. */
-class StorePart {
-  readonly #open: LazySource['openPart'];
-  #ranges: Promise<RecentRanges> | undefined;
-
-  constructor(open: LazySource['openPart']) {
-    this.#open = open;
-  }
-
-  ranges(signal: Signal): Promise<RecentRanges> {
-    this.#ranges ??= this.#open(signal).then(
-      (part) => new RecentRanges(part),
-      (error) => {
-        this.#ranges = undefined;
-        throw error;
-      },
-    );
-    return this.#ranges;
-  }
-
-  async close(signal?: Signal): Promise<void> {
-    const ranges = await this.#ranges?.catch(() => undefined);
-    if (ranges) await closePart(ranges, signal);
-  }
-}
-
-/** Ranges that are kept, each of at most 1 MiB and a little. */
-const RECENT = 4;
-
-type Range = Awaited<ReturnType<OpenBigPart['read']>>;
-
-/**
- * An open part whose last ranges are kept as they came, encrypted: where publishers are trusted, the engine reads whole batches to check them,
- * and neighbours in a file lie in the same one. Equal ranges that are asked for at once are fetched once, and go on when one reader leaves.
- */
-class RecentRanges {
-  readonly #part: OpenBigPart;
-  readonly #recent = new Map<string, Range>();
-  readonly #fetching = new Map<string, Promise<Range>>();
-  readonly #closing = new AbortController();
-  readonly size: number;
-  readonly file: string | undefined;
-
-  constructor(part: OpenBigPart) {
-    this.#part = part;
-    this.size = part.size;
-    this.file = part.file;
-    setMaxListeners(0, this.#closing.signal);
-  }
-
-  async read(offset: number, length: number): Promise<Range> {
-    const key = `${offset} ${length}`;
-    const bytes = this.#recent.get(key) ?? (await (this.#fetching.get(key) ?? this.#fetch(key, offset, length)));
-    this.#recent.delete(key);
-    this.#recent.set(key, bytes);
-    for (const oldest of this.#recent.keys()) {
-      if (this.#recent.size <= RECENT) break;
-      this.#recent.delete(oldest);
-    }
-    return bytes;
-  }
-
-  async #fetch(key: string, offset: number, length: number): Promise<Range> {
-    const fetching = this.#part.read(offset, length, { signal: this.#closing.signal, ahead: false });
-    this.#fetching.set(key, fetching);
-    try {
-      return await fetching;
-    } finally {
-      this.#fetching.delete(key);
-    }
-  }
-
-  forget(): void {
-    this.#recent.clear();
-  }
-
-  tree(): Promise<Uint8Array | undefined> {
-    return this.#part.tree();
-  }
-
-  close(): Promise<void> {
-    this.#closing.abort();
-    return this.#part.close();
   }
 }

@@ -1,6 +1,6 @@
 /** Shared by `load`, `decrypt` and `rekey`: trust, opening, and loading into guarded memory. */
 import type { CiphertextCache } from '../cache/cache.js';
-import { type BigParts, cachedLoad } from '../cache/cached-load.js';
+import { type BigParts, cachedLoad, findCached } from '../cache/cached-load.js';
 import { ModelGuardError, optionError } from '../errors.js';
 import { resolveVerifiers } from '../keys/verifiers.js';
 import type { NativeHeaderInfo, NativeModel, NativeOpened, NativeSource, NativeTrust } from '../native/binding.js';
@@ -122,7 +122,7 @@ export async function openLazily(
     opened,
     ref,
     openPart: (signal: RunOptions['signal']) => openPart(bigs, ref, small, { signal }),
-    cached: await cache?.find(key),
+    cached: cache && (await findCached(cache, key)),
     withTree: opening.trust.publishers.length > 0,
   };
   return { model: await LazyModel.open(source, run), info: opened.info };

@@ -3,6 +3,11 @@
 /** Where payload or big-part bytes come from. Exactly one of `file`, `bytes`, `read`. */
 export interface NativeSource {
   readonly file?: string | undefined;
+  /**
+   * With `reader` and `file`: keeps it open, whatever its name and its times become. For the cache, where each use of an entry changes its time,
+   * and which may evict it: every read is authenticated. Otherwise a change of the file is SOURCE_CHANGED.
+   */
+  readonly holdOpen?: boolean | undefined;
   /** File offset at which the part begins; 0 if absent. */
   readonly fileOffset?: number | undefined;
   readonly bytes?: Uint8Array | undefined;
