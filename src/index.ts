@@ -8,7 +8,8 @@ export { decrypt, decryptFile } from './decrypt.js';
 export type { EncryptOptions } from './encrypt.js';
 export { encrypt, encryptFile } from './encrypt.js';
 export type { ContainerInfo } from './engine/container.js';
-export type { GuardedFile, GuardedModel, LoadedMetadata, ModelMetadata, Protection, StreamOptions } from './engine/model.js';
+export type { GuardedFile, StreamOptions } from './engine/file.js';
+export type { GuardedModel, LoadedMetadata, ModelMetadata, Protection } from './engine/model.js';
 export type {
   DerivationOptions,
   FormOptions,

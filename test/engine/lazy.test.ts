@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSyn
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { GuardedFile } from '../../src/engine/model.js';
+import { GuardedFile } from '../../src/engine/file.js';
 import {
   fileStore,
   type GuardedModel,
