@@ -150,7 +150,7 @@ TEST_CASE("reader: ranges that are in no file, and longer ones than allowed") {
   CHECK(equal(piece->bytes(), View(huge).from(1)));
 }
 
-TEST_CASE("reader: with the stored tree it reads what it needs, by any source; with another tree, all") {
+TEST_CASE("reader: with the stored tree it reads what it needs, by any source, and with another tree everything") {
   World w;
   const OnDisk file(View(w.made.big));
   const auto opened = [&] {
