@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { abortable } from './base/abort.js';
 import { copyOf, filePath, parse } from './base/validate.js';
-import { wholeContainer } from './engine/container.js';
+import { Deriver } from './engine/derived.js';
 import { GuardedModel } from './engine/model.js';
-import { loadPayload, metadataOf, openSmall, resolveOpening } from './engine/open.js';
+import { metadataOf, openContainer, resolveOpening } from './engine/open.js';
 import {
   type DerivationOptions,
   type FormOptions,
@@ -59,9 +59,7 @@ async function open(container: Uint8Array | string, options: DecryptOptions): Pr
   const { identities, maxDerivations, verifier, unsigned, leaseKeys, ref = {}, ...run } = parse(decryptOptions, options);
   const opening = resolveOpening({ identities, maxDerivations, verifier, unsigned, leaseKeys }, ref);
   return await abortable(run.signal, async () => {
-    const { head, rest } = await wholeContainer(container);
-    const opened = await openSmall(head, opening, run);
-    const model = await loadPayload(opened, { ...rest, sameContainer: true }, run);
-    return new GuardedModel(model, metadataOf(opened.info, opening));
+    const { model, opened } = await openContainer(container, opening, run);
+    return new GuardedModel(model, metadataOf(opened.info, opening), new Deriver(opened));
   });
 }

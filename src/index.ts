@@ -7,6 +7,7 @@ export type { DecryptOptions } from './decrypt.js';
 export { decrypt, decryptFile } from './decrypt.js';
 export type { EncryptOptions } from './encrypt.js';
 export { encrypt, encryptFile } from './encrypt.js';
+export type { Artifact, ArtifactMaker, ArtifactMetadata, ArtifactOptions } from './engine/artifact.js';
 export type { ContainerInfo } from './engine/container.js';
 export type { GuardedFile, StreamOptions } from './engine/file.js';
 export type { GuardedModel, LoadedMetadata, ModelMetadata, Protection } from './engine/model.js';

@@ -3,6 +3,7 @@ import { abortable } from './base/abort.js';
 import { parse } from './base/validate.js';
 import { openCache } from './cache/cache.js';
 import { type CacheOptions, cacheOptions } from './cache/options.js';
+import { Deriver } from './engine/derived.js';
 import { GuardedModel } from './engine/model.js';
 import { metadataOf, openLazily, openStored, resolveOpening } from './engine/open.js';
 import {
@@ -92,7 +93,7 @@ export async function load(ref: Reference, options: LoadOptions): Promise<Guarde
     const defaults = await defaultsOf(small, { for: 'opening', ref: wanted, signal: run.signal });
     const opening = resolveOpening({ identities, maxDerivations, verifier, unsigned, leaseKeys }, wanted, defaults);
     const open = lazy ? openLazily : openStored;
-    const { model, info } = await open(from, wanted, opening, run, openCache(cache));
-    return new GuardedModel(model, metadataOf(info, opening));
+    const { model, opened } = await open(from, wanted, opening, run, openCache(cache));
+    return new GuardedModel(model, metadataOf(opened.info, opening), new Deriver(opened));
   });
 }

@@ -70,10 +70,10 @@ export async function rekey(ref: Reference, options: RekeyOptions): Promise<Prot
     const opening = resolveOpening({ identities, maxDerivations, verifier, unsigned, leaseKeys }, wanted, defaults);
     if (!signer && opening.trust.publishers.length > 0)
       throw new ModelGuardError('INVALID_ARGUMENT', 'options.signer: is required, or the model would lose its signature');
-    const { model, info } = await openStored(store, wanted, opening, run);
+    const { model, opened } = await openStored(store, wanted, opening, run);
     try {
       const inputs = model.files.map(({ path }, index) => ({ path, model: { handle: model, index } }));
-      return await sealing({ ref: wanted, format: info.format, inputs, recipients, signer }, (sealer) =>
+      return await sealing({ ref: wanted, format: opened.info.format, inputs, recipients, signer }, (sealer) =>
         publish(sealer, { ref: wanted, to: store, split, overwrite: true }, run),
       );
     } finally {

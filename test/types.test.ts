@@ -8,6 +8,8 @@ import type { Checkpoint, RouteAnswer, RouteRequest, StatementBody } from '../sr
 import {
   type Account,
   type Archive,
+  type Artifact,
+  type ArtifactOptions,
   type AuditCheckpoint,
   type AuditEvent,
   type DecryptOptions,
@@ -67,6 +69,7 @@ type Schemas = typeof import('../src/protect.js') &
   typeof import('../src/keys/passphrase.js') &
   typeof import('../src/keys/machine-policy.js') &
   typeof import('../src/recipients/hardware.js') &
+  typeof import('../src/engine/artifact.js') &
   typeof import('../src/engine/options.js') &
   typeof import('../src/split.js') &
   typeof import('../src/stores/http.js') &
@@ -94,6 +97,8 @@ describe('types', () => {
     expectTypeOf<Same<Input<'loadOptions'>, LoadOptions>>().toEqualTypeOf<true>();
     expectTypeOf<Same<Input<'decryptOptions'>, DecryptOptions>>().toEqualTypeOf<true>();
     expectTypeOf<Same<Input<'encryptOptions'>, EncryptOptions>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<Input<'artifactOptions'>, ArtifactOptions>>().toEqualTypeOf<true>();
+    expectTypeOf<Same<Input<'artifactSchema'>, Artifact>>().toEqualTypeOf<true>();
     expectTypeOf<Same<Input<'rekeyOptions'>, RekeyOptions>>().toEqualTypeOf<true>();
     expectTypeOf<Same<Input<'rewrapOptions'>, RewrapOptions>>().toEqualTypeOf<true>();
     expectTypeOf<Same<Input<'verifyOptions'>, VerifyOptions>>().toEqualTypeOf<true>();
@@ -116,6 +121,7 @@ describe('types', () => {
     expectTypeOf<keyof Input<'loadOptions'>>().toEqualTypeOf<keyof LoadOptions>();
     expectTypeOf<keyof Input<'decryptOptions'>>().toEqualTypeOf<keyof DecryptOptions>();
     expectTypeOf<keyof Input<'encryptOptions'>>().toEqualTypeOf<keyof EncryptOptions>();
+    expectTypeOf<keyof Input<'artifactOptions'>>().toEqualTypeOf<keyof ArtifactOptions>();
     expectTypeOf<keyof Input<'rekeyOptions'>>().toEqualTypeOf<keyof RekeyOptions>();
     expectTypeOf<keyof Input<'rewrapOptions'>>().toEqualTypeOf<keyof RewrapOptions>();
     expectTypeOf<keyof Input<'verifyOptions'>>().toEqualTypeOf<keyof VerifyOptions>();

@@ -72,10 +72,11 @@ class Environment {
   using Callback = std::function<void(Napi::Env)>;
   bool post(Callback callback);
 
-  Napi::FunctionReference key, control, sealer, opened, reader, model, legacy_reader;
+  Napi::FunctionReference key, control, sealer, opened, reader, model, memory_file, legacy_reader;
   std::map<uint64_t, std::shared_ptr<Fd>> locks;  // held until released, or until this environment ends
   uint64_t next_lock = 0;
-  const void* constructing = nullptr;  // what construct() is making a handle for: scripts cannot call the constructors
+  uint64_t max_array = uint64_t(1) << 32;  // bytes of the longest typed array; a longer one ends the process
+  const void* constructing = nullptr;      // what construct() is making a handle for: scripts cannot call the constructors
 
  private:
   struct Running;

@@ -10,8 +10,6 @@
 
 namespace mg::addon {
 
-constexpr uint64_t kMaxArray = uint64_t(1) << 32;  // the limit of an ArrayBuffer in Node 20
-
 // An ArrayBuffer over memory that `keep` owns; empty where the runtime shows no memory but its own, as Electron does. The memory is
 // unmapped when V8 has freed the backing store (a transfer to another thread moves it there) and the ArrayBuffer itself is collected too:
 // native readers hold either, and a late one then reads mapped zeros.

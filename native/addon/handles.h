@@ -18,6 +18,7 @@ void define_sealer(Napi::Env env, Environment& environment);
 void define_opened(Napi::Env env, Environment& environment);
 void define_reader(Napi::Env env, Environment& environment);
 void define_model(Napi::Env env, Environment& environment);
+void define_memory_file(Napi::Env env, Environment& environment);
 void define_legacy_reader(Napi::Env env, Environment& environment);
 // Adds functions to the exported object.
 void export_keys(Napi::Env env, Napi::Object exports);
@@ -26,6 +27,7 @@ void export_legacy(Napi::Env env, Napi::Object exports);
 void export_files(Napi::Env env, Napi::Object exports);
 void export_seal(Napi::Env env, Napi::Object exports);
 void export_open(Napi::Env env, Napi::Object exports);
+void export_derived(Napi::Env env, Napi::Object exports);
 void export_remote(Napi::Env env, Napi::Object exports);
 void export_parts(Napi::Env env, Napi::Object exports);
 

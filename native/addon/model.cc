@@ -44,9 +44,7 @@ class ModelHandle : public Handle<ModelHandle> {
     auto& held = bytes_[index];
     if (held.IsEmpty()) {
       auto& file = state->files[index];
-      if (file.size > kMaxArray)
-        raise(info.Env(), Status(Code::LIMIT_EXCEEDED, "'" + file.path + "' has " + std::to_string(file.size) +
-                                                           " bytes; an array holds at most 4 GiB"));
+      check_array(info.Env(), "'" + file.path + "' has ", file.size);
       const Napi::ArrayBuffer buffer = show_memory(info.Env(), file.region.data(), size_t(file.size), state);
       if (buffer.IsEmpty())
         raise(info.Env(), Status(Code::LIMIT_EXCEEDED, "this JavaScript runtime shows no memory but its own, as Electron does"));
@@ -62,7 +60,7 @@ class ModelHandle : public Handle<ModelHandle> {
     if (offset > file.size || length > file.size - offset)
       raise_argument(info.Env(), "bytes " + std::to_string(offset) + " to " + std::to_string(offset + length) + " are not in '" +
                                      file.path + "', which has " + std::to_string(file.size));
-    if (length > kMaxArray) raise(info.Env(), Status(Code::LIMIT_EXCEEDED, "an array holds at most 4 GiB"));
+    check_array(info.Env(), "these are ", length);
     auto copy = std::make_shared<Region>(unwrap(info.Env(), Region::allocate(size_t(length))));
     auto self = std::make_shared<Napi::ObjectReference>(Napi::Persistent(info.This().As<Napi::Object>()));
     state->enter();
@@ -149,6 +147,13 @@ class ModelHandle : public Handle<ModelHandle> {
  private:
   void must_live(Napi::Env env) const {
     if (state->disposed) raise(env, Status(Code::DISPOSED, "the model was disposed of"));
+  }
+
+  void check_array(Napi::Env env, const std::string& what, uint64_t size) const {
+    const uint64_t most = Environment::of(env).max_array;
+    if (size > most)
+      raise(env, Status(Code::LIMIT_EXCEEDED,
+                        what + std::to_string(size) + " bytes; an array of this runtime holds at most " + std::to_string(most)));
   }
 
   size_t file_index(const Napi::CallbackInfo& info) const {

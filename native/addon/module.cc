@@ -3,6 +3,7 @@
 
 #include "convert.h"
 #include "crypto/crypto.h"
+#include "entry.h"
 #include "handles.h"
 
 namespace mg::addon {
@@ -14,6 +15,11 @@ constexpr const char* kCodes[] = {
 #undef X
 };
 
+Napi::Value set_max_array(const Napi::CallbackInfo& info) {
+  Environment::of(info.Env()).max_array = as_integer(info[0], "bytes");
+  return info.Env().Undefined();
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   auto* environment = new Environment(env);
   env.SetInstanceData<Environment>(environment);
@@ -23,6 +29,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   define_opened(env, *environment);
   define_reader(env, *environment);
   define_model(env, *environment);
+  define_memory_file(env, *environment);
   define_legacy_reader(env, *environment);
   Napi::Array codes = Napi::Array::New(env);
   for (const char* code : kCodes)
@@ -33,12 +40,14 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   openssl.Set("own", crypto::library_is_own());
   exports.Set("openssl", openssl);
   exports.Set("sha256Engine", crypto::sha256_many_engine());
+  export_function<set_max_array>(env, exports, "setMaxArray");
   export_keys(env, exports);
   export_hardware(env, exports);
   export_legacy(env, exports);
   export_files(env, exports);
   export_seal(env, exports);
   export_open(env, exports);
+  export_derived(env, exports);
   export_remote(env, exports);
   export_parts(env, exports);
   return exports;

@@ -1,6 +1,7 @@
 // NativeOpened: opening a container, loading its model, re-wrapping its small part.
 #include <algorithm>
 
+#include "container/derived.h"
 #include "container/opener.h"
 #include "convert.h"
 #include "entry.h"
@@ -124,6 +125,13 @@ class OpenedHandle : public Handle<OpenedHandle> {
     return Environment::of(info.Env()).run(info.Env(), std::move(job));
   }
 
+  Napi::Value deriving_key(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const auto& opened = *state_->opened;
+    const Secret key = unwrap(env, container::deriving_key(opened.data_key(), opened.header().core.payload_id));
+    return new_key(env, unwrap(env, keys::Key::from_bytes(keys::Type::master, key.reveal())));
+  }
+
  private:
   const std::shared_ptr<OpenedState> state_;
 };
@@ -195,11 +203,13 @@ Napi::Value rewrap(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void define_opened(Napi::Env env, Environment& environment) {
-  environment.opened = Napi::Persistent(OpenedHandle::DefineClass(env, "Opened",
-                                                                  {
-                                                                      OpenedHandle::define<&OpenedHandle::load>("load"),
-                                                                      OpenedHandle::define<&OpenedHandle::reader>("reader"),
-                                                                  }));
+  environment.opened =
+      Napi::Persistent(OpenedHandle::DefineClass(env, "Opened",
+                                                 {
+                                                     OpenedHandle::define<&OpenedHandle::load>("load"),
+                                                     OpenedHandle::define<&OpenedHandle::reader>("reader"),
+                                                     OpenedHandle::define<&OpenedHandle::deriving_key>("derivingKey"),
+                                                 }));
 }
 
 void export_open(Napi::Env env, Napi::Object exports) {

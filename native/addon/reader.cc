@@ -35,7 +35,7 @@ class ReaderHandle : public Handle<ReaderHandle> {
       if (!source->script) raise_argument(env, "a reader reads from a script or from its file");
     }
     const auto from = source ? std::make_shared<JoinedPayload>(state_.head, source->script) : nullptr;
-    Job job = reading(info, work, piece, {from.get(), kMaxArray});
+    Job job = reading(info, work, piece, {from.get(), Environment::of(env).max_array});
     auto self = std::make_shared<Napi::ObjectReference>(Napi::Persistent(info.This().As<Napi::Object>()));
     const size_t size = size_t(as_integer(info[2], "length"));
     job.result = [this, self, piece, size](Napi::Env e) -> Napi::Value {

@@ -1,13 +1,13 @@
 /**
- * Caches big parts from a network as they arrive: ciphertext, under the digest of their payload. Nothing in the cache is trusted: a load
- * verifies a cached file like bytes from the network.
+ * Caches big parts from a network as they arrive, and artifacts that runtimes derived from models: ciphertext. Nothing in the cache is
+ * trusted: a load verifies a cached file like bytes from the network.
  */
 import { constants } from 'node:fs';
 import { lstat, open, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { hasCode, ModelGuardError } from '../errors.js';
 import { isTemporary, notRegular, removeQuietly, withFileErrors } from '../files/files.js';
-import { type CacheEntry, type CacheKey, fileNameOf, parseFileName } from './entry.js';
+import { type CacheEntry, type EntryName, fileNameOf, parseFileName } from './entry.js';
 import { CacheFolder, checkOwner, defaultCacheFolder } from './folder.js';
 import type { CacheOptions } from './options.js';
 import { type Removal, Remover } from './remover.js';
@@ -54,12 +54,15 @@ export class CiphertextCache {
     return this.#folder.root;
   }
 
-  #path(key: CacheKey): string {
-    return join(this.#folder.entries, fileNameOf(key));
+  #path(name: EntryName): string {
+    return join(this.#folder.entries, fileNameOf(name));
   }
 
-  /** The file of the whole part, which is marked as used now. Another process may remove it before it is opened. Never rejects. */
-  async find(key: CacheKey): Promise<string | undefined> {
+  /**
+   * The file of the whole entry, which is marked as used now. Another process may remove it before it is opened. Never rejects.
+   * @param key With its size where that is known.
+   */
+  async find(key: EntryName & { readonly size?: number }): Promise<string | undefined> {
     const path = this.#path(key);
     try {
       return (await this.#folder.check()) && (await use(path, key.size)) ? path : undefined;
@@ -69,11 +72,11 @@ export class CiphertextCache {
     }
   }
 
-  /** Begins to write a part that is being fetched. Undefined where it cannot be cached; never rejects. */
-  async begin(key: CacheKey): Promise<CacheWriter | undefined> {
+  /** Begins to write an entry. Undefined where it cannot be cached; never rejects. */
+  async begin(key: EntryName & { readonly size: number }): Promise<CacheWriter | undefined> {
     try {
       if (key.size > this.#maxBytes)
-        throw new ModelGuardError('LIMIT_EXCEEDED', `a big part of ${key.size} bytes is larger than the cache may be`, {
+        throw new ModelGuardError('LIMIT_EXCEEDED', `${key.size} bytes are more than the cache may hold`, {
           advice: 'Allow more (cache: { maxBytes }), or load without it (cache: false, --no-cache).',
         });
       if (!(await this.#makeFolder())) return undefined;
@@ -93,9 +96,9 @@ export class CiphertextCache {
     }
   }
 
-  /** Removes a part that is damaged. Never rejects: if the file stays, the next load finds the damage again. */
-  async drop(key: CacheKey): Promise<void> {
-    await removeQuietly(this.#path(key));
+  /** Removes an entry that is damaged. Never rejects: if the file stays, the next load finds the damage again. */
+  async drop(name: EntryName): Promise<void> {
+    await removeQuietly(this.#path(name));
   }
 
   /** The entries, the most recently used first. */
@@ -129,7 +132,7 @@ export class CiphertextCache {
   }
 
   async #trimWithWarnings(): Promise<void> {
-    for (const failure of (await this.trim()).failures) warn('The cache of big parts is larger than it may be', failure);
+    for (const failure of (await this.trim()).failures) warn('The cache is larger than it may be', failure);
   }
 
   /** Whether there is a folder to write to. */
@@ -183,8 +186,8 @@ async function namesIn(folder: string): Promise<readonly string[]> {
   }
 }
 
-/** Whether the path is a file of this user with this size; if so, it is marked as used. A file of another size is removed. */
-async function use(path: string, size: number): Promise<boolean> {
+/** Whether the path is a file of this user, with this size if one is given; if so, it is marked as used. A file of another size is removed. */
+async function use(path: string, size?: number): Promise<boolean> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   return withFileErrors('Cannot open', path, async () => {
     const handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
@@ -192,7 +195,7 @@ async function use(path: string, size: number): Promise<boolean> {
       const stats = await handle.stat();
       checkOwner(path, stats);
       if (!stats.isFile()) throw notRegular(path, stats);
-      if (stats.size !== size) {
+      if (size !== undefined && stats.size !== size) {
         await removeQuietly(path);
         return false;
       }

@@ -4,7 +4,7 @@ import { filePath } from '../base/validate.js';
 
 export const cacheOptions = z.strictObject({ folder: filePath.optional(), maxBytes: z.int().min(0).optional() });
 
-/** The cache of big parts on this machine. */
+/** The cache on this machine, of encrypted big parts and of sealed artifacts that were derived from models. */
 export interface CacheOptions {
   /** Default: `~/.cache/model-guard`, or below XDG_CACHE_HOME where that is set. */
   readonly folder?: string | undefined;

@@ -1,7 +1,7 @@
 /** A fault of the cache never makes a load fail: it becomes a warning of the process. */
 import { isError } from '../errors.js';
 
-/** The code of the warning that the cache of big parts, or one entry of it, was not used. */
+/** The code of the warning that the cache of ciphertext, or one entry of it, was not used. */
 export const CACHE_UNUSED_WARNING = 'MODEL_GUARD_CACHE_UNUSED';
 
 const warned = new Set<string>();
@@ -14,4 +14,4 @@ export function warn(what: string, why: unknown): void {
   process.emitWarning(text, { type: 'ModelGuardWarning', code: CACHE_UNUSED_WARNING });
 }
 
-export const warnUnused = (why: unknown): void => warn('The cache of big parts was not used', why);
+export const warnUnused = (why: unknown): void => warn('The cache of ciphertext was not used', why);

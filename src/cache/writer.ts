@@ -1,4 +1,4 @@
-/** Writes one big part into the cache: into a temporary file, which is renamed when every byte is there. */
+/** Writes one entry of the cache: into a temporary file, which is renamed when every byte is there. */
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { ByteRanges } from '../base/byte-ranges.js';

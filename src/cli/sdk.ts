@@ -3,7 +3,7 @@
  * the list stays in view.
  */
 export { type CiphertextCache, DEFAULT_MAX_BYTES, openCache } from '../cache/cache.js';
-export type { CacheEntry } from '../cache/entry.js';
+export type { CacheEntry, EntryName } from '../cache/entry.js';
 export { cacheOptions } from '../cache/options.js';
 export type { Removal as CacheRemoval } from '../cache/remover.js';
 export { namingFile } from '../engine/container.js';

@@ -63,7 +63,7 @@ export class GuardedFile {
   /**
    * The file's bytes, without a copy; the same array every time, zeros after `dispose()`. Its buffer holds no other file. What reads
    * them after the current turn, such as a job of zlib, belongs into {@link use}.
-   * @throws LIMIT_EXCEEDED above 4 GiB, and in runtimes whose arrays must lie in memory of their own, such as Electron (use
+   * @throws LIMIT_EXCEEDED above 4 GiB in Node 20, whose arrays are no longer, and in runtimes whose arrays must lie in memory of their own, such as Electron (use
    * {@link read}) · DISPOSED
    */
   get bytes(): Uint8Array {
@@ -95,7 +95,7 @@ export class GuardedFile {
    * swapped and dumped: `dispose()` wipes it, but not what was collected before, or transferred to another thread.
    * @param offset First byte, 0 to `size`.
    * @param length Bytes, at most `size - offset`.
-   * @throws INVALID_ARGUMENT, LIMIT_EXCEEDED above 4 GiB, DISPOSED, OUT_OF_MEMORY
+   * @throws INVALID_ARGUMENT, LIMIT_EXCEEDED above 4 GiB in Node 20, DISPOSED, OUT_OF_MEMORY
    */
   async read(offset: number, length: number): Promise<Uint8Array> {
     parse(range(this.size), { offset, length }, 'range');

@@ -1,10 +1,21 @@
 /** A decrypted model in guarded native memory. */
+import { parse } from '../base/validate.js';
 import { ModelGuardError } from '../errors.js';
 import { LinkFolder, ownProcess } from '../files/link-folder.js';
 import { type ModelFiles, modelTensors } from '../formats/index.js';
 import type { NativeModel, NativeWork } from '../native/binding.js';
 import { call } from '../native/index.js';
 import { type RunOptions, work } from '../native/work.js';
+import {
+  type Artifact,
+  type ArtifactMaker,
+  type ArtifactMetadata,
+  type ArtifactOptions,
+  type ArtifactSource,
+  artifactMaker,
+  artifactOptions,
+  artifactSchema,
+} from './artifact.js';
 import { GuardedFile, type StreamOptions, whileAlive } from './file.js';
 import type { ModelStream } from './stream.js';
 import { type GuardedTensor, guardedTensors } from './tensors.js';
@@ -80,6 +91,7 @@ export const isFolder = ({ files, metadata }: GuardedModel<unknown>): boolean =>
  */
 export class GuardedModel<Metadata = LoadedMetadata> {
   readonly #native: NativeModel;
+  #artifacts: ArtifactSource | undefined;
   #links: LinkFolder | undefined;
   #disposed = false;
   /** Its files by name, in byte order of name. */
@@ -88,8 +100,9 @@ export class GuardedModel<Metadata = LoadedMetadata> {
   readonly metadata: Metadata;
 
   /** @internal `load`, `decrypt` and `decryptFile` make models. */
-  constructor(native: NativeModel, metadata: Metadata) {
+  constructor(native: NativeModel, metadata: Metadata, artifacts?: ArtifactSource) {
     this.#native = native;
+    this.#artifacts = artifacts;
     this.metadata = metadata;
     this.files = new Map(native.files.map(({ path }, index) => [path, new GuardedFile(native, index, this.#living)]));
   }
@@ -196,6 +209,40 @@ export class GuardedModel<Metadata = LoadedMetadata> {
     };
   }
 
+  /**
+   * An artifact that a runtime builds from this model: as secret as the model, and slow to make. The first time `make` writes it to a
+   * path in memory. It is kept sealed in the cache, under a key that follows from the model's own, from `runtime` and from the parts of this
+   * machine. So it opens as long as the model does, on this machine alone, and never without the model; otherwise it is made again.
+   * Linux.
+   *
+   * In a container or a virtual machine few parts of the machine can be read, and a copy of it may read the same.
+   * While `make` writes, the file is in memory that can be swapped.
+   * @param artifact Its name, and the runtime with all that it depends on.
+   * @param make Writes it to the path that it is given, which is in memory, and good until its promise settles.
+   * @returns The artifact as a model of one file, with `bytes` and `path()`. Dispose of it as of a model; it may outlive this one.
+   * @throws DISPOSED · INVALID_ARGUMENT, also on other systems, and for a model of the legacy profile or an artifact · NAME_INVALID · SOURCE_EMPTY
+   *   if `make` wrote nothing · OUT_OF_MEMORY · ABORT_ERR · what `make` throws. A fault of the cache is a warning (MODEL_GUARD_CACHE_UNUSED).
+   * @see docs/format.md section 14
+   * @example
+   * using optimised = await model.derived({ name: 'net.onnx', runtime: `onnxruntime-node ${version}` }, (path) =>
+   *   InferenceSession.create(model.bytes, { optimizedModelFilePath: path }),
+   * );
+   * const session = await InferenceSession.create(optimised.bytes, { graphOptimizationLevel: 'disabled' });
+   */
+  async derived(artifact: Artifact, make: ArtifactMaker, options: ArtifactOptions = {}): Promise<GuardedModel<ArtifactMetadata>> {
+    const { name, runtime } = parse(artifactSchema, artifact, 'artifact');
+    parse(artifactMaker, make, 'make');
+    const given = parse(artifactOptions, options);
+    this.#living();
+    if (!this.#artifacts)
+      throw new ModelGuardError('INVALID_ARGUMENT', 'This model has no key of its own that a key could follow from', {
+        advice: 'Derive from a model that load, decrypt or decryptFile gave.',
+      });
+    const { model, made } = await this.#artifacts.derive({ name, runtime }, make, given);
+    const { payloadId } = this.metadata as unknown as ModelMetadata;
+    return new GuardedModel(model, { name, runtime, payloadId, made });
+  }
+
   /** How this model's memory is protected, as achieved. All false for a lazy model, which holds none. */
   get protection(): Protection {
     return call(() => this.#native.protection());
@@ -209,6 +256,7 @@ export class GuardedModel<Metadata = LoadedMetadata> {
   dispose(): void {
     const links = this.#links;
     this.#disposed = true;
+    this.#artifacts = undefined;
     if (this.#native.dispose()) links?.remove();
     else if (links) this.#native.settled().then(() => links.remove());
   }

@@ -11,6 +11,7 @@ import { withKeyIds } from '../recipients/key-ids.js';
 import { type Identities, resolveIdentities } from '../recipients/resolve.js';
 import { bigPartOf, getSmall, label, splitStores, withStoreErrors } from '../stores/parts.js';
 import type { ModelRef, OpenBigPart, PartStore, StoreDefaults, Stores } from '../stores/store.js';
+import { wholeContainer } from './container.js';
 import { LazyModel } from './lazy.js';
 import { intoMemory, type LoadedMetadata } from './model.js';
 import type { DerivationOptions, FormOptions, OriginOptions } from './options.js';
@@ -81,6 +82,23 @@ export const loadPayload = (
   { as, ...run }: RunOptions & FormOptions,
 ): Promise<NativeModel> => intoMemory(opened.info.plaintextSize, run, (running) => opened.load(big, running, as));
 
+/** A model, and what it was opened from. */
+export interface OpenedModel {
+  readonly model: NativeModel;
+  readonly opened: NativeOpened;
+}
+
+/** Opens and decrypts a whole container. */
+export async function openContainer(
+  container: Uint8Array | string,
+  opening: Opening,
+  run: RunOptions & FormOptions,
+): Promise<OpenedModel> {
+  const { head, rest } = await wholeContainer(container);
+  const opened = await openSmall(head, opening, run);
+  return { model: await loadPayload(opened, { ...rest, sameContainer: true }, run), opened };
+}
+
 /** The small part, what it opens to, and the key under which the cache has its big part. */
 async function fetchSmall(smalls: PartStore, ref: ModelRef, opening: Opening, run: RunOptions) {
   const small = await getSmall(smalls, ref, run);
@@ -96,16 +114,16 @@ export async function openStored(
   opening: Opening,
   run: RunOptions & FormOptions,
   cache?: CiphertextCache,
-): Promise<{ model: NativeModel; info: NativeHeaderInfo }> {
+): Promise<OpenedModel> {
   const { small: smalls, big: bigs } = splitStores(from);
   const { small, opened, key } = await fetchSmall(smalls, ref, opening, run);
   const load = (big: NativeSource) => loadPayload(opened, big, run);
   // A tree that comes early tells the first damaged range from the others, instead of the whole payload from the right one.
   const withTree = opening.trust.publishers.length > 0;
   const fromStore = (parts: BigParts) => withBigPart(parts, ref, small, run, load, { withTree });
-  if (cache === undefined) return { model: await fromStore(bigs), info: opened.info };
+  if (cache === undefined) return { model: await fromStore(bigs), opened };
   const model = await cachedLoad(cache, { key, bigs, fromFile: (file) => load({ file }), fromStore });
-  return { model, info: opened.info };
+  return { model, opened };
 }
 
 /** Opens `ref` for reading on demand: the part stays open until the model is disposed of. */
@@ -115,7 +133,7 @@ export async function openLazily(
   opening: Opening,
   run: RunOptions,
   cache?: CiphertextCache,
-): Promise<{ model: NativeModel; info: NativeHeaderInfo }> {
+): Promise<OpenedModel> {
   const { small: smalls, big: bigs } = splitStores(from);
   const { small, opened, key } = await fetchSmall(smalls, ref, opening, run);
   const source = {
@@ -125,7 +143,7 @@ export async function openLazily(
     cached: cache && (await findCached(cache, key)),
     withTree: opening.trust.publishers.length > 0,
   };
-  return { model: await LazyModel.open(source, run), info: opened.info };
+  return { model: await LazyModel.open(source, run), opened };
 }
 
 /** Opens the big part that belongs to `small`. */

@@ -4,7 +4,7 @@ import { join } from '../base/bytes.js';
 import { ModelGuardError } from '../errors.js';
 import { commit, patchSynced, readPieces, removeQuietly, type WriteOptions, writeAll } from '../files/files.js';
 import { resolveSigner } from '../keys/signer.js';
-import type { NativeInput, NativeSealer, NativeWork } from '../native/binding.js';
+import type { KeyHandle, NativeInput, NativeRecipient, NativeSealer, NativeWork } from '../native/binding.js';
 import { call } from '../native/index.js';
 import { type RunOptions, work } from '../native/work.js';
 import { resolveRecipients } from '../recipients/resolve.js';
@@ -54,18 +54,25 @@ export interface Sealing {
 
 /** Begins to seal, and lets go of keys and inputs when `task` is over, however it ends. */
 export async function sealing<T>(
-  { ref, format, inputs, recipients, signer }: Sealing,
+  { recipients, signer, ...contents }: Sealing,
   task: (sealer: NativeSealer) => Promise<T>,
 ): Promise<T> {
-  const request = {
-    ...ref,
-    format,
-    created: `${new Date().toISOString().slice(0, 19)}Z`,
-    inputs,
-    recipients: await resolveRecipients(recipients),
-    signer: resolveSigner(signer),
-  };
-  const sealer = await call((native) => native.seal(request));
+  const resolved = await resolveRecipients(recipients);
+  return await sealingFor({ ...contents, recipients: resolved, signer: resolveSigner(signer) }, task);
+}
+
+interface ResolvedSealing extends Pick<Sealing, 'ref' | 'format' | 'inputs'> {
+  readonly recipients: readonly NativeRecipient[];
+  readonly signer?: KeyHandle | undefined;
+}
+
+/** {@link sealing} for recipients and a signer that are the addon's. */
+export async function sealingFor<T>(
+  { ref, ...contents }: ResolvedSealing,
+  task: (sealer: NativeSealer) => Promise<T>,
+): Promise<T> {
+  const created = `${new Date().toISOString().slice(0, 19)}Z`;
+  const sealer = await call((native) => native.seal({ ...ref, ...contents, created }));
   try {
     return await task(sealer);
   } finally {

@@ -39,4 +39,6 @@ export interface NativeBinding extends KeyBinding, HardwareBinding, LegacyBindin
   readonly openssl: { readonly version: string; readonly own: boolean };
   readonly sha256Engine: 'OpenSSL' | 'AVX-512' | 'SHA-NI' | 'AVX2';
   control(): NativeControl;
+  /** The bytes of the longest typed array of this runtime. Until then 4 GiB, as in Node 20. */
+  setMaxArray(bytes: number): void;
 }

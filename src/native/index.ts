@@ -1,4 +1,5 @@
 /** The only place that calls the addon, and the only one that turns its failures into errors. */
+import { constants } from 'node:buffer';
 import { getSystemErrorName } from 'node:util';
 import { isPromise } from 'node:util/types';
 import { ERROR_CODES, isModelGuardError, ModelGuardError, type ModelGuardErrorCode } from '../errors.js';
@@ -14,7 +15,9 @@ let loaded: NativeBinding | undefined;
 
 /** Loaded at first use, so that an import alone never fails. */
 function binding(): NativeBinding {
-  loaded ??= loadAddon();
+  if (loaded) return loaded;
+  loaded = loadAddon();
+  loaded.setMaxArray(constants.MAX_LENGTH);
   return loaded;
 }
 

@@ -18,7 +18,7 @@ import { CiphertextCache } from '../../src/cache/cache.js';
 import type { CacheKey } from '../../src/cache/entry.js';
 import { CacheFolder } from '../../src/cache/folder.js';
 import { CACHE_UNUSED_WARNING } from '../../src/cache/warn.js';
-import { bytesOf, keyOf, put } from '../support/cached-parts.js';
+import { bytesOf, keyOf, partsOf, put } from '../support/cached-parts.js';
 import { seeded } from '../support/seed.js';
 import { temporaryFolder } from '../support/temp.js';
 
@@ -32,7 +32,7 @@ function newCache({ maxBytes = 10 * GIB, free = 100 * GIB, total = 1000 * GIB, a
   const folder = path.join(base, `cache-${count++}`);
   const disk = { free, total };
   const cache = new CiphertextCache({ folder, maxBytes, assumed, disk: async () => disk });
-  return { cache, folder, entries: path.join(folder, 'big-parts', 'v1'), disk };
+  return { cache, folder, entries: path.join(folder, 'ciphertext', 'v1'), disk };
 }
 const fileOf = (entries: string, { digest, offset }: CacheKey): string => path.join(entries, `${digest}-${offset}`);
 const holds = (file: string | undefined, key: CacheKey): boolean =>
@@ -139,10 +139,14 @@ describe('the limit', () => {
     usedBefore(fileOf(entries, c), 1);
     expect(await cache.find(a), 'a use').toBeDefined();
     await put(cache, d);
-    expect((await cache.list()).map(({ offset }) => offset).sort()).toEqual([a, c, d].map(({ offset }) => offset));
+    expect(
+      partsOf(await cache.list())
+        .map(({ offset }) => offset)
+        .sort(),
+    ).toEqual([a, c, d].map(({ offset }) => offset));
     for (const key of [a, c, d]) usedBefore(fileOf(entries, key), 1);
     await put(cache, keyOf(5, 2500));
-    expect((await cache.list()).map(({ offset }) => offset)).toEqual([5]);
+    expect(partsOf(await cache.list()).map(({ offset }) => offset)).toEqual([5]);
   });
 
   it('keeps no part that is larger, and loses nothing for it', async () => {
@@ -150,7 +154,7 @@ describe('the limit', () => {
     await put(cache, keyOf(1, 3000));
     expect(await cache.begin(keyOf(2, 3001))).toBeUndefined();
     expect(await cache.list()).toHaveLength(1);
-    expect(warned()).toEqual([expect.stringContaining('3001 bytes is larger than the cache may be')]);
+    expect(warned()).toEqual([expect.stringContaining('3001 bytes are more than the cache may hold')]);
   });
 
   it.each(Array.from({ length: 20 }, (_, run) => run))('holds whatever is done in whatever order (%i)', async () => {
@@ -169,7 +173,11 @@ describe('the limit', () => {
       // A clock that is finer than these steps.
       for (const [at, one] of expected.entries()) usedBefore(fileOf(entries, one), 100 - at);
     }
-    expect((await cache.list()).map(({ offset }) => offset).reverse()).toEqual(expected.map(({ offset }) => offset));
+    expect(
+      partsOf(await cache.list())
+        .map(({ offset }) => offset)
+        .reverse(),
+    ).toEqual(expected.map(({ offset }) => offset));
   });
 });
 
@@ -252,7 +260,7 @@ describe('an entry', () => {
       const [file, largest] = [number, '999999999999999'].map((name) => path.join(entries, `${'a'.repeat(64)}-${name}`));
       writeFileSync(file as string, 'foreign');
       writeFileSync(largest as string, 'an entry');
-      expect((await cache.list()).map(({ offset }) => offset)).toEqual([999_999_999_999_999]);
+      expect(partsOf(await cache.list()).map(({ offset }) => offset)).toEqual([999_999_999_999_999]);
       expect((await cache.trim()).removed).toMatchObject([{ size: 8 }]);
       await cache.clear();
       expect([existsSync(file as string), existsSync(largest as string)]).toEqual([true, false]);
@@ -286,7 +294,7 @@ describe('an entry', () => {
 });
 
 describe('a folder', () => {
-  it.each(['.', 'big-parts', 'big-parts/v1'])('that is a link is not used (%s)', async (below) => {
+  it.each(['.', 'ciphertext', 'ciphertext/v1'])('that is a link is not used (%s)', async (below) => {
     const { cache, folder } = newCache();
     const target = path.join(base, `target-${count++}`);
     mkdirSync(target);

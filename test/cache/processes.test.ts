@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, utimesSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it } from 'vitest';
 import { CiphertextCache } from '../../src/cache/cache.js';
-import { bytesOf, keyOf } from '../support/cached-parts.js';
+import { bytesOf, keyOf, partsOf } from '../support/cached-parts.js';
 import { type Child, startChild } from '../support/children.js';
 import { scaled } from '../support/sample.js';
 import { seeded } from '../support/seed.js';
@@ -17,7 +17,7 @@ const MAX_BYTES = 1_000_000;
 
 it('find whole parts or none, whoever is killed when', { timeout: 120_000 }, async () => {
   const folder = path.join(base, 'cache');
-  const entries = path.join(folder, 'big-parts', 'v1');
+  const entries = path.join(folder, 'ciphertext', 'v1');
   const sizes = Array.from({ length: 8 }, () => 1 + random.integer(400_000));
   const start = (): Child =>
     startChild('cache-worker.ts', {
@@ -50,7 +50,7 @@ it('find whole parts or none, whoever is killed when', { timeout: 120_000 }, asy
   for (const name of readdirSync(entries).filter((one) => one.startsWith('.tmp-')))
     utimesSync(path.join(entries, name), new Date(0), new Date(0));
   await cache.trim();
-  const kept = await cache.list();
+  const kept = partsOf(await cache.list());
   expect(readdirSync(entries).sort(), 'what crashes left is gone').toEqual(
     kept.map(({ digest, offset }) => `${digest}-${offset}`).sort(),
   );

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { CiphertextCache } from '../../src/cache/cache.js';
-import { bytesOf, keyOf, put } from '../support/cached-parts.js';
+import { bytesOf, keyOf, partsOf, put } from '../support/cached-parts.js';
 import { modelGuard } from '../support/cli.js';
 import { temporaryFolder } from '../support/temp.js';
 
@@ -39,7 +39,7 @@ function newCache(maxBytes = 1e9) {
   const folder = path.join(base, `cache-${count++}`);
   const room = { free: 2 ** 50, total: 2 ** 50 };
   const cache = new CiphertextCache({ folder, maxBytes, disk: async () => room });
-  const entries = path.join(folder, 'big-parts', 'v1');
+  const entries = path.join(folder, 'ciphertext', 'v1');
   return { cache, folder, entries, fileOf: (number: number) => path.join(entries, `${keyOf(number, 0).digest}-${number}`) };
 }
 const offsets = (entries: readonly { readonly offset: number }[]): number[] => entries.map(({ offset }) => offset).sort();
@@ -60,27 +60,29 @@ describe('an entry that cannot be removed', () => {
     for (const number of [1, 2, 3]) await put(cache, keyOf(number, 1000));
     refused.unlink.set(fileOf(2), system);
     const { removed, failures } = await cache.clear();
-    expect(offsets(removed)).toEqual([1, 3]);
+    expect(offsets(partsOf(removed))).toEqual([1, 3]);
     expect(failures).toMatchObject([{ code, message: expect.stringContaining(`Cannot remove ${fileOf(2)} (${system})`) }]);
-    expect(offsets(await cache.list())).toEqual([2]);
+    expect(offsets(partsOf(await cache.list()))).toEqual([2]);
   });
 
   it('never takes the place of what was used last', async () => {
     const { cache, folder, fileOf } = newCache();
     for (const number of [1, 2, 3]) await put(cache, keyOf(number, 1000));
-    const [newest, , oldest] = (await cache.list()).map(({ offset }) => offset) as [number, number, number];
+    const [newest, , oldest] = partsOf(await cache.list()).map(({ offset }) => offset) as [number, number, number];
     refused.unlink.set(fileOf(oldest), 'EBUSY');
     await new CiphertextCache({ folder, maxBytes: 1000 }).trim();
-    expect(offsets(await cache.list())).toEqual([newest, oldest].sort());
+    expect(offsets(partsOf(await cache.list()))).toEqual([newest, oldest].sort());
   });
 
   it('keeps its space in a trim, which removes the next one instead', async () => {
     const { cache, folder, fileOf } = newCache();
     for (const number of [1, 2, 3]) await put(cache, keyOf(number, 1000));
-    const [oldest, next] = (await cache.list()).map(({ offset }) => offset).reverse() as [number, number, number];
+    const [oldest, next] = partsOf(await cache.list())
+      .map(({ offset }) => offset)
+      .reverse() as [number, number, number];
     refused.unlink.set(fileOf(oldest), 'EBUSY');
     const { removed, failures } = await new CiphertextCache({ folder, maxBytes: 2000 }).trim();
-    expect(offsets(removed)).toEqual([next]);
+    expect(offsets(partsOf(removed))).toEqual([next]);
     expect(failures).toHaveLength(1);
     expect((await cache.list()).reduce((sum, { size }) => sum + size, 0)).toBe(2000);
   });
@@ -90,7 +92,7 @@ describe('an entry that cannot be removed', () => {
     for (const number of [1, 2]) await put(cache, keyOf(number, 1000));
     refused.unlink.set(fileOf(1), 'ENOENT');
     const { removed, failures } = await cache.clear();
-    expect([offsets(removed), failures]).toEqual([[2], []]);
+    expect([offsets(partsOf(removed)), failures]).toEqual([[2], []]);
   });
 
   it('is warned about when a part is cached, which goes on', async () => {
@@ -109,7 +111,7 @@ describe('an entry that cannot be removed', () => {
     refused.unlink.set(fileOf(2), 'EACCES');
     const { code, stdout, stderr } = await modelGuard('cache', 'clear', '--cache-folder', folder);
     expect(code).toBe(6);
-    expect(stdout).toContain('1 big part removed, 1000 B; 1 could not be removed');
+    expect(stdout).toContain('1 entry removed, 1000 B; 1 could not be removed');
     expect(stderr).toContain('PERMISSION_DENIED');
   });
 });

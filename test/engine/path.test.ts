@@ -278,13 +278,10 @@ describe('loading as a path', () => {
   });
 
   it.each([
-    ['too few descriptors', 'ulimit -n 90', 'many@1', /^OUT_OF_MEMORY .*\(RLIMIT_NOFILE, ulimit -n\) is 90\./],
-    ['files that may not be as large', 'ulimit -f 1000', 'net@1', /^OUT_OF_MEMORY .*\(RLIMIT_FSIZE, ulimit -f\) is 1024000\./],
+    ['too few descriptors', '--nofile=90', 'many@1', /^OUT_OF_MEMORY .*\(RLIMIT_NOFILE, ulimit -n\) is 90\./],
+    ['files that may not be as large', '--fsize=1024000', 'net@1', /^OUT_OF_MEMORY .*\(RLIMIT_FSIZE, ulimit -f\) is 1024000\./],
   ])('with %s is an error that names the limit', async (_, limit, ref, message) => {
-    const child = startChild('load-path.ts', {
-      args: [at('store'), at('master.key'), ref],
-      prefix: ['bash', '-c', `${limit}; exec "$@"`, 'bash'],
-    });
+    const child = startChild('load-path.ts', { args: [at('store'), at('master.key'), ref, limit] });
     expect(await child.line()).toMatch(message);
     expect(await child.ended).toMatchObject({ code: 0, signal: null });
   });

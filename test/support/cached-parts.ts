@@ -1,7 +1,7 @@
 /** Big parts for tests of the cache: each key says what its bytes are. */
 import { createCipheriv, createHash } from 'node:crypto';
 import type { CiphertextCache } from '../../src/cache/cache.js';
-import type { CacheKey } from '../../src/cache/entry.js';
+import type { CacheEntry, CacheKey } from '../../src/cache/entry.js';
 
 /** The key of part number `number`. */
 export function keyOf(number: number, size: number): CacheKey {
@@ -19,3 +19,10 @@ export async function put(cache: CiphertextCache, key: CacheKey): Promise<boolea
   await writer?.write(0, bytesOf(key));
   return (await writer?.commit()) ?? false;
 }
+
+/** Entries that are all big parts. */
+export const partsOf = (entries: readonly CacheEntry[]): readonly (CacheKey & CacheEntry)[] =>
+  entries.map((entry) => {
+    if ('derived' in entry) throw new Error(`${entry.derived} is no big part`);
+    return entry;
+  });

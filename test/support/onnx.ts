@@ -92,8 +92,12 @@ export function noiseFor(session: InferenceSession, random: Random): Record<stri
 
 export type Results = ReadonlyMap<string, Tensor>;
 
-export async function run(bytes: Uint8Array, feeds: (session: InferenceSession) => Record<string, Tensor>): Promise<Results> {
-  const session = await InferenceSession.create(bytes, { logSeverityLevel: 4 });
+export async function run(
+  bytes: Uint8Array,
+  feeds: (session: InferenceSession) => Record<string, Tensor>,
+  options: InferenceSession.SessionOptions = {},
+): Promise<Results> {
+  const session = await InferenceSession.create(bytes, { logSeverityLevel: 4, ...options });
   try {
     // The runtime cannot hand out maps and sequences; what it computed them from are tensors, and those are compared.
     const names = session.outputMetadata.filter(({ isTensor }) => isTensor).map(({ name }) => name);
@@ -107,6 +111,17 @@ export async function run(bytes: Uint8Array, feeds: (session: InferenceSession) 
 function numbers({ data }: { readonly data: Tensor['data'] | PlainTensor['data'] }): readonly number[] {
   return Array.from(data, Number);
 }
+
+/** Writes the graph as the runtime optimises it, in ONNX again, to `target`. Opened with OPTIMISED it is not optimised again. */
+export async function optimise(bytes: Uint8Array, target: string): Promise<void> {
+  const session = await InferenceSession.create(bytes, {
+    logSeverityLevel: 4,
+    graphOptimizationLevel: 'all',
+    optimizedModelFilePath: target,
+  });
+  await session.release();
+}
+export const OPTIMISED = { graphOptimizationLevel: 'disabled' } as const;
 
 /** Equal to the last bit. */
 export function identical(a: Results, b: Results): boolean {

@@ -84,16 +84,25 @@ Status try_seals() {
 
 Result<int> create(size_t size) {
   if (auto s = check_file_limit(size); !s.ok()) return s;
+  auto fd = create_writable();
+  if (!fd.ok()) return fd.status();
+  close_to_writers(*fd);
+  if (grow(*fd, size)) return fd;
+  const int error = errno;
+  close(*fd);
+  return Status(Code::OUT_OF_MEMORY, "no memory is left for " + std::to_string(size) + " bytes of a model", error);
+}
+
+Result<int> create_writable() {
   if (auto s = try_seals(); !s.ok()) return s;
   const int fd = create_empty();
   if (fd < 0) return creation_error(errno);
-  // A process that was given the descriptor may open its path whichever user it became; for others the path leads nowhere.
-  fchmod(fd, 0444);
-  if (grow(fd, size)) return fd;
-  const int error = errno;
-  close(fd);
-  return Status(Code::OUT_OF_MEMORY, "no memory is left for " + std::to_string(size) + " bytes of a model", error);
+  fchmod(fd, 0600);
+  return fd;
 }
+
+// A process that was given the descriptor may open its path whichever user it became; for others the path leads nowhere.
+void close_to_writers(int fd) { fchmod(fd, 0444); }
 
 Status seal(int fd, size_t size) {
   if (ftruncate(fd, off_t(size)) != 0) return Status::from_errno(errno, "cannot cut a file in memory to its size", "");
@@ -116,6 +125,8 @@ void for_each_data(int fd, size_t size, const std::function<void(size_t at, size
 
 #else
 Result<int> create(size_t) { return Status(Code::INVALID_ARGUMENT, "only Linux has files in memory that can be sealed"); }
+Result<int> create_writable() { return create(0); }
+void close_to_writers(int) {}
 Status seal(int, size_t) { return Status(Code::INTERNAL, "no file in memory can be there"); }
 void for_each_data(int, size_t, const std::function<void(size_t at, size_t size)>&) {}
 #endif

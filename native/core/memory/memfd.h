@@ -10,6 +10,12 @@ namespace mg::memfd {
 // process if one is in the way; INVALID_ARGUMENT where the system has no such files, or cannot seal them as seal() does.
 Result<int> create(size_t size);
 
+// An empty file that this process and those of its user may write to by path, until close_to_writers(). The same errors.
+Result<int> create_writable();
+
+// Takes the right to open the file for writing away; seal() ends writing by descriptors that are open.
+void close_to_writers(int fd);
+
 // Cuts the file to `size` bytes. From now on no descriptor can write to it or change its size, and no new mapping can write; mappings
 // that are there can. INVALID_ARGUMENT where the system has no such seal (before Linux 5.1).
 Status seal(int fd, size_t size);

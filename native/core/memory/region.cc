@@ -1,6 +1,7 @@
 #include "memory/region.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -107,19 +108,35 @@ Result<Region> Region::allocate(size_t size, Pages pages, Backing backing) {
     if (!fd.ok()) return fd.status();
     region.fd_ = *fd;
   }
-  if (size == 0) return region;
-  const size_t mapped = round_up(size, size_t(sysconf(_SC_PAGESIZE)));
-  region.data_ = mapped >= kHugePage && pages == Pages::huge ? map_aligned(mapped, region.fd_) : map(nullptr, mapped, region.fd_);
-  if (!region.data_)
-    return Status(Code::OUT_OF_MEMORY, "no memory is left for " + std::to_string(size) + " bytes of a model", errno);
-  region.size_ = size;
-  region.mapped_ = mapped;
-  region.maker_ = getpid();
-#ifdef __linux__
-  region.dontdump_ = madvise(region.data_, mapped, MADV_DONTDUMP) == 0;
-#endif
-  region.locked_ = lock_on_fault(region.data_, mapped);
+  if (auto s = region.map_memory(size, pages); !s.ok()) return s;
   return region;
+}
+
+Result<Region> Region::adopt(int fd) {
+  Region region;
+  region.fd_ = fd;
+  struct stat stats;
+  if (fstat(fd, &stats) != 0) return Status::from_errno(errno, "cannot look up a file in memory", "");
+  // Mapped before it is sealed: no mapping that could wipe it can be made afterwards.
+  if (auto s = region.map_memory(size_t(stats.st_size), Pages::huge); !s.ok()) return s;
+  memfd::close_to_writers(fd);
+  if (auto s = region.seal(size_t(stats.st_size)); !s.ok()) return s;
+  return region;
+}
+
+Status Region::map_memory(size_t size, Pages pages) {
+  if (size == 0) return {};
+  const size_t mapped = round_up(size, size_t(sysconf(_SC_PAGESIZE)));
+  data_ = mapped >= kHugePage && pages == Pages::huge ? map_aligned(mapped, fd_) : map(nullptr, mapped, fd_);
+  if (!data_) return Status(Code::OUT_OF_MEMORY, "no memory is left for " + std::to_string(size) + " bytes of a model", errno);
+  size_ = size;
+  mapped_ = mapped;
+  maker_ = getpid();
+#ifdef __linux__
+  dontdump_ = madvise(data_, mapped, MADV_DONTDUMP) == 0;
+#endif
+  locked_ = lock_on_fault(data_, mapped);
+  return {};
 }
 
 Region::Region(Region&& other) noexcept { *this = std::move(other); }

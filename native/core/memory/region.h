@@ -28,6 +28,8 @@ class Region {
   // Zeroed; size 0 gives an empty region. OUT_OF_MEMORY, also where a limit of the process allows no memfd of that size or no more
   // descriptors; INVALID_ARGUMENT where the system has no memfd.
   static Result<Region> allocate(size_t size, Pages pages = Pages::huge, Backing backing = Backing::anonymous);
+  // A memfd as programs left it, sealed: it is the region's in every case. `fd`: of memfd::create_writable(). OUT_OF_MEMORY, IO_FAILED.
+  static Result<Region> adopt(int fd);
   Region(Region&& other) noexcept;
   Region& operator=(Region&& other) noexcept;
   Region(const Region&) = delete;
@@ -50,6 +52,7 @@ class Region {
   void wipe();
 
  private:
+  Status map_memory(size_t size, Pages pages);
   void release();
   void zero_pages();
   void hand_back();

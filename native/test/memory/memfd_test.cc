@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "memory/fd.h"
+#include "memory/memfd.h"
 #include "memory/region.h"
 #include "support/asan.h"
 
@@ -168,6 +169,30 @@ TEST_CASE("wiping touches no page that holds nothing") {
   uint8_t byte;
   REQUIRE(pread(holder.get(), &byte, 1, 10 * kHugePage) == 1);
   CHECK(byte == 0);
+}
+
+TEST_CASE("a file that a program wrote becomes a region of its bytes, closed to writers") {
+  for (const size_t size : {size_t(0), size_t(1), size_t(5000), 2 * kHugePage + 5}) {
+    auto made = memfd::create_writable();
+    REQUIRE(made.ok());
+    const Fd writer(open(("/proc/self/fd/" + std::to_string(*made)).c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
+    REQUIRE(writer.get() >= 0);
+    const Bytes written(size, 7);
+    REQUIRE(write(writer.get(), written.data(), size) == ssize_t(size));
+    auto region = Region::adopt(*made);
+    REQUIRE_MESSAGE(region.ok(), region.status().what);
+    CHECK(region->size() == size);
+    CHECK(Bytes(region->data(), region->data() + size) == written);
+    CHECK(region->protection().memfd);
+    CHECK(write(writer.get(), "x", 1) == -1);
+    struct stat st;
+    REQUIRE(fstat(region->descriptor(), &st) == 0);
+    CHECK((st.st_mode & 0777) == 0444);
+    const Fd holder(open(path_of(*region).c_str(), O_RDONLY | O_CLOEXEC));
+    region->wipe();
+    CHECK(read_all(holder.get()) == Bytes(size, 0));
+    CHECK(!is_open(*made));
+  }
 }
 
 // If this fails, a child that exits normally wipes the model of the process that forked it.

@@ -1,4 +1,4 @@
-/** Flags about the cache of big parts on this machine. */
+/** Flags about the cache of this machine. */
 import type { Command } from 'commander';
 import { userFolderHelp } from '../../files/user-folder.js';
 import type { LoadOptions } from '../../index.js';

@@ -133,6 +133,17 @@ export interface NativeOpened {
    * one, else by reading the whole payload. `big` as in load, a file or a script; a script serves this call alone.
    */
   reader(big: NativeSource, work: NativeWork): Promise<NativeReader>;
+  /** Stands for the data key towards `derivedKey` alone (docs/format.md, section 14). */
+  derivingKey(): KeyHandle;
+}
+
+/** A file in memory for a program to write to, by `/proc/PID/fd/N`. Linux. */
+export interface NativeMemoryFile {
+  readonly descriptor: number;
+  /** A model of this one file, under the name `name`. Nothing can write to it any more. */
+  seal(name: string): NativeModel;
+  /** Wipes it, unless it was sealed. Idempotent. */
+  close(): void;
 }
 
 export interface ContainerBinding {
@@ -144,6 +155,11 @@ export interface ContainerBinding {
   rewrap(
     request: NativeOpenRequest & { readonly recipients: readonly NativeRecipient[]; readonly lease?: NativeLease | undefined },
   ): Promise<Uint8Array>;
+
+  /** INVALID_ARGUMENT where the system has no such files, OUT_OF_MEMORY. */
+  memoryFile(): NativeMemoryFile;
+  /** The master key of an artifact that `runtime` derived on this machine. Texts of at most 4,096 bytes. */
+  derivedKey(deriving: KeyHandle, runtime: string, name: string): Promise<KeyHandle>;
 
   /** From the first 26 bytes of a container or small part. */
   headerLength(bytes: Uint8Array): number;

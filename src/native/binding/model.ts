@@ -4,7 +4,7 @@ import type { NativeSource } from './source.js';
 
 export interface NativeModel {
   readonly files: readonly { readonly path: string; readonly size: number }[];
-  /** The file's bytes, no copy; the same array every time. LIMIT_EXCEEDED above 4 GiB, DISPOSED after dispose(). */
+  /** The file's bytes, no copy; the same array every time. LIMIT_EXCEEDED above `setMaxArray`, DISPOSED after dispose(). */
   bytes(index: number): Uint8Array;
   /** A copy in guarded memory that is wiped with the model. */
   read(index: number, offset: number, length: number): Promise<Uint8Array>;
@@ -26,7 +26,7 @@ export interface NativeReader {
   /** A copy in ordinary memory, at most 64 MiB; authentic. SOURCE_CHANGED if the file is not what it was at opening. */
   read(index: number, offset: number, length: number): Promise<Uint8Array>;
   /**
-   * A copy in guarded memory, at most 4 GiB, that `close` wipes. `from`: the big part as a script, where the reader has no file, or its file
+   * A copy in guarded memory, no longer than `setMaxArray` says, that `close` wipes. `from`: the big part as a script, where the reader has no file, or its file
    * has gone; each read has its own, and rejects with what that rejects with.
    */
   readGuarded(index: number, offset: number, length: number, from?: NativeSource): Promise<Uint8Array>;

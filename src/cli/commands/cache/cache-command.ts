@@ -1,4 +1,4 @@
-/** Adds commands that act on the cache of big parts. */
+/** Adds commands that act on the cache of ciphertext. */
 import type { Command } from 'commander';
 import { parse } from '../../../base/validate.js';
 import type { Context } from '../../context.js';
@@ -33,21 +33,16 @@ function cacheFrom({ cacheFolder: folder, maxBytes }: Flags): CiphertextCache {
   const given = { ...(folder !== undefined && { folder }), ...(maxBytes !== undefined && { maxBytes: numberOf(maxBytes) }) };
   const cache = openCache(parse(cacheOptions, given));
   if (cache) return cache;
-  throw usage('There is no home folder to keep big parts in: give --cache-folder, or set XDG_CACHE_HOME');
+  throw usage('There is no home folder for a cache: give --cache-folder, or set XDG_CACHE_HOME');
 }
 
 /** An entry as JSON shows it; `used` in seconds since 1970. */
-export const entryOf = ({ digest, offset, size, used }: CacheEntry) => ({
-  digest,
-  offset,
-  size,
-  used: Math.floor(used / 1000),
-});
+export const entryOf = ({ used, ...entry }: CacheEntry) => ({ ...entry, used: Math.floor(used / 1000) });
 
 /** Shows what was removed, and how much could not be. */
 export function removed({ folder }: CiphertextCache, { removed: entries, failures }: CacheRemoval) {
   const bytes = entries.reduce((sum, { size }) => sum + size, 0);
-  const count = entries.length === 1 ? '1 big part' : `${entries.length} big parts`;
+  const count = entries.length === 1 ? '1 entry' : `${entries.length} entries`;
   const rest = failures.length === 0 ? '' : `; ${failures.length} could not be removed`;
   return { value: entries.map(entryOf), text: `${folder}: ${count} removed, ${formatBytes(bytes)}${rest}`, failures };
 }

@@ -7,7 +7,11 @@ import { registerList } from './list.js';
 import { registerTrim } from './trim.js';
 
 export function registerCache(program: Command, context: Context): void {
-  const cache = addGroup(program, 'cache', 'the cache of encrypted big parts on this machine: list, trim, clear');
+  const cache = addGroup(
+    program,
+    'cache',
+    'the cache of this machine, of encrypted big parts and sealed artifacts: list, trim, clear',
+  );
   registerList(cache, context);
   registerTrim(cache, context);
   registerClear(cache, context);

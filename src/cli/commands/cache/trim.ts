@@ -8,7 +8,7 @@ export function registerTrim(cache: Command, context: Context): void {
     cache,
     context,
     'trim',
-    'remove the least recently used parts, down to a size',
+    'remove the least recently used entries, down to a size',
     async (opened) => removed(opened, await opened.trim()),
   );
   command.option('--max-bytes <N>', 'how much may stay', String(DEFAULT_MAX_BYTES));
