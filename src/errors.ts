@@ -110,6 +110,11 @@ export const ERROR_CODES = {
   OUT_OF_MEMORY: { exit: 1, advice: 'Free some memory, raise the limit, or use a machine with more.' },
   DISPOSED: { exit: 1, advice: 'Load the model again; a disposed one holds nothing.' },
   PROCESS_FORKED: { exit: 1, advice: 'Read keys and open models after the fork, or have the new process execute its program.' },
+  MOUNT_REFUSED: {
+    exit: 1,
+    advice:
+      'Run it without --mount. To allow the mount, let this user make user namespaces (sysctl: user.max_user_namespaces above 0, kernel.unprivileged_userns_clone=1, on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0), and in a container allow unshare and mount in its seccomp and AppArmor profiles.',
+  },
   INTERNAL: { exit: 1, advice: 'This is a fault of model-guard: please report it with the stack.' },
   VERIFIER_REQUIRED: {
     exit: 2,

@@ -30,6 +30,7 @@ void export_open(Napi::Env env, Napi::Object exports);
 void export_derived(Napi::Env env, Napi::Object exports);
 void export_remote(Napi::Env env, Napi::Object exports);
 void export_parts(Napi::Env env, Napi::Object exports);
+void export_process(Napi::Env env, Napi::Object exports);
 
 std::shared_ptr<const keys::Key> as_key(Napi::Value value);
 Napi::Value new_key(Napi::Env env, std::shared_ptr<const keys::Key> key);

@@ -50,6 +50,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_derived(env, exports);
   export_remote(env, exports);
   export_parts(env, exports);
+  export_process(env, exports);
   return exports;
 }
 

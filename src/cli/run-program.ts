@@ -1,10 +1,11 @@
 /** Runs a program in the place of the command: with its streams, its signals and its exit code. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { codeOf, ModelGuardError } from '../errors.js';
+import { codeOf, isModelGuardError, ModelGuardError } from '../errors.js';
 import { systemCode } from '../files/files.js';
+import { startMounted } from './sdk.js';
 
 const PASSED_ON = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const;
 /** A terminal sends these to the program as well. */
@@ -35,36 +36,65 @@ export class NotStarted extends ModelGuardError {
   }
 }
 
+/** A program and its arguments. */
+export type Words = readonly [string, ...string[]];
+
+/** A process on its way to the program. */
+export interface Launched {
+  /** Rejects with what the system says (`code`) where the program cannot be executed. */
+  readonly started: Promise<unknown>;
+  /** Its exit code, or 128 and the number of the signal that ended it. */
+  readonly ended: Promise<number>;
+  kill(signal: NodeJS.Signals): unknown;
+}
+export type Launch = (words: Words, env: NodeJS.ProcessEnv) => Launched;
+
+/** The program has `descriptors` as its descriptors 3, 4, … */
+export const withDescriptors =
+  (descriptors: readonly number[]): Launch =>
+  ([program, ...args], env) => {
+    const child = spawn(program, args, { stdio: ['inherit', 'inherit', 'inherit', ...descriptors], env });
+    const ended = new Promise<number>((resolve) => child.once('exit', (code, signal) => resolve(exitCode(code, signal))));
+    const started = once(child, 'spawn').then(() => {
+      // A signal cannot be passed on to a program that has become another user. It goes on, and so does its model.
+      child.on('error', () => {});
+    });
+    return { started, ended, kill: (signal) => child.kill(signal) };
+  };
+
+/** The program sees `files` at the folder `mountPoint`. */
+export const withMount =
+  (mountPoint: string, files: Parameters<typeof startMounted>[0]['files']): Launch =>
+  (words, env) => {
+    const environment = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));
+    const { started, ended, kill } = startMounted({ mountPoint, files, words, environment });
+    return { started: started.then(refuse), ended, kill };
+  };
+
+function refuse(code: string | undefined): void {
+  if (code !== undefined) throw Object.assign(new Error(`execve: ${code}`), { code });
+}
+
 interface ProgramOptions {
   readonly env: NodeJS.ProcessEnv;
-  /** The program has them as descriptors 3, 4, … */
-  readonly descriptors: readonly number[];
+  readonly launch: Launch;
   /** Called when the program's handlers of signals are there: those of the command go. Without any, a signal would end this process. */
   readonly onSignals: () => void;
 }
 
-export interface RunningProgram {
-  /** Its exit code, or 128 and the number of the signal that ended it. */
-  readonly ended: Promise<number>;
-}
+export type RunningProgram = Pick<Launched, 'ended'>;
 
 /** Resolves when the program has started. From then on the signals of this process are the program's. @throws NotStarted */
-export async function startProgram(
-  [program, ...args]: readonly [string, ...string[]],
-  { env, descriptors, onSignals }: ProgramOptions,
-): Promise<RunningProgram> {
+export async function startProgram(words: Words, { env, launch, onSignals }: ProgramOptions): Promise<RunningProgram> {
   const signals = new PassedSignals();
   onSignals();
   try {
-    const child = spawn(program, args, { stdio: ['inherit', 'inherit', 'inherit', ...descriptors], env });
-    const ended = new Promise<number>((resolve) => child.once('exit', (code, signal) => resolve(exitCode(code, signal))));
-    signals.child = child;
-    await once(child, 'spawn');
-    // A signal cannot be passed on to a program that has become another user. It goes on, and so does its model.
-    child.on('error', () => {});
-    return { ended };
+    const launched = launch(words, env);
+    signals.program = launched;
+    await launched.started;
+    return launched;
   } catch (cause) {
-    throw new NotStarted(program, cause);
+    throw isModelGuardError(cause) ? cause : new NotStarted(words[0], cause);
   }
 }
 
@@ -72,16 +102,16 @@ const exitCode = (code: number | null, signal: NodeJS.Signals | null): number =>
   signal === null ? Number(code) : KILLED + constants.signals[signal];
 
 /**
- * Passes signals on to a child. The handlers are there before the child is, and stay when it has ended, doing nothing: a signal must not end
+ * Passes signals on to a program. The handlers are there before it is, and stay when it has ended, doing nothing: a signal must not end
  * this process while it wipes the model.
  */
 class PassedSignals {
-  child: ChildProcess | undefined;
+  program: Launched | undefined;
 
   constructor() {
     for (const signal of PASSED_ON)
       process.on(signal, () => {
-        if (!(OF_TERMINAL.has(signal) && isInForeground())) this.child?.kill(signal);
+        if (!(OF_TERMINAL.has(signal) && isInForeground())) this.program?.kill(signal);
       });
   }
 }

@@ -13,5 +13,6 @@ export { isSealedFile, readAnyKey, readPublicText } from '../keys/any.js';
 export { FACTORS, TPM_USES } from '../keys/machine-policy.js';
 export { writeSaltsFile } from '../keys/salts.js';
 export { decodeKey, type KeyPrefix, looksLikeKey } from '../keys/text.js';
+export { startMounted } from '../native/mounted-program.js';
 export { packageVersion } from '../native/package-root.js';
 export { keyIdOf } from '../recipients/key-ids.js';

@@ -1,4 +1,7 @@
-/** Folders of symbolic links to descriptors, which give the files of a model their names. They hold no content. */
+/**
+ * Private folders that give the files of a model their names: of symbolic links to descriptors, or empty, as the place of a mount. They
+ * hold no content.
+ */
 import {
   chmodSync,
   lstatSync,
@@ -21,7 +24,8 @@ const TMPFS = 0x01021994;
  * The boot of its machine and its namespace of process ids, the process and when it began: an id is used again, and containers and machines
  * can share a folder.
  */
-const NAME = /^model-guard-links-([0-9a-f]+-[0-9]+)-([0-9]+)-([0-9]+)-\w+$/;
+const NAME = /^model-guard-(links|mount)-([0-9a-f]+-[0-9]+)-([0-9]+)-([0-9]+)-\w+$/;
+type Kind = 'links' | 'mount';
 const OTHERS = 0o077;
 
 /** This process, as the mounted /proc names it: in a container it can have another id there. */
@@ -31,20 +35,45 @@ const existing = new Set<string>();
 const forgotten = new FinalizationRegistry<string>(remove);
 
 /**
- * Private to this user, and not to be written to: a program that keeps its results beside the model would lose them. Removed by `remove`,
- * when it is collected, when the process exits, or after its death by the next one; not when a worker thread is terminated.
+ * Private to this user. Removed by `remove`, when it is collected, when the process exits, or after its death by the next one; not when a
+ * worker thread is terminated.
  */
-export class LinkFolder {
+class ModelFolder {
   readonly path: string;
 
-  /** @param targets By path within the folder, segments separated by `/`. @throws What the system says about the folder. */
-  constructor(targets: ReadonlyMap<string, string>) {
+  constructor(kind: Kind) {
     const base = baseFolder();
     removeStale(base);
-    this.path = withFileErrorsSync('Cannot make a folder of links in', base, () => mkdtempSync(join(base, `${ownPrefix()}-`)));
+    this.path = withFileErrorsSync('Cannot make a folder for the model in', base, () =>
+      mkdtempSync(join(base, `${ownPrefix(kind)}-`)),
+    );
     if (existing.size === 0) process.once('exit', removeAll);
     existing.add(this.path);
     forgotten.register(this, this.path);
+  }
+
+  /** Idempotent, never throws. */
+  remove(): void {
+    remove(this.path);
+  }
+}
+
+/**
+ * An empty folder, where a program sees a mount of its own. Removing it takes the mount from every process that still has it, so it is not
+ * removed for a dead model-guard whose program lives.
+ */
+export class MountPoint extends ModelFolder {
+  /** @throws What the system says about the folder. */
+  constructor() {
+    super('mount');
+  }
+}
+
+/** Not to be written to: a program that keeps its results beside the model would lose them. */
+export class LinkFolder extends ModelFolder {
+  /** @param targets By path within the folder, segments separated by `/`. @throws What the system says about the folder. */
+  constructor(targets: ReadonlyMap<string, string>) {
+    super('links');
     try {
       withFileErrorsSync('Cannot fill the folder of links', this.path, () => this.#fill(targets));
     } catch (error) {
@@ -60,11 +89,6 @@ export class LinkFolder {
       symlinkSync(target, link);
     }
     setModes(this.path, 0o500);
-  }
-
-  /** Idempotent, never throws. */
-  remove(): void {
-    remove(this.path);
   }
 }
 
@@ -113,7 +137,7 @@ function isOurs(path: string): boolean {
   }
 }
 
-const ownPrefix = (): string => `model-guard-links-${machine()}-${ownProcess()}-${beginningOf('self')}`;
+const ownPrefix = (kind: Kind): string => `model-guard-${kind}-${machine()}-${ownProcess()}-${beginningOf('self')}`;
 
 /** The first digits of the boot's id, and the namespace: `pid:[4026531836]` without its words. */
 function machine(): string {
@@ -137,12 +161,26 @@ function removeStale(base: string): void {
   try {
     const here = machine();
     for (const name of readdirSync(base)) {
-      const [, maker, pid = '', beginning] = NAME.exec(name) ?? [];
-      if (maker !== here || beginningOf(pid) === beginning) continue;
+      const [, kind, maker, pid = '', beginning] = NAME.exec(name) ?? [];
+      if (maker !== here || beginningOf(pid) === beginning || (kind === 'mount' && isMounted(name))) continue;
       const path = join(base, name);
       if (isOurs(path)) removeQuietly(path);
     }
   } catch {
     // Leftovers hold nothing and must not be in the way of a load.
+  }
+}
+
+/** Whether a process of this user has a mount at a folder of this name. */
+function isMounted(name: string): boolean {
+  return readdirSync('/proc').some((pid) => /^[0-9]+$/.test(pid) && mountsOf(pid).includes(`/${name} `));
+}
+
+/** Empty for a process that has ended, or belongs to another user. */
+function mountsOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/mountinfo`, 'latin1');
+  } catch {
+    return '';
   }
 }

@@ -10,6 +10,7 @@ import type { FileBinding } from './binding/files.js';
 import type { HardwareBinding } from './binding/hardware.js';
 import type { KeyBinding } from './binding/keys.js';
 import type { LegacyBinding } from './binding/legacy.js';
+import type { ProcessBinding } from './binding/process.js';
 import type { RemoteBinding } from './binding/remote.js';
 import type { NativeControl } from './binding/work.js';
 
@@ -19,6 +20,7 @@ export type * from './binding/hardware.js';
 export type * from './binding/keys.js';
 export type * from './binding/legacy.js';
 export type * from './binding/model.js';
+export type * from './binding/process.js';
 export type * from './binding/remote.js';
 export type * from './binding/source.js';
 export type * from './binding/work.js';
@@ -32,7 +34,14 @@ export interface NativeFailure {
   readonly errno?: number;
 }
 
-export interface NativeBinding extends KeyBinding, HardwareBinding, LegacyBinding, FileBinding, ContainerBinding, RemoteBinding {
+export interface NativeBinding
+  extends KeyBinding,
+    HardwareBinding,
+    LegacyBinding,
+    FileBinding,
+    ProcessBinding,
+    ContainerBinding,
+    RemoteBinding {
   /** The native table of codes, without OK. */
   readonly codes: readonly string[];
   /** `own`: a copy inside the addon's file, and not the one of the program. */

@@ -1,22 +1,16 @@
-import { closeSync, openSync } from 'node:fs';
 import type { Command } from 'commander';
 import { throwIfAborted } from '../../base/abort.js';
-import { codeOf, isError, ModelGuardError } from '../../errors.js';
-import { withFileErrorsSync } from '../../files/files.js';
-import { LinkFolder } from '../../files/link-folder.js';
-import { type GuardedFile, type GuardedModel, load } from '../../index.js';
+import { type GuardedModel, load } from '../../index.js';
 import type { Context } from '../context.js';
 import { example, usage } from '../flags/common.js';
 import { LOADED, type LoadFlags, loadingOf, withLoading } from '../flags/load.js';
 import { withoutCredentials } from '../flags/server.js';
-import { type RunningProgram, startProgram } from '../run-program.js';
-import { isFolder } from '../sdk.js';
+import { InheritedPaths, MountedPaths } from '../program-paths.js';
+import { startProgram } from '../run-program.js';
 
-/** Behind stdin, stdout and stderr. */
-const FIRST_DESCRIPTOR = 3;
-const NO_DESCRIPTORS: ReadonlySet<string | undefined> = new Set(['EMFILE', 'ENFILE']);
-/** File names that an error lists. */
-const MOST_NAMES = 10;
+interface Flags extends LoadFlags {
+  readonly mount?: boolean;
+}
 
 export function registerRun(program: Command, context: Context): void {
   const command = program
@@ -24,11 +18,15 @@ export function registerRun(program: Command, context: Context): void {
     .description('run a program with the path of a published model, which is decrypted in memory only (Linux)')
     .argument(...LOADED)
     .argument('[CMD...]', 'after --: the program and its arguments');
-  withLoading(command);
+  withLoading(command).option(
+    '--mount',
+    'as files of a mount that only the program sees, for libraries that resolve paths (HDF5)',
+  );
   example(
     command,
     'model-guard run defects@3 --identity device.key --signer mgs1:… --store /srv/models -- python3 infer.py {model}',
     'model-guard run defects --guard -- ./serve --weights {file:weights.bin}',
+    'model-guard run classifier@2 --identity device.key --signer mgs1:… --store /srv/models --mount -- python3 keras_infer.py {model}',
   );
   command.addHelpText(
     'after',
@@ -38,97 +36,52 @@ file. The variable MODEL_GUARD_MODEL is the same as {model}. The files have no n
 them, 3 and up, sealed against writing, and the paths are good in it and in the children that inherit these. When it ends the model is
 wiped, and what it left running sees zeros.
 
+With --mount they are ordinary read-only files with their own names, in memory (tmpfs), at a place where only the program and its children
+see them: it runs in a mount namespace of its own, and in a user namespace where this user needs one for that; there it stays the same
+user and cannot become another. While it starts the model lies in memory twice, then once: in the mount, which the kernel frees, without wiping
+it, with the last process that has it open. That memory can be swapped out unless root runs it on Linux 6.4 or newer. Where the system
+forbids such mounts, run ends with MOUNT_REFUSED and starts nothing.
+
 Streams and signals (INT, TERM, HUP, QUIT, USR1, USR2, WINCH) are the program's, and so is the exit code: 128 and the number of the signal
 that ended it, 127 if it cannot be found, 126 if it cannot be executed. In the foreground of a terminal INT, QUIT and WINCH are those that the
 terminal sends: one that another process sends to model-guard alone is not passed on. If model-guard itself is killed (SIGKILL) the program
 goes on.`,
   );
-  command.action(async (ref: string, [name, ...args]: readonly string[], flags: LoadFlags) => {
+  command.action(async (ref: string, [name, ...args]: readonly string[], flags: Flags) => {
     if (!name) throw usage(`Give the program to run after --: model-guard run ${ref} … -- CMD {model}`);
     context.checkSeparator();
     // Node opens a debugger at this signal, which is the program's.
     process.on('SIGUSR1', () => {});
     const model = await load(ref, { ...(await loadingOf(flags)), ...context.run(flags), as: 'path' });
     try {
-      await runOn(model, [name, ...args], context);
+      await runOn(model, [name, ...args], context, flags);
     } finally {
       await model[Symbol.asyncDispose]();
     }
   });
 }
 
-async function runOn(model: GuardedModel, [name, ...args]: readonly [string, ...string[]], context: Context): Promise<void> {
-  const paths = new ProgramPaths(model);
+async function runOn(
+  model: GuardedModel,
+  [name, ...args]: readonly [string, ...string[]],
+  context: Context,
+  { mount }: Flags,
+): Promise<void> {
+  const paths = mount ? new MountedPaths(model) : new InheritedPaths(model);
   try {
     const words = [name, ...args.map((word) => paths.insertInto(word))] as const;
     throwIfAborted(context.signal);
-    const running = await paths.lend((descriptors) =>
+    const running = await paths.lend((launch) =>
       startProgram(words, {
         env: { ...withoutCredentials(), MODEL_GUARD_MODEL: paths.model },
-        descriptors,
+        launch,
         onSignals: () => context.passSignalsOn(),
       }),
     );
+    // The program has a copy.
+    if (mount) model.dispose();
     context.exit = await running.ended;
   } finally {
     paths.remove();
-  }
-}
-
-/** The paths by which a program finds a model whose files it inherits as descriptors. */
-class ProgramPaths {
-  readonly #files: GuardedModel['files'];
-  readonly #paths: ReadonlyMap<string, string>;
-  readonly #links: LinkFolder | undefined;
-
-  constructor(model: GuardedModel) {
-    this.#files = model.files;
-    this.#paths = new Map([...model.files.keys()].map((name, at) => [name, `/proc/self/fd/${FIRST_DESCRIPTOR + at}`]));
-    this.#links = isFolder(model) ? new LinkFolder(this.#paths) : undefined;
-  }
-
-  get model(): string {
-    return this.#links?.path ?? (this.#paths.values().next().value as string);
-  }
-
-  /** Replaces `{model}` and `{file:NAME}`. @throws INVALID_ARGUMENT for a file that is not in the model */
-  insertInto(word: string): string {
-    return word.replace(/\{model\}|\{file:([^}]*)\}/g, (placeholder, name?: string) =>
-      name === undefined ? this.model : (this.#paths.get(name) ?? this.#refuse(placeholder)),
-    );
-  }
-
-  #refuse(placeholder: string): never {
-    const names = [...this.#paths.keys()];
-    const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
-    throw usage(`${placeholder} is no file of this model, which has ${names.slice(0, MOST_NAMES).join(', ')}${more}`);
-  }
-
-  /** Gives `start` a descriptor of each file: one that reads from an offset of its own, and that no other program inherits. */
-  async lend(start: (descriptors: readonly number[]) => Promise<RunningProgram>): Promise<RunningProgram> {
-    const descriptors: number[] = [];
-    try {
-      for (const file of this.#files.values()) descriptors.push(this.#open(file));
-      return await start(descriptors);
-    } finally {
-      for (const descriptor of descriptors) closeSync(descriptor);
-    }
-  }
-
-  #open(file: GuardedFile): number {
-    try {
-      return withFileErrorsSync('Cannot open', file.name, () => openSync(file.path(), 'r'));
-    } catch (error) {
-      if (!NO_DESCRIPTORS.has(codeOf(isError(error) ? error.cause : undefined))) throw error;
-      throw new ModelGuardError(
-        'OUT_OF_MEMORY',
-        `run needs two descriptors for each of the ${this.#files.size} files of the model, and the limit of this process (RLIMIT_NOFILE) is too low`,
-        { cause: error, advice: 'Raise it: ulimit -n.' },
-      );
-    }
-  }
-
-  remove(): void {
-    this.#links?.remove();
   }
 }
