@@ -37,10 +37,10 @@ export class NotStarted extends ModelGuardError {
 }
 
 /** A program and its arguments. */
-export type Words = readonly [string, ...string[]];
+type Words = readonly [string, ...string[]];
 
 /** A process on its way to the program. */
-export interface Launched {
+interface Launched {
   /** Rejects with what the system says (`code`) where the program cannot be executed. */
   readonly started: Promise<unknown>;
   /** Its exit code, or 128 and the number of the signal that ended it. */

@@ -6,7 +6,7 @@ import { ERROR_CODES } from '../errors.js';
 import type { NativeMountedRequest } from './binding.js';
 import { call } from './index.js';
 
-export interface MountedProgram {
+interface MountedProgram {
   /**
    * Resolves when the program runs, or a signal ended it before; to the code (`ENOENT`) where it could not be executed.
    * @throws MOUNT_REFUSED · OUT_OF_MEMORY, IO_FAILED and others where the files cannot be copied

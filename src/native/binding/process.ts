@@ -11,7 +11,7 @@ export interface NativeMountedRequest {
   readonly environment: readonly string[];
 }
 
-export interface NativeMountedProgram {
+interface NativeMountedProgram {
   /**
    * Resolves to 0 when the program runs, or a signal ended it before; to the errno with which it could not be executed. MOUNT_REFUSED,
    * OUT_OF_MEMORY and others where the files could not be put there.
