@@ -130,24 +130,26 @@ export const onnxProto = {
 
 /** A reader over bytes that refuses a range outside, and counts what it gave. */
 export class CountingReader implements RangeReader {
-  readonly #bytes: Uint8Array;
+  readonly bytes: Uint8Array;
   given = 0;
   largest = 0;
+  reads = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+    this.bytes = bytes;
   }
 
   get size(): number {
-    return this.#bytes.length;
+    return this.bytes.length;
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length) || offset < 0 || length < 0 || offset + length > this.size)
       throw new Error(`a range outside of the file: ${length} bytes from ${offset} on of ${this.size}`);
     this.given += length;
+    this.reads += 1;
     this.largest = Math.max(this.largest, length);
-    return this.#bytes.slice(offset, offset + length);
+    return this.bytes.slice(offset, offset + length);
   }
 }
 
