@@ -102,9 +102,27 @@ const lyingField: fc.Arbitrary<Uint8Array> = fc.oneof(
     .tuple(fc.constantFrom(4, 5, 6, 7, 8, 9, 10, 11), fc.uint8Array({ maxLength: 20 }))
     .map(([number, content]) => proto.bytes(number, content)),
 );
-const lyingTensor: fc.Arbitrary<Uint8Array> = fc
+/** Values in another file, at a place that others use too, or beyond its end. */
+const strayTensor: fc.Arbitrary<Uint8Array> = fc
+  .tuple(
+    drawn,
+    fc.oneof(
+      fc.nat(10 * SLOT + 64),
+      fc.integer({ min: -64, max: 64 }).map((from) => 10 * SLOT + from),
+      extreme,
+    ),
+  )
+  .map(([{ name, dtype, shape }, offset]) =>
+    Buffer.concat([
+      tensor(name, ONNX_NUMBERS.indexOf(dtype), shape),
+      external({ location: 'weights.bin', offset: String(offset) }),
+    ]),
+  );
+const oddTensor: fc.Arbitrary<Uint8Array> = fc
   .tuple(drawn, fc.nat(9), fc.array(lyingField, { maxLength: 4 }))
   .map(([one, slot, more]) => Buffer.concat([part(one, slot).message, ...more]));
+
+const lyingTensor = fc.oneof(strayTensor, oddTensor);
 
 /** Messages within messages, of any kind in any place. */
 const { message: anyMessage } = fc.letrec<{ message: Uint8Array }>((tie) => ({
