@@ -72,6 +72,8 @@ const FAKE_KEYS = { read: { id: READER, secret: 'r'.repeat(40) }, write: { id: '
 /** The same with a bucket of which tests see and change everything. `hook` answers in its place, where it answers. */
 export async function startFakeBucketLab(hook: (s3: FakeS3) => FakeS3['hook'] = () => () => undefined) {
   const s3 = await new FakeS3().listen();
+  // A server collects uploads that began more than a day ago, from its start on.
+  s3.time = new Date();
   s3.hook = hook(s3);
   const secretsFolder = await secretsOf(FAKE_KEYS);
   const place = { s3Bucket: 'parts', s3Endpoint: s3.endpoint, pieceBytes: PIECE, secretsFolder };
