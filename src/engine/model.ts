@@ -224,9 +224,10 @@ export class GuardedModel<Metadata = LoadedMetadata> {
    *   if `make` wrote nothing · OUT_OF_MEMORY · ABORT_ERR · what `make` throws. A fault of the cache is a warning (MODEL_GUARD_CACHE_UNUSED).
    * @see docs/format.md section 14
    * @example
-   * using optimised = await model.derived({ name: 'net.onnx', runtime: `onnxruntime-node ${version}` }, (path) =>
-   *   InferenceSession.create(model.bytes, { optimizedModelFilePath: path }),
-   * );
+   * using optimised = await model.derived({ name: 'net.onnx', runtime: `onnxruntime-node ${version}` }, async (path) => {
+   *   const first = await InferenceSession.create(model.bytes, { optimizedModelFilePath: path });
+   *   await first.release();
+   * });
    * const session = await InferenceSession.create(optimised.bytes, { graphOptimizationLevel: 'disabled' });
    */
   async derived(artifact: Artifact, make: ArtifactMaker, options: ArtifactOptions = {}): Promise<GuardedModel<ArtifactMetadata>> {

@@ -4,14 +4,14 @@
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { InferenceSession } from 'onnxruntime-node';
+import { InferenceSession, type Tensor } from 'onnxruntime-node';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type Artifact, decrypt, decryptFile, encrypt, fileStore, load, MasterKey, protect, rekey } from '../../src/index.js';
 import { decrypt as decryptLegacy, encrypt as encryptLegacy, LegacyKey } from '../../src/legacy/index.js';
 import { codeOf } from '../support/failures.js';
 import { useMachine } from '../support/machine-addon.js';
 import { type MachineTree, machineTree } from '../support/machine-tree.js';
-import { close, noiseFor, OPTIMISED, optimise, run } from '../support/onnx.js';
+import { close, noiseFor, OPTIMISED, optimise, type Results, run } from '../support/onnx.js';
 import { Random, seeded } from '../support/seed.js';
 import { temporaryFolder } from '../support/temp.js';
 import type { PlainTensor } from '../support/tensor-proto.js';
@@ -242,20 +242,42 @@ describe('making', () => {
 });
 
 describe('onnxruntime', () => {
+  const plain = Uint8Array.from(readFileSync(new URL('../../examples/bearing-faults/model.onnx', import.meta.url)));
+  const signal = (session: InferenceSession) => noiseFor(session, new Random(7));
+  const guarded = async () => decrypt(await sealed, { identities, unsigned: 'accept' });
+  const sealed = encrypt(plain, { recipients: identities });
+  const closeTo = (expected: Results, results: Results): boolean =>
+    close(
+      results,
+      [...expected].map(([name, { type, data, dims }]) => ({ name, type, data, dims }) as PlainTensor),
+    );
+
   it('computes the same with the optimised model that was kept', async () => {
-    const plain = Uint8Array.from(readFileSync(new URL('../../examples/bearing-faults/model.onnx', import.meta.url)));
-    const sealed = await encrypt(plain, { recipients: identities });
-    const signal = (session: InferenceSession) => noiseFor(session, new Random(7));
     const expected = await run(plain, signal);
     const cache = { folder: newFolder() };
     const optimised = { name: 'model.onnx', runtime: 'onnxruntime-node, all optimisations' };
     for (const made of [true, false]) {
-      using model = await decrypt(sealed, { identities, unsigned: 'accept' });
+      using model = await guarded();
       using derived = await model.derived(optimised, (target) => optimise(model.bytes, target), { cache });
       expect(derived.metadata.made).toBe(made);
-      const results = await run(derived.bytes, signal, OPTIMISED);
-      const wanted = [...expected].map(([name, { type, data, dims }]) => ({ name, type, data, dims }) as PlainTensor);
-      expect(close(results, wanted)).toBe(true);
+      expect(closeTo(expected, await run(derived.bytes, signal, OPTIMISED))).toBe(true);
     }
+  });
+
+  it('does so by the recipe of the documentation, in the cache of load', async () => {
+    const page = readFileSync(new URL('../../docs/runtimes.md', import.meta.url), 'utf8');
+    const [, block = ''] = /## Artifacts that a runtime builds.*?```js\n(.*?)```/s.exec(page) ?? [];
+    const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
+    const recipe = AsyncFunction('model', 'InferenceSession', 'version', `${block}\nreturn session;`);
+    vi.stubEnv('XDG_CACHE_HOME', newFolder());
+    for (let call = 0; call < 2; call++) {
+      const session: InferenceSession = await recipe(await guarded(), InferenceSession, '1.0');
+      const results = await session.run(signal(session));
+      const expected = await run(plain, signal);
+      expect(closeTo(expected, new Map(Object.entries(results) as [string, Tensor][]))).toBe(true);
+      await session.release();
+    }
+    expect(filesIn(path.join(process.env.XDG_CACHE_HOME as string, 'model-guard'))).toHaveLength(1);
+    vi.unstubAllEnvs();
   });
 });
