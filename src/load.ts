@@ -94,6 +94,6 @@ export async function load(ref: Reference, options: LoadOptions): Promise<Guarde
     const opening = resolveOpening({ identities, maxDerivations, verifier, unsigned, leaseKeys }, wanted, defaults);
     const open = lazy ? openLazily : openStored;
     const { model, opened } = await open(from, wanted, opening, run, openCache(cache));
-    return new GuardedModel(model, metadataOf(opened.info, opening), new Deriver(opened));
+    return new GuardedModel(model, metadataOf(opened.info, opening), new Deriver(opened, cache));
   });
 }

@@ -14,14 +14,18 @@ struct MemoryFile {
   MemoryFile(const MemoryFile&) = delete;
   MemoryFile& operator=(const MemoryFile&) = delete;
   ~MemoryFile() { close(); }
-  // The region wipes what was written when it goes.
-  void close() { (void)take(); }
+  // The region wipes what was written when it goes. In a forked child the pages are the parent's, who goes on writing.
+  void close() {
+    if (getpid() == maker) (void)take();
+    else if (fd >= 0) ::close(std::exchange(fd, -1));
+  }
   Result<Region> take() {
     const int taken = std::exchange(fd, -1);
     if (taken < 0) return Status(Code::DISPOSED, "the file in memory is closed");
     return Region::adopt(taken);
   }
   int fd;
+  const pid_t maker = getpid();
 };
 
 class MemoryFileHandle : public Handle<MemoryFileHandle> {
@@ -52,7 +56,11 @@ Napi::Value memory_file(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value derived_key(const Napi::CallbackInfo& info) {
-  auto found = std::make_shared<std::shared_ptr<const keys::Key>>();
+  struct Found {
+    std::shared_ptr<const keys::Key> key;
+    Bytes tag;
+  };
+  auto found = std::make_shared<Found>();
   Job job;
   job.work = std::make_shared<Work>();
   job.waits = Job::Waits::machine;
@@ -65,10 +73,17 @@ Napi::Value derived_key(const Napi::CallbackInfo& info) {
     if (!bytes.ok()) return bytes.status();
     auto key = keys::Key::from_bytes(keys::Type::master, bytes->reveal());
     if (!key.ok()) return key.status();
-    *found = std::move(*key);
+    auto tag = container::derived_tag(bytes->reveal());
+    if (!tag.ok()) return tag.status();
+    *found = Found{std::move(*key), tag->reveal().copy()};
     return {};
   };
-  job.result = [found](Napi::Env env) { return new_key(env, *found); };
+  job.result = [found](Napi::Env env) -> Napi::Value {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("key", new_key(env, found->key));
+    out.Set("tag", to_js(env, View(found->tag)));
+    return out;
+  };
   return Environment::of(info.Env()).run(info.Env(), std::move(job));
 }
 

@@ -28,7 +28,7 @@ export class CacheFolder {
 
   constructor(root: string) {
     this.root = root;
-    this.entries = join(root, 'ciphertext', 'v1');
+    this.entries = join(root, 'big-parts', 'v1');
   }
 
   /** False if the folder does not exist. PERMISSION_DENIED, SOURCE_UNSUPPORTED */

@@ -26,8 +26,10 @@ export type ArtifactMaker = (path: string) => unknown;
 
 /** Options of `derived`. */
 export interface ArtifactOptions extends RunOptions {
-  /** Where the sealed artifact is kept; `false`: nowhere, it is made each time. Default: the cache of `load`. */
+  /** Where the sealed artifact is kept; `false`: nowhere, it is made each time. Default: that of the `load` of the model. */
   readonly cache?: CacheOptions | false | undefined;
+  /** Makes it again and replaces what is kept, such as an engine that the runtime refuses. Default: false. */
+  readonly remake?: boolean | undefined;
 }
 
 /** Facts about a derived artifact. */
@@ -63,4 +65,5 @@ export const artifactMaker = modelReader as unknown as z.ZodType<ArtifactMaker>;
 export const artifactOptions = z.strictObject({
   ...run,
   cache: z.union([z.literal(false), cacheOptions], { error: 'wants false, or { folder, maxBytes }' }).optional(),
+  remake: z.boolean().optional(),
 });

@@ -36,6 +36,7 @@ const forgotten = new FinalizationRegistry<StorePart>((part) => void part.close(
 
 /** Reads in ranges where a model in memory shows its bytes. */
 export class LazyModel implements NativeModel {
+  readonly isLazy = true;
   readonly files: NativeModel['files'];
   readonly #reader: NativeReader;
   readonly #ref: ModelRef;

@@ -212,8 +212,8 @@ export class GuardedModel<Metadata = LoadedMetadata> {
   /**
    * An artifact that a runtime builds from this model: as secret as the model, and slow to make. The first time `make` writes it to a
    * path in memory. It is kept sealed in the cache, under a key that follows from the model's own, from `runtime` and from the parts of this
-   * machine. So it opens as long as the model does, on this machine alone, and never without the model; otherwise it is made again.
-   * Linux.
+   * machine. So it opens as long as the model does, on this machine alone, and never without the model; otherwise it is made again. A `dispose()`
+   * meanwhile takes effect afterwards. Linux.
    *
    * In a container or a virtual machine few parts of the machine can be read, and a copy of it may read the same.
    * While `make` writes, the file is in memory that can be swapped.
@@ -221,7 +221,7 @@ export class GuardedModel<Metadata = LoadedMetadata> {
    * @param make Writes it to the path that it is given, which is in memory, and good until its promise settles.
    * @returns The artifact as a model of one file, with `bytes` and `path()`. Dispose of it as of a model; it may outlive this one.
    * @throws DISPOSED · INVALID_ARGUMENT, also on other systems, and for a model of the legacy profile or an artifact · NAME_INVALID · SOURCE_EMPTY
-   *   if `make` wrote nothing · OUT_OF_MEMORY · ABORT_ERR · what `make` throws. A fault of the cache is a warning (MODEL_GUARD_CACHE_UNUSED).
+   *   if `make` wrote nothing · SOURCE_UNSUPPORTED if it wrote another file beside the path, or in its place · OUT_OF_MEMORY · ABORT_ERR · what `make` throws. A fault of the cache is a warning (MODEL_GUARD_CACHE_UNUSED).
    * @see docs/format.md section 14
    * @example
    * using optimised = await model.derived({ name: 'net.onnx', runtime: `onnxruntime-node ${version}` }, async (path) => {
@@ -239,9 +239,23 @@ export class GuardedModel<Metadata = LoadedMetadata> {
       throw new ModelGuardError('INVALID_ARGUMENT', 'This model has no key of its own that a key could follow from', {
         advice: 'Derive from a model that load, decrypt or decryptFile gave.',
       });
-    const { model, made } = await this.#artifacts.derive({ name, runtime }, make, given);
+    const { model, made } = await this.#held(this.#artifacts.derive({ name, runtime }, make, given));
     const { payloadId } = this.metadata as unknown as ModelMetadata;
     return new GuardedModel(model, { name, runtime, payloadId, made });
+  }
+
+  /**
+   * Keeps the memory until `reading` is over: a runtime would go on with zeros, and an artifact of zeros would be kept. A lazy model has
+   * none, and its reads are refused.
+   */
+  async #held<T>(reading: Promise<T>): Promise<T> {
+    if (this.#native.isLazy) return await reading;
+    const release = this.retain();
+    try {
+      return await reading;
+    } finally {
+      release();
+    }
   }
 
   /** How this model's memory is protected, as achieved. All false for a lazy model, which holds none. */

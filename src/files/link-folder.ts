@@ -26,6 +26,11 @@ const TMPFS = 0x01021994;
  */
 const NAME = /^model-guard-(links|mount)-([0-9a-f]+-[0-9]+)-([0-9]+)-([0-9]+)-\w+$/;
 type Kind = 'links' | 'mount';
+/** `inMemory`: on a tmpfs if there is one, since root can write files beside the links. */
+interface Place {
+  readonly inMemory?: boolean;
+}
+const SHARED_MEMORY = '/dev/shm';
 const OTHERS = 0o077;
 
 /** This process, as the mounted /proc names it: in a container it can have another id there. */
@@ -41,8 +46,8 @@ const forgotten = new FinalizationRegistry<string>(remove);
 class ModelFolder {
   readonly path: string;
 
-  constructor(kind: Kind) {
-    const base = baseFolder();
+  constructor(kind: Kind, place: Place = {}) {
+    const base = baseFolder(place);
     removeStale(base);
     this.path = withFileErrorsSync('Cannot make a folder for the model in', base, () =>
       mkdtempSync(join(base, `${ownPrefix(kind)}-`)),
@@ -72,13 +77,23 @@ export class MountPoint extends ModelFolder {
 /** Not to be written to: a program that keeps its results beside the model would lose them. */
 export class LinkFolder extends ModelFolder {
   /** @param targets By path within the folder, segments separated by `/`. @throws What the system says about the folder. */
-  constructor(targets: ReadonlyMap<string, string>) {
-    super('links');
+  constructor(targets: ReadonlyMap<string, string>, place: Place = {}) {
+    super('links', place);
     try {
       withFileErrorsSync('Cannot fill the folder of links', this.path, () => this.#fill(targets));
     } catch (error) {
       this.remove();
       throw error;
+    }
+  }
+
+  /** Whether it is as it was made: `targets`, all of them at its top, and nothing else. */
+  holdsOnly(targets: ReadonlyMap<string, string>): boolean {
+    try {
+      const names = readdirSync(this.path);
+      return names.length === targets.size && names.every((name) => readlinkSync(join(this.path, name)) === targets.get(name));
+    } catch {
+      return false;
     }
   }
 
@@ -120,11 +135,18 @@ function setModes(folder: string, mode: number): void {
 }
 
 /** XDG_RUNTIME_DIR where it is as the specification demands and in memory; else the folder for temporary files. */
-function baseFolder(): string {
+function baseFolder({ inMemory = false }: Place): string {
   const { XDG_RUNTIME_DIR: runtime } = process.env;
-  return runtime !== undefined && isAbsolute(runtime) && isOurs(runtime) && statfsSync(runtime).type === TMPFS
-    ? runtime
-    : tmpdir();
+  if (runtime !== undefined && isAbsolute(runtime) && isOurs(runtime) && isInMemory(runtime)) return runtime;
+  return inMemory && isInMemory(SHARED_MEMORY) ? SHARED_MEMORY : tmpdir();
+}
+
+function isInMemory(path: string): boolean {
+  try {
+    return statfsSync(path).type === TMPFS;
+  } catch {
+    return false;
+  }
 }
 
 /** A folder of this user that no other user may enter. */

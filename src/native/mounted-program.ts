@@ -2,14 +2,19 @@
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
-import { ERROR_CODES } from '../errors.js';
+import { ERROR_CODES, ModelGuardError } from '../errors.js';
 import type { NativeMountedRequest } from './binding.js';
 import { call } from './index.js';
 
+/** Of `started`. */
+const ENDED_BEFORE = -1;
+/** The exit code that SIGKILL gives. */
+const KILLED = 128 + constants.signals.SIGKILL;
+
 interface MountedProgram {
   /**
-   * Resolves when the program runs, or a signal ended it before; to the code (`ENOENT`) where it could not be executed.
-   * @throws MOUNT_REFUSED · OUT_OF_MEMORY, IO_FAILED and others where the files cannot be copied
+   * Resolves when the program runs, or another signal than SIGKILL ended it before; to the code (`ENOENT`) where it could not be executed.
+   * @throws MOUNT_REFUSED · OUT_OF_MEMORY, also where the kernel ended the process because memory ran out · IO_FAILED and others where the files cannot be copied
    */
   readonly started: Promise<string | undefined>;
   /** Its exit code, or 128 and the number of the signal that ended it. */
@@ -24,14 +29,23 @@ interface MountedProgram {
  */
 export function startMounted(request: NativeMountedRequest): MountedProgram {
   const program = call((native) => native.startMounted(request));
+  const ended = call(() => program.ended);
+  const started = call(() => program.started, { MOUNT_REFUSED: advice() }).then(async (errno) => {
+    if (errno === ENDED_BEFORE && (await ended) === KILLED) throw outOfMemory();
+    return errno > 0 ? getSystemErrorName(-errno) : undefined;
+  });
   return {
-    started: call(() => program.started, { MOUNT_REFUSED: advice() }).then((errno) =>
-      errno === 0 ? undefined : getSystemErrorName(-errno),
-    ),
-    ended: call(() => program.ended),
+    started,
+    ended,
     kill: (signal) => program.kill(constants.signals[signal]),
   };
 }
+
+const outOfMemory = (): ModelGuardError =>
+  new ModelGuardError('OUT_OF_MEMORY', 'The process of the program was killed while the model was copied into its mount', {
+    advice:
+      'While it starts, run --mount needs twice the size of the model: raise the limit of memory, or run it without --mount.',
+  });
 
 /** Settings of the kernel with which a user cannot make the namespace of a mount: the value that forbids it, and one that allows it. */
 const FORBIDDING = [

@@ -32,7 +32,7 @@ function newCache({ maxBytes = 10 * GIB, free = 100 * GIB, total = 1000 * GIB, a
   const folder = path.join(base, `cache-${count++}`);
   const disk = { free, total };
   const cache = new CiphertextCache({ folder, maxBytes, assumed, disk: async () => disk });
-  return { cache, folder, entries: path.join(folder, 'ciphertext', 'v1'), disk };
+  return { cache, folder, entries: path.join(folder, 'big-parts', 'v1'), disk };
 }
 const fileOf = (entries: string, { digest, offset }: CacheKey): string => path.join(entries, `${digest}-${offset}`);
 const holds = (file: string | undefined, key: CacheKey): boolean =>
@@ -294,7 +294,7 @@ describe('an entry', () => {
 });
 
 describe('a folder', () => {
-  it.each(['.', 'ciphertext', 'ciphertext/v1'])('that is a link is not used (%s)', async (below) => {
+  it.each(['.', 'big-parts', 'big-parts/v1'])('that is a link is not used (%s)', async (below) => {
     const { cache, folder } = newCache();
     const target = path.join(base, `target-${count++}`);
     mkdirSync(target);

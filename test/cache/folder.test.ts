@@ -12,7 +12,7 @@ const base = temporaryFolder('cache-folder');
 describe('folders that are open to other users', () => {
   it('are closed where they are its own; the one that was named stays as it is', async () => {
     const root = path.join(base, 'wide');
-    const own = [path.join(root, 'ciphertext'), path.join(root, 'ciphertext/v1')];
+    const own = [path.join(root, 'big-parts'), path.join(root, 'big-parts/v1')];
     for (const one of [root, ...own]) mkdirSync(one, { recursive: true });
     for (const one of [root, ...own]) chmodSync(one, 0o755);
     await new CacheFolder(root).make();

@@ -38,7 +38,7 @@ const store = remoteStore();
 
 let count = 0;
 const newFolder = (): string => path.join(base, `cache-${count++}`);
-const entriesOf = (folder: string): string => path.join(folder, 'ciphertext', 'v1');
+const entriesOf = (folder: string): string => path.join(folder, 'big-parts', 'v1');
 const keptIn = (folder: string): string[] => (existsSync(entriesOf(folder)) ? readdirSync(entriesOf(folder)) : []);
 const entryIn = (folder: string): string => {
   const [name = 'none', ...more] = keptIn(folder);

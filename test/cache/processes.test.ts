@@ -17,7 +17,7 @@ const MAX_BYTES = 1_000_000;
 
 it('find whole parts or none, whoever is killed when', { timeout: 120_000 }, async () => {
   const folder = path.join(base, 'cache');
-  const entries = path.join(folder, 'ciphertext', 'v1');
+  const entries = path.join(folder, 'big-parts', 'v1');
   const sizes = Array.from({ length: 8 }, () => 1 + random.integer(400_000));
   const start = (): Child =>
     startChild('cache-worker.ts', {

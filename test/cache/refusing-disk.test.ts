@@ -39,7 +39,7 @@ function newCache(maxBytes = 1e9) {
   const folder = path.join(base, `cache-${count++}`);
   const room = { free: 2 ** 50, total: 2 ** 50 };
   const cache = new CiphertextCache({ folder, maxBytes, disk: async () => room });
-  const entries = path.join(folder, 'ciphertext', 'v1');
+  const entries = path.join(folder, 'big-parts', 'v1');
   return { cache, folder, entries, fileOf: (number: number) => path.join(entries, `${keyOf(number, 0).digest}-${number}`) };
 }
 const offsets = (entries: readonly { readonly offset: number }[]): number[] => entries.map(({ offset }) => offset).sort();

@@ -100,15 +100,19 @@ cat "$1/deep/a"`;
   });
 });
 
-it('the program has the standard streams alone, and no signal is ignored or blocked in it', () => {
-  const script = `import os, re
+it.each(['', 'close_range'])(
+  'the program has the standard streams alone, and no signal is ignored or blocked in it (without %s)',
+  (call) => {
+    const script = `import os, re
 print(sorted(int(fd) for fd in os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/' + fd)))
 print(re.findall('Sig(?:Blk|Ign):\\t(\\\\S+)', open('/proc/%d/status' % os.getppid()).read()))`;
-  const { stdout } = run('folder@1', 'sh', '-c', 'ls /proc/$$/fd; python3 -c "$0"; :', script);
-  const lines = String(stdout).trim().split('\n');
-  expect(lines.slice(0, 3)).toEqual(['0', '1', '2']);
-  expect(lines.slice(-2)).toEqual(['[0, 1, 2]', "['0000000000000000', '0000000000000000']"]);
-});
+    const without = call === '' ? [] : [models.at('forbid-call'), call];
+    const { stdout } = runAfter(without, 'folder@1', 'sh', '-c', 'ls /proc/$$/fd; python3 -c "$0"; :', script);
+    const lines = String(stdout).trim().split('\n');
+    expect(lines.slice(0, 3)).toEqual(['0', '1', '2']);
+    expect(lines.slice(-2)).toEqual(['[0, 1, 2]', "['0000000000000000', '0000000000000000']"]);
+  },
+);
 
 it('no other process sees the files, and model-guard gives its own copy back', async () => {
   const child = start('net@1', 'sh', '-c', 'echo "ready $$ $1"; read word', 'sh', '{model}');

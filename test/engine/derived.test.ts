@@ -2,11 +2,22 @@
  * Artifacts that a runtime derives from a model. If these fail, an engine lies on disk in the clear, opens without its model or on another
  * machine, or is taken for that of another runtime; or it is made again each time.
  */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, statfsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { InferenceSession, type Tensor } from 'onnxruntime-node';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { type Artifact, decrypt, decryptFile, encrypt, fileStore, load, MasterKey, protect, rekey } from '../../src/index.js';
+import {
+  type Artifact,
+  decrypt,
+  decryptFile,
+  encrypt,
+  fileStore,
+  inspect,
+  load,
+  MasterKey,
+  protect,
+  rekey,
+} from '../../src/index.js';
 import { decrypt as decryptLegacy, encrypt as encryptLegacy, LegacyKey } from '../../src/legacy/index.js';
 import { codeOf } from '../support/failures.js';
 import { useMachine } from '../support/machine-addon.js';
@@ -31,18 +42,18 @@ const container = await encrypt(Buffer.from('the model'), { recipients: identiti
 
 let folders = 0;
 const newFolder = (): string => path.join(base, `cache-${folders++}`);
-const entriesIn = (folder: string): string => path.join(folder, 'ciphertext/v1');
+const entriesIn = (folder: string): string => path.join(folder, 'big-parts/v1');
 const filesIn = (folder: string): string[] =>
   existsSync(entriesIn(folder)) ? readdirSync(entriesIn(folder)).map((name) => path.join(entriesIn(folder), name)) : [];
 
 const open = () => load('net@1', { from: store, identities, unsigned: 'accept' });
 
 /** Loads the model, and derives from it in `folder`. */
-async function derive(folder: string | false, asked = artifact, from = open) {
+async function derive(folder: string | false | undefined, asked = artifact, from = open) {
   using model = await from();
   const make = vi.fn((target: string) => writeFileSync(target, engine));
-  const cache = folder === false ? (false as const) : { folder };
-  using derived = await model.derived(asked, make, { cache });
+  const cache = folder === undefined ? {} : { cache: folder === false ? (false as const) : { folder } };
+  using derived = await model.derived(asked, make, cache);
   expect(engine.equals(derived.bytes), 'the artifact as it was made').toBe(true);
   expect(engine.equals(readFileSync(derived.path()))).toBe(true);
   expect(derived.metadata).toEqual({ ...asked, payloadId: model.metadata.payloadId, made: make.mock.calls.length === 1 });
@@ -69,6 +80,8 @@ describe('an artifact', () => {
     const kept = readFileSync(file);
     for (let at = 0; at + 16 <= engine.length; at += 65_536) expect(kept.includes(engine.subarray(at, at + 16))).toBe(false);
     expect(kept.includes(artifact.name) || kept.includes(artifact.runtime)).toBe(false);
+    // Nor does it tell of which model it is.
+    expect(await inspect(file)).toMatchObject({ name: 'derived', version: '0', format: 'unknown' });
     expect(await codeOf(() => decryptFile(file, { identities, unsigned: 'accept' }))).toBe('NO_MATCHING_IDENTITY');
   });
 
@@ -95,7 +108,7 @@ describe('an artifact', () => {
     ['another processor', (tree) => tree.edit('other-cpu')],
     ['other memory', (tree) => tree.edit('other-memory')],
     ['another drive', (tree) => tree.edit('other-drive')],
-  ])('is made again on a machine with %s, without a warning', async (_, change) => {
+  ])('is made again on a machine with %s, beside that of the first, without a warning', async (_, change) => {
     const folder = newFolder();
     expect(await derive(folder)).toBe(true);
     useMachine(await change(machineTree(MACHINE)).write());
@@ -105,7 +118,7 @@ describe('an artifact', () => {
     } finally {
       useMachine(await machineTree(MACHINE).write());
     }
-    expect(await derive(folder), 'for the first machine there is none any more').toBe(true);
+    expect(await derive(folder), 'a folder that two machines share').toBe(false);
   });
 
   it('under the name of another is not taken for it', async () => {
@@ -138,6 +151,38 @@ describe('an artifact', () => {
       type: 'ModelGuardWarning',
       code: 'MODEL_GUARD_CACHE_UNUSED',
     });
+  });
+
+  it('is made again where the caller asks for it, and replaces what was kept', async () => {
+    using model = await open();
+    const cache = { folder: newFolder() };
+    for (const [content, remake, made, expected] of [
+      ['first', false, true, 'first'],
+      ['second', true, true, 'second'],
+      ['third', false, false, 'second'],
+    ] as const) {
+      using derived = await model.derived(artifact, (target) => writeFileSync(target, content), { cache, remake });
+      expect([derived.metadata.made, Buffer.from(derived.bytes).toString()]).toEqual([made, expected]);
+    }
+    expect(filesIn(cache.folder)).toHaveLength(1);
+  });
+
+  it('lies in the cache of the load that gave its model, unless the call names another', async () => {
+    const folder = newFolder();
+    const from = (cache: { folder: string } | false) => () =>
+      load('net@1', { from: store, identities, unsigned: 'accept', cache });
+    expect([await derive(undefined, artifact, from({ folder })), await derive(undefined, artifact, from({ folder }))]).toEqual([
+      true,
+      false,
+    ]);
+    expect(filesIn(folder)).toHaveLength(1);
+    vi.stubEnv('XDG_CACHE_HOME', newFolder());
+    expect([await derive(undefined, artifact, from(false)), await derive(undefined, artifact, from(false))]).toEqual([
+      true,
+      true,
+    ]);
+    expect(existsSync(path.join(process.env.XDG_CACHE_HOME as string, 'model-guard'))).toBe(false);
+    vi.unstubAllEnvs();
   });
 
   it('is kept nowhere where the caller says so, and made where it cannot be kept', async () => {
@@ -198,9 +243,53 @@ describe('making', () => {
     expect(filesIn(folder)).toEqual([]);
   });
 
-  it('that writes nothing, or beside the path, is refused', async () => {
+  it('that writes nothing is refused', async () => {
     using model = await open();
     expect(await codeOf(() => model.derived(artifact, () => undefined, { cache: false }))).toBe('SOURCE_EMPTY');
+  });
+
+  // Root writes where the mode of the folder keeps others from it; then as an error of the maker.
+  it.each<[string, (target: string) => void]>([
+    ['beside the path', (target) => writeFileSync(`${target}.data`, engine)],
+    [
+      'a file that it renames',
+      (target) => {
+        writeFileSync(`${target}.new`, engine);
+        renameSync(`${target}.new`, target);
+      },
+    ],
+  ])('that writes %s is refused, and leaves nothing', async (_, write) => {
+    using model = await open();
+    const folder = newFolder();
+    let target = '';
+    const making = model.derived(
+      artifact,
+      (given) => {
+        target = given;
+        writeFileSync(given, engine);
+        write(given);
+      },
+      { cache: { folder } },
+    );
+    if (process.getuid?.() === 0) expect(await codeOf(() => making)).toBe('SOURCE_UNSUPPORTED');
+    else await expect(making).rejects.toMatchObject({ code: 'EACCES' });
+    expect(statfsSync(path.dirname(path.dirname(target))).type, 'not on a disk').toBe(0x01021994);
+    expect(existsSync(path.dirname(target))).toBe(false);
+    expect(filesIn(folder)).toEqual([]);
+  });
+
+  it('has the model until it is done, also after its dispose()', async () => {
+    const model = await open();
+    const make = async (target: string): Promise<void> => {
+      const { bytes } = model;
+      model.dispose();
+      await new Promise((resolve) => setImmediate(resolve));
+      writeFileSync(target, bytes);
+      expect(Buffer.from(bytes).toString()).toBe('the model');
+    };
+    using derived = await model.derived(artifact, make, { cache: false });
+    expect(Buffer.from(derived.bytes).toString()).toBe('the model');
+    expect(() => model.bytes).toThrow(expect.objectContaining({ code: 'DISPOSED' }));
   });
 
   it('ends with its signal, whatever the maker does', async () => {
@@ -215,7 +304,9 @@ describe('making', () => {
       { signal: controller.signal, cache: false },
     );
     expect(await codeOf(() => never)).toBe('ABORT_ERR');
-    expect(await codeOf(() => model.derived(artifact, () => {}, { signal: controller.signal }))).toBe('ABORT_ERR');
+    const make = vi.fn();
+    expect(await codeOf(() => model.derived(artifact, make, { signal: controller.signal }))).toBe('ABORT_ERR');
+    expect(make).not.toHaveBeenCalled();
   });
 
   it('is refused for what has no key to follow from, for names that are none, and after dispose', async () => {

@@ -1,4 +1,4 @@
-// forbid-call unshare|mount CMD...: the program and its children are refused that system call, with EPERM, as in a container.
+// forbid-call unshare|mount|close_range CMD...: the program and its children are refused that system call, with EPERM, as in a container.
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -11,7 +11,8 @@
 
 int main(int argc, char **argv) {
   if (argc < 3) return 125;
-  const unsigned number = strcmp(argv[1], "mount") == 0 ? SYS_mount : SYS_unshare;
+  const unsigned close_range = 436; /* older headers lack it */
+  const unsigned number = strcmp(argv[1], "mount") == 0 ? SYS_mount : strcmp(argv[1], "unshare") == 0 ? SYS_unshare : close_range;
   struct sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),

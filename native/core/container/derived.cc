@@ -44,6 +44,7 @@ Result<Secret> expand(View key, View info) {
 
 constexpr std::string_view kDeriving("model-guard/v1/deriving\0", 24);
 constexpr std::string_view kDerived("model-guard/v1/derived\0", 23);
+constexpr std::string_view kTag("model-guard/v1/tag");
 
 }  // namespace
 
@@ -69,5 +70,7 @@ Result<Secret> derived_key(View deriving_key, const Artifact& artifact, const ha
     if (factor.kind != hardware::Kind::tpm) info->add_with_length(factor.value.reveal());
   return expand(deriving_key, info->all());
 }
+
+Result<Secret> derived_tag(View derived_key) { return expand(derived_key, View(kTag)); }
 
 }  // namespace mg::container

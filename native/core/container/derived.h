@@ -17,5 +17,7 @@ constexpr size_t kMaxArtifactText = 4096;
 
 // The key of one artifact on one machine, 32 bytes. INVALID_ARGUMENT for a text of more than kMaxArtifactText bytes.
 Result<Secret> derived_key(View deriving_key, const Artifact& artifact, const hardware::Machine& machine);
+// Names the artifact of this key, and tells nothing of it, 32 bytes.
+Result<Secret> derived_tag(View derived_key);
 
 }  // namespace mg::container

@@ -119,6 +119,8 @@ Result<Region> Region::adopt(int fd) {
   if (fstat(fd, &stats) != 0) return Status::from_errno(errno, "cannot look up a file in memory", "");
   // Mapped before it is sealed: no mapping that could wipe it can be made afterwards.
   if (auto s = region.map_memory(size_t(stats.st_size), Pages::huge); !s.ok()) return s;
+  // Its pages are there: locked when they are first touched, those that are not touched here would not be.
+  region.locked_ = region.mapped_ && mlock(region.data_, region.mapped_) == 0;
   memfd::close_to_writers(fd);
   if (auto s = region.seal(size_t(stats.st_size)); !s.ok()) return s;
   return region;

@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -96,6 +96,28 @@ bool fill(const Plan& plan) {
   return true;
 }
 
+int number_in(const char* digits) {
+  int number = 0;
+  for (; *digits >= '0' && *digits <= '9'; digits++) number = number * 10 + (*digits - '0');
+  return number;
+}
+
+// Before Linux 5.11. Not all numbers up to the limit, which can be a billion, and lower than some that are open.
+void leave_listed() {
+  const int folder = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  char entries[4096];
+  long size;
+  while ((size = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0)
+    for (long at = 0; at < size;) {
+      // struct linux_dirent64 of getdents(2): u64, s64, the length of the entry (u16), the type (u8), the name.
+      const int fd = number_in(entries + at + 19);
+      if (fd >= kStandardStreams) fcntl(fd, F_SETFD, FD_CLOEXEC);
+      uint16_t length;
+      memcpy(&length, entries + at + 16, sizeof length);
+      at += length;
+    }
+}
+
 // The program has the standard streams, as Node's own spawn() leaves them, and no other descriptor.
 void leave_descriptors() {
   for (int fd = 0; fd < kStandardStreams; fd++) {
@@ -103,10 +125,7 @@ void leave_descriptors() {
     const int flags = fcntl(fd, F_GETFL);
     if (flags >= 0 && (flags & O_NONBLOCK)) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
   }
-  if (syscall(kCloseRange, unsigned(kStandardStreams), ~0U, kCloseOnExec) == 0) return;
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  for (rlim_t fd = kStandardStreams; fd < limit.rlim_cur; fd++) fcntl(int(fd), F_SETFD, FD_CLOEXEC);  // before Linux 5.11
+  if (syscall(kCloseRange, unsigned(kStandardStreams), ~0U, kCloseOnExec) != 0) leave_listed();
 }
 
 // As execvp(3) does. The errno of its failure.
@@ -131,9 +150,13 @@ int execute(Plan& plan) {
   return denied ? EACCES : error;
 }
 
+void report(const Plan& plan, Step step, int error) {
+  const Report report{step, error};
+  (void)!write(plan.report, &report, sizeof report);
+}
+
 [[noreturn]] void fail(const Plan& plan, Step step, int error) {
-  const Failure failure{step, error};
-  (void)!write(plan.report, &failure, sizeof failure);
+  report(plan, step, error);
   _exit(127);
 }
 
@@ -148,13 +171,17 @@ void run_mounted_child(Plan& plan) noexcept {
     need(errno == EPERM && unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0, Step::namespaces);
     need(keep_identity(plan), Step::identity);
   }
-  need(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, Step::privacy);
+  // This copy of its parent must leave no core dump, and no other process may look into it. The execution of the program ends that.
+  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  // Other namespaces see no mount of this one; it goes on seeing theirs, as of a disk that is attached later.
+  need(mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) == 0, Step::privacy);
   const char* options = mount_memory(plan);
   need(options != nullptr, Step::mount);
   need(fill(plan), Step::fill);
   // With the same options: without noswap this would ask for swap.
   need(mount(nullptr, plan.mount_point, nullptr, MS_REMOUNT | MS_RDONLY | kMountFlags, options) == 0, Step::seal);
   leave_descriptors();
+  report(plan, Step::execute, 0);
   fail(plan, Step::execute, execute(plan));
 }
 

@@ -9,8 +9,9 @@ namespace mg::process {
 
 enum class Step : int32_t { namespaces, identity, privacy, mount, fill, seal, execute };
 
-// What the child writes to its pipe when a step failed. The pipe closes without a word when the program is executed, or the child is killed.
-struct Failure {
+// What the child writes to its pipe: a step that failed; and before it executes the program, that step without an error. The pipe closes when
+// the program runs, or the child was killed.
+struct Report {
   Step step;
   int32_t error;  // errno
 };

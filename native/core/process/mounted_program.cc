@@ -102,7 +102,7 @@ const char* call_of(Step step) {
   return step == Step::identity ? "uid_map" : "mount";
 }
 
-Status status_of(const Failure& failure) {
+Status status_of(const Report& failure) {
   const int error = failure.error;
   if (error == ENOMEM || (failure.step == Step::fill && error == ENOSPC))
     return Status(Code::OUT_OF_MEMORY, "no memory is left for the copy of the model in the program's own mount", error);
@@ -144,15 +144,17 @@ bool MountedProgram::is_ready(const Fd& fd) const {
 }
 
 Result<int> MountedProgram::started() {
-  Failure failure{};
-  ssize_t size;
-  do {
+  bool executes = false;
+  for (;;) {
     if (!is_ready(report_)) return Status(Code::ABORT_ERR, "cancelled");
-    size = read(report_.get(), &failure, sizeof failure);
-  } while (size < 0 && errno == EINTR);
-  if (size != sizeof failure) return 0;
-  if (failure.step == Step::execute) return int(failure.error);
-  return status_of(failure);
+    Report report{};
+    const ssize_t size = read(report_.get(), &report, sizeof report);
+    if (size < 0 && errno == EINTR) continue;
+    if (size != sizeof report) return executes ? 0 : kEndedBefore;
+    if (report.step != Step::execute) return status_of(report);
+    if (report.error != 0) return int(report.error);
+    executes = true;
+  }
 }
 
 Result<int> MountedProgram::ended() {

@@ -25,13 +25,15 @@ struct MountedRequest {
   std::vector<std::string> environment;  // NAME=value
 };
 
+constexpr int kEndedBefore = -1;
+
 // Its waits may run on two threads at a time, one of each.
 class MountedProgram {
  public:
   // Forks. All the rest happens in the child: started() tells how it went.
   static Result<std::shared_ptr<MountedProgram>> start(const MountedRequest& request);
 
-  // 0 when the program runs, or was ended before by a signal; the errno with which it could not be executed. MOUNT_REFUSED where the system
+  // 0 when the program runs; kEndedBefore where a signal ended its process before; the errno with which it could not be executed. MOUNT_REFUSED where the system
   // does not allow the mount, OUT_OF_MEMORY where it has no room, ABORT_ERR after interrupt().
   Result<int> started();
   // As a shell has it: the exit code, or 128 and the number of the signal that ended it. ABORT_ERR after interrupt().

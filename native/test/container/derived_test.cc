@@ -16,6 +16,7 @@ namespace {
 // The expected keys are those of HKDF-Expand in another library (docs/format.md, section 14).
 constexpr const char* kDeriving = "5c7afabb7f7c67cd70431d708a41833572830b32f4426bd0a6382dabb2b79fe5";
 constexpr const char* kKey = "f48ff50fad2a053088b77452ecfed4b596a3ed1d6751dcef719f2881de2c52a2";
+constexpr const char* kTag = "83402d5b6ea5ab70cfff80e58b1a829bf99f0ba8f08746fd798245ff95c19f8d";
 constexpr const char* kKeyOfNoFactors = "874ee5d3f42582c200cf27bf6009917480ec2fad5a695f5dd59a4ab14baab73b";
 const std::string kPayload = "00112233445566778899aabbccddeeff";
 const Artifact kArtifact{"onnxruntime 1.22.0", "net.ort"};
@@ -79,6 +80,15 @@ TEST_CASE("derived keys: each of model, runtime, name and factor changes the key
   auto other = kValues;
   other[5] = "another TPM";
   CHECK(key_of(key, kArtifact, other) == kKey);
+}
+
+TEST_CASE("derived keys: the known tag of a key") {
+  const Secret key = deriving();
+  auto one = container::derived_key(key.reveal(), kArtifact, machine_of(kValues));
+  REQUIRE(one.ok());
+  auto tag = container::derived_tag(one->reveal());
+  REQUIRE(tag.ok());
+  CHECK(text::hex(tag->reveal()) == kTag);
 }
 
 TEST_CASE("derived keys: texts are bounded") {

@@ -91,6 +91,21 @@ TEST_CASE("a mounted program gets signals until it has ended, and none afterward
   (*program)->kill(SIGTERM);
 }
 
+TEST_CASE("a mounted program that is killed before it runs is told from one that ran") {
+  const Folder folder;
+  int started = 0;
+  // The signal may come late where the machine is busy.
+  for (int attempts = 0; started != process::kEndedBefore && attempts < 1000; attempts++) {
+    auto program = MountedProgram::start(request(folder, {"sleep", "1000"}));
+    REQUIRE(program.ok());
+    (*program)->kill(SIGKILL);
+    started = *(*program)->started();
+    CHECK((started == 0 || started == process::kEndedBefore));
+    CHECK(*(*program)->ended() == 128 + SIGKILL);
+  }
+  CHECK(started == process::kEndedBefore);
+}
+
 TEST_CASE("the waits for a mounted program can be interrupted") {
   const Folder folder;
   auto program = MountedProgram::start(request(folder, {"sleep", "1000"}));

@@ -158,8 +158,8 @@ export interface ContainerBinding {
 
   /** INVALID_ARGUMENT where the system has no such files, OUT_OF_MEMORY. */
   memoryFile(): NativeMemoryFile;
-  /** The master key of an artifact that `runtime` derived on this machine. Texts of at most 4,096 bytes. */
-  derivedKey(deriving: KeyHandle, runtime: string, name: string): Promise<KeyHandle>;
+  /** The master key of an artifact that `runtime` derived on this machine, and a public name for it, 32 bytes. Texts of at most 4,096 bytes. */
+  derivedKey(deriving: KeyHandle, runtime: string, name: string): Promise<{ readonly key: KeyHandle; readonly tag: Uint8Array }>;
 
   /** From the first 26 bytes of a container or small part. */
   headerLength(bytes: Uint8Array): number;

@@ -3,6 +3,8 @@
 import type { NativeSource } from './source.js';
 
 export interface NativeModel {
+  /** It has no memory of its own to keep. */
+  readonly isLazy?: true;
   readonly files: readonly { readonly path: string; readonly size: number }[];
   /** The file's bytes, no copy; the same array every time. LIMIT_EXCEEDED above `setMaxArray`, DISPOSED after dispose(). */
   bytes(index: number): Uint8Array;

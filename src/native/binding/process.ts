@@ -13,7 +13,7 @@ export interface NativeMountedRequest {
 
 interface NativeMountedProgram {
   /**
-   * Resolves to 0 when the program runs, or a signal ended it before; to the errno with which it could not be executed. MOUNT_REFUSED,
+   * Resolves to 0 when the program runs; to -1 where a signal ended its process before; to the errno with which it could not be executed. MOUNT_REFUSED,
    * OUT_OF_MEMORY and others where the files could not be put there.
    */
   readonly started: Promise<number>;

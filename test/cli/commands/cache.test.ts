@@ -16,7 +16,7 @@ const [older, newer] = [keyOf(1, 1000), keyOf(2, 2000)];
 const fill = async (): Promise<void> => {
   const cache = new CiphertextCache({ folder, maxBytes: 1e9 });
   await put(cache, older);
-  utimesSync(path.join(folder, `ciphertext/v1/${older.digest}-${older.offset}`), 1000, 1000);
+  utimesSync(path.join(folder, `big-parts/v1/${older.digest}-${older.offset}`), 1000, 1000);
   await put(cache, newer);
 };
 
@@ -38,7 +38,7 @@ describe('cache', () => {
     expect(JSON.parse(stdout)).toMatchObject([older]);
     expect((await succeed('cache', 'trim', ...flags)).stdout).toContain('0 entries removed, 0 B');
     expect((await succeed('cache', 'clear', ...flags)).stdout).toContain(`${folder}: 1 entry removed, 2.0 KiB`);
-    expect(readdirSync(path.join(folder, 'ciphertext/v1'))).toEqual([]);
+    expect(readdirSync(path.join(folder, 'big-parts/v1'))).toEqual([]);
   });
 
   it('refuses a size that is none, and a folder that is none', async () => {
