@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { getLlama, LlamaCompletion, LlamaLogLevel } from 'node-llama-cpp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { seeded } from '../support/seed.js';
+import { Random } from '../support/seed.js';
 import { temporaryFolder } from '../support/temp.js';
 import { protectedModel } from './protected.js';
 import { tinyGguf } from './tiny-gguf.js';
@@ -29,7 +29,8 @@ async function completion(modelPath: string, useMmap: boolean): Promise<string> 
 }
 
 test.each([true, false])('a protected GGUF completes as the plain one does, with mmap %s', async (useMmap) => {
-  const gguf = tinyGguf(seeded('llama'));
+  // Fixed, because some weights predict the end of the text at once.
+  const gguf = tinyGguf(new Random(1));
   const plain = path.join(temporaryFolder(), 'tiny.gguf');
   writeFileSync(plain, gguf);
   const expected = await completion(plain, useMmap);
