@@ -3,56 +3,29 @@
  * model, plaintext shows in a file system of other processes or outlives the program, or a system without namespaces is answered with less
  * than an error.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { constants } from 'node:os';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { Child } from '../support/children.js';
-import { succeed } from '../support/cli.js';
-import { type CliModels, makeModels } from '../support/cli-models.js';
+import type { CliModels } from '../support/cli-models.js';
+import { RunLab, standsInItsPlace } from '../support/run-lab.js';
 import { projectRoot } from '../support/shared.js';
 
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-const COMMAND = [process.execPath, '--import', tsx, path.join(projectRoot, 'src/cli/main.ts')];
 /** Such a root needs a user namespace for a mount, as any other user does. */
 const LIMITED = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-sys_admin'] : [];
 
+let lab: RunLab;
 let models: CliModels;
-let temporary: string;
 beforeAll(async () => {
-  models = await makeModels('cli-run-mount');
-  const { at, device, store } = models;
-  temporary = at('temporary');
-  mkdirSync(temporary);
+  lab = await RunLab.make('cli-run-mount', ['--mount']);
+  models = lab.models;
   for (const name of ['map-real-path', 'forbid-call'])
-    execFileSync('cc', ['-o', at(name), path.join(projectRoot, 'test/support', `${name}.c`)]);
-  await succeed('protect', at('net.onnx'), 'net@1', ...store, '--recipient', device);
-  await succeed('protect', at('net'), 'folder@1', ...store, '--recipient', device);
+    execFileSync('cc', ['-o', models.at(name), path.join(projectRoot, 'test/support', `${name}.c`)]);
 });
+const run = (ref: string, ...program: readonly string[]) => lab.run(ref, ...program);
 
-const words = (ref: string, ...command: readonly string[]): string[] => [
-  ...COMMAND,
-  ...['run', ref, ...models.store, '--unsigned', 'accept', '--identity', models.at('device.key')],
-  ...['--mount', '--', ...command],
-];
-const environment = () => ({ TMPDIR: temporary, XDG_RUNTIME_DIR: '', MODEL_GUARD_PASSWORD: 'of an account' });
-function runAfter(prefix: readonly string[], ref: string, ...command: readonly string[]) {
-  const [program = '', ...args] = [...prefix, ...words(ref, ...command)];
-  const { status, stdout, stderr } = spawnSync(program, args, {
-    cwd: projectRoot,
-    env: { ...process.env, ...environment() },
-    input: 'from stdin',
-    maxBuffer: 2 ** 26,
-  });
-  return { status, stdout, stderr: String(stderr) };
-}
-const run = (ref: string, ...command: readonly string[]) => runAfter([], ref, ...command);
-const start = (ref: string, ...command: readonly string[]): Child => new Child(words(ref, ...command), { env: environment() });
-/** Places of mounts; tsx has folders of its own there. */
-const folders = (): readonly string[] => readdirSync(temporary).filter((name) => name.startsWith('model-guard'));
+standsInItsPlace(() => lab);
+
 const processes = (): readonly string[] => readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name));
 function mountsOf(pid: string): string {
   try {
@@ -69,12 +42,12 @@ describe.each([
   ['in a user namespace', LIMITED],
 ])('a program %s', (_, prefix) => {
   it('resolves the path of a file with its own name, and maps it', () => {
-    const { status, stdout, stderr } = runAfter(prefix, 'net@1', models.at('map-real-path'), '{model}');
+    const { status, stdout, stderr } = lab.runAfter(prefix, 'net@1', models.at('map-real-path'), '{model}');
     expect(stderr).toContain('/net.onnx\n');
-    expect(path.dirname(path.dirname(stderr.trimEnd().split('\n').at(-1) ?? ''))).toBe(realpathSync(temporary));
+    expect(path.dirname(path.dirname(stderr.trimEnd().split('\n').at(-1) ?? ''))).toBe(realpathSync(lab.temporary));
     expect(status).toBe(0);
     expect(stdout.equals(models.plain)).toBe(true);
-    expect(folders()).toEqual([]);
+    expect(lab.folders()).toEqual([]);
   });
 
   it('gets a folder of regular files, which it cannot write to, in its arguments and its environment', () => {
@@ -85,17 +58,17 @@ test "$(cd "$1"; find . | sort | tr '\\n' ' ')" = '. ./b ./deep ./deep/a '
 test "$(stat -c '%F %a' "$2")" = 'regular file 400'; test "$(stat -c %a "$1")" = 700; test -O "$2"
 if echo changed > "$2" || touch "$1/new" || rm -f "$2"; then exit 3; fi
 cat "$1/deep/a"`;
-    const { status, stdout, stderr } = runAfter(prefix, 'folder@1', 'sh', '-c', script, 'sh', '{model}', '{file:b}');
+    const { status, stdout, stderr } = lab.runAfter(prefix, 'folder@1', 'sh', '-c', script, 'sh', '{model}', '{file:b}');
     expect({ status, stderr }).toMatchObject({ status: 0, stderr: expect.stringContaining('Read-only file system') });
     expect(stdout.equals(models.plain)).toBe(true);
   });
 
   it('stays the same user, to which its files belong', () => {
     const file = models.at(`written ${prefix.length}`);
-    expect(runAfter(prefix, 'net@1', 'sh', '-c', 'id -u; id -g; echo > "$1"', 'sh', file)).toMatchObject({ status: 0 });
+    expect(lab.runAfter(prefix, 'net@1', 'sh', '-c', 'id -u; id -g; echo > "$1"', 'sh', file)).toMatchObject({ status: 0 });
     const script = 'id -u; id -g; stat -c "%u %g" "$1"';
     const [uid, gid] = [process.getuid?.(), process.getgid?.()];
-    expect(String(runAfter(prefix, 'net@1', 'sh', '-c', script, 'sh', file).stdout)).toBe(`${uid}\n${gid}\n${uid} ${gid}\n`);
+    expect(String(lab.runAfter(prefix, 'net@1', 'sh', '-c', script, 'sh', file).stdout)).toBe(`${uid}\n${gid}\n${uid} ${gid}\n`);
     expect(execFileSync('stat', ['-c', '%u %g', file], { encoding: 'utf8' })).toBe(`${uid} ${gid}\n`);
   });
 });
@@ -107,7 +80,7 @@ it.each(['', 'close_range'])(
 print(sorted(int(fd) for fd in os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/' + fd)))
 print(re.findall('Sig(?:Blk|Ign):\\t(\\\\S+)', open('/proc/%d/status' % os.getppid()).read()))`;
     const without = call === '' ? [] : [models.at('forbid-call'), call];
-    const { stdout } = runAfter(without, 'folder@1', 'sh', '-c', 'ls /proc/$$/fd; python3 -c "$0"; :', script);
+    const { stdout } = lab.runAfter(without, 'folder@1', 'sh', '-c', 'ls /proc/$$/fd; python3 -c "$0"; :', script);
     const lines = String(stdout).trim().split('\n');
     expect(lines.slice(0, 3)).toEqual(['0', '1', '2']);
     expect(lines.slice(-2)).toEqual(['[0, 1, 2]', "['0000000000000000', '0000000000000000']"]);
@@ -115,7 +88,7 @@ print(re.findall('Sig(?:Blk|Ign):\\t(\\\\S+)', open('/proc/%d/status' % os.getpp
 );
 
 it('no other process sees the files, and model-guard gives its own copy back', async () => {
-  const child = start('net@1', 'sh', '-c', 'echo "ready $$ $1"; read word', 'sh', '{model}');
+  const child = lab.start('net@1', 'sh', '-c', 'echo "ready $$ $1"; read word', 'sh', '{model}');
   const [program = '', model = ''] = (await child.waitFor('ready')).split(' ');
   expect(seenBy(program, model)).toBe(true);
   expect(readdirSync(path.dirname(model))).toEqual([]);
@@ -128,7 +101,7 @@ it('no other process sees the files, and model-guard gives its own copy back', a
     await new Promise((resolve) => setImmediate(resolve));
   child.say('end');
   expect(await child.ended).toMatchObject({ code: 0 });
-  expect(folders()).toEqual([]);
+  expect(lab.folders()).toEqual([]);
 });
 function descriptorsOf(pid: number): readonly string[] {
   const folder = `/proc/${pid}/fd`;
@@ -142,63 +115,18 @@ function descriptorsOf(pid: number): readonly string[] {
 }
 
 describe('the exit code', () => {
-  it.each([
-    ["is the program's", ['sh', '-c', 'exit 7'], 7, /^/],
-    ['is 128 and the signal that ended it', ['sh', '-c', 'kill -KILL $$'], 128 + constants.signals.SIGKILL, /^/],
-    ['is 127 for a program that is not there', ['no-such-program'], 127, /no-such-program cannot be found\. .* \[NOT_FOUND\]$/m],
-    ['is 127 for one below a file', ['/etc/passwd/program'], 127, /cannot be found\. .* \[IO_FAILED\]$/m],
-    ['is 126 for one that cannot be executed', ['/etc/passwd'], 126, /executed \(EACCES\)\. .* \[PERMISSION_DENIED\]$/m],
-    ['is 2 for a file that is not in the model', ['cat', '{file:c}'], 2, /\{file:c\} is no file of this model/],
-  ])('%s', (_, command, status, message) => {
-    const result = run('net@1', ...command);
-    expect(result).toMatchObject({ status, stderr: expect.stringMatching(message) });
-    expect(folders()).toEqual([]);
-  });
-
   it('is that of a script without a first line, found in PATH, as execvp finds it', () => {
     mkdirSync(models.at('bin'));
     writeFileSync(models.at('bin/unnamed'), 'test "$1" = word && exit 5', { mode: 0o755 });
     const paths = ['env', `PATH=${models.at('missing')}:${models.at('bin')}:${process.env.PATH}`];
-    expect(runAfter(paths, 'net@1', 'unnamed', 'word').status).toBe(5);
-  });
-});
-
-describe('signals', () => {
-  it('reach the program, which decides', async () => {
-    const tell = `import signal, sys
-for name in sys.argv[1:]: signal.signal(getattr(signal, 'SIG' + name), lambda number, _: print(signal.Signals(number).name[3:], flush=True))
-print('ready', flush=True)
-sys.exit(int(sys.stdin.readline()))`;
-    const names = ['INT', 'TERM', 'HUP', 'QUIT', 'USR1', 'USR2', 'WINCH'] as const;
-    const child = start('net@1', 'python3', '-c', tell, ...names);
-    await child.waitFor('ready');
-    for (const name of names) {
-      process.kill(child.pid, `SIG${name}`);
-      expect(await child.line()).toBe(name);
-    }
-    child.say('9');
-    expect(await child.ended).toMatchObject({ code: 9, signal: null });
-  });
-
-  it('that end the program end the command, as 128 and the signal', async () => {
-    const child = start('net@1', 'sh', '-c', 'echo ready; exec sleep 1000');
-    await child.waitFor('ready');
-    process.kill(child.pid, 'SIGTERM');
-    expect(await child.ended).toMatchObject({ code: 143, signal: null });
+    expect(lab.runAfter(paths, 'net@1', 'unnamed', 'word').status).toBe(5);
   });
 });
 
 describe('SIGKILL', () => {
-  it('of the program ends the command and leaves no folder', async () => {
-    const child = start('folder@1', 'sh', '-c', 'echo "ready $$"; exec sleep 1000');
-    process.kill(Number(await child.waitFor('ready')), 'SIGKILL');
-    expect(await child.ended).toMatchObject({ code: 137 });
-    expect(folders()).toEqual([]);
-  });
-
   it('of the command leaves the program its model, and in the file system an empty folder until the next run', async () => {
     const script = 'echo "ready $1"; read word; cat "$1/b" > "$0"; echo done; read word';
-    const child = start('folder@1', 'sh', '-c', script, models.at('read'), '{model}');
+    const child = lab.start('folder@1', 'sh', '-c', script, models.at('read'), '{model}');
     const folder = await child.waitFor('ready');
     process.kill(child.pid, 'SIGKILL');
     // Another run in the meantime clears what the dead left, but not this: the program would lose its model.
@@ -211,7 +139,7 @@ describe('SIGKILL', () => {
     expect(readdirSync(folder)).toEqual([]);
     for (const pid of processes()) expect([pid, mountsOf(pid).includes(path.basename(folder))]).toEqual([pid, false]);
     run('folder@1', 'true');
-    expect(folders()).toEqual([]);
+    expect(lab.folders()).toEqual([]);
   });
 });
 
@@ -225,7 +153,7 @@ it('what the program left running finds no file any more', () => {
 });
 
 describe('a system that forbids the mount', () => {
-  const refused = (prefix: readonly string[]) => runAfter(prefix, 'net@1', 'touch', models.at('started'));
+  const refused = (prefix: readonly string[]) => lab.runAfter(prefix, 'net@1', 'touch', models.at('started'));
 
   it.each(['unshare', 'mount'])('by refusing %s is answered before the program starts', (call) => {
     const { status, stderr } = refused([models.at('forbid-call'), call]);
@@ -234,7 +162,7 @@ describe('a system that forbids the mount', () => {
       new RegExp(`^model-guard: .*\\(${call}: Operation not permitted\\)\\. Run it without --mount.* \\[MOUNT_REFUSED\\]$`, 'm'),
     );
     expect(existsSync(models.at('started'))).toBe(false);
-    expect(folders()).toEqual([]);
+    expect(lab.folders()).toEqual([]);
   });
 
   it('by a setting is answered with that setting', () => {

@@ -3,50 +3,23 @@
  * folder of links outlives the program.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { constants } from 'node:os';
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { Child } from '../support/children.js';
-import { modelGuard, succeed } from '../support/cli.js';
-import { type CliModels, makeModels } from '../support/cli-models.js';
+import { modelGuard } from '../support/cli.js';
+import type { CliModels } from '../support/cli-models.js';
+import { COMMAND, RunLab, standsInItsPlace } from '../support/run-lab.js';
 import { projectRoot } from '../support/shared.js';
 
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-const COMMAND = [process.execPath, '--import', tsx, path.join(projectRoot, 'src/cli/main.ts')];
-
+let lab: RunLab;
 let models: CliModels;
-let temporary: string;
 beforeAll(async () => {
-  models = await makeModels('cli-run');
-  const { at, device, store } = models;
-  temporary = at('temporary');
-  mkdirSync(temporary);
-  await succeed('protect', at('net.onnx'), 'net@1', ...store, '--recipient', device);
-  await succeed('protect', at('net'), 'folder@1', ...store, '--recipient', device);
+  lab = await RunLab.make('cli-run');
+  models = lab.models;
 });
+const run = (ref: string, ...program: readonly string[]) => lab.run(ref, ...program);
 
-const words = (ref: string, ...command: readonly string[]): string[] => [
-  ...['run', ref, ...models.store, '--unsigned', 'accept', '--identity', models.at('device.key')],
-  ...(command.length > 0 ? ['--', ...command] : []),
-];
-const environment = () => ({ TMPDIR: temporary, XDG_RUNTIME_DIR: '', MODEL_GUARD_PASSWORD: 'of an account' });
-function run(ref: string, ...command: readonly string[]) {
-  const [node = '', ...args] = [...COMMAND, ...words(ref, ...command)];
-  const { status, stdout, stderr } = spawnSync(node, args, {
-    cwd: projectRoot,
-    env: { ...process.env, ...environment() },
-    input: 'from stdin',
-    maxBuffer: 2 ** 26,
-  });
-  return { status, stdout, stderr: String(stderr) };
-}
-const start = (ref: string, ...command: readonly string[]): Child =>
-  new Child([...COMMAND, ...words(ref, ...command)], { env: environment() });
-/** Folders of links; tsx has folders of its own there. */
-const links = (): readonly string[] => readdirSync(temporary).filter((name) => name.startsWith('model-guard'));
+standsInItsPlace(() => lab);
 
 describe('a program', () => {
   it('gets the path of a file, in its arguments and its environment, and no credentials', () => {
@@ -68,14 +41,14 @@ sys.stdout.buffer.write(open(model, 'rb').read())`;
     expect(status).toBe(0);
     expect(stdout.equals(models.plain)).toBe(true);
     const folder = stderr.trimEnd().split('\n').at(-1) ?? '';
-    expect(path.dirname(folder)).toBe(temporary);
+    expect(path.dirname(folder)).toBe(lab.temporary);
     expect(existsSync(folder)).toBe(false);
   });
 
   it('cannot write into that folder, which would be lost', () => {
     const script = 'stat -c %a "$1" "$1/deep"';
     expect(String(run('folder@1', 'sh', '-c', script, 'sh', '{model}').stdout)).toBe('500\n500\n');
-    expect(links()).toEqual([]);
+    expect(lab.folders()).toEqual([]);
   });
 
   it('has one descriptor of each file', () => {
@@ -92,36 +65,6 @@ stat -Lc %s /proc/$$/fd/3 /proc/$$/fd/4`;
 });
 
 describe('the exit code', () => {
-  it.each([
-    ["is the program's", ['sh', '-c', 'exit 7'], 7, /^/],
-    ['is 128 and the signal that ended it', ['sh', '-c', 'kill -KILL $$'], 128 + constants.signals.SIGKILL, /^/],
-    [
-      'is 127 for a program that is not there',
-      ['no-such-program', '--json'],
-      127,
-      /^model-guard: no-such-program cannot be found\. .* \[NOT_FOUND\]$/m,
-    ],
-    [
-      'is 2 for a file that is not in the model',
-      ['cat', '{file:c}'],
-      2,
-      /^model-guard: \{file:c\} is no file of this model, which has net\.onnx\./m,
-    ],
-  ])('%s', (_, command, status, message) => {
-    const result = run('net@1', ...command);
-    expect(result.status).toBe(status);
-    expect(result.stderr).toMatch(message);
-    expect(links()).toEqual([]);
-  });
-
-  it('is 126 for a program that cannot be executed', () => {
-    const file = models.at('not-executable');
-    writeFileSync(file, 'text');
-    chmodSync(file, 0o600);
-    const { status, stderr } = run('net@1', file);
-    expect([status, stderr]).toEqual([126, expect.stringMatching(/cannot be executed \(EACCES\)\. .* \[PERMISSION_DENIED\]$/m)]);
-  });
-
   it('is 126 or 127 whatever is wrong with the name', () => {
     const loop = models.at('loop');
     symlinkSync(loop, loop);
@@ -132,68 +75,37 @@ describe('the exit code', () => {
 
   it('is 2 for an empty name, and without -- in front of a program, whose options would be taken from it', () => {
     expect(run('net@1', '').status).toBe(2);
-    const [node = '', ...args] = [...COMMAND, ...words('net@1'), 'echo', '--threads', '4'];
+    const [node = '', ...args] = [...COMMAND, ...lab.words('net@1'), 'echo', '--threads', '4'];
     const { status, stdout, stderr } = spawnSync(node, args, { cwd: projectRoot, encoding: 'utf8' });
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toContain('Put -- before the program');
   });
 
   it('is 2 without a program, before anything is loaded', async () => {
-    const { code, stderr } = await modelGuard(...words('missing@1'));
+    const { code, stderr } = await modelGuard(...lab.words('missing@1'));
     expect([code, stderr]).toEqual([2, expect.stringContaining('Give the program to run after --')]);
   });
 });
 
 describe('signals', () => {
-  const TOLD = ['INT', 'TERM', 'HUP', 'QUIT', 'USR1', 'USR2', 'WINCH'] as const;
-  const TELL = `import signal, sys
-for name in sys.argv[1:]: signal.signal(getattr(signal, 'SIG' + name), lambda number, _: print(signal.Signals(number).name[3:], flush=True))
-print('ready', flush=True)
-sys.exit(int(sys.stdin.readline()))`;
-
-  it('reach the program, which decides', async () => {
-    const child = start('net@1', 'python3', '-c', TELL, ...TOLD);
-    await child.waitFor('ready');
-    for (const name of TOLD) {
-      process.kill(child.pid, `SIG${name}`);
-      expect(await child.line()).toBe(name);
-    }
-    child.say('9');
-    expect(await child.ended).toMatchObject({ code: 9, signal: null });
-  });
-
   it('of a terminal reach it once', () => {
     const result = spawnSync(
       'python3',
-      ['-c', AT_TERMINAL, ...COMMAND, ...words('net@1', 'python3', '-u', '-c', COUNT_INTERRUPTS)],
+      ['-c', AT_TERMINAL, ...COMMAND, ...lab.words('net@1'), '--', 'python3', '-u', '-c', COUNT_INTERRUPTS],
       {
         cwd: projectRoot,
         encoding: 'utf8',
-        env: { ...process.env, ...environment() },
+        env: { ...process.env, ...lab.environment },
       },
     );
     expect(result.stderr).toBe('');
     expect(result.stdout).toContain('interrupts: 1');
   });
-
-  it('that end the program end the command, as 128 and the signal', async () => {
-    const child = start('net@1', 'sh', '-c', 'echo ready; exec sleep 1000');
-    await child.waitFor('ready');
-    process.kill(child.pid, 'SIGTERM');
-    expect(await child.ended).toMatchObject({ code: 143, signal: null });
-  });
 });
 
 describe('SIGKILL', () => {
-  it('of the program ends the command and removes the folder', async () => {
-    const child = start('folder@1', 'sh', '-c', 'echo "ready $$"; exec sleep 1000');
-    process.kill(Number(await child.waitFor('ready')), 'SIGKILL');
-    expect(await child.ended).toMatchObject({ code: 137 });
-    expect(links()).toEqual([]);
-  });
-
   it('of the command leaves the program its sealed files, and in the file system a folder of links until the next run', async () => {
-    const child = start(
+    const child = lab.start(
       'folder@1',
       'sh',
       '-c',
@@ -209,10 +121,10 @@ describe('SIGKILL', () => {
     await child.ended;
     expect(existsSync(folder)).toBe(true);
     const needle = models.plain.subarray(1000, 1032);
-    for (const file of readdirSync(temporary, { recursive: true, withFileTypes: true }))
+    for (const file of readdirSync(lab.temporary, { recursive: true, withFileTypes: true }))
       if (file.isFile()) expect(readFileSync(path.join(file.parentPath, file.name)).indexOf(needle)).toBe(-1);
     run('folder@1', 'true');
-    expect(links()).toEqual([]);
+    expect(lab.folders()).toEqual([]);
   });
 });
 

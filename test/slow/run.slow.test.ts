@@ -4,17 +4,15 @@
  */
 import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { fileStore, MasterKey, protect } from '../../src/index.js';
 import { Child } from '../support/children.js';
 import { descriptorsWith, findPlaintext } from '../support/plaintext-files.js';
 import { print } from '../support/print.js';
+import { COMMAND } from '../support/run-lab.js';
 import { scaled } from '../support/sample.js';
 import { seeded } from '../support/seed.js';
-import { projectRoot } from '../support/shared.js';
 import { temporaryFolder } from '../support/temp.js';
 
 const MIB = 2 ** 20;
@@ -23,8 +21,6 @@ const block = seeded('run').bytes(64);
 /** In any 95 bytes of the model in a row. */
 const marker = Buffer.from(block.subarray(0, 32));
 
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-const COMMAND = [process.execPath, '--import', tsx, path.join(projectRoot, 'src/cli/main.ts')];
 /** Maps the model and tells the digest of what it sees, as often as it is asked to. */
 const PROGRAM = `import hashlib, mmap, os, sys
 def digest():
