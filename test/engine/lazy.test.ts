@@ -59,8 +59,8 @@ const isPlain = (bytes: Uint8Array, offset: number, length: number): boolean =>
   Buffer.compare(bytes, plain.subarray(offset, offset + length)) === 0;
 
 type Read = Awaited<ReturnType<PartStore['openBig']>>['read'];
-/** `inner` without its files, whose reads of big parts go through `wrap`. */
-const readingWith = (inner: PartStore, wrap: (read: Read) => Read): PartStore => ({
+/** `inner` without its files, whose reads of big parts go through `wrap`. `onClose` is called before a part is closed. */
+const readingWith = (inner: PartStore, wrap: (read: Read) => Read, onClose = (): void => {}): PartStore => ({
   ...hooked(inner, () => {}),
   openBig: async (...args) => {
     const part = await inner.openBig(...args);
@@ -68,7 +68,10 @@ const readingWith = (inner: PartStore, wrap: (read: Read) => Read): PartStore =>
       size: part.size,
       tree: () => part.tree(),
       read: wrap((...range) => part.read(...range)),
-      close: () => part.close(),
+      close: () => {
+        onClose();
+        return part.close();
+      },
     };
   },
 });
@@ -245,19 +248,10 @@ describe('a store that goes away', () => {
 
   it('is closed when opening fails', async () => {
     let closed = 0;
-    const inner = fileStore(served.folder);
-    const store: PartStore = {
-      ...hooked(inner, () => {}),
-      openBig: async (...args) => {
-        const part = await inner.openBig(...args);
-        return {
-          ...part,
-          file: undefined,
-          read: () => Promise.reject(gone),
-          close: () => part.close().then(() => void closed++),
-        };
-      },
-    };
+    const refusing = () => () => Promise.reject(gone);
+    const store = readingWith(fileStore(served.folder), refusing, () => {
+      closed += 1;
+    });
     expect(await failureOf(() => open(store))).toBe(gone);
     expect(closed).toBe(1);
   });
@@ -271,26 +265,16 @@ describe('dispose()', () => {
       reached = resolve;
     });
     let hold = false;
-    const inner = fileStore(served.folder);
-    const store: PartStore = {
-      ...hooked(inner, () => {}),
-      openBig: async (...args) => {
-        const part = await inner.openBig(...args);
-        return {
-          size: part.size,
-          tree: () => part.tree(),
-          read: async (...range) => {
-            if (!hold) return part.read(...range);
-            reached();
-            return await new Promise<never>(() => {});
-          },
-          close: async () => {
-            closed += 1;
-            await part.close();
-          },
-        };
-      },
+    const holding = (read: Read): Read => {
+      return async (...range) => {
+        if (!hold) return read(...range);
+        reached();
+        return await new Promise<never>(() => {});
+      };
     };
+    const store = readingWith(fileStore(served.folder), holding, () => {
+      closed += 1;
+    });
     const lazy = await open(store);
     const bytes = await readTensor(lazy, 'a');
     hold = true;
