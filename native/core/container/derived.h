@@ -8,7 +8,7 @@ namespace mg::container {
 // Stands for the data key of one encryption of a model, which it does not give away. 32 bytes. `payload_id`: 32 hex digits.
 Result<Secret> deriving_key(View data_key, const std::string& payload_id);
 
-// What an artifact was made by and for, UTF-8.
+// An artifact is told from others by these texts, UTF-8.
 struct Artifact {
   std::string runtime;  // with its version, and the settings that change the artifact
   std::string name;

@@ -9,8 +9,8 @@ namespace mg::process {
 
 enum class Step : int32_t { namespaces, identity, privacy, mount, fill, seal, execute };
 
-// What the child writes to its pipe: a step that failed; and before it executes the program, that step without an error. The pipe closes when
-// the program runs, or the child was killed.
+// The child writes to its pipe a step that failed; and before it executes the program, that step without an error. The pipe closes when the
+// program runs, or the child was killed.
 struct Report {
   Step step;
   int32_t error;  // errno
