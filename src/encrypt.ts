@@ -1,15 +1,12 @@
 import { basename } from 'node:path';
 import { z } from 'zod';
 import { abortable } from './base/abort.js';
-import { join } from './base/bytes.js';
 import { name, normaliseName } from './base/names.js';
 import { copyOf, filePath, MAX_BYTES, parse } from './base/validate.js';
 import { type OverwriteOptions, recipients, type SealOptions, type SourceOptions, sealShape } from './engine/options.js';
-import { PREFIX, type SealedFile, sealed, sealedBytes, sealing, writeContainer } from './engine/seal.js';
+import { putContainer, type SealedFile, sealing, writeContainer } from './engine/seal.js';
 import { collectSource, givenSource, wipe } from './engine/source.js';
 import { ModelGuardError } from './errors.js';
-import { call } from './native/index.js';
-import { work } from './native/work.js';
 import type { Recipient } from './recipients/kinds.js';
 
 const encryptShape = { ...sealShape, recipients, name: name.optional(), version: name.optional(), format: name.optional() };
@@ -55,22 +52,13 @@ export async function encrypt(bytes: Uint8Array, options: EncryptOptions): Promi
     return await abortable(run.signal, async () => {
       const inputs = [{ path: 'model', bytes: plain }];
       return await sealing({ ref, format, inputs, recipients, signer }, async (sealer) => {
-        const { headerLength, payloadLength, plaintextSize } = sealer;
-        const size = headerLength + payloadLength;
+        const size = sealer.headerLength + sealer.payloadLength;
         if (size > MAX_BYTES)
           throw new ModelGuardError('LIMIT_EXCEEDED', `The container would have ${size} bytes, more than an array holds`, {
             advice: 'Use encryptFile.',
           });
         const container = new Uint8Array(size);
-        await work('encrypt', plaintextSize, run, async (running) => {
-          let at = headerLength + PREFIX;
-          for await (const piece of sealedBytes(sealer, PREFIX, running)) {
-            container.set(piece, at);
-            at += piece.length;
-          }
-        });
-        const header = await call(() => sealer.finish());
-        container.set(join(header, sealed(sealer, header).head));
+        await putContainer(sealer, run, (offset, piece) => container.set(piece, offset));
         return container;
       });
     });

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { abortable } from './base/abort.js';
 import { parse } from './base/validate.js';
 import { openCache } from './cache/cache.js';
-import { type CacheOptions, cacheOptions } from './cache/options.js';
+import { type CacheOptions, cacheChoice } from './cache/options.js';
 import { Deriver } from './engine/derived.js';
 import { GuardedModel } from './engine/model.js';
 import { metadataOf, openLazily, openStored, resolveOpening } from './engine/open.js';
@@ -32,7 +32,7 @@ export const loadOptions = z
     identities: identities.optional(),
     maxDerivations,
     as: form,
-    cache: z.union([z.literal(false), cacheOptions], { error: 'wants false, or { folder, maxBytes }' }).optional(),
+    cache: cacheChoice,
     lazy: z.boolean().optional(),
   })
   .refine(oneOrigin, ONE_ORIGIN)

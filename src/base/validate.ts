@@ -52,6 +52,8 @@ const KINDS: Readonly<Record<string, string>> = {
 /** A value whose kind is decided elsewhere; absent is not allowed unless the schema says optional. */
 export const opaque = <Type>() => z.custom<Type>((value) => value !== undefined && value !== null, 'is required');
 
+export const callable = z.custom<object>((value) => typeof value === 'function', 'wants a function');
+
 export const objectWith = <Type>(what: string, ...methods: readonly string[]) =>
   z.custom<Type>(
     (value) =>

@@ -1,11 +1,10 @@
 /** The options of `derived`, and what a model needs to be the source of artifacts. */
 import { z } from 'zod';
 import { text } from '../base/schemas.js';
-import { type CacheOptions, cacheOptions } from '../cache/options.js';
+import { type CacheOptions, cacheChoice } from '../cache/options.js';
 import type { NativeModel } from '../native/binding.js';
 import { call } from '../native/index.js';
 import { type RunOptions, run } from '../native/work.js';
-import { modelReader } from './file.js';
 
 const MAX_NAME = 255;
 const MAX_RUNTIME = 1024;
@@ -46,7 +45,7 @@ export interface ArtifactSource {
     artifact: Artifact,
     make: ArtifactMaker,
     options: ArtifactOptions,
-  ): Promise<{ readonly model: NativeModel; readonly made: boolean }>;
+  ): Promise<{ readonly model: NativeModel; readonly metadata: ArtifactMetadata }>;
 }
 
 const isFileName = (name: string): boolean => {
@@ -60,10 +59,8 @@ export const artifactSchema = z.strictObject({
   runtime: text(MAX_RUNTIME).min(1),
 });
 
-export const artifactMaker = modelReader as unknown as z.ZodType<ArtifactMaker>;
-
 export const artifactOptions = z.strictObject({
   ...run,
-  cache: z.union([z.literal(false), cacheOptions], { error: 'wants false, or { folder, maxBytes }' }).optional(),
+  cache: cacheChoice,
   remake: z.boolean().optional(),
 });

@@ -1,14 +1,12 @@
 /** A file of a decrypted model. */
 import { z } from 'zod';
 import type { AbortSignalLike } from '../base/abort.js';
-import { parse, signal } from '../base/validate.js';
+import { callable, parse, signal } from '../base/validate.js';
 import { fileTensors, type ModelFiles } from '../formats/index.js';
 import type { NativeModel } from '../native/binding.js';
 import { call } from '../native/index.js';
 import { type ModelStream, rangeStream } from './stream.js';
 import { type GuardedTensor, guardedTensors } from './tensors.js';
-
-export const modelReader = z.custom<object>((value) => typeof value === 'function', 'wants a function');
 
 /** Advice for a file that no array can hold. */
 const IN_RANGES = { LIMIT_EXCEEDED: 'Read it in ranges: read(offset, length).' } as const;
@@ -80,7 +78,7 @@ export class GuardedFile {
    * const packed = await file.use((bytes) => promisify(zlib.gzip)(bytes));
    */
   async use<Result>(reader: (bytes: Uint8Array) => Result | PromiseLike<Result>): Promise<Result> {
-    parse(modelReader, reader, 'reader');
+    parse(callable, reader, 'reader');
     const { bytes } = this;
     call(() => this.#model.enter());
     try {

@@ -1,5 +1,5 @@
 /** A decrypted model in guarded native memory. */
-import { parse } from '../base/validate.js';
+import { callable, parse } from '../base/validate.js';
 import { ModelGuardError } from '../errors.js';
 import { LinkFolder, ownProcess } from '../files/link-folder.js';
 import { type ModelFiles, modelTensors } from '../formats/index.js';
@@ -12,7 +12,6 @@ import {
   type ArtifactMetadata,
   type ArtifactOptions,
   type ArtifactSource,
-  artifactMaker,
   artifactOptions,
   artifactSchema,
 } from './artifact.js';
@@ -231,28 +230,28 @@ export class GuardedModel<Metadata = LoadedMetadata> {
    * const session = await InferenceSession.create(optimised.bytes, { graphOptimizationLevel: 'disabled' });
    */
   async derived(artifact: Artifact, make: ArtifactMaker, options: ArtifactOptions = {}): Promise<GuardedModel<ArtifactMetadata>> {
-    const { name, runtime } = parse(artifactSchema, artifact, 'artifact');
-    parse(artifactMaker, make, 'make');
+    const asked = parse(artifactSchema, artifact, 'artifact');
+    parse(callable, make, 'make');
     const given = parse(artifactOptions, options);
     this.#living();
-    if (!this.#artifacts)
+    const artifacts = this.#artifacts;
+    if (!artifacts)
       throw new ModelGuardError('INVALID_ARGUMENT', 'This model has no key of its own that a key could follow from', {
         advice: 'Derive from a model that load, decrypt or decryptFile gave.',
       });
-    const { model, made } = await this.#held(this.#artifacts.derive({ name, runtime }, make, given));
-    const { payloadId } = this.metadata as unknown as ModelMetadata;
-    return new GuardedModel(model, { name, runtime, payloadId, made });
+    const { model, metadata } = await this.#held(() => artifacts.derive(asked, make, given));
+    return new GuardedModel(model, metadata);
   }
 
   /**
-   * Keeps the memory until `reading` is over: a runtime would go on with zeros, and an artifact of zeros would be kept. A lazy model has
+   * Keeps the memory while `read` is at work: a runtime would go on with zeros, and an artifact of zeros would be kept. A lazy model has
    * none, and its reads are refused.
    */
-  async #held<T>(reading: Promise<T>): Promise<T> {
-    if (this.#native.isLazy) return await reading;
+  async #held<T>(read: () => Promise<T>): Promise<T> {
+    if (this.#native.isLazy) return await read();
     const release = this.retain();
     try {
-      return await reading;
+      return await read();
     } finally {
       release();
     }

@@ -99,6 +99,24 @@ export function sealed(sealer: NativeSealer, header: Uint8Array): { head: Uint8A
   return { head, digest: call((native) => native.inspect(join(header, head))).digest };
 }
 
+/** Gives every byte of the container to `put`, the payload in its order and the header last. */
+export async function putContainer(
+  sealer: NativeSealer,
+  run: RunOptions,
+  put: (offset: number, bytes: Uint8Array) => unknown,
+): Promise<void> {
+  const { headerLength, plaintextSize } = sealer;
+  await work('encrypt', plaintextSize, run, async (running) => {
+    let at = headerLength + PREFIX;
+    for await (const piece of sealedBytes(sealer, PREFIX, running)) {
+      await put(at, piece);
+      at += piece.length;
+    }
+  });
+  const header = await call(() => sealer.finish());
+  await put(0, join(header, sealed(sealer, header).head));
+}
+
 /** A container file, whole or not at all. */
 export async function writeContainer(
   sealer: NativeSealer,

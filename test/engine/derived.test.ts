@@ -147,10 +147,13 @@ describe('an artifact', () => {
       expect(await derive(folder)).toBe(true);
       expect(await derive(folder)).toBe(false);
     }
-    expect(warnings).toHaveBeenCalledWith(expect.stringMatching(/is damaged \(INTEGRITY_FAILED\); the artifact is made again/), {
-      type: 'ModelGuardWarning',
-      code: 'MODEL_GUARD_CACHE_UNUSED',
-    });
+    expect(warnings).toHaveBeenCalledWith(
+      expect.stringMatching(/does not open \(INTEGRITY_FAILED\); the artifact is made again/),
+      {
+        type: 'ModelGuardWarning',
+        code: 'MODEL_GUARD_CACHE_UNUSED',
+      },
+    );
   });
 
   it('is made again where the caller asks for it, and replaces what was kept', async () => {
